@@ -1,0 +1,72 @@
+"""The whole configuration of a pipeline, and the command line that the jobs share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from camoe.contracts.config_file import Section, load
+from camoe.contracts.days import Days
+from camoe.contracts.errors import ConfigError
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.heads import HeadSet
+from camoe.contracts.layout import Layout
+from camoe.contracts.slots import SlotCatalogue
+from camoe.contracts.sources import Sources
+from camoe.metrics.config import EvaluationConfig
+from camoe.model.config import ModelConfig
+from camoe.train.config import TrainingConfig
+
+DEFAULT_CONFIG = "conf/synthetic.yaml"
+
+
+class Config(Section):
+    """One pipeline: `out` is the folder of everything it writes, `input` the raw lake (default: `out`/raw)."""
+
+    out: Path
+    input: Path | None = None
+    rows_per_file: int = Field(default=65_536, ge=1)
+    slots: SlotCatalogue
+    heads: HeadSet
+    sources: Sources
+    features: FeatureSet
+    days: Days
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        for head in self.heads.heads:
+            if head.objective not in self.sources.objectives:
+                raise ValueError(f"head '{head.name}' has objective '{head.objective}', which the sources do not declare")
+        try:
+            self.heads.check_serving(self.slots)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def layout(self) -> Layout:
+        """Paths under `out`."""
+        return Layout(self.out)
+
+    @property
+    def raw(self) -> Path:
+        """Folder of the raw lake."""
+        return self.input or self.layout.raw
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The arguments that every job takes: a configuration file and `key=value` overrides."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--config", default=DEFAULT_CONFIG, help=f"pipeline configuration (default: {DEFAULT_CONFIG})")
+    made.add_argument("overrides", nargs="*", metavar="key=value", help="for example out=/lake/run7 training.epochs=2")
+    return made
+
+
+def load_config(arguments: argparse.Namespace) -> Config:
+    """The configuration that the parsed command line names. Raises `ConfigError`."""
+    return load(arguments.config, Config, arguments.overrides)

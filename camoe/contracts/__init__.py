@@ -1,0 +1,1 @@
+"""What the Spark side and the model side must agree on. Imports neither torch nor Spark."""

@@ -1,0 +1,109 @@
+"""Typed configuration from YAML: one file may name others, `key=value` overrides, unknown keys are errors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from camoe.contracts.errors import ConfigError
+
+COMMAND_LINE = "the command line"
+
+Location = tuple[str, ...]
+
+
+class Section(BaseModel):
+    """A frozen, typed part of the configuration that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def content_hash(self) -> str:
+        """First 16 hex digits of the SHA-256 over the section's canonical JSON."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def load(path: str | Path, kind: type[SectionT], overrides: Sequence[str] = ()) -> SectionT:
+    """Read `path` as a `kind`.
+
+    A value that ends in `.yaml` under a top-level key is replaced by that file's content, looked for beside
+    `path`. Overrides are `dotted.key=value` (value in YAML); an override may also name another file.
+
+    Raises:
+        ConfigError: the file is missing or no mapping, a key is unknown, a value has the wrong type.
+    """
+    origin = Path(path)
+    tree = _read(origin)
+    files: dict[Location, str] = {(): str(origin)}
+    parsed = [_parse_override(text) for text in overrides]
+    for location, value in parsed:
+        if len(location) == 1:
+            tree[location[0]] = value
+            files[location] = COMMAND_LINE
+    for key, value in tree.items():
+        if isinstance(value, str) and value.endswith(".yaml"):
+            target = _find(value, origin)
+            tree[key] = _read(target)
+            files[(key,)] = str(target)
+    for location, value in parsed:
+        if len(location) > 1:
+            _set(tree, location, value)
+            files[location] = COMMAND_LINE
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, files)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ConfigError(f"configuration file {path} does not exist; the shipped ones are in conf/")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold a mapping of keys to values")
+    return content
+
+
+def _find(name: str, origin: Path) -> Path:
+    beside = origin.parent / name
+    return beside if beside.is_file() else Path(name)
+
+
+def _parse_override(text: str) -> tuple[Location, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"'{text}' is no override: write key=value, for example training.batch_size=1024")
+    return tuple(key.split(".")), yaml.safe_load(value)
+
+
+def _set(tree: dict[str, Any], location: Location, value: Any) -> None:
+    node = tree
+    for name in location[:-1]:
+        node = node.setdefault(name, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"override {'.'.join(location)}: '{name}' holds no keys")
+    node[location[-1]] = value
+
+
+def _explain(error: ValidationError, files: Mapping[Location, str]) -> str:
+    problems = []
+    for item in error.errors():
+        location = tuple(str(part) for part in item["loc"])
+        prefixes = [location[:length] for length in range(len(location), -1, -1)]
+        file = next(files[prefix] for prefix in prefixes if prefix in files)
+        what = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+        name = ".".join(location)
+        problems.append(f"{file}: '{name}': {what}" if name else f"{file}: {what}")
+    return "; ".join(problems)

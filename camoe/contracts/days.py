@@ -1,0 +1,61 @@
+"""Training, validation and test days, in one declared time zone, for all jobs."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import field_validator, model_validator
+
+from camoe.contracts.config_file import Section
+
+
+class DayRange(Section):
+    """Days from `first` to `last`, both included."""
+
+    first: date
+    last: date
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DayRange:
+        if self.last < self.first:
+            raise ValueError(f"last day {self.last} lies before first day {self.first}")
+        return self
+
+    def days(self) -> tuple[date, ...]:
+        """Every day of the range, in order."""
+        return tuple(self.first + timedelta(days=step) for step in range((self.last - self.first).days + 1))
+
+
+class Days(Section):
+    """`date` is the event time's date in `zone`. `as_of` (ISO, default: all outcomes known) cuts what was known."""
+
+    zone: str = "UTC"
+    train: DayRange
+    validation: DayRange
+    test: DayRange
+    as_of: datetime | None = None
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        if zone not in available_timezones():
+            raise ValueError(f"'{zone}' is no IANA time zone; for example Europe/Stockholm")
+        return zone
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Days:
+        if not self.train.last < self.validation.first <= self.validation.last < self.test.first:
+            raise ValueError("training days must lie before validation days, and those before test days")
+        return self
+
+    def all_days(self) -> tuple[date, ...]:
+        """Training, validation and test days, in order."""
+        return self.train.days() + self.validation.days() + self.test.days()
+
+    def known_at(self, longest_window_s: int) -> datetime:
+        """The as-of time, with its zone: as declared, else when every window of the last day has closed."""
+        if self.as_of is not None:
+            return self.as_of if self.as_of.tzinfo else self.as_of.replace(tzinfo=ZoneInfo(self.zone))
+        midnight = datetime.combine(self.test.last + timedelta(days=1), time(), ZoneInfo(self.zone))
+        return midnight + timedelta(seconds=longest_window_s)

@@ -1,0 +1,121 @@
+"""The encoder: versioned, append-only vocabularies that turn category values into indices.
+
+On disk `encoder/v<N>/` holds `encoder.json` and `vocabulary.parquet` (feature, value, index). A refit adds entries
+and never renumbers, so rows written with an older version stay valid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from camoe.contracts.errors import CamoeError
+from camoe.contracts.files import write_json
+
+MISSING = 0
+UNKNOWN = 1
+FIRST = 2
+
+
+class EncoderError(CamoeError):
+    """An encoder is missing or damaged."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Values per categorical feature, each at index `FIRST + position`; null is `MISSING`, any other `UNKNOWN`."""
+
+    version: int
+    values: Mapping[str, tuple[str, ...]]
+
+    def size(self, feature: str) -> int:
+        """Rows that an embedding of `feature` needs, the two reserved ones included."""
+        return FIRST + len(self.values[feature])
+
+    def sizes(self) -> dict[str, int]:
+        """`size` of every feature."""
+        return {feature: self.size(feature) for feature in self.values}
+
+    def content_hash(self) -> str:
+        """First 16 hex digits of the SHA-256 over all vocabularies."""
+        text = json.dumps({name: list(values) for name, values in sorted(self.values.items())})
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def grow(self, fitted: Mapping[str, Sequence[str]]) -> Encoder:
+        """The next version: known values keep their index, new ones are appended in the order given.
+
+        Returns self when nothing is new. Features absent from `fitted` are kept.
+        """
+        grown = dict(self.values)
+        for feature, values in fitted.items():
+            known = self.values.get(feature, ())
+            seen = frozenset(known)
+            grown[feature] = (*known, *(value for value in values if value not in seen))
+        if grown == dict(self.values):
+            return self
+        return Encoder(self.version + 1, grown)
+
+
+EMPTY = Encoder(0, {})
+
+
+def latest_version(folder: Path) -> int:
+    """The newest complete version under `folder`, 0 when there is none."""
+    versions = [int(path.name[1:]) for path in folder.glob("v*") if path.name[1:].isdigit()]
+    return max(versions, default=0)
+
+
+def write(encoder: Encoder, folder: Path) -> Path:
+    """Publish `encoder` as `folder/v<version>` in one rename; a version that is already there is left alone."""
+    target = folder / f"v{encoder.version}"
+    if target.exists():
+        return target
+    staging = folder / f".staging-v{encoder.version}"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    rows = [
+        (feature, value, FIRST + position)
+        for feature, values in encoder.values.items()
+        for position, value in enumerate(values)
+    ]
+    columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
+    schema = pa.schema([("feature", pa.string()), ("value", pa.string()), ("index", pa.int32())])
+    pq.write_table(pa.table([list(column) for column in columns], schema=schema), staging / "vocabulary.parquet")
+    write_json(
+        staging / "encoder.json",
+        {"version": encoder.version, "hash": encoder.content_hash(), "sizes": encoder.sizes()},
+    )
+    staging.rename(target)
+    return target
+
+
+def read(folder: Path, version: int | None = None) -> Encoder:
+    """Read a version (default: the newest) written by `write`.
+
+    Raises:
+        EncoderError: it is missing, or its content does not match its hash.
+    """
+    chosen = latest_version(folder) if version is None else version
+    return read_version(folder / f"v{chosen}")
+
+
+def read_version(folder: Path) -> Encoder:
+    """Read one version's own folder. Raises `EncoderError` as `read` does."""
+    if not (folder / "encoder.json").is_file():
+        raise EncoderError(f"no encoder at {folder}; run jobs/build_features.py first")
+    manifest = json.loads((folder / "encoder.json").read_text())
+    table = pq.read_table(folder / "vocabulary.parquet")
+    values: dict[str, list[str]] = {feature: [] for feature in manifest["sizes"]}
+    for feature, value in zip(table["feature"].to_pylist(), table["value"].to_pylist(), strict=True):
+        values[feature].append(value)
+    encoder = Encoder(manifest["version"], {feature: tuple(items) for feature, items in values.items()})
+    if encoder.content_hash() != manifest["hash"]:
+        raise EncoderError(f"the vocabulary at {folder} does not match its hash; build the features again")
+    return encoder

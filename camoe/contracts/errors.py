@@ -1,0 +1,45 @@
+"""Errors that a user can act on: each message says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+
+class CamoeError(Exception):
+    """Base of every error that is the user's to mend; the jobs print it as one message and exit with 2."""
+
+
+class ConfigError(CamoeError):
+    """The configuration is wrong: names the key and the file."""
+
+
+class InputError(CamoeError):
+    """The raw input is missing, empty, or not what the source mapping says."""
+
+
+class SnapshotError(CamoeError):
+    """A table version cannot be read safely."""
+
+
+class StreamError(CamoeError):
+    """The stream did not deliver exactly the rows of its plan."""
+
+
+class TrainingError(CamoeError):
+    """Training cannot start or go on."""
+
+
+class BundleError(CamoeError):
+    """A model bundle is missing, damaged, or does not fit its input."""
+
+
+def exit_with(main: Callable[[list[str]], None]) -> NoReturn:
+    """Run a job's main over the command line; a `CamoeError` becomes one line on stderr and exit code 2."""
+    try:
+        main(sys.argv[1:])
+    except CamoeError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)
+    sys.exit(0)

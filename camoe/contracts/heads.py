@@ -1,0 +1,71 @@
+"""Heads are data: a name, an objective, a membership rule over slot attributes, a loss weight."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from camoe.contracts.config_file import Section
+from camoe.contracts.errors import ConfigError
+from camoe.contracts.slots import SafeName, Slot, SlotCatalogue
+
+
+class Head(Section):
+    """One output of the model.
+
+    `where` maps an attribute to the values that belong to the head; all must hold; empty means every slot.
+    """
+
+    name: SafeName
+    objective: SafeName
+    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    weight: float = Field(default=1.0, gt=0)
+
+    def owns(self, slot: Slot) -> bool:
+        """Whether impressions of `slot` belong to this head."""
+        return all(slot.attribute(key) in values for key, values in self.where.items())
+
+
+class HeadSet(Section):
+    """The heads of one model."""
+
+    heads: tuple[Head, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _unique(self) -> HeadSet:
+        names = [head.name for head in self.heads]
+        if len(set(names)) < len(names):
+            raise ValueError("head names must be unique")
+        return self
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Distinct objectives in order of first appearance."""
+        return tuple(dict.fromkeys(head.objective for head in self.heads))
+
+    def membership(self, catalogue: SlotCatalogue) -> tuple[tuple[bool, ...], ...]:
+        """Rule per head and slot: `membership[head][slot_id]`."""
+        return tuple(tuple(head.owns(slot) for slot in catalogue.slots) for head in self.heads)
+
+    def serving_head(self, slot: Slot, objective: str) -> Head:
+        """The head that scores (slot, objective).
+
+        Raises:
+            ConfigError: none or several heads claim it.
+        """
+        owners = [head for head in self.heads if head.objective == objective and head.owns(slot)]
+        if len(owners) != 1:
+            found = ", ".join(head.name for head in owners) or "none"
+            raise ConfigError(
+                f"slot '{slot.id}' needs exactly one head for objective '{objective}', found: {found}; "
+                "change the heads file so that each slot and objective has one"
+            )
+        return owners[0]
+
+    def check_serving(self, catalogue: SlotCatalogue) -> None:
+        """Raise `ConfigError` unless each (slot, objective) has exactly one head and each head has a slot."""
+        for objective in self.objectives:
+            for slot in catalogue.slots:
+                self.serving_head(slot, objective)
+        for head in self.heads:
+            if not any(head.owns(slot) for slot in catalogue.slots):
+                raise ConfigError(f"head '{head.name}' owns no slot of the catalogue; correct its 'where'")

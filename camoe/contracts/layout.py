@@ -1,0 +1,78 @@
+"""Where a run's outputs lie, and the columns of the tables that pass between the stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+KEYS = ("impression_id", "user_id", "campaign_id", "ts")
+PHYSICAL_IDS = ("modality_id", "slot_id")
+TRAINING_PARTITIONS = ("modality", "slot", "date")
+PREDICTION_PARTITIONS = ("modality", "slot", "date", "model_version")
+
+# Table properties of the training table that say what its rows are.
+FEATURE_SCHEMA_PROPERTY = "camoe.featureSchemaHash"
+ENCODER_PROPERTY = "camoe.encoderVersion"
+CONFIG_PROPERTY = "camoe.configHash"
+
+
+def label_column(objective: str) -> str:
+    """Training-table column of an objective: 0, 1, or null while unknown or not yet mature."""
+    return f"label_{objective}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths under one output folder."""
+
+    root: Path
+
+    @property
+    def raw(self) -> Path:
+        """The synthetic raw lake."""
+        return self.root / "raw"
+
+    @property
+    def truth(self) -> Path:
+        """True probabilities of a synthetic lake (parquet: impression_id, objective, p); never read by features."""
+        return self.root / "truth"
+
+    @property
+    def training(self) -> Path:
+        """Delta training table."""
+        return self.root / "training"
+
+    @property
+    def quarantine(self) -> Path:
+        """Delta table of rejected impressions."""
+        return self.root / "quarantine"
+
+    @property
+    def predictions(self) -> Path:
+        """Delta predictions table."""
+        return self.root / "predictions"
+
+    @property
+    def encoder(self) -> Path:
+        """Versions of the encoder."""
+        return self.root / "encoder"
+
+    @property
+    def bundle(self) -> Path:
+        """The model bundle."""
+        return self.root / "bundle"
+
+    @property
+    def report(self) -> Path:
+        """Folder of index.html and metrics.json."""
+        return self.root / "report"
+
+    @property
+    def counts(self) -> Path:
+        """Every stage's rows."""
+        return self.root / "counts.json"
+
+    @property
+    def logs(self) -> Path:
+        """Log files of the stages."""
+        return self.root / "logs"

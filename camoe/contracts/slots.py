@@ -1,0 +1,53 @@
+"""The slot catalogue: ad placements with free attributes. Code names neither a slot nor an attribute's value."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, model_validator
+
+from camoe.contracts.config_file import Section
+
+# Slot and modality names become folder names of the lake, so they are kept to safe characters.
+SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+class Slot(Section):
+    """One placement; `attributes` are what heads select on (content, focus, ...)."""
+
+    id: SafeName
+    name: str
+    modality: SafeName
+    attributes: dict[str, str] = Field(default_factory=dict)
+
+    def attribute(self, key: str) -> str | None:
+        """The value of attribute `key`; `slot` and `modality` count as attributes."""
+        own = {"slot": self.id, "modality": self.modality}
+        return own.get(key, self.attributes.get(key))
+
+
+class SlotCatalogue(Section):
+    """All slots, in the order that gives them their ids."""
+
+    slots: tuple[Slot, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _unique(self) -> SlotCatalogue:
+        ids = [slot.id for slot in self.slots]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"slot ids must be unique; twice: {', '.join(twice)}")
+        return self
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Distinct modalities in order of first appearance."""
+        return tuple(dict.fromkeys(slot.modality for slot in self.slots))
+
+    def slot_id(self, slot: str) -> int:
+        """Position of `slot` in the catalogue: the physical `slot_id` of the training table."""
+        return [item.id for item in self.slots].index(slot)
+
+    def modality_id(self, slot: str) -> int:
+        """Position of the slot's modality: the physical `modality_id` of the training table."""
+        return self.modalities.index(self.slots[self.slot_id(slot)].modality)

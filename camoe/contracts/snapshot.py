@@ -1,0 +1,135 @@
+"""A pinned table version: the exact files, row groups and row counts that a reader may touch.
+
+Petastorm and pyarrow do not read the Delta log: opened at the table's root they would also read files that a later
+version removed. So every reader here gets the file list of one version, resolved by delta-rs without a JVM.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from urllib.parse import unquote
+
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from camoe.contracts.errors import SnapshotError
+
+SUPPORTED_READER_VERSION = 2
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One active file: path, partition, and the rows of each of its row groups."""
+
+    path: str
+    modality: str
+    slot: str
+    day: date
+    row_groups: tuple[int, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the file."""
+        return sum(self.row_groups)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The files of one table version, in path order, and the table's properties."""
+
+    table: str
+    version: int
+    files: tuple[DataFile, ...]
+    properties: Mapping[str, str]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files."""
+        return sum(file.rows for file in self.files)
+
+    def on(self, days: Collection[date]) -> Snapshot:
+        """The part of the snapshot that lies on `days`.
+
+        Raises:
+            SnapshotError: one of the days has no rows.
+        """
+        wanted = frozenset(days)
+        files = tuple(file for file in self.files if file.day in wanted)
+        empty = sorted(wanted - {file.day for file in files if file.rows})
+        if empty:
+            names = ", ".join(day.isoformat() for day in empty)
+            raise SnapshotError(
+                f"{self.table} version {self.version} has no rows on {names}; "
+                "build the features of these days or change the days in the configuration"
+            )
+        return Snapshot(self.table, self.version, files, self.properties)
+
+    def content_hash(self) -> str:
+        """First 16 hex digits of the SHA-256 over version, file names and rows; the same wherever the table lies."""
+        names = [[str(Path(file.path).relative_to(self.table)), list(file.row_groups)] for file in self.files]
+        return hashlib.sha256(json.dumps([self.version, names]).encode()).hexdigest()[:16]
+
+
+def pin(table: Path, version: int | None = None) -> Snapshot:
+    """Resolve `table` at `version` (default: the newest now) to its active files and their row groups.
+
+    Raises:
+        SnapshotError: no Delta table there, a protocol feature that file readers would get wrong, a file of the
+            version that is gone or damaged, or a file whose rows differ from the log's.
+    """
+    root = str(table.resolve())
+    try:
+        delta = DeltaTable(root, version=version)
+    except (TableNotFoundError, DeltaError, FileNotFoundError) as error:
+        wanted = "" if version is None else f" version {version}"
+        raise SnapshotError(f"no Delta table{wanted} at {root}; run jobs/build_features.py first ({error})") from None
+    _refuse_unsafe(delta, root)
+    actions = delta.get_add_actions(flatten=True).to_pydict() if delta.file_uris() else {"path": []}
+    files = [
+        _data_file(root, delta.version(), {name: values[row] for name, values in actions.items()})
+        for row in range(len(actions["path"]))
+    ]
+    ordered = tuple(sorted(files, key=lambda file: file.path))
+    return Snapshot(root, delta.version(), ordered, dict(delta.metadata().configuration))
+
+
+def _refuse_unsafe(delta: DeltaTable, root: str) -> None:
+    protocol = delta.protocol()
+    properties = delta.metadata().configuration
+    where = f"{root} version {delta.version()}"
+    if protocol.min_reader_version > SUPPORTED_READER_VERSION or protocol.reader_features:
+        features = ", ".join(protocol.reader_features or ()) or f"reader version {protocol.min_reader_version}"
+        raise SnapshotError(f"{where} needs {features}, which file readers would get wrong; rebuild it without")
+    if properties.get("delta.enableDeletionVectors") == "true":
+        raise SnapshotError(f"{where} has deletion vectors on: deleted rows would come back; rebuild it without")
+    if properties.get("delta.columnMapping.mode", "none") != "none":
+        raise SnapshotError(f"{where} uses column mapping, so its files' columns have other names; rebuild it without")
+
+
+def _data_file(root: str, version: int, action: Mapping[str, object]) -> DataFile:
+    path = Path(root) / unquote(str(action["path"]))
+    try:
+        footer = pq.read_metadata(path)
+    except FileNotFoundError:
+        raise SnapshotError(
+            f"{root} version {version} names {path.name}, which is gone (vacuumed?); pin a newer version"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"{path} of {root} version {version} is damaged ({error}); rebuild its day") from None
+    groups = tuple(footer.row_group(index).num_rows for index in range(footer.num_row_groups))
+    logged = action.get("num_records")
+    if isinstance(logged, int) and logged != sum(groups):
+        raise SnapshotError(f"{path} holds {sum(groups)} rows, the log of {root} says {logged}; rebuild its day")
+    return DataFile(
+        path=str(path),
+        modality=str(action["partition.modality"]),
+        slot=str(action["partition.slot"]),
+        day=date.fromisoformat(str(action["partition.date"])),
+        row_groups=groups,
+    )

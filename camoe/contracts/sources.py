@@ -1,0 +1,110 @@
+"""The source mapping: where the raw tables lie and which of their columns mean what, as Spark SQL expressions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from camoe.contracts.config_file import Section
+from camoe.contracts.slots import SafeName
+
+IMPRESSION_COLUMNS = ("impression_id", "user_id", "campaign_id", "slot", "ts")
+OUTCOME_COLUMNS = ("impression_id", "objective", "ts")
+
+
+def _require(what: str, columns: dict[str, str], required: tuple[str, ...]) -> None:
+    missing = [name for name in required if name not in columns]
+    if missing:
+        raise ValueError(f"{what} must map the columns {', '.join(missing)}")
+
+
+class Table(Section):
+    """A raw table: `path` under the input folder; `columns` maps our name to an expression over the raw columns."""
+
+    path: str
+    format: Literal["parquet", "csv", "json", "delta"] = "parquet"
+    options: dict[str, str] = Field(default_factory=dict)
+    columns: dict[SafeName, str]
+
+
+class Exclusion(Section):
+    """Impressions left out by declaration, and counted: `where` is a predicate over the mapped columns."""
+
+    name: SafeName
+    where: str
+
+
+class Impressions(Table):
+    """The impression log.
+
+    `labels` maps an objective to an expression when the log itself carries the label. Rows of one id that agree
+    in `payload` (default: every mapped column and label) are duplicates; rows of one id that do not are in conflict.
+    """
+
+    labels: dict[SafeName, str] = Field(default_factory=dict)
+    payload: tuple[str, ...] | None = None
+    exclude: tuple[Exclusion, ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Impressions:
+        _require("impressions", self.columns, IMPRESSION_COLUMNS)
+        return self
+
+
+class Outcomes(Table):
+    """Outcome log: `impression_id`, `objective`, `ts` (when it happened), and `available_at` where it is known."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Outcomes:
+        _require("outcomes", self.columns, OUTCOME_COLUMNS)
+        return self
+
+
+class Entity(Table):
+    """A feature table joined by `key`, a column of the impressions and of this table.
+
+    With `ts` among the columns its rows are versions, joined point in time; with `available_at` a version counts
+    from then on. Without `ts` there is one row a key. `lookback_s` limits a version's age at the impression.
+    """
+
+    key: SafeName
+    lookback_s: int | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Entity:
+        _require("an entity", self.columns, (self.key,))
+        if "available_at" in self.columns:
+            _require("an entity with available_at", self.columns, ("ts",))
+        return self
+
+
+class Objective(Section):
+    """A label: positive when its outcome comes within `window_s` seconds of the impression, mature after that."""
+
+    window_s: int = Field(default=0, ge=0)
+
+
+class Sources(Section):
+    """All raw tables of one lake, and the largest share of impressions that may be quarantined."""
+
+    impressions: Impressions
+    outcomes: Outcomes | None = None
+    entities: dict[SafeName, Entity] = Field(default_factory=dict)
+    objectives: dict[SafeName, Objective]
+    max_quarantined: float = Field(default=0.01, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Sources:
+        for name, entity in self.entities.items():
+            if entity.key not in self.impressions.columns:
+                raise ValueError(f"entity '{name}' joins by '{entity.key}', which the impressions do not map")
+        for name in self.objectives:
+            if name not in self.impressions.labels and self.outcomes is None:
+                raise ValueError(f"objective '{name}' has neither an impression label nor an outcomes table")
+        return self
+
+    @property
+    def longest_window_s(self) -> int:
+        """The longest outcome window, in seconds."""
+        return max((objective.window_s for objective in self.objectives.values()), default=0)

@@ -1,0 +1,1 @@
+"""Per-slot truth: additive states, and the metrics that come from them."""

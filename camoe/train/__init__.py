@@ -1,0 +1,1 @@
+"""Distributed training: Horovod workers that share one plan of global batches."""

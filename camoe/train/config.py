@@ -1,0 +1,38 @@
+"""Typed configuration of training. Torch-free, so that every job can check it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from camoe.contracts.config_file import Section
+
+
+class StreamConfig(Section):
+    """How rows reach the workers.
+
+    Each slot's rows run through `lanes` parallel row groups, so a batch mixes `lanes` row groups of every slot;
+    a worker holds its share of the lanes in memory. `readers` is the number of Petastorm reader threads a worker.
+    """
+
+    lanes: int = Field(default=4, ge=1)
+    readers: int = Field(default=2, ge=1)
+
+
+class TrainingConfig(Section):
+    """One training run. `batch_size` counts the rows of a global batch, over all workers."""
+
+    batch_size: int = Field(default=2048, ge=1)
+    epochs: int = Field(default=3, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    embedding_learning_rate: float = Field(default=0.02, gt=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup_steps: int = Field(default=20, ge=0)
+    patience: int = Field(default=1, ge=1, description="epochs without a better validation NE before stopping")
+    seed: int = 1
+    dtype: Literal["float32", "float64"] = "float32"
+    normalise: Literal["head", "batch"] = "head"
+    mask: bool = True
+    stall_timeout_s: int = Field(default=300, ge=1)
+    stream: StreamConfig = StreamConfig()

@@ -1,0 +1,33 @@
+"""The Spark session that a job runs in."""
+
+from __future__ import annotations
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from camoe.contracts.errors import ConfigError
+
+DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
+
+
+def spark_session(name: str) -> SparkSession:
+    """The session that spark-submit configured, named after the job.
+
+    Raises:
+        ConfigError: Delta Lake or UTC is not configured.
+    """
+    spark = SparkSession.builder.appName(f"camoe {name}").getOrCreate()
+    if DELTA_EXTENSION not in _setting(spark, "spark.sql.extensions"):
+        raise ConfigError(
+            "this Spark session has no Delta Lake; start the job with "
+            "spark-submit --properties-file conf/spark/local.conf (or yarn.conf, kubernetes.conf)"
+        )
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    return spark
+
+
+def _setting(spark: SparkSession, key: str) -> str:
+    try:
+        return str(spark.conf.get(key))
+    except PySparkException:
+        return ""
