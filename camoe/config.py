@@ -41,7 +41,7 @@ class Config(Section):
     def _consistent(self) -> Config:
         for head in self.heads.heads:
             if head.objective not in self.sources.objectives:
-                raise ValueError(f"head '{head.name}' has objective '{head.objective}', which the sources do not declare")
+                raise ValueError(f"head '{head.name}': objective '{head.objective}' is not declared in the sources")
         try:
             self.heads.check_serving(self.slots)
         except ConfigError as error:

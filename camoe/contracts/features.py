@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -50,7 +48,7 @@ class FeatureSet(Section):
 
     @model_validator(mode="after")
     def _some_and_unique(self) -> FeatureSet:
-        names = [feature.name for feature in (*self.categorical, *self.numeric)]
+        names = [feature.name for feature in self.categorical] + [feature.name for feature in self.numeric]
         if not names:
             raise ValueError("at least one feature is needed")
         if len(set(names)) < len(names):
@@ -69,5 +67,4 @@ class FeatureSet(Section):
 
     def schema_hash(self) -> str:
         """Identity of the columns and of how they are made; the table, the bundle and the scorer must agree on it."""
-        made = [feature.model_dump(mode="json") for feature in (*self.categorical, *self.numeric)]
-        return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
+        return self.content_hash()

@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -90,11 +91,8 @@ def pin(table: Path, version: int | None = None) -> Snapshot:
         wanted = "" if version is None else f" version {version}"
         raise SnapshotError(f"no Delta table{wanted} at {root}; run jobs/build_features.py first ({error})") from None
     _refuse_unsafe(delta, root)
-    actions = delta.get_add_actions(flatten=True).to_pydict() if delta.file_uris() else {"path": []}
-    files = [
-        _data_file(root, delta.version(), {name: values[row] for name, values in actions.items()})
-        for row in range(len(actions["path"]))
-    ]
+    actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+    files = [_data_file(root, delta.version(), action) for action in actions]
     ordered = tuple(sorted(files, key=lambda file: file.path))
     return Snapshot(root, delta.version(), ordered, dict(delta.metadata().configuration))
 
