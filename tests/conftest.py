@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -19,8 +20,6 @@ def spark_properties() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     """A local Spark with the settings that conf/spark/local.conf ships."""
-    from pyspark.sql import SparkSession
-
     builder = SparkSession.builder.appName("camoe tests")
     for key, value in spark_properties().items():
         builder = builder.config(key, value)
