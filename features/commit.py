@@ -1,0 +1,56 @@
+"""Delta commits that say who made them, and the rows they wrote, as the table's log tells."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What decides the rows of a build. `run_id` is equal for a rerun of the same input and settings."""
+
+    run_id: str
+    config_hash: str
+    input: str
+
+    def metadata(self) -> str:
+        """The run as the JSON that its commits carry."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A table version and the rows that its commit wrote."""
+
+    version: int
+    rows: int
+
+
+@contextmanager
+def signed(spark: SparkSession, run: Run) -> Iterator[None]:
+    """Let every commit inside the block carry the run in its userMetadata, a table's first one included."""
+    spark.conf.set(USER_METADATA, run.metadata())
+    try:
+        yield
+    finally:
+        spark.conf.unset(USER_METADATA)
+
+
+def last_commit(spark: SparkSession, table: Path, run: Run) -> Commit:
+    """The newest commit of `run` on `table`."""
+    history = DeltaTable.forPath(spark, str(table)).history().where(F.col("userMetadata") == run.metadata())
+    newest = history.orderBy(F.col("version").desc()).select("version", "operationMetrics").first()
+    if newest is None:
+        raise LookupError(f"{table} has no commit of run {run.run_id}")
+    metrics: Mapping[str, str] = newest["operationMetrics"]
+    return Commit(int(newest["version"]), int(metrics.get("numOutputRows", 0)))

@@ -1,0 +1,51 @@
+"""Rows of one impression_id: repeats of the same content, or contradictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from camoe.contracts.errors import ConfigError
+from camoe.contracts.layout import label_column
+from camoe.contracts.sources import Impressions
+from features.checks import add_reason
+from features.raw import RAW
+
+DUPLICATE = "_duplicate"
+CONFLICT = "conflicting_id"
+
+
+def payload_columns(table: Impressions) -> tuple[str, ...]:
+    """Columns in which duplicates agree; `payload` may name mapped columns and objectives the log labels.
+
+    Raises:
+        ConfigError: it names neither.
+    """
+    names = {name: name for name in table.columns} | {name: label_column(name) for name in table.labels}
+    unknown = [name for name in table.payload or () if name not in names]
+    if unknown:
+        raise ConfigError(f"the payload names '{unknown[0]}', which the impressions map neither as column nor as label")
+    return tuple(names[name] for name in table.payload or names)
+
+
+def mark_duplicates(impressions: DataFrame, payload: Sequence[str]) -> DataFrame:
+    """Add `_duplicate`, true for all but one of the rows of an id that agree in `payload`.
+
+    Rows of an id that disagree all get the reason conflicting_id and none is a duplicate. Which row survives does
+    not depend on the order of the input: the smallest by payload, then by raw row.
+    """
+    content = F.struct(*payload)
+    ordered = Window.partitionBy("impression_id").orderBy(content, F.col(RAW))
+    whole = ordered.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    # Sorted by payload: the rows agree exactly when the first and the last do.
+    ranked = impressions.withColumns(
+        {
+            "_rank": F.row_number().over(ordered),
+            "_agree": F.first(content).over(whole).eqNullSafe(F.last(content).over(whole)),
+        }
+    )
+    reasons = add_reason(~F.col("_agree"), CONFLICT)
+    duplicate = F.col("_agree") & (F.col("_rank") > 1)
+    return ranked.withColumns({DUPLICATE: duplicate, "_reasons": reasons}).drop("_rank", "_agree")
