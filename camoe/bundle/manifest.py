@@ -1,0 +1,74 @@
+"""What a bundle says of itself, and the check that its files are the ones that were written. Torch-free."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from camoe.contracts.config_file import Section
+from camoe.contracts.errors import BundleError
+from camoe.contracts.files import write_json
+from camoe.model.spec import ModelSpec
+
+MANIFEST = "manifest.json"
+SPEC = "model.json"
+WEIGHTS = "weights.safetensors"
+METRICS = "metrics.json"
+CARD = "card.md"
+ENCODER = "encoder"
+
+
+class Manifest(Section):
+    """Where a model comes from. `files` maps each other file of the bundle to its SHA-256."""
+
+    model_version: str
+    code_version: str
+    table: str
+    table_version: int
+    snapshot_hash: str
+    feature_schema_hash: str
+    encoder_version: int
+    config_hash: str
+    files: Mapping[str, str]
+
+
+def graph_name(head: str) -> str:
+    """The ONNX graph of a head, relative to the bundle."""
+    return f"heads/{head}.onnx"
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file under `folder` but the manifest, by relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest; the last step of making a bundle."""
+    write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+
+
+def open_bundle(folder: Path) -> tuple[Manifest, ModelSpec]:
+    """The manifest and the model's specification of the bundle at `folder`, after checking every file.
+
+    Raises:
+        BundleError: there is no bundle, a file is missing or changed, or the specification cannot be read.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise BundleError(f"no model bundle at {folder}; run jobs/train.py first")
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
+    except ValidationError as error:
+        raise BundleError(f"{folder / MANIFEST} is damaged ({error.error_count()} fields); train again") from None
+    found = file_hashes(folder)
+    wrong = sorted(name for name, digest in manifest.files.items() if found.get(name) != digest)
+    if wrong:
+        state = "is missing" if wrong[0] not in found else "is not the file that training wrote"
+        raise BundleError(f"the model bundle at {folder} is broken: {wrong[0]} {state}; train again or restore it")
+    try:
+        return manifest, ModelSpec.model_validate_json((folder / SPEC).read_text())
+    except ValidationError as error:
+        raise BundleError(f"{folder / SPEC} was written by another version ({error.error_count()} fields)") from None

@@ -1,0 +1,80 @@
+"""Writes a bundle: beside its place first, then in one rename."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from camoe.bundle import manifest as names
+from camoe.bundle.card import model_card
+from camoe.bundle.graphs import export_head
+from camoe.bundle.manifest import Manifest
+from camoe.contracts import encoder as encoders
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.files import write_json, write_text
+from camoe.contracts.snapshot import Snapshot
+from camoe.model.camoe import Camoe
+from camoe.model.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the weights come from."""
+
+    snapshot: Snapshot
+    encoder: Encoder
+    config_hash: str
+
+
+def write_bundle(target: Path, model: Camoe, spec: ModelSpec, origin: Origin, metrics: Mapping[str, Any]) -> Manifest:
+    """Write `model` as a bundle at `target`, replacing the one there; weights and graphs are float32."""
+    staging = target.with_name(f".{target.name}-staging")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    exported = copy.deepcopy(model).to("cpu", torch.float32).eval()
+    save_file({name: value.contiguous() for name, value in exported.state_dict().items()}, staging / names.WEIGHTS)
+    write_text(staging / names.SPEC, spec.model_dump_json(indent=2))
+    write_json(staging / names.METRICS, metrics)
+    for index, head in enumerate(spec.heads.heads):
+        export_head(exported, index, staging / names.graph_name(head.name))
+    encoders.write(origin.encoder, staging / names.ENCODER)
+    manifest = _manifest(staging, spec, origin)
+    write_text(staging / names.CARD, model_card(manifest, spec, metrics))
+    manifest = manifest.model_copy(update={"files": names.file_hashes(staging)})
+    names.write_manifest(staging, manifest)
+    _replace(target, staging)
+    return manifest
+
+
+def _manifest(staging: Path, spec: ModelSpec, origin: Origin) -> Manifest:
+    hashes = names.file_hashes(staging)
+    identity = hashes[names.WEIGHTS] + hashes[names.SPEC]
+    return Manifest(
+        model_version=hashlib.sha256(identity.encode()).hexdigest()[:12],
+        code_version=version("camoe"),
+        table=origin.snapshot.table,
+        table_version=origin.snapshot.version,
+        snapshot_hash=origin.snapshot.content_hash(),
+        feature_schema_hash=spec.features.schema_hash(),
+        encoder_version=origin.encoder.version,
+        config_hash=origin.config_hash,
+        files=hashes,
+    )
+
+
+def _replace(target: Path, staging: Path) -> None:
+    old = target.with_name(f".{target.name}-old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    staging.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

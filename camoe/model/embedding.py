@@ -1,0 +1,41 @@
+"""All categorical features in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from camoe.contracts.encoder import UNKNOWN
+
+INITIAL_STD = 0.01
+
+
+class JointEmbedding(nn.Module):
+    """One embedding table for C features, feature c at rows `offset_c ... offset_c + size_c`.
+
+    An index at or beyond `size_c` reads as unknown, so rows encoded by a grown vocabulary can be scored. Gradients
+    are sparse: their cost follows the batch, not the vocabulary.
+
+    Args:
+        sizes: rows per feature, `C` of them.
+        dim: width of an embedding.
+    """
+
+    sizes: Tensor
+    offsets: Tensor
+
+    def __init__(self, sizes: Sequence[int], dim: int) -> None:
+        super().__init__()
+        starts = [sum(sizes[:index]) for index in range(len(sizes))]
+        self.register_buffer("sizes", torch.tensor(sizes, dtype=torch.int64), persistent=False)
+        self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64), persistent=False)
+        self.table = nn.Embedding(sum(sizes), dim, sparse=True)
+        nn.init.normal_(self.table.weight, std=INITIAL_STD)
+
+    def forward(self, categorical: Tensor) -> Tensor:
+        """`[B, C]` indices to `[B, C * dim]`."""
+        known = torch.where(categorical < self.sizes, categorical, UNKNOWN)
+        embedded: Tensor = self.table(known + self.offsets)
+        return embedded.flatten(1)

@@ -1,0 +1,16 @@
+"""A plain feed-forward network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import nn
+
+
+def mlp(widths: Sequence[int], dropout: float) -> nn.Sequential:
+    """Linear, ReLU and dropout from `widths[0]` through `widths[-1]`; `[B, widths[0]]` to `[B, widths[-1]]`."""
+    layers: list[nn.Module] = []
+    for width, following in pairwise(widths):
+        layers += [nn.Linear(width, following), nn.ReLU(), nn.Dropout(dropout)]
+    return nn.Sequential(*layers)

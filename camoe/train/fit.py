@@ -1,0 +1,143 @@
+"""The training loop: epochs over the plan, validation after each, the best weights kept."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from camoe.contracts.counts import require_equal
+from camoe.contracts.errors import TrainingError
+from camoe.contracts.snapshot import Snapshot
+from camoe.model.camoe import Camoe
+from camoe.stream.columns import Block, Columns
+from camoe.stream.plan import Plan, make_plan
+from camoe.stream.stream import stream
+from camoe.train.config import TrainingConfig
+from camoe.train.progress import Progress
+from camoe.train.step import Learner
+from camoe.train.validate import Validation, validate
+from camoe.train.watchdog import Watchdog
+from camoe.train.workers import Workers, gather, sum_over_workers
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One epoch: the loss of every step, rows trained, the weights' hash (equal on all workers), the validation."""
+
+    epoch: int
+    losses: tuple[float, ...]
+    rows: int
+    seconds: float
+    weights_hash: str
+    validation: Validation
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """All epochs; `best` is the number of the one whose weights the model has at the end."""
+
+    epochs: tuple[EpochResult, ...]
+    best: int
+
+
+@dataclass(frozen=True)
+class DataPlan:
+    """What is trained on and what is validated on."""
+
+    train: Snapshot
+    validation: Snapshot
+    columns: Columns
+
+    def epoch(self, config: TrainingConfig, epoch: int) -> Plan:
+        """The plan of one training epoch."""
+        lanes = config.stream.lanes
+        return make_plan(self.train, seed=config.seed, epoch=epoch, batch_size=config.batch_size, lanes=lanes)
+
+    def check(self, config: TrainingConfig) -> Plan:
+        """The plan of the validation rows."""
+        return make_plan(self.validation, seed=config.seed, epoch=0, batch_size=config.batch_size, lanes=1)
+
+
+def fit(learner: Learner, data: DataPlan, config: TrainingConfig, watchdog: Watchdog) -> Fitted:
+    """Train until the epochs are over or `patience` epochs brought no better validation NE; keep the best weights."""
+    results: list[EpochResult] = []
+    best = 0
+    kept: dict[str, Tensor] = {}
+    for epoch in range(config.epochs):
+        result = _run_epoch(learner, data, config, epoch, watchdog)
+        results.append(result)
+        if learner.workers.leads:
+            ne = ", ".join(f"{value:.4f}" for value in result.validation.ne)
+            print(f"train: epoch {epoch + 1}/{config.epochs}  validation NE {ne}", flush=True)
+        if not kept or result.validation.score < results[best].validation.score:
+            best = epoch
+            kept = {name: value.clone() for name, value in learner.model.state_dict().items()}
+        elif epoch - best >= config.patience:
+            break
+    learner.model.load_state_dict(kept)
+    return Fitted(tuple(results), best)
+
+
+def _run_epoch(learner: Learner, data: DataPlan, config: TrainingConfig, epoch: int, watchdog: Watchdog) -> EpochResult:
+    started = time.monotonic()
+    plan = data.epoch(config, epoch)
+    losses, own_rows = _train(learner, plan, data.columns, config, watchdog)
+    watchdog.beat("counting the epoch's rows")
+    rows = int(sum_over_workers(torch.tensor([own_rows]), "rows").item())
+    require_equal(f"rows trained in epoch {epoch + 1}", plan.rows, rows)
+    digest = common_hash(learner.model, learner.workers)
+    seconds = time.monotonic() - started
+    watchdog.beat("validation")
+    blocks = stream(data.check(config), data.columns, learner.workers.world, config.stream.readers)
+    checked = validate(learner.model, learner.masking, _beating(blocks, watchdog), learner.workers, learner.dtype)
+    return EpochResult(epoch, tuple(losses), rows, seconds, digest, checked)
+
+
+def _train(
+    learner: Learner, plan: Plan, columns: Columns, config: TrainingConfig, watchdog: Watchdog
+) -> tuple[list[float], int]:
+    progress = Progress(plan.epoch, config.epochs, plan.steps)
+    losses: list[float] = []
+    rows = 0
+    asked = time.monotonic()
+    for step, block in enumerate(stream(plan, columns, learner.workers.world, config.stream.readers)):
+        waited = time.monotonic() - asked
+        watchdog.beat(f"step {step + 1} of epoch {plan.epoch + 1}")
+        losses.append(learner.step(block))
+        if not torch.isfinite(torch.tensor(losses[-1])):
+            raise TrainingError(
+                f"the loss is {losses[-1]} at step {step + 1} of epoch {plan.epoch + 1}; "
+                "lower training.learning_rate or look for extreme values among the numeric features"
+            )
+        rows += block.rows
+        if learner.workers.leads:
+            progress.advance(plan.batch_rows(step), waited, losses[-1])
+        asked = time.monotonic()
+    return losses, rows
+
+
+def _beating(blocks: Iterator[Block], watchdog: Watchdog) -> Iterator[Block]:
+    for block in blocks:
+        watchdog.beat("validation")
+        yield block
+
+
+def common_hash(model: Camoe, workers: Workers) -> str:
+    """SHA-256 over all weights, which must be the same on all workers.
+
+    Raises:
+        TrainingError: the workers' weights differ.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    hashes = gather(digest.hexdigest(), "weights_hash")
+    if len(set(hashes)) > 1:
+        raise TrainingError(f"the workers' weights differ: {', '.join(hashes)}; nothing was saved")
+    return hashes[0]

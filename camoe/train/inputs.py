@@ -1,0 +1,46 @@
+"""What training reads, checked before any worker starts. Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from camoe.config import Config
+from camoe.contracts import encoder as encoders
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.errors import SnapshotError
+from camoe.contracts.layout import ENCODER_PROPERTY, FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.snapshot import Snapshot, pin
+
+
+@dataclass(frozen=True)
+class TrainingInputs:
+    """The pinned rows and the encoder they were written with."""
+
+    version: int
+    train: Snapshot
+    validation: Snapshot
+    encoder: Encoder
+
+
+def open_inputs(config: Config, version: int | None = None) -> TrainingInputs:
+    """Pin the training table at `version` (default: the newest) and cut it into training and validation days.
+
+    Raises:
+        SnapshotError: no table, a day without rows, or a table made from other features.
+        EncoderError: the encoder of the table is missing or damaged.
+    """
+    snapshot = pin(config.layout.training, version)
+    require_features(snapshot, config.features.schema_hash())
+    encoder = encoders.read(config.layout.encoder, int(snapshot.properties[ENCODER_PROPERTY]))
+    train, validation = snapshot.on(config.days.train.days()), snapshot.on(config.days.validation.days())
+    return TrainingInputs(snapshot.version, train, validation, encoder)
+
+
+def require_features(snapshot: Snapshot, schema_hash: str) -> None:
+    """Raise `SnapshotError` unless the table's rows were made from the features of `schema_hash`."""
+    found = snapshot.properties.get(FEATURE_SCHEMA_PROPERTY)
+    if found != schema_hash:
+        raise SnapshotError(
+            f"{snapshot.table} version {snapshot.version} was made from feature schema {found}, "
+            f"this run wants {schema_hash}; build the features again or use the configuration they were built with"
+        )

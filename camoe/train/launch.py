@@ -1,0 +1,65 @@
+"""Starts the workers of a training run: through Horovod's launcher on given hosts, or inside a Spark job."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import horovod.spark
+
+from camoe.config import Config
+from camoe.contracts.errors import TrainingError
+from camoe.train.run import run_worker
+
+WORKER_LINE = re.compile(r"^\[(?P<rank>\d+)\]<(?P<stream>stdout|stderr)>:(?P<text>.*)$")
+LINES_TO_SHOW = 5
+
+
+def is_worker() -> bool:
+    """Whether Horovod's launcher started this process."""
+    return "HOROVOD_RANK" in os.environ
+
+
+def launch_with_horovod(command: Sequence[str], workers: int, hosts: str | None, log: Path) -> None:
+    """Run `command` as `workers` Horovod workers on `hosts` (`name:slots,...`; default: this machine).
+
+    Everything the workers say goes to `log`; the first worker's own lines are shown.
+
+    Raises:
+        TrainingError: a worker ended with an error; the message names the log and the first error line.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    where = ["-H", hosts] if hosts else ["-H", f"localhost:{workers}"]
+    launcher = str(Path(sys.executable).with_name("horovodrun"))
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with (
+        log.open("w") as file,
+        subprocess.Popen(
+            [launcher, "--gloo", "-np", str(workers), *where, sys.executable, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+        ) as process,
+    ):
+        errors = []
+        for line in process.stdout or ():
+            file.write(line)
+            found = WORKER_LINE.match(line.rstrip("\n"))
+            text = found["text"] if found else line.rstrip("\n")
+            if text.startswith(("error:", "ValueError:", "RuntimeError:")):
+                errors.append(text.removeprefix("error: "))
+            if found and found["rank"] == "0" and found["stream"] == "stdout" and text.startswith("train:"):
+                print(text, flush=True)
+    if process.returncode != 0:
+        cause = errors[0] if errors else "no worker said why"
+        raise TrainingError(f"{cause} (training ended with code {process.returncode}; all output is in {log})")
+
+
+def launch_with_spark(config: Config, workers: int) -> None:
+    """Run the workers as `workers` tasks of the Spark job that this process drives."""
+    horovod.spark.run(run_worker, args=(config,), num_proc=workers, use_gloo=True, start_timeout=120)

@@ -1,0 +1,105 @@
+"""A whole training run, as one worker sees it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+
+from camoe.bundle.write import Origin, write_bundle
+from camoe.config import Config
+from camoe.contracts.encoder import Encoder
+from camoe.model.camoe import Camoe
+from camoe.model.loss import NORMALISERS, make_masking
+from camoe.model.spec import ModelSpec
+from camoe.stream.columns import model_columns
+from camoe.train.fit import DataPlan, Fitted, fit
+from camoe.train.inputs import TrainingInputs, open_inputs
+from camoe.train.optimiser import make_optimisers
+from camoe.train.scaling import fit_moments
+from camoe.train.step import Learner
+from camoe.train.watchdog import Watchdog
+from camoe.train.workers import Workers, first_workers, join_workers, share_weights
+
+
+def run_worker(config: Config) -> None:
+    """Train `config`'s model on its training days; the first worker writes the bundle.
+
+    Raises:
+        SnapshotError, EncoderError, TrainingError: see `open_inputs` and `fit`.
+    """
+    started = time.monotonic()
+    workers = join_workers()
+    training = config.training
+    with Watchdog(workers.world.rank, training.stall_timeout_s) as watchdog:
+        watchdog.beat("agreeing on the table version")
+        inputs = open_inputs(config, first_workers(open_inputs(config).version, "table_version"))
+        data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
+        spec = _spec(config, inputs.encoder)
+        learner = _learner(config, spec, data, workers)
+        fitted = fit(learner, data, training, watchdog)
+        watchdog.beat("writing the bundle")
+        if workers.leads:
+            metrics = _metrics(config, inputs, learner, fitted, time.monotonic() - started)
+            origin = Origin(inputs.train, inputs.encoder, config.content_hash())
+            write_bundle(config.layout.bundle, learner.model, spec, origin, metrics)
+        watchdog.beat("waiting for the bundle")
+        first_workers(None, "done")
+
+
+def _spec(config: Config, encoder: Encoder) -> ModelSpec:
+    sizes = tuple(encoder.size(feature.name) for feature in config.features.categorical)
+    return ModelSpec(
+        model=config.model, features=config.features, heads=config.heads, slots=config.slots, vocabulary_sizes=sizes
+    )
+
+
+def _learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Workers) -> Learner:
+    training = config.training
+    dtype = torch.float64 if training.dtype == "float64" else torch.float32
+    moments = fit_moments(data.train, config.features, workers)
+    torch.manual_seed(training.seed)
+    model = Camoe(spec, moments).to(workers.device, dtype)
+    share_weights(model)
+    steps = training.epochs * data.epoch(training, 0).steps
+    masking = make_masking(config.heads, config.slots, adaptive=training.mask).to(workers.device)
+    optimisers = make_optimisers(model, training, steps)
+    return Learner(model, optimisers, masking, workers, NORMALISERS[training.normalise], dtype)
+
+
+def _metrics(
+    config: Config, inputs: TrainingInputs, learner: Learner, fitted: Fitted, seconds: float
+) -> dict[str, Any]:
+    best = fitted.epochs[fitted.best].validation
+    return {
+        "epochs": [
+            {
+                "epoch": result.epoch + 1,
+                "train_loss": sum(result.losses) / len(result.losses),
+                "validation_ne": [_known(value) for value in result.validation.ne],
+                "validation_score": result.validation.score,
+                "rows": result.rows,
+                "seconds": round(result.seconds, 2),
+                "weights_hash": result.weights_hash,
+                "losses": list(result.losses),
+            }
+            for result in fitted.epochs
+        ],
+        "best_epoch": fitted.best,
+        "gate_weights": dict(zip((head.name for head in config.heads.heads), best.gates, strict=True)),
+        "parameters": sum(weight.numel() for weight in learner.model.parameters()),
+        "workers": learner.workers.world.size,
+        "device": learner.workers.device.type,
+        "seconds": round(seconds, 2),
+        "data": {
+            "train_days": [day.isoformat() for day in config.days.train.days()],
+            "validation_days": [day.isoformat() for day in config.days.validation.days()],
+            "train_rows": inputs.train.rows,
+            "validation_rows": inputs.validation.rows,
+        },
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value  # noqa: PLR0124  NaN is the only value unequal to itself

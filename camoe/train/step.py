@@ -1,0 +1,60 @@
+"""One training step: forward, masked loss over global counts, backward, exchange, update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from camoe.model.camoe import Camoe
+from camoe.model.loss import Masking, Normaliser, masked_loss, targets
+from camoe.stream.columns import Block
+from camoe.train.optimiser import Optimisers
+from camoe.train.workers import Workers, sum_gradients, sum_over_workers
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """A block on the device: categorical int64 `[B, C]`, numeric `[B, F]`, labels int64 `[B, O]`, slot int64 `[B]`."""
+
+    categorical: Tensor
+    numeric: Tensor
+    labels: Tensor
+    slot: Tensor
+
+
+def to_tensors(block: Block, device: torch.device, dtype: torch.dtype) -> Tensors:
+    """`block` as tensors on `device`; numerics as `dtype`."""
+    return Tensors(
+        categorical=torch.from_numpy(block.categorical).to(device, torch.int64),
+        numeric=torch.from_numpy(block.numeric).to(device, dtype),
+        labels=torch.from_numpy(block.labels).to(device, torch.int64),
+        slot=torch.from_numpy(block.slot).to(device, torch.int64),
+    )
+
+
+@dataclass(frozen=True)
+class Learner:
+    """All that a step needs."""
+
+    model: Camoe
+    optimisers: Optimisers
+    masking: Masking
+    workers: Workers
+    normaliser: Normaliser
+    dtype: torch.dtype
+
+    def step(self, block: Block) -> float:
+        """Learn from one global batch, of which `block` is this worker's share; the loss of the whole batch."""
+        batch = to_tensors(block, self.workers.device, self.dtype)
+        self.optimisers.zero_grad()
+        label, mask = targets(self.masking, batch.labels, batch.slot)
+        own = torch.cat([mask.sum(dim=0), torch.tensor([block.rows], device=mask.device)])
+        counts = sum_over_workers(own.to(torch.float64), "counts")
+        logits, _ = self.model(batch.categorical, batch.numeric)
+        loss = masked_loss(logits, label, mask, self.masking.weight, self.normaliser(counts[:-1], counts[-1]))
+        torch.autograd.backward(loss)
+        sum_gradients(self.model.parameters())
+        self.optimisers.step()
+        return sum_over_workers(loss.detach().to(torch.float64), "loss").item()

@@ -1,0 +1,71 @@
+"""Train CAMoE on the training table with N Horovod workers and write a model bundle.
+
+On this machine:   python jobs/train.py -np 2 --config conf/synthetic.yaml out=out/synthetic
+On given hosts:    python jobs/train.py -np 8 -H host1:4,host2:4 ...
+Inside Spark:      spark-submit --properties-file conf/spark/local.conf jobs/train.py --launcher spark -np 2 ...
+By hand:           horovodrun --gloo -np 2 python jobs/train.py ...
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from camoe.bundle.manifest import METRICS, open_bundle
+from camoe.config import Config, load_config, parser
+from camoe.contracts.counts import record, require_equal
+from camoe.contracts.errors import exit_with
+from camoe.train.inputs import open_inputs
+from camoe.train.launch import is_worker, launch_with_horovod, launch_with_spark
+from camoe.train.run import run_worker
+
+
+def main(argv: list[str]) -> None:
+    """Check the inputs, run the workers, show what came out."""
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("-np", "--workers", type=int, default=2, help="Horovod workers (default: 2)")
+    arguments.add_argument("-H", "--hosts", help="host1:slots,host2:slots (default: this machine)")
+    arguments.add_argument("--launcher", choices=["horovod", "spark"], default="horovod")
+    chosen = arguments.parse_args(argv)
+    config = load_config(chosen)
+    if is_worker():
+        run_worker(config)
+        return
+    started = time.monotonic()
+    inputs = open_inputs(config)
+    print(
+        f"train: {inputs.train.rows:,} rows of {config.layout.training} version {inputs.version}, "
+        f"{chosen.workers} workers, batch {config.training.batch_size:,}",
+        flush=True,
+    )
+    if chosen.launcher == "spark":
+        launch_with_spark(config, chosen.workers)
+    else:
+        command = [str(Path(__file__)), *argv]
+        launch_with_horovod(command, chosen.workers, chosen.hosts, config.layout.logs / "train_workers.log")
+    _summary(config, time.monotonic() - started)
+
+
+def _summary(config: Config, seconds: float) -> None:
+    manifest, _ = open_bundle(config.layout.bundle)
+    metrics = json.loads((config.layout.bundle / METRICS).read_text())
+    best = metrics["epochs"][metrics["best_epoch"]]
+    for epoch in metrics["epochs"]:
+        require_equal(f"rows trained in epoch {epoch['epoch']}", metrics["data"]["train_rows"], epoch["rows"])
+    record(
+        config.layout.counts,
+        "train",
+        {"rows_planned_per_epoch": metrics["data"]["train_rows"], "epochs": len(metrics["epochs"]),
+         "rows_trained_per_epoch": [epoch["rows"] for epoch in metrics["epochs"]],
+         "validation_rows": metrics["data"]["validation_rows"]},
+    )  # fmt: skip
+    heads = zip(config.heads.heads, best["validation_ne"], strict=True)
+    print(f"train: model {manifest.model_version}, {metrics['parameters']:,} parameters, best epoch {best['epoch']}")
+    print("train: validation NE " + ", ".join(f"{head.name} {ne:.4f}" for head, ne in heads if ne is not None))
+    print(f"train: bundle written to {config.layout.bundle} in {seconds:.0f} s")
+    print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/score.py out={config.out}")
+
+
+if __name__ == "__main__":
+    exit_with(main)
