@@ -45,13 +45,22 @@ def resolve(
     Raises:
         CamoeError: of the given kind; one does not parse or names a column that `frame` lacks.
     """
-    for name, sql in expressions.items():
-        try:
-            frame.select(F.expr(sql))
-        except AnalysisException as error:
-            there = ", ".join(column for column in frame.columns if not column.startswith("_"))
-            raise kind(f"{where}: '{name}: {sql}': {_reason(error)}; the columns there are {there}") from None
-    return {name: F.expr(sql).alias(name) for name, sql in expressions.items()}
+    columns = {name: F.expr(sql).alias(name) for name, sql in expressions.items()}
+    try:
+        frame.select(*columns.values())
+    except AnalysisException:
+        for name, sql in expressions.items():
+            _require_resolved(frame, name, sql, where, kind)
+        raise
+    return columns
+
+
+def _require_resolved(frame: DataFrame, name: str, sql: str, where: str, kind: type[CamoeError]) -> None:
+    try:
+        frame.select(F.expr(sql))
+    except AnalysisException as error:
+        there = ", ".join(column for column in frame.columns if not column.startswith("_"))
+        raise kind(f"{where}: '{name}: {sql}': {_reason(error)}; the columns there are {there}") from None
 
 
 def _reason(error: AnalysisException) -> str:

@@ -72,7 +72,7 @@ def as_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per_fi
     part = F.coalesce(*several, F.lit(0))
     return (
         rows.withColumn("_part", part)
-        .repartition(sum(files.values()), "date", "slot", "_part")
+        .repartition("date", "slot", "_part")
         .drop("_part")
         .sortWithinPartitions(*TRAINING_PARTITIONS, digest, "impression_id")
     )

@@ -1,0 +1,118 @@
+"""Make a synthetic lake and publish it as a whole: raw tables under `raw`, the true probabilities under `truth`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from camoe.contracts.errors import ConfigError
+from camoe.contracts.files import write_json
+from features.synthetic.campaigns import campaign_log, campaigns, with_campaign
+from features.synthetic.config import LakeConfig
+from features.synthetic.faults import NO_FAULT, faulty_outcomes, impression_fault, impression_log, outcome_fault
+from features.synthetic.outcomes import outcome_log, truth
+from features.synthetic.response import SCORE, intercepts, own_column, with_probabilities, with_score
+from features.synthetic.sessions import context_log, impressions, session_count, with_context, with_genre
+from features.synthetic.users import user_log, with_user_state
+
+MANIFEST = "lake.json"
+STAGING = ".lake-staging"
+ROWS_PER_TASK = 500_000
+STAGED = ("impression_id", "user_id", "session_id", "campaign_id", "slot", "ts", "pod_position")
+CONTEXT = ("_start", "_gap", "_position", "_segment", "focus", "content", "device", "connection", "genre")
+
+
+def scored_impressions(spark: SparkSession, config: LakeConfig) -> DataFrame:
+    """All impressions with their true state and `_score`; one row an impression_id."""
+    fixed = campaigns(spark.range(config.campaigns).withColumnRenamed("id", "campaign_id"), config)
+    tasks = max(spark.sparkContext.defaultParallelism, -(-config.impressions // ROWS_PER_TASK))
+    sessions = spark.range(0, session_count(config), 1, tasks).withColumnRenamed("id", "session_id")
+    timed = with_context(impressions(sessions, config), config)
+    known = with_genre(with_user_state(timed, config), config)
+    return with_score(with_campaign(known, fixed, config), config)
+
+
+def check_replaceable(config: LakeConfig) -> None:
+    """Raise `ConfigError` when another lake lies where this one goes and `replace` is not set."""
+    raw = config.layout.raw
+    if config.replace or not raw.exists():
+        return
+    manifest = raw / MANIFEST
+    found = json.loads(manifest.read_text())["identity"] if manifest.is_file() else None
+    if found != config.identity():
+        what = "a lake of another seed or configuration" if found else "something that is no synthetic lake"
+        raise ConfigError(f"{raw} holds {what}; give replace=true to replace it, or another out=")
+
+
+def make_lake(spark: SparkSession, config: LakeConfig) -> dict[str, dict[str, int]]:
+    """Write the lake under `config.out` and return its row counts: by table, and by kind of injected fault.
+
+    Everything is written into a folder beside it first and renamed at the end, the raw folder last: a run that is
+    killed leaves the old lake or none.
+
+    Raises:
+        ConfigError: another lake is there and `replace` is not set, or an effect names an unknown column.
+    """
+    check_replaceable(config)
+    staging = config.out / STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    own = [own_column(name) for name in config.signal.objectives]
+    scored = scored_impressions(spark, config).select(*STAGED, *CONTEXT, SCORE, *own)
+    scored.write.parquet(str(staging / "scored"))
+    scored = spark.read.parquet(str(staging / "scored"))
+    shifts = intercepts(scored, config)
+    shown = with_probabilities(scored, config, shifts)
+    tables = _tables(spark, shown, config)
+    for name, table in tables.items():
+        table.write.parquet(str(staging / "raw" / name))
+    truth(shown, config).write.parquet(str(staging / "truth"))
+    counts = _counts(spark, staging, shown, config)
+    manifest = {"identity": config.identity(), "intercepts": shifts, **counts}
+    write_json(staging / "raw" / MANIFEST, {**manifest, "config": config.model_dump(mode="json")})
+    _publish(staging, config)
+    return counts
+
+
+def _tables(spark: SparkSession, shown: DataFrame, config: LakeConfig) -> dict[str, DataFrame]:
+    users = spark.range(config.users).withColumnRenamed("id", "user_id")
+    fixed = campaigns(spark.range(config.campaigns).withColumnRenamed("id", "campaign_id"), config)
+    return {
+        "impressions": impression_log(shown, config),
+        "outcomes": faulty_outcomes(outcome_log(shown, config), config),
+        "users": user_log(users, config),
+        "contexts": context_log(shown, config),
+        "campaigns": campaign_log(fixed, config).coalesce(1),
+    }
+
+
+def _counts(spark: SparkSession, staging: Path, shown: DataFrame, config: LakeConfig) -> dict[str, dict[str, int]]:
+    folders = [*sorted((staging / "raw").iterdir()), staging / "truth"]
+    rows = {folder.name: spark.read.parquet(str(folder)).count() for folder in folders}
+    faulty = shown.select(impression_fault(config).alias("fault"))
+    faulty = faulty.unionByName(outcome_log(shown, config).select(outcome_fault(config).alias("fault")))
+    found = {row["fault"]: row["count"] for row in faulty.groupBy("fault").count().collect()}
+    late = ("users", "campaigns")
+    corrected = [_corrections(spark.read.parquet(str(staging / "raw" / name)), name) for name in late]
+    contexts = spark.read.parquet(str(staging / "raw" / "contexts"))
+    behind = contexts.where(F.col("available_at") > F.col("ts") + F.make_dt_interval(mins=F.lit(30))).count()
+    faults = {name: found[name] for name in sorted(found) if name != NO_FAULT}
+    return {"rows": rows, "faults": {**faults, "late_corrections": sum(corrected), "late_contexts": behind}}
+
+
+def _corrections(log: DataFrame, name: str) -> int:
+    """Rows of a version log beyond one a (key, ts)."""
+    key = f"{name.removesuffix('s')}_id"
+    return log.count() - log.select(key, "ts").distinct().count()
+
+
+def _publish(staging: Path, config: LakeConfig) -> None:
+    layout = config.layout
+    layout.raw.exists() and layout.raw.rename(staging / "old-raw")
+    layout.truth.exists() and layout.truth.rename(staging / "old-truth")
+    (staging / "truth").rename(layout.truth)
+    (staging / "raw").rename(layout.raw)
+    shutil.rmtree(staging)

@@ -1,0 +1,93 @@
+"""Each thing that can be wrong with an impression has its reason; exclusions are declared."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from camoe.contracts.days import Days
+from camoe.contracts.errors import InputError
+from camoe.contracts.slots import SlotCatalogue
+from camoe.contracts.sources import Exclusion
+from features.checks import REASONS, check
+from features.exclusions import EXCLUDED, exclude
+
+SLOTS = SlotCatalogue.model_validate({"slots": [{"id": "feed", "name": "Feed", "modality": "video"}]})
+DAYS = Days.model_validate(
+    {
+        "zone": "Europe/Stockholm",
+        "train": {"first": "2026-03-28", "last": "2026-03-29"},
+        "validation": {"first": "2026-03-30", "last": "2026-03-30"},
+        "test": {"first": "2026-03-31", "last": "2026-03-31"},
+    }
+)
+SCHEMA = "impression_id string, user_id string, campaign_id string, slot string, ts string, label_click string"
+GOOD = {
+    "impression_id": "i",
+    "user_id": "u",
+    "campaign_id": "c",
+    "slot": "feed",
+    "ts": "2026-03-28 12:00:00",
+    "label_click": "1",
+}
+
+
+def impressions(spark, *changes):
+    return spark.createDataFrame([{**GOOD, **change} for change in changes], SCHEMA)
+
+
+def test_every_fault_has_its_reason(spark):
+    cases = [
+        ({}, []),
+        ({"impression_id": None}, ["null_impression_id"]),
+        ({"user_id": None}, ["null_user_id"]),
+        ({"campaign_id": None}, ["null_campaign_id"]),
+        ({"ts": None}, ["null_ts"]),
+        ({"ts": "yesterday"}, ["unparsable_ts"]),
+        ({"slot": None}, ["null_slot"]),
+        ({"slot": "roof"}, ["unknown_slot"]),
+        ({"label_click": "2"}, ["invalid_label"]),
+        ({"label_click": "yes"}, ["invalid_label"]),
+        ({"label_click": None}, []),
+        ({"user_id": None, "slot": "roof"}, ["null_user_id", "unknown_slot"]),
+    ]
+    rows = check(impressions(spark, *[change for change, _ in cases]), SLOTS, ["click"]).collect()
+    assert [row[REASONS] for row in rows] == [reasons for _, reasons in cases]
+
+
+def test_labels_are_taken_as_they_are(spark):
+    rows = check(impressions(spark, *[{"label_click": text} for text in ("0", "1.0", None)]), SLOTS, ["click"])
+    assert rows.schema["label_click"].dataType.simpleString() == "tinyint"
+    assert [row.label_click for row in rows.collect()] == [0, 1, None]
+
+
+def test_the_day_is_the_local_day_of_the_time_stamp_over_a_change_of_clocks(spark):
+    # Stockholm is at UTC+1 until 29 March 2026 01:00 UTC and at UTC+2 after it.
+    times = ["2026-03-28 22:59:59", "2026-03-28 23:00:00", "2026-03-29 21:59:59", "2026-03-29 22:00:00"]
+    checked = check(impressions(spark, *[{"ts": text} for text in times]), SLOTS, [])
+    found = [row.date for row in exclude(checked, (), DAYS).collect()]
+    assert found == [date(2026, 3, 28), date(2026, 3, 29), date(2026, 3, 29), date(2026, 3, 30)]
+
+
+def test_exclusions_have_names_and_the_first_that_holds_counts(spark):
+    rules = (
+        Exclusion(name="roof", where="slot = 'roof'"),
+        Exclusion(name="test_users", where="user_id = 't'"),
+    )
+    changes = [
+        ({}, None),
+        ({"slot": "roof", "user_id": "t"}, "roof"),
+        ({"slot": None, "user_id": "t"}, "test_users"),
+        ({"slot": None}, None),
+        ({"ts": "2026-04-01 12:00:00"}, "outside_days"),
+        ({"ts": None}, None),
+    ]
+    checked = check(impressions(spark, *[change for change, _ in changes]), SLOTS, [])
+    assert [row[EXCLUDED] for row in exclude(checked, rules, DAYS).collect()] == [name for _, name in changes]
+
+
+def test_an_exclusion_of_an_unknown_column_names_it_and_the_columns(spark):
+    checked = check(impressions(spark, {}), SLOTS, [])
+    with pytest.raises(InputError, match=r"'late: hour > 3'.*no column `hour`.*impression_id, user_id"):
+        exclude(checked, (Exclusion(name="late", where="hour > 3"),), DAYS)

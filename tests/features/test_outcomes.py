@@ -1,0 +1,82 @@
+"""Labels from an outcome log: windows, maturity, and what was known at a time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from camoe.contracts.sources import Objective
+from features.checks import REASONS
+from features.outcomes import label
+
+SHOWN = datetime(2026, 1, 1, 12, tzinfo=UTC)
+WINDOWS = {"click": Objective(window_s=60), "buy": Objective(window_s=3600)}
+LATER = SHOWN + timedelta(days=1)
+
+
+def at(second):
+    return None if second is None else (SHOWN + timedelta(seconds=second)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def labelled(spark, rows, as_of=LATER, ids=("i",)):
+    """Labels and reasons by impression; `rows` are (id, objective, happened at, available at, value)."""
+    impressions = spark.createDataFrame(
+        [(name, SHOWN, []) for name in ids], f"impression_id string, ts timestamp, {REASONS} array<string>"
+    )
+    outcomes = spark.createDataFrame(
+        [(name, objective, at(ts), at(known), value) for name, objective, ts, known, value in rows],
+        "impression_id string, objective string, ts string, available_at string, value string",
+    )
+    answer = label(impressions, outcomes, WINDOWS, as_of).collect()
+    assert len(answer) == len(ids)
+    return {row.impression_id: (row.label_click, row.label_buy, row[REASONS]) for row in answer}
+
+
+def test_an_outcome_counts_within_its_own_window_both_ends_included(spark):
+    rows = [
+        ("first", "click", 0, 0, "1"),
+        ("last", "click", 60, 60, "1"),
+        ("late", "click", 61, 61, "1"),
+        ("early", "click", -1, -1, "1"),
+        ("buy", "buy", 3000, 3000, "1"),
+        ("again", "click", 5, 5, "1"),
+        ("again", "click", 6, 6, "1"),
+    ]
+    ids = ("first", "last", "late", "early", "buy", "again", "none")
+    found = labelled(spark, rows, ids=ids)
+    assert {name: found[name][0] for name in ids} == dict(zip(ids, (1, 1, 0, 0, 0, 1, 0), strict=True))
+    assert [name for name in ids if found[name][1]] == ["buy"]
+
+
+def test_a_label_is_null_until_its_window_has_closed_unless_the_outcome_is_known(spark):
+    as_of = SHOWN + timedelta(seconds=60)
+    rows = [("known", "buy", 30, 30, "1"), ("unknown", "buy", 30, 90, "1")]
+    found = labelled(spark, rows, as_of, ("known", "unknown", "none"))
+    assert found == {"known": (0, 1, []), "unknown": (0, None, []), "none": (0, None, [])}
+    assert labelled(spark, rows, as_of - timedelta(seconds=1))["i"] == (None, None, [])
+
+
+def test_an_outcome_that_became_known_after_the_time_is_no_outcome(spark):
+    rows = [("i", "click", 30, 90_000, "1")]
+    assert labelled(spark, rows)["i"][0] == 0
+    assert labelled(spark, rows, SHOWN + timedelta(days=2))["i"][0] == 1
+
+
+def test_broken_outcomes_refuse_the_impression(spark):
+    rows = [
+        ("no_time", "click", None, 1, "1"),
+        ("odd_value", "click", 1, 1, "7"),
+        ("zero", "click", 1, 1, "0"),
+        ("other_kind", "like", None, 1, "9"),
+    ]
+    found = labelled(spark, rows, ids=("no_time", "odd_value", "zero", "other_kind"))
+    assert {name: reasons for name, (_, _, reasons) in found.items()} == {
+        "no_time": ["invalid_label"],
+        "odd_value": ["invalid_label"],
+        "zero": [],
+        "other_kind": [],
+    }
+    assert found["zero"][0] == 0
+
+
+def test_outcomes_without_an_impression_and_of_null_ids_add_no_rows(spark):
+    assert labelled(spark, [("stranger", "click", 1, 1, "1"), (None, "click", 1, 1, "1")])["i"] == (0, 0, [])
