@@ -1,0 +1,49 @@
+"""Ranking metrics of a logit histogram: AUC-PR as average precision, with certified bounds, and ROC-AUC."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import digamma
+
+from camoe.metrics.histogram import Bins, Floats
+
+
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Quotient, NaN where the denominator is 0."""
+    undefined = np.full(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), np.nan)
+    return np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) != 0)
+
+
+def average_precision(bins: Bins) -> Floats:
+    """AP, the step sum of precision over recall, with the rows of one bin tied; shape (...), NaN without positives."""
+    hits = np.cumsum(bins.positives, axis=-1)
+    shown = np.cumsum(bins.count, axis=-1)
+    precision = np.nan_to_num(ratio(hits, shown))
+    return ratio((bins.positives * precision).sum(axis=-1), bins.positives.sum(axis=-1))
+
+
+def average_precision_bounds(bins: Bins) -> tuple[Floats, Floats]:
+    """Lower and upper bound of the AP of the unbinned scores, whatever their order and ties inside each bin.
+
+    They hold up to floating-point rounding.
+
+    Of k positives and n negatives in a bin below T positives and F negatives, the i-th positive has a precision of at
+    least (T + i) / (T + i + F + n), all negatives standing first, and of at most (T + k) / (T + k + F).
+    """
+    negatives = bins.count - bins.positives
+    hits = np.cumsum(bins.positives, axis=-1)
+    misses = np.cumsum(negatives, axis=-1)
+    before = hits - bins.positives
+    # The sum over i of (T + i) / (T + i + M) is k - M * (digamma(T + k + M + 1) - digamma(T + M + 1)).
+    lowest = bins.positives - misses * (digamma(hits + misses + 1) - digamma(before + misses + 1))
+    highest = bins.positives * np.nan_to_num(ratio(hits, hits + misses - negatives))
+    total = bins.positives.sum(axis=-1)
+    return ratio(lowest.sum(axis=-1), total), ratio(highest.sum(axis=-1), total)
+
+
+def roc_auc(bins: Bins) -> Floats:
+    """Share of (positive, negative) pairs in the right order, ties in a bin counted half; NaN without a pair."""
+    negatives = bins.count - bins.positives
+    above = np.cumsum(bins.positives, axis=-1) - bins.positives / 2
+    pairs = bins.positives.sum(axis=-1) * negatives.sum(axis=-1)
+    return ratio((negatives * above).sum(axis=-1), pairs)

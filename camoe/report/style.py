@@ -1,0 +1,70 @@
+"""One look for all pictures: Okabe and Ito's palette, which stays apart for colour-blind readers."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK = "#1f2933"
+GREY = "#7b8794"
+GRID = "#e4e7eb"
+COLOURS: Mapping[str, str] = MappingProxyType(
+    {
+        "base_rate": "#7b8794",
+        "slot_rate": "#cc79a7",
+        "model": "#0072b2",
+        "model_raw": "#e69f00",
+        "truth": "#009e73",
+    }
+)
+LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "base_rate": "base rate",
+        "slot_rate": "slot rate",
+        "model": "model",
+        "model_raw": "model, uncalibrated",
+        "truth": "true probability",
+    }
+)
+SETTINGS: Any = MappingProxyType(
+    {
+        "font.size": 10,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": GREY,
+        "axes.titlesize": 11,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "svg.hashsalt": "camoe",
+    }
+)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of that size in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def tidy(axes: Axes, grid: str) -> None:
+    """Leave only the lines that carry meaning; `grid` is x, y or both."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=grid, color=GRID, linewidth=0.8)  # type: ignore[arg-type]
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+
+
+def svg_uri(figure: Figure) -> str:
+    """The figure as a data URI of an SVG image."""
+    buffer = io.BytesIO()
+    with rc_context(dict(SETTINGS)):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,53 @@
+"""The per-slot table in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from camoe.report import text
+
+NUMBERS = ("impressions", "clicks", "AUC-PR", "ROC-AUC", "NE", "ECE", "floor", "mean p", "observed")
+
+
+def metrics_table(document: Mapping[str, Any], objective: str) -> Table:
+    """A rich table of `document` (metrics.json), a section per group and a line per predictor; fits 120 columns."""
+    run = document["run"]
+    days = " to ".join(dict.fromkeys((run["test_days"][0], run["test_days"][-1])))
+    table = Table(
+        title=f"{objective}, {days}, model {run['model_version']}, ECE over {run['ece_bins']} equal-mass bins",
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        padding=(0, 1, 0, 0),
+    )
+    table.add_column("group", no_wrap=True)
+    table.add_column("predictor", no_wrap=True)
+    for name in NUMBERS:
+        table.add_column(name, justify="right", no_wrap=True)
+    previous = None
+    for row in (row for row in document["rows"] if row["objective"] == objective):
+        group = (row["group_kind"], row["group"])
+        if previous not in (None, group):
+            table.add_section()
+        style = "bold" if row["predictor"] == "model" else ""
+        table.add_row(row["group"] if group != previous else "", *_cells(row), style=style)
+        previous = group
+    return table
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        row["predictor"],
+        text.count(row["impressions"]),
+        text.count(row["clicks"]),
+        text.metric(row["auc_pr"]),
+        text.metric(row["roc_auc"]),
+        text.metric(row["ne"]),
+        text.metric(row["ece"]),
+        text.metric(row["ece_floor"]),
+        text.percent(row["mean_predicted"]),
+        text.percent(row["observed"]),
+    )

@@ -1,0 +1,52 @@
+"""Measure a scored model on the test days, per slot, and write the report.
+
+    spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py --config conf/synthetic.yaml out=out/run1
+
+Reads the predictions of the bundle's model version, the labels of the training-table version they were scored from,
+and a synthetic lake's true probabilities. Writes report/metrics.json, report/index.html and report/summary.png.
+"""
+
+from __future__ import annotations
+
+import json
+
+from rich.console import Console
+
+from camoe.config import load_config, parser
+from camoe.contracts.counts import record
+from camoe.contracts.errors import BundleError, exit_with
+from camoe.contracts.layout import Layout
+from camoe.metrics.document import metrics_document
+from camoe.metrics.evaluation import evaluate
+from camoe.report.terminal import metrics_table
+from camoe.report.write import write_report
+from features.session import spark_session
+
+TERMINAL_COLUMNS = 120
+
+
+def main(argv: list[str]) -> None:
+    """Run the job; `argv` is the command line without the program's name."""
+    arguments = parser(__doc__ or "").parse_args(argv)
+    config = load_config(arguments)
+    version = _model_version(config.layout)
+    evaluation = evaluate(spark_session("evaluate"), config, version, arguments.config)
+    record(config.layout.counts, "evaluate", evaluation.counts)
+    document = metrics_document(config, evaluation, version)
+    written = write_report(config.layout, document)
+    console = Console(width=TERMINAL_COLUMNS)
+    for objective in config.heads.objectives:
+        console.print(metrics_table(document, objective))
+    for path in written:
+        print(f"wrote {path}")
+
+
+def _model_version(layout: Layout) -> str:
+    manifest = layout.bundle / "manifest.json"
+    if not manifest.is_file():
+        raise BundleError(f"no model bundle at {layout.bundle}; run jobs/train.py and jobs/score.py first")
+    return str(json.loads(manifest.read_text())["model_version"])
+
+
+if __name__ == "__main__":
+    exit_with(main)

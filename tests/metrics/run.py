@@ -1,0 +1,92 @@
+"""A tiny finished run: Delta training and predictions tables, truth and manifest, written as the contract says."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+SLOTS = ({"a1": "audio"}, {"a2": "audio"}, {"v1": "video"}, {"v2": "video"})
+RATES = {"a1": 0.02, "a2": 0.05, "v1": 0.3}  # v2 is in the catalogue and never shown
+FIRST = date(2026, 3, 2)
+TEST = FIRST + timedelta(days=3)
+VERSION = "m1"
+
+
+def tree(out: Path) -> dict:
+    """The configuration of the run: two days of training, one of validation, one of test."""
+    slots = [{"id": slot, "name": slot.upper(), "modality": kind} for entry in SLOTS for slot, kind in entry.items()]
+    columns = {name: name for name in ("impression_id", "user_id", "campaign_id", "slot", "ts")}
+    return {
+        "out": str(out),
+        "slots": {"slots": slots},
+        "heads": {"heads": [{"name": "everything", "objective": "click"}]},
+        "sources": {
+            "impressions": {"path": "x", "columns": columns, "labels": {"click": "click"}},
+            "objectives": {"click": {}},
+        },
+        "features": {"numeric": [{"name": "x", "sql": "x"}]},
+        "days": {
+            "train": {"first": FIRST, "last": FIRST + timedelta(days=1)},
+            "validation": {"first": FIRST + timedelta(days=2), "last": FIRST + timedelta(days=2)},
+            "test": {"first": TEST, "last": TEST},
+        },
+        "evaluation": {"user_buckets": 10, "bootstrap": 30, "ece_bins": 5},
+    }
+
+
+def impressions(rows_a_day: int = 400) -> pd.DataFrame:
+    """Four days of impressions with their true probability; a few labels of the test day are unknown."""
+    rng = np.random.default_rng(7)
+    rows = rows_a_day * 4
+    frame = pd.DataFrame(
+        {
+            "impression_id": [f"i{row}" for row in range(rows)],
+            "user_id": [f"u{user}" for user in rng.integers(0, 60, rows)],
+            "campaign_id": "c",
+            "date": [FIRST + timedelta(days=row // rows_a_day) for row in range(rows)],
+            "slot": rng.choice(list(RATES), rows),
+        }
+    )
+    frame["modality"] = frame["slot"].map({slot: kind for entry in SLOTS for slot, kind in entry.items()})
+    odds = frame["slot"].map(RATES) * np.exp(rng.normal(0, 1, rows))
+    frame["truth"] = odds / (1 + odds)
+    click = (rng.random(rows) < frame["truth"]).astype("Int32")
+    frame["label_click"] = click.mask((frame["date"] == TEST) & (rng.random(rows) < 0.05))
+    return frame
+
+
+def write_run(spark, out: Path, frame: pd.DataFrame, *, truth: bool) -> None:
+    """All inputs of the evaluation job under `out`; the model's p is the truth, shifted, then recalibrated."""
+    schema = "impression_id string, user_id string, campaign_id string, date date, slot string, modality string"
+    columns = ["impression_id", "user_id", "campaign_id", "date", "slot", "modality"]
+    labelled = frame[[*columns, "label_click"]].astype({"label_click": object}).where(frame.notna(), None)
+    training = spark.createDataFrame(labelled, f"{schema}, label_click int")
+    partitions = ("modality", "slot", "date")
+    training.write.format("delta").partitionBy(*partitions).save(str(out / "training"))
+    # A later version of the table, with other labels: the evaluation must read the one that was scored.
+    training.selectExpr(*columns, "1 - label_click as label_click").write.format("delta").mode("overwrite").partitionBy(
+        *partitions
+    ).save(str(out / "training"))
+    test = frame[frame["date"] == TEST].assign(p=lambda rows: rows["truth"], p_raw=lambda rows: rows["truth"] ** 1.1)
+    scored = spark.createDataFrame(test[[*columns, "p", "p_raw"]], f"{schema}, p double, p_raw double").selectExpr(
+        "*",
+        "'click' as objective",
+        "'everything' as head",
+        f"'{VERSION}' as model_version",
+        "0L as snapshot_version",
+        "current_timestamp() as scored_at",
+    )
+    other = scored.selectExpr("* except (model_version, p)", "'m0' as model_version", "0.5D as p")
+    both = scored.unionByName(other)
+    both.write.format("delta").partitionBy(*partitions, "model_version").save(str(out / "predictions"))
+    if truth:
+        rows = frame.assign(objective="click", p=frame["truth"])[["impression_id", "objective", "p"]]
+        spark.createDataFrame(rows).write.parquet(str(out / "truth"))
+    (out / "bundle").mkdir(parents=True, exist_ok=True)
+    (out / "bundle/manifest.json").write_text(json.dumps({"model_version": VERSION}))
+    (out / "run.yaml").write_text(yaml.safe_dump(tree(out)))
