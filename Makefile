@@ -1,0 +1,29 @@
+# make demo       the whole chain on a synthetic lake            (DATA=kuairand INPUT=folder: on real logs)
+# make test       lint, types, tests          make test-slow     the long proofs
+# make package    dist/camoe.zip, for --py-files on a cluster
+SHELL := /bin/bash
+DATA ?= synthetic
+OUT ?= out/$(DATA)
+READY := .venv/.ready
+ACTIVE := export PATH="$(CURDIR)/.venv/bin:$$PATH" PYSPARK_PYTHON="$(CURDIR)/.venv/bin/python";
+
+.PHONY: demo test test-slow lint package
+
+demo: $(READY)
+	@$(ACTIVE) python jobs/demo.py --config conf/$(DATA).yaml out=$(OUT) $(if $(INPUT),input=$(INPUT))
+
+test: $(READY) lint
+	@$(ACTIVE) python -m pytest -m "not slow"
+
+test-slow: $(READY)
+	@$(ACTIVE) python -m pytest -m slow
+
+lint: $(READY)
+	@$(ACTIVE) ruff check && ruff format --check && mypy
+
+package: $(READY)
+	@mkdir -p dist && rm -f dist/camoe.zip && git archive --format=zip -o dist/camoe.zip HEAD camoe features conf && echo dist/camoe.zip
+
+$(READY): uv.lock pyproject.toml setup.cfg tools/setup.sh
+	@tools/setup.sh
+	@touch $@

@@ -1,0 +1,64 @@
+"""Score the impressions of given days with the model bundle, each by the head of its slot, into a Delta table.
+
+spark-submit --properties-file conf/spark/local.conf jobs/score.py --config conf/synthetic.yaml out=out/synthetic
+Default days: the test days. Others: --days 2026-03-10 2026-03-11
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+
+from camoe.config import load_config, parser
+from camoe.contracts import counts
+from camoe.contracts.errors import exit_with
+from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.snapshot import pin
+from camoe.score.scorer import read_model, require_fit
+from camoe.score.spark import count_predictions, read_rows, score, write_predictions
+from features.progress import step
+from features.session import spark_session
+
+
+def main(argv: list[str]) -> None:
+    """Pin the table, score the days, check that every row was scored."""
+    started = time.monotonic()
+    arguments = parser(__doc__ or "")
+    arguments.add_argument("--days", nargs="+", type=date.fromisoformat, help="days to score, as YYYY-MM-DD")
+    chosen = arguments.parse_args(argv)
+    config = load_config(chosen)
+    days = tuple(chosen.days or config.days.test.days())
+    layout = config.layout
+    model = read_model(layout.bundle)
+    snapshot = pin(layout.training).on(days)
+    require_fit(model, snapshot, snapshot.properties.get(FEATURE_SCHEMA_PROPERTY))
+    spark = spark_session("score")
+    version = model.manifest.model_version
+    with step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"):
+        predictions = score(read_rows(spark, snapshot, days, model), model, snapshot)
+        write_predictions(predictions, layout.predictions, days, version)
+        by_slot = count_predictions(spark, layout.predictions, days, version)
+    expected = snapshot.rows * len(model.spec.heads.objectives)
+    counts.require_equal("rows scored", expected, sum(by_slot.values()))
+    seconds = time.monotonic() - started
+    counts.record(
+        layout.counts,
+        "score",
+        {
+            "rows_of_the_days": snapshot.rows,
+            "objectives": len(model.spec.heads.objectives),
+            "rows_scored": sum(by_slot.values()),
+            "by_slot": dict(sorted(by_slot.items())),
+            "days": [day.isoformat() for day in days],
+            "model_version": version,
+            "seconds": round(seconds, 1),
+        },
+    )
+    print(f"score: {sum(by_slot.values()):,} predictions of {len(days)} days with model {version}")
+    print(f"score: written to {layout.predictions} in {seconds:.0f} s")
+    print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py --config {chosen.config} "
+          f"out={config.out}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    exit_with(main)
