@@ -48,9 +48,7 @@ def draw_entropy(axes: Axes, rows: Sequence[Row], names: Mapping[str, str]) -> N
         if ends:
             axes.hlines(place, min(ends), max(ends), color=GREY, linewidth=2, alpha=0.45, zorder=1)
         else:
-            axes.text(
-                0.02, place, "undefined: clicks needed", transform=axes.get_yaxis_transform(), va="center", color=GREY
-            )
+            _undefined(axes, place)
         for name in ("base_rate", "truth", "model"):
             if name in values:
                 axes.scatter(values[name], place, color=COLOURS[name], s=52, zorder=3)
@@ -64,17 +62,16 @@ def draw_auc_pr(axes: Axes, rows: Sequence[Row], names: Mapping[str, str]) -> No
     """AUC-PR per group with 95 % bootstrap intervals, beside the base rate, which is what a constant reaches."""
     groups = _groups(rows)
     kinds = [name for name in ("base_rate", "truth", "model") if any(row["predictor"] == name for row in rows)]
-    for row in rows:
-        if row["auc_pr"] is None or row["predictor"] not in kinds:
-            continue
+    for place, group in enumerate(groups):
+        if all(row["auc_pr"] is None for row in rows if row["group"] == group):
+            _undefined(axes, place)
+    for row in (row for row in rows if row["auc_pr"] is not None and row["predictor"] in kinds):
         name, place = row["predictor"], groups.index(row["group"])
         level = place + {"base_rate": 0.0, "truth": 0.16, "model": -0.16}[name]
         ends = row["auc_pr_interval"]
         if ends and name != "base_rate":
             axes.hlines(level, ends["low"], ends["high"], color=COLOURS[name], linewidth=2, alpha=0.6)
-        axes.scatter(
-            row["auc_pr"], level, color=COLOURS[name], s=40, zorder=3, marker="|" if name == "base_rate" else "o"
-        )
+        axes.scatter(row["auc_pr"], level, color=COLOURS[name], s=40, zorder=3)
     _name_groups(axes, groups, names)
     axes.set_title("AUC-PR")
     axes.set_xscale("log")
@@ -111,6 +108,11 @@ def draw_training(axes: Axes, epochs: Sequence[Row]) -> None:
     right.set_ylabel("validation NE", color=COLOURS["model"])
     right.spines[["top", "left"]].set_visible(False)
     right.tick_params(length=0)
+
+
+def _undefined(axes: Axes, place: int) -> None:
+    transform = axes.get_yaxis_transform()
+    axes.text(0.02, place, "undefined: clicks needed", transform=transform, va="center", color=GREY)
 
 
 def _mean(value: float | Mapping[str, float]) -> float:
