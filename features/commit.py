@@ -46,11 +46,20 @@ def signed(spark: SparkSession, run: Run) -> Iterator[None]:
         spark.conf.unset(USER_METADATA)
 
 
-def last_commit(spark: SparkSession, table: Path, run: Run) -> Commit:
-    """The newest commit of `run` on `table`."""
-    history = DeltaTable.forPath(spark, str(table)).history().where(F.col("userMetadata") == run.metadata())
-    newest = history.orderBy(F.col("version").desc()).select("version", "operationMetrics").first()
+def latest_version(spark: SparkSession, table: Path) -> int:
+    """The newest version of `table`, -1 when there is no table."""
+    if not DeltaTable.isDeltaTable(spark, str(table)):
+        return -1
+    newest = DeltaTable.forPath(spark, str(table)).history(1).first()
+    return -1 if newest is None else int(newest["version"])
+
+
+def commit_after(spark: SparkSession, table: Path, version: int, run: Run) -> Commit:
+    """The newest commit of `run` later than `version`; none means that nothing had to change, so no rows."""
+    history = DeltaTable.forPath(spark, str(table)).history()
+    own = history.where((F.col("version") > version) & (F.col("userMetadata") == run.metadata()))
+    newest = own.orderBy(F.col("version").desc()).select("version", "operationMetrics").first()
     if newest is None:
-        raise LookupError(f"{table} has no commit of run {run.run_id}")
+        return Commit(version, 0)
     metrics: Mapping[str, str] = newest["operationMetrics"]
     return Commit(int(newest["version"]), int(metrics.get("numOutputRows", 0)))

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from features.checks import REASONS
-from features.commit import Commit, Run, last_commit, signed
+from features.commit import Commit, Run, commit_after, latest_version, signed
 from features.raw import RAW
 
 
@@ -26,6 +26,7 @@ def quarantine_rows(refused: DataFrame, run: Run) -> DataFrame:
 def write_quarantine(rows: DataFrame, table: Path, run: Run) -> Commit:
     """Replace this run's rows in one commit; the rows of other runs stay."""
     writer = rows.coalesce(1).write.format("delta").mode("overwrite")
+    before = latest_version(rows.sparkSession, table)
     with signed(rows.sparkSession, run):
         writer.option("replaceWhere", f"run_id = '{run.run_id}'").save(str(table))
-    return last_commit(rows.sparkSession, table, run)
+    return commit_after(rows.sparkSession, table, before, run)

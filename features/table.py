@@ -16,7 +16,7 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, KEYS, TRAINING_PARTITIONS, label_column
 from camoe.contracts.slots import SlotCatalogue
-from features.commit import Commit, Run, last_commit, signed
+from features.commit import Commit, Run, commit_after, latest_version, signed
 
 SAFE_FOR_FILE_READERS = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
 
@@ -94,7 +94,8 @@ def require_compatible(spark: SparkSession, target: Target) -> None:
 def write_training(rows: DataFrame, target: Target, days: Sequence[date], rows_per_file: int, run: Run) -> Commit:
     """Replace `days` in one commit, or create the table; returns the commit as the table's log tells it."""
     spark = rows.sparkSession
-    if target.replace or not DeltaTable.isDeltaTable(spark, str(target.path)):
+    before = latest_version(spark, target.path)
+    if target.replace or before < 0:
         new = rows.writeTo(target.identifier).using("delta").option("maxRecordsPerFile", rows_per_file)
         for key, value in {**SAFE_FOR_FILE_READERS, **target.properties}.items():
             new = new.tableProperty(key, value)
@@ -107,7 +108,7 @@ def write_training(rows: DataFrame, target: Target, days: Sequence[date], rows_p
         writer = rows.write.format("delta").mode("overwrite").option("maxRecordsPerFile", rows_per_file)
         with signed(spark, run):
             writer.option("replaceWhere", f"date IN ({listed})").save(str(target.path))
-    return last_commit(spark, target.path, run)
+    return commit_after(spark, target.path, before, run)
 
 
 def _by_slot(values: Mapping[str, int] | Mapping[str, str]) -> Column:
