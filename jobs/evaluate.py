@@ -9,6 +9,7 @@ and a synthetic lake's true probabilities. Writes report/metrics.json, report/in
 from __future__ import annotations
 
 import json
+import time
 
 from rich.console import Console
 
@@ -20,25 +21,31 @@ from camoe.metrics.document import metrics_document
 from camoe.metrics.evaluation import evaluate
 from camoe.report.terminal import metrics_table
 from camoe.report.write import write_report
+from features.progress import step
 from features.session import spark_session
 
 TERMINAL_COLUMNS = 120
 
 
 def main(argv: list[str]) -> None:
-    """Run the job; `argv` is the command line without the program's name."""
+    """Measure, check that every row is accounted for, write the report and show the table."""
+    started = time.monotonic()
     arguments = parser(__doc__ or "").parse_args(argv)
     config = load_config(arguments)
     version = _model_version(config.layout)
-    evaluation = evaluate(spark_session("evaluate"), config, version, arguments.config)
+    spark = spark_session("evaluate")
+    with step(spark.sparkContext, f"evaluate: model {version}"):
+        evaluation = evaluate(spark, config, version, arguments.config)
     record(config.layout.counts, "evaluate", evaluation.counts)
     document = metrics_document(config, evaluation, version)
     written = write_report(config.layout, document)
     console = Console(width=TERMINAL_COLUMNS)
     for objective in config.heads.objectives:
         console.print(metrics_table(document, objective))
+    seconds = time.monotonic() - started
+    print(f"evaluate: {evaluation.counts['evaluated']:,} labelled predictions of model {version} in {seconds:.0f} s")
     for path in written:
-        print(f"wrote {path}")
+        print(f"evaluate: written to {path}")
 
 
 def _model_version(layout: Layout) -> str:

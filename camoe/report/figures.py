@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from camoe.report.style import COLOURS, GREY, INK, LABELS, tidy
+from camoe.report.style import COLOURS, CYCLE, GREY, INK, LABELS, tidy
 
 Row = Mapping[str, Any]
+BELOW: Any = MappingProxyType({"loc": "upper center", "bbox_to_anchor": (0.5, -0.16)})
 
 
 def draw_reliability(axes: Axes, title: str, points: Sequence[Row]) -> None:
@@ -94,30 +96,30 @@ def draw_gates(axes: Axes, weights: Mapping[str, Sequence[float]]) -> None:
     axes.set_title("Mean gate weight per head")
 
 
-def draw_training(axes: Axes, epochs: Sequence[Row]) -> None:
-    """Training loss and validation NE per epoch, on two scales."""
+def draw_training(axes: Axes, epochs: Sequence[Row], heads: Sequence[str]) -> None:
+    """Training loss per epoch, and the validation NE of each of `heads` on a scale of its own."""
     x = [epoch["epoch"] for epoch in epochs]
     axes.set_title("Training")
     axes.set(xlabel="epoch", ylabel="training loss")
-    axes.yaxis.label.set_color(COLOURS["base_rate"])
-    axes.plot(x, [epoch["train_loss"] for epoch in epochs], marker="o", color=COLOURS["base_rate"])
+    axes.plot(
+        x, [epoch["train_loss"] for epoch in epochs], marker="o", color=GREY, linestyle="--", label="training loss"
+    )
     axes.set_xticks(x)
     tidy(axes, "y")
     right = axes.twinx()
-    right.plot(x, [_mean(epoch["validation_ne"]) for epoch in epochs], marker="o", color=COLOURS["model"])
-    right.set_ylabel("validation NE", color=COLOURS["model"])
+    for place, head in enumerate(heads):
+        entropy = np.array([epoch["validation_ne"][place] for epoch in epochs], dtype=float)
+        right.plot(x, entropy, marker="o", color=CYCLE[place % len(CYCLE)], label=f"NE {head}")
+    right.set_ylabel("validation NE")
     right.spines[["top", "left"]].set_visible(False)
     right.tick_params(length=0)
+    lines = [*axes.get_lines(), *right.get_lines()]
+    axes.legend(lines, [str(line.get_label()) for line in lines], ncols=3, frameon=False, **BELOW)
 
 
 def _undefined(axes: Axes, place: int) -> None:
     transform = axes.get_yaxis_transform()
     axes.text(0.02, place, "undefined: clicks needed", transform=transform, va="center", color=GREY)
-
-
-def _mean(value: float | Mapping[str, float]) -> float:
-    """A head's NE, or the mean over heads when it is given per head."""
-    return float(np.mean(list(value.values()))) if isinstance(value, Mapping) else float(value)
 
 
 def _percent(value: float, _: int) -> str:
@@ -137,4 +139,4 @@ def _name_groups(axes: Axes, groups: Sequence[str], names: Mapping[str, str]) ->
 def _legend(axes: Axes, kinds: Sequence[str]) -> None:
     for name in kinds:
         axes.scatter([], [], color=COLOURS[name], label=LABELS[name], s=40)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(kinds), frameon=False, handletextpad=0.1)
+    axes.legend(ncols=len(kinds), frameon=False, handletextpad=0.1, **BELOW)

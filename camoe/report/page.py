@@ -30,8 +30,8 @@ class Picture:
 def render(document: Document, training: Document, counts: Document) -> str:
     """The page as one self-contained HTML text.
 
-    `document` is metrics.json. `training` is the bundle's metrics: its `gate_weights` (head to weight per expert) and
-    `epochs` (epoch, train_loss, validation_ne) are drawn where they are there. `counts` is counts.json.
+    `document` is metrics.json, `counts` is counts.json. `training` is the bundle's metrics: its `gate_weights` (head to
+    weight per expert) and `epochs` (epoch, train_loss, validation_ne per head) are drawn where they are there.
     """
     environment = Environment(
         loader=PackageLoader("camoe.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -94,8 +94,9 @@ def _training_pictures(training: Document) -> Iterator[Picture]:
             (4.6, 1.4 + 0.5 * len(gates)),
             "How much each head takes from each expert.",
         )
-    if epochs:
-        yield _picture(partial(figures.draw_training, epochs=epochs), (4.6, 3.4), "Loss and validation NE by epoch.")
+    if gates and epochs:
+        draw = partial(figures.draw_training, epochs=epochs, heads=list(gates))
+        yield _picture(draw, (4.6, 3.4), "Loss on the training days and NE of each head on the validation days.")
 
 
 def _picture(draw: Callable[[Axes], None], size: tuple[float, float], caption: str) -> Picture:

@@ -24,6 +24,7 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "truth": "#009e73",
     }
 )
+CYCLE = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
 LABELS: Mapping[str, str] = MappingProxyType(
     {
         "base_rate": "base rate",

@@ -115,9 +115,9 @@ def test_the_report_is_written_beside_the_numbers(document, run):
 def test_the_terminal_shows_the_table_and_where_things_are(run, capsys):
     main(["--config", str(run / "run.yaml")])
     printed = capsys.readouterr().out
-    assert max(len(line) for line in printed.splitlines() if "wrote" not in line) <= 120
+    assert max(len(line) for line in printed.splitlines() if "written" not in line) <= 120
     assert "base_rate" in printed
-    assert f"wrote {run}/report/index.html" in printed
+    assert f"written to {run}/report/index.html" in printed
 
 
 def test_without_truth_and_recalibration_those_predictors_are_left_out(spark, tmp_path, frame):
