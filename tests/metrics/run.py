@@ -60,8 +60,8 @@ def impressions(rows_a_day: int = 400) -> pd.DataFrame:
     return frame
 
 
-def write_run(spark, out: Path, frame: pd.DataFrame, *, truth: bool) -> None:
-    """All inputs of the evaluation job under `out`; the model's p is the truth, shifted, then recalibrated."""
+def write_run(spark, out: Path, frame: pd.DataFrame, *, truth: bool, power: float) -> None:
+    """All inputs of the evaluation job under `out`; the model's p is the truth, its p_raw the truth to a power."""
     schema = "impression_id string, user_id string, campaign_id string, date date, slot string, modality string"
     columns = ["impression_id", "user_id", "campaign_id", "date", "slot", "modality"]
     labelled = frame[[*columns, "label_click"]].astype({"label_click": object}).where(frame.notna(), None)
@@ -72,7 +72,7 @@ def write_run(spark, out: Path, frame: pd.DataFrame, *, truth: bool) -> None:
     training.selectExpr(*columns, "1 - label_click as label_click").write.format("delta").mode("overwrite").partitionBy(
         *partitions
     ).save(str(out / "training"))
-    test = frame[frame["date"] == TEST].assign(p=lambda rows: rows["truth"], p_raw=lambda rows: rows["truth"] ** 1.1)
+    test = frame[frame["date"] == TEST].assign(p=lambda rows: rows["truth"], p_raw=lambda rows: rows["truth"] ** power)
     scored = spark.createDataFrame(test[[*columns, "p", "p_raw"]], f"{schema}, p double, p_raw double").selectExpr(
         "*",
         "'click' as objective",

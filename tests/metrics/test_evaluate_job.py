@@ -27,7 +27,15 @@ def frame():
 @pytest.fixture(scope="module")
 def run(spark, tmp_path_factory, frame):
     out = tmp_path_factory.mktemp("run")
-    write_run(spark, out, frame, truth=True)
+    write_run(spark, out, frame, truth=True, power=1.1)
+    return out
+
+
+@pytest.fixture(scope="module")
+def bare_run(spark, tmp_path_factory, frame):
+    """A run without truth, whose model was not recalibrated."""
+    out = tmp_path_factory.mktemp("bare")
+    write_run(spark, out, frame, truth=False, power=1.0)
     return out
 
 
@@ -120,25 +128,21 @@ def test_the_terminal_shows_the_table_and_where_things_are(run, capsys):
     assert f"written to {run}/report/index.html" in printed
 
 
-def test_without_truth_and_recalibration_those_predictors_are_left_out(spark, tmp_path, frame):
-    write_run(spark, tmp_path, frame.assign(truth=0.1), truth=False)
-    table = spark.read.format("delta").load(str(tmp_path / "predictions")).drop("p_raw").selectExpr("*", "p as p_raw")
-    rows = table.toPandas()
-    shutil.rmtree(tmp_path / "predictions")
-    spark.createDataFrame(rows, table.schema).write.format("delta").save(str(tmp_path / "predictions"))
-    main(["--config", str(tmp_path / "run.yaml")])
-    written = json.loads((tmp_path / "report/metrics.json").read_text())
+def test_without_truth_and_recalibration_those_predictors_are_left_out(bare_run):
+    main(["--config", str(bare_run / "run.yaml")])
+    written = json.loads((bare_run / "report/metrics.json").read_text())
     assert {row["predictor"] for row in written["rows"]} == {"base_rate", "slot_rate", "model"}
     assert written["bar"]["click"]["audio"]["gap_closed"] is None
 
 
-def test_a_truth_that_lacks_an_impression_stops_the_job(spark, tmp_path, frame):
-    write_run(spark, tmp_path, frame, truth=False)
+def test_a_truth_that_lacks_an_impression_stops_the_job(spark, bare_run, tmp_path, frame):
+    out = tmp_path / "short"
+    shutil.copytree(bare_run, out, ignore=shutil.ignore_patterns("report"))
     short = frame.assign(objective="click", p=frame["truth"])[["impression_id", "objective", "p"]].iloc[:-1]
-    spark.createDataFrame(short).write.parquet(str(tmp_path / "truth"))
+    spark.createDataFrame(short).write.parquet(str(out / "truth"))
     with pytest.raises(CountError, match="by truth"):
-        main(["--config", str(tmp_path / "run.yaml")])
-    assert not (tmp_path / "report").exists()
+        main(["--config", str(bare_run / "run.yaml"), f"out={out}"])
+    assert not (out / "report").exists()
 
 
 def test_a_day_without_predictions_names_the_command(run):
