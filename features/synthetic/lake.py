@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -13,7 +15,14 @@ from camoe.contracts.errors import ConfigError
 from camoe.contracts.files import write_json
 from features.synthetic.campaigns import campaign_log, campaigns, with_campaign
 from features.synthetic.config import LakeConfig
-from features.synthetic.faults import NO_FAULT, faulty_outcomes, impression_fault, impression_log, outcome_fault
+from features.synthetic.faults import (
+    IMPRESSION_COLUMNS,
+    NO_FAULT,
+    faulty_outcomes,
+    impression_fault,
+    impression_log,
+    outcome_fault,
+)
 from features.synthetic.outcomes import outcome_log, truth
 from features.synthetic.response import SCORE, intercepts, own_column, with_probabilities, with_score
 from features.synthetic.sessions import context_log, impressions, session_count, with_context, with_genre
@@ -22,14 +31,13 @@ from features.synthetic.users import user_log, with_user_state
 MANIFEST = "lake.json"
 STAGING = ".lake-staging"
 ROWS_PER_TASK = 500_000
-STAGED = ("impression_id", "user_id", "session_id", "campaign_id", "slot", "ts", "pod_position")
+WHOLE_STAGE = "spark.sql.codegen.wholeStage"
 CONTEXT = ("_start", "_gap", "_position", "_segment", "focus", "content", "device", "connection", "genre")
 
 
-def scored_impressions(spark: SparkSession, config: LakeConfig) -> DataFrame:
-    """All impressions with their true state and `_score`; one row an impression_id."""
+def scored_impressions(spark: SparkSession, config: LakeConfig, tasks: int) -> DataFrame:
+    """All impressions with their true state and `_score`, made in `tasks` tasks; one row an impression_id."""
     fixed = campaigns(spark.range(config.campaigns).withColumnRenamed("id", "campaign_id"), config)
-    tasks = max(spark.sparkContext.defaultParallelism, -(-config.impressions // ROWS_PER_TASK))
     sessions = spark.range(0, session_count(config), 1, tasks).withColumnRenamed("id", "session_id")
     timed = with_context(impressions(sessions, config), config)
     known = with_genre(with_user_state(timed, config), config)
@@ -48,11 +56,12 @@ def check_replaceable(config: LakeConfig) -> None:
         raise ConfigError(f"{raw} holds {what}; give replace=true to replace it, or another out=")
 
 
-def make_lake(spark: SparkSession, config: LakeConfig) -> dict[str, dict[str, int]]:
+def make_lake(spark: SparkSession, config: LakeConfig, tasks: int | None = None) -> dict[str, dict[str, int]]:
     """Write the lake under `config.out` and return its row counts: by table, and by kind of injected fault.
 
     Everything is written into a folder beside it first and renamed at the end, the raw folder last: a run that is
-    killed leaves the old lake or none.
+    killed leaves the old lake or none. `tasks` is the number of tasks (default: by cores and size); the content
+    does not depend on it.
 
     Raises:
         ConfigError: another lake is there and `replace` is not set, or an effect names an unknown column.
@@ -60,20 +69,37 @@ def make_lake(spark: SparkSession, config: LakeConfig) -> dict[str, dict[str, in
     check_replaceable(config)
     staging = config.out / STAGING
     shutil.rmtree(staging, ignore_errors=True)
+    chosen = tasks or max(spark.sparkContext.defaultParallelism, -(-config.impressions // ROWS_PER_TASK))
+    with _compiled_in_parts(spark):
+        counts = _write(spark, config, staging, chosen)
+    _publish(staging, config)
+    return counts
+
+
+@contextmanager
+def _compiled_in_parts(spark: SparkSession) -> Iterator[None]:
+    """Whole-stage code generation off: it makes one method of all draws, too large for the JVM to compile."""
+    before = spark.conf.get(WHOLE_STAGE)
+    spark.conf.set(WHOLE_STAGE, "false")
+    try:
+        yield
+    finally:
+        spark.conf.set(WHOLE_STAGE, str(before))
+
+
+def _write(spark: SparkSession, config: LakeConfig, staging: Path, tasks: int) -> dict[str, dict[str, int]]:
     own = [own_column(name) for name in config.signal.objectives]
-    scored = scored_impressions(spark, config).select(*STAGED, *CONTEXT, SCORE, *own)
-    scored.write.parquet(str(staging / "scored"))
+    made = scored_impressions(spark, config, tasks).select(*IMPRESSION_COLUMNS, *CONTEXT, SCORE, *own)
+    made.write.parquet(str(staging / "scored"))
     scored = spark.read.parquet(str(staging / "scored"))
     shifts = intercepts(scored, config)
     shown = with_probabilities(scored, config, shifts)
-    tables = _tables(spark, shown, config)
-    for name, table in tables.items():
+    for name, table in _tables(spark, shown, config).items():
         table.write.parquet(str(staging / "raw" / name))
     truth(shown, config).write.parquet(str(staging / "truth"))
     counts = _counts(spark, staging, shown, config)
     manifest = {"identity": config.identity(), "intercepts": shifts, **counts}
     write_json(staging / "raw" / MANIFEST, {**manifest, "config": config.model_dump(mode="json")})
-    _publish(staging, config)
     return counts
 
 
@@ -111,8 +137,9 @@ def _corrections(log: DataFrame, name: str) -> int:
 
 def _publish(staging: Path, config: LakeConfig) -> None:
     layout = config.layout
-    layout.raw.exists() and layout.raw.rename(staging / "old-raw")
-    layout.truth.exists() and layout.truth.rename(staging / "old-truth")
+    for old in (layout.raw, layout.truth):
+        if old.exists():
+            old.rename(staging / f"old-{old.name}")
     (staging / "truth").rename(layout.truth)
     (staging / "raw").rename(layout.raw)
     shutil.rmtree(staging)

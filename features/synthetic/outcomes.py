@@ -12,12 +12,14 @@ from features.synthetic.response import probability_column, true_probability
 
 COLUMNS = ("impression_id", "objective", "ts", "available_at", "value")
 OUTCOME = 1
+# The last bits of an exponential are the processor's own.
+DECIMALS = 12
 
 
 def truth(shown: DataFrame, config: LakeConfig) -> DataFrame:
     """One row an (impression_id, objective) with the true probability `p`."""
     entries = [
-        F.struct(F.lit(name).alias("objective"), true_probability(name, config).alias("p"))
+        F.struct(F.lit(name).alias("objective"), F.round(true_probability(name, config), DECIMALS).alias("p"))
         for name in config.signal.objectives
     ]
     return shown.select("impression_id", F.explode(F.array(*entries)).alias("_entry")).select(
