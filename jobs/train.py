@@ -3,35 +3,30 @@
 On this machine:   python jobs/train.py -np 2 --config conf/synthetic.yaml out=out/synthetic
 On given hosts:    python jobs/train.py -np 8 -H host1:4,host2:4 ...
 Inside Spark:      spark-submit --properties-file conf/spark/local.conf jobs/train.py --launcher spark -np 2 ...
-By hand:           horovodrun --gloo -np 2 python jobs/train.py ...
+By hand:           horovodrun --gloo -np 2 python -m camoe.train.worker --config conf/synthetic.yaml ...
 """
 
 from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 
 from camoe.bundle.manifest import METRICS, open_bundle
 from camoe.config import Config, load_config, parser
 from camoe.contracts.counts import record, require_equal
 from camoe.contracts.errors import exit_with
 from camoe.train.inputs import open_inputs
-from camoe.train.launch import is_worker, launch_with_horovod, launch_with_spark
-from camoe.train.run import run_worker
+from camoe.train.launch import launch_with_horovod, launch_with_spark
 
 
 def main(argv: list[str]) -> None:
     """Check the inputs, run the workers, show what came out."""
-    arguments = parser(__doc__ or "")
-    arguments.add_argument("-np", "--workers", type=int, default=2, help="Horovod workers (default: 2)")
-    arguments.add_argument("-H", "--hosts", help="host1:slots,host2:slots (default: this machine)")
-    arguments.add_argument("--launcher", choices=["horovod", "spark"], default="horovod")
-    chosen = arguments.parse_args(argv)
+    options = parser(__doc__ or "")
+    options.add_argument("-np", "--workers", type=int, default=2, help="Horovod workers (default: 2)")
+    options.add_argument("-H", "--hosts", help="host1:slots,host2:slots (default: this machine)")
+    options.add_argument("--launcher", choices=["horovod", "spark"], default="horovod")
+    chosen = options.parse_args(argv)
     config = load_config(chosen)
-    if is_worker():
-        run_worker(config)
-        return
     started = time.monotonic()
     inputs = open_inputs(config)
     print(
@@ -42,12 +37,13 @@ def main(argv: list[str]) -> None:
     if chosen.launcher == "spark":
         launch_with_spark(config, chosen.workers)
     else:
-        command = [str(Path(__file__)), *argv]
-        launch_with_horovod(command, chosen.workers, chosen.hosts, config.layout.logs / "train_workers.log")
-    _summary(config, time.monotonic() - started)
+        arguments = ["--config", chosen.config, *chosen.overrides]
+        log = config.layout.logs / "train_workers.log"
+        launch_with_horovod(arguments, chosen.workers, chosen.hosts, log)
+    _summary(config, chosen.config, time.monotonic() - started)
 
 
-def _summary(config: Config, seconds: float) -> None:
+def _summary(config: Config, config_file: str, seconds: float) -> None:
     manifest, _ = open_bundle(config.layout.bundle)
     metrics = json.loads((config.layout.bundle / METRICS).read_text())
     best = metrics["epochs"][metrics["best_epoch"]]
@@ -64,7 +60,10 @@ def _summary(config: Config, seconds: float) -> None:
     print(f"train: model {manifest.model_version}, {metrics['parameters']:,} parameters, best epoch {best['epoch']}")
     print("train: validation NE " + ", ".join(f"{head.name} {ne:.4f}" for head, ne in heads if ne is not None))
     print(f"train: bundle written to {config.layout.bundle} in {seconds:.0f} s")
-    print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/score.py out={config.out}")
+    print(
+        "next:  spark-submit --properties-file conf/spark/local.conf jobs/score.py "
+        f"--config {config_file} out={config.out}"
+    )
 
 
 if __name__ == "__main__":

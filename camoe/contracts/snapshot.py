@@ -89,7 +89,8 @@ def pin(table: Path, version: int | None = None) -> Snapshot:
         delta = DeltaTable(root, version=version)
     except (TableNotFoundError, DeltaError, FileNotFoundError) as error:
         wanted = "" if version is None else f" version {version}"
-        raise SnapshotError(f"no Delta table{wanted} at {root}; run jobs/build_features.py first ({error})") from None
+        reason = str(error).splitlines()[0]
+        raise SnapshotError(f"no Delta table{wanted} at {root}; run jobs/build_features.py first ({reason})") from None
     _refuse_unsafe(delta, root)
     actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
     files = [_data_file(root, delta.version(), action) for action in actions]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -13,19 +14,15 @@ import horovod.spark
 
 from camoe.config import Config
 from camoe.contracts.errors import TrainingError
-from camoe.train.run import run_worker
+
+WORKER_MODULE = "camoe.train.worker"
 
 WORKER_LINE = re.compile(r"^\[(?P<rank>\d+)\]<(?P<stream>stdout|stderr)>:(?P<text>.*)$")
 LINES_TO_SHOW = 5
 
 
-def is_worker() -> bool:
-    """Whether Horovod's launcher started this process."""
-    return "HOROVOD_RANK" in os.environ
-
-
-def launch_with_horovod(command: Sequence[str], workers: int, hosts: str | None, log: Path) -> None:
-    """Run `command` as `workers` Horovod workers on `hosts` (`name:slots,...`; default: this machine).
+def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | None, log: Path) -> None:
+    """Run the worker module with `arguments` `workers` times on `hosts` (`name:slots,...`; default: this machine).
 
     Everything the workers say goes to `log`; the first worker's own lines are shown.
 
@@ -39,7 +36,7 @@ def launch_with_horovod(command: Sequence[str], workers: int, hosts: str | None,
     with (
         log.open("w") as file,
         subprocess.Popen(
-            [launcher, "--gloo", "-np", str(workers), *where, sys.executable, *command],
+            [launcher, "--gloo", "-np", str(workers), *where, sys.executable, "-m", WORKER_MODULE, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -62,4 +59,9 @@ def launch_with_horovod(command: Sequence[str], workers: int, hosts: str | None,
 
 def launch_with_spark(config: Config, workers: int) -> None:
     """Run the workers as `workers` tasks of the Spark job that this process drives."""
-    horovod.spark.run(run_worker, args=(config,), num_proc=workers, use_gloo=True, start_timeout=120)
+    horovod.spark.run(_spark_worker, args=(config,), num_proc=workers, use_gloo=True, start_timeout=120)
+
+
+def _spark_worker(config: Config) -> None:
+    # Imported in the task only: the driver that launches needs neither torch nor its start-up time.
+    importlib.import_module("camoe.train.run").run_worker(config)

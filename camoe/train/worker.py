@@ -1,0 +1,16 @@
+"""One Horovod worker: `horovodrun --gloo -np 2 python -m camoe.train.worker --config conf/synthetic.yaml`."""
+
+from __future__ import annotations
+
+from camoe.config import load_config, parser
+from camoe.contracts.errors import exit_with
+from camoe.train.run import run_worker
+
+
+def main(argv: list[str]) -> None:
+    """Train as the worker that Horovod's launcher made of this process."""
+    run_worker(load_config(parser(__doc__ or "").parse_args(argv)))
+
+
+if __name__ == "__main__":
+    exit_with(main)

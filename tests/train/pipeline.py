@@ -1,0 +1,123 @@
+"""A small pipeline whose training table is written without Spark: real Delta, a label that can be learned."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from deltalake import DeltaTable, Field, Schema, transaction
+from deltalake.schema import PrimitiveType
+
+from camoe.config import Config
+from camoe.contracts import encoder as encoders
+from camoe.contracts.config_file import load
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.layout import ENCODER_PROPERTY, FEATURE_SCHEMA_PROPERTY
+
+FIRST_DAY = date(2026, 1, 1)
+VALUES = tuple("abcdefgh")
+TYPES = {
+    "impression_id": "string", "user_id": "string", "campaign_id": "string", "cat_genre": "integer",
+    "num_tenure": "float", "label_click": "byte", "modality_id": "integer", "slot_id": "integer",
+    "modality": "string", "slot": "string", "date": "date",
+}  # fmt: skip
+CONFIG = {
+    "slots": {
+        "slots": [
+            {"id": "s0", "name": "S0", "modality": "audio"},
+            {"id": "s1", "name": "S1", "modality": "audio"},
+            {"id": "s2", "name": "S2", "modality": "video"},
+        ]
+    },
+    "heads": {
+        "heads": [
+            {"name": "audio", "objective": "click", "where": {"modality": ["audio"]}},
+            {"name": "video", "objective": "click", "where": {"modality": ["video"]}},
+        ]
+    },
+    "sources": {
+        "impressions": {
+            "path": "impressions",
+            "columns": {name: name for name in ("impression_id", "user_id", "campaign_id", "slot", "ts")},
+            "labels": {"click": "click"},
+        },
+        "objectives": {"click": {}},
+    },
+    "features": {
+        "categorical": [{"name": "genre", "sql": "genre"}],
+        "numeric": [{"name": "tenure", "sql": "tenure", "transform": "log1p"}],
+    },
+    "days": {
+        "train": {"first": "2026-01-01", "last": "2026-01-02"},
+        "validation": {"first": "2026-01-03", "last": "2026-01-03"},
+        "test": {"first": "2026-01-04", "last": "2026-01-04"},
+    },
+    "model": {"embedding_dim": 4, "experts": 2, "expert_hidden": [8, 4], "tower_hidden": [4]},
+    "training": {"batch_size": 64, "epochs": 2, "dtype": "float64", "warmup_steps": 2, "patience": 5},
+}
+
+
+def write_pipeline(folder: Path, rows: dict[str, int], row_group: int = 50) -> Path:
+    """Write config, encoder and a four-day training table with `rows` per slot and day; returns the config's path."""
+    config_path = folder / "pipeline.yaml"
+    config_path.write_text(yaml.safe_dump({**CONFIG, "out": str(folder / "out")}))
+    config = load(config_path, Config)
+    encoders.write(Encoder(1, {"genre": VALUES}), config.layout.encoder)
+    write_training_table(config, rows, row_group)
+    return config_path
+
+
+def write_training_table(config: Config, rows: dict[str, int], row_group: int) -> None:
+    """The Delta training table that the feature job would write."""
+    root = config.layout.training
+    random = np.random.default_rng(0)
+    actions = []
+    for slot in config.slots.slots:
+        for day in range(4):
+            when = (FIRST_DAY + timedelta(days=day)).isoformat()
+            path = f"modality={slot.modality}/slot={slot.id}/date={when}/part-0.parquet"
+            table = _rows(random, f"{slot.id}-{when}", rows[slot.id], config.slots.slot_id(slot.id))
+            (root / path).parent.mkdir(parents=True)
+            pq.write_table(table, root / path, row_group_size=row_group)
+            actions.append(
+                transaction.AddAction(
+                    path=path,
+                    size=(root / path).stat().st_size,
+                    partition_values={"modality": slot.modality, "slot": slot.id, "date": when},
+                    modification_time=0,
+                    data_change=True,
+                    stats=json.dumps({"numRecords": table.num_rows}),
+                )
+            )
+    transaction.create_table_with_add_actions(
+        str(root),
+        Schema([Field(name, PrimitiveType(kind)) for name, kind in TYPES.items()]),
+        actions,
+        partition_by=["modality", "slot", "date"],
+    )
+    properties = {FEATURE_SCHEMA_PROPERTY: config.features.schema_hash(), ENCODER_PROPERTY: "1"}
+    DeltaTable(str(root)).alter.set_table_properties(properties, raise_if_not_exists=False)
+
+
+def _rows(random: np.random.Generator, prefix: str, rows: int, slot_id: int) -> pa.Table:
+    genre = random.integers(0, len(VALUES) + 2, rows)
+    tenure = random.exponential(30, rows)
+    rate = np.where(genre % 2 == 0, 0.6, 0.1) if slot_id < 2 else np.where(genre % 2 == 0, 0.2, 0.8)
+    label = (random.random(rows) < rate).astype(np.int8)
+    return pa.table(
+        {
+            "impression_id": [f"{prefix}-{row}" for row in range(rows)],
+            "user_id": [f"u{row % 17}" for row in range(rows)],
+            "campaign_id": ["c"] * rows,
+            "cat_genre": genre.astype(np.int32),
+            "num_tenure": pa.array(tenure.astype(np.float32), mask=random.random(rows) < 0.1),
+            "label_click": pa.array(label, mask=random.random(rows) < 0.05),
+            "modality_id": np.full(rows, slot_id // 2, dtype=np.int32),
+            "slot_id": np.full(rows, slot_id, dtype=np.int32),
+        }
+    )

@@ -1,0 +1,111 @@
+"""The real training job over real Horovod processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests.conftest import ROOT
+from tests.train.pipeline import write_pipeline
+
+# Row counts that no number of workers divides; the video slot has fewer rows than there are steps.
+ROWS = {"s0": 331, "s1": 203, "s2": 7}
+
+
+def train(config, workers, *overrides, code=0):
+    done = subprocess.run(
+        [sys.executable, ROOT / "jobs/train.py", "-np", str(workers), "--config", config, *overrides],
+        capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def metrics(out):
+    return json.loads((out / "bundle/metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The same pipeline trained by one and by two workers."""
+    folder = tmp_path_factory.mktemp("runs")
+    config = write_pipeline(folder, ROWS)
+    outs = {}
+    for workers in (1, 2):
+        train(config, workers)
+        (folder / "out/bundle").rename(folder / f"bundle-{workers}")
+        outs[workers] = folder / f"bundle-{workers}"
+    return outs
+
+
+def test_one_and_two_workers_have_the_same_loss_curve(runs):
+    one, two = (json.loads((runs[workers] / "metrics.json").read_text()) for workers in (1, 2))
+    assert (one["workers"], two["workers"]) == (1, 2)
+    for first, second in zip(one["epochs"], two["epochs"], strict=True):
+        np.testing.assert_allclose(first["losses"], second["losses"], rtol=1e-10)
+        np.testing.assert_allclose(first["validation_ne"], second["validation_ne"], rtol=1e-9)
+
+
+def test_one_and_two_workers_end_with_the_same_weights(runs):
+    one, two = (load_file(runs[workers] / "weights.safetensors") for workers in (1, 2))
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_allclose(one[name], two[name], rtol=1e-6, atol=1e-7)
+
+
+def test_training_learns(runs):
+    losses = json.loads((runs[1] / "metrics.json").read_text())["epochs"][-1]["losses"]
+    first = json.loads((runs[1] / "metrics.json").read_text())["epochs"][0]["losses"]
+    assert np.mean(losses) < np.mean(first)
+
+
+def test_every_epoch_trains_exactly_the_rows_of_the_plan(runs):
+    for workers in (1, 2):
+        epochs = json.loads((runs[workers] / "metrics.json").read_text())["epochs"]
+        assert {epoch["rows"] for epoch in epochs} == {2 * sum(ROWS.values())}
+
+
+def test_each_epoch_has_a_hash_that_all_workers_agreed_on(runs):
+    hashes = [epoch["weights_hash"] for epoch in json.loads((runs[2] / "metrics.json").read_text())["epochs"]]
+    assert all(len(digest) == 64 for digest in hashes)
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_a_run_by_hand_with_horovodrun_works(tmp_path):
+    config = write_pipeline(tmp_path, ROWS)
+    launcher = str(Path(sys.executable).with_name("horovodrun"))
+    command = [launcher, "--gloo", "-np", "2", sys.executable, "-m", "camoe.train.worker", "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert metrics(tmp_path / "out")["workers"] == 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.nonsense=1", "'training.nonsense': unknown key"),
+        ("days.test={first: 2026-01-02, last: 2026-01-02}", "training days must lie before validation days"),
+        ("days.train={first: 2025-12-31, last: 2026-01-02}", "has no rows on 2025-12-31"),
+        ("features.numeric=[]", "was made from feature schema"),
+        ("out=/nowhere", "no Delta table at /nowhere/training"),
+    ],
+)
+def test_bad_input_gives_one_message_and_no_bundle(tmp_path, override, message):
+    config = write_pipeline(tmp_path, ROWS)
+    done = train(config, 1, override, code=2)
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out/bundle").exists()
+
+
+def test_a_loss_that_is_not_finite_ends_the_job_with_its_step(tmp_path):
+    config = write_pipeline(tmp_path, ROWS)
+    done = train(config, 2, "training.learning_rate=1e200", "training.warmup_steps=0", code=2)
+    assert "the loss is nan at step" in done.stderr
+    assert not (tmp_path / "out/bundle").exists()
