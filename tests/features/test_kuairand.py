@@ -1,0 +1,86 @@
+"""The KuaiRand configuration on a slice of the real log, held against a count in pandas."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT
+from tests.features.lake import run_job
+
+LOG = "log_standard_20220425_20220430_pure.parquet"
+LEAKS = ("play_time", "long_view", "hourmin", "is_", "stay_time")
+TABS = {0, 1, 2, 3, 4, 5, 6, 8, 12}
+
+
+@pytest.fixture(scope="module")
+def kuairand():
+    folder = Path(os.environ.get("CAMOE_KUAIRAND", ROOT / "../shared/data/kuairand")).resolve()
+    if not (folder / LOG).is_file():
+        pytest.skip(f"no KuaiRand log in {folder}; set CAMOE_KUAIRAND to the folder that holds {LOG}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def log(kuairand):
+    """Every eighth user's impressions."""
+    rows = pd.read_parquet(kuairand / LOG)
+    return rows[rows.user_id % 8 == 0]
+
+
+@pytest.fixture(scope="module")
+def built(spark, kuairand, log, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kuairand")
+    raw = folder / "raw"
+    raw.mkdir()
+    log.to_parquet(raw / LOG, index=False)
+    for table in ("user_features_pure.csv", "video_features_basic_pure.csv"):
+        (raw / table).symlink_to(kuairand / table)
+    assert run_job(ROOT / "conf/kuairand.yaml", f"input={raw}", f"out={folder / 'out'}") == 0
+    counts = json.loads((folder / "out/counts.json").read_text())["build_features"]
+    return counts, spark.read.format("delta").load(str(folder / "out/training")).toPandas()
+
+
+def test_rows_per_day_and_slot_are_those_of_the_time_stamps(built, log):
+    counts, _ = built
+    local = pd.to_datetime(log.time_ms, unit="ms") + pd.Timedelta(hours=8)
+    rows = log.assign(day=local.dt.date.astype(str))
+    inside = rows[rows.day >= "2022-04-25"]
+    taken = inside[inside.tab.isin(TABS)]
+    groups = taken.groupby(["user_id", "video_id", "time_ms"])[["tab", "is_click"]].nunique().max(axis=1)
+    contradicting = taken.set_index(["user_id", "video_id", "time_ms"]).index.isin(groups[groups > 1].index)
+    unique = taken[~contradicting].drop_duplicates(["user_id", "video_id", "time_ms"])
+    expected = unique.groupby(["day", "tab"]).size()
+    found = {
+        (day, slot): number for day, slots in counts["rows_per_day_and_slot"].items() for slot, number in slots.items()
+    }
+    assert found == {(day, f"tab_{tab}"): number for (day, tab), number in expected.items()}
+    assert counts["read"] == len(log)
+    assert counts["excluded"]["other_tabs"] == (~rows.tab.isin(TABS)).sum()
+    assert counts["duplicates"] == len(taken) - contradicting.sum() - len(unique)
+
+
+def test_labels_are_the_clicks_and_every_user_and_video_is_known(built, log):
+    counts, table = built
+    clicks = {f"{row.user_id}-{row.video_id}-{row.time_ms}": row.is_click for row in log.itertuples()}
+    assert (table.label_click == table.impression_id.map(clicks)).all()
+    assert counts["matched"] == {"user": 1.0, "video": 1.0}
+
+
+def test_what_is_known_only_after_the_impression_is_in_no_mapping():
+    for name in ("sources", "features"):
+        text = (ROOT / f"conf/{name}/kuairand.yaml").read_text()
+        settings = "\n".join(line.partition("#")[0] for line in text.splitlines() if "is_click" not in line)
+        settings = settings.replace("is_live_streamer", "").replace("is_video_author", "")
+        assert not [leak for leak in LEAKS if leak in settings]
+
+
+def test_the_two_modalities_are_taps_and_valid_plays(built):
+    _, table = built
+    modalities = table.groupby("slot").modality.unique().map(list).to_dict()
+    taps = {"tab_0", "tab_3", "tab_8", "tab_12"}
+    assert modalities == {slot: ["tap"] if slot in taps else ["valid_play"] for slot in modalities}
