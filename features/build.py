@@ -34,7 +34,7 @@ from features.failures import explained
 from features.impressions import judged_impressions
 from features.progress import step
 from features.quarantine import quarantine_rows, write_quarantine
-from features.table import Target, as_files, require_compatible, training_rows, write_training
+from features.table import Target, as_files, require_compatible, require_same_columns, training_rows, write_training
 from features.tally import Tally, kept, quarantined, tally
 
 JOB = "build_features"
@@ -109,7 +109,7 @@ def build(spark: SparkSession, plan: Build) -> Built:
         ConfigError: a feature or payload names what is not there.
         CountError: the rows written are not the rows that were to be written.
     """
-    with explained(f"cannot build from {plan.folder}", "mend that row, or use try_cast in the expression that failed"):
+    with explained(f"cannot build from {plan.folder}", "mend the input, or use try_cast in the expression that failed"):
         require_compatible(spark, plan.target(0))
         entities = read_entities(spark, plan.folder, plan.sources)
         judged = judged_impressions(spark, plan.folder, plan.sources, plan.slots, plan.days).persist()
@@ -144,8 +144,10 @@ def _checked_and_written(spark: SparkSession, plan: Build, judged: DataFrame, va
     as_of = plan.days.known_at(plan.sources.longest_window_s)
     encoded = apply(values, encoder, plan.features)
     rows = training_rows(encoded, plan.slots, list(plan.sources.objectives), plan.features, as_of)
+    require_same_columns(rows, plan.target(encoder.version))
     files = as_files(rows, counted.kept, plan.rows_per_file)
-    with step(context, f"{JOB}: writing"):
+    cannot_write = explained(f"cannot write to {plan.layout.root}", "mend what it says and run again")
+    with step(context, f"{JOB}: writing"), cannot_write:
         encoders.write(encoder, plan.layout.encoder)
         refused = write_quarantine(quarantine_rows(quarantined(judged), plan.run), plan.layout.quarantine, plan.run)
         require_equal("rows of the quarantine table", counted.rows_quarantined, refused.rows)

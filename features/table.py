@@ -60,7 +60,7 @@ def as_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per_fi
     `cells` are the rows of each (day, slot). A large cell is cut by ranges of the hash, so that several tasks write
     it; files are aimed four standard deviations below `rows_per_file`, because hash ranges differ in rows.
     """
-    aim = max(1, rows_per_file - ceil(4 * sqrt(rows_per_file)))
+    aim = max(rows_per_file - ceil(4 * sqrt(rows_per_file)), ceil(rows_per_file / 2))
     files = {cell: 1 if count <= rows_per_file else ceil(count / aim) for cell, count in cells.items()}
     digest = F.xxhash64("impression_id")
     share = F.shiftrightunsigned(digest, 32) / F.lit(2.0**32)
@@ -88,6 +88,20 @@ def require_compatible(spark: SparkSession, target: Target) -> None:
         raise InputError(
             f"{target.path} was built with other features (schema {found}, now {wanted}), and one table cannot hold "
             "both; build into a new out= or replace the whole table with --replace"
+        )
+
+
+def require_same_columns(rows: DataFrame, target: Target) -> None:
+    """Raise `InputError` when the table that is there has other columns or types and may not be replaced."""
+    spark = rows.sparkSession
+    if target.replace or not DeltaTable.isDeltaTable(spark, str(target.path)):
+        return
+    there = set(spark.read.format("delta").load(str(target.path)).dtypes)
+    differing = sorted({name for name, _ in there ^ set(rows.dtypes)})
+    if differing:
+        raise InputError(
+            f"{target.path} has other columns or types than this build ({', '.join(differing)}), as after a change of "
+            "objectives; build into a new out= or replace the whole table with --replace"
         )
 
 

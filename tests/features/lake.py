@@ -22,7 +22,7 @@ def config(folder: Path) -> dict:
     return {
         "out": str(folder / "out"),
         "input": str(folder / "raw"),
-        "rows_per_file": 25,
+        "rows_per_file": 6,
         "slots": {
             "slots": [
                 {"id": "feed", "name": "Feed", "modality": "video"},

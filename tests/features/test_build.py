@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
@@ -120,15 +120,22 @@ def test_a_file_holds_one_slot_and_one_day_in_hash_order_and_no_more_rows_than_d
     folder, _, _ = built
     snapshot = pin(folder / "out/training")
     assert snapshot.rows == CLEAN
-    for file in snapshot.files:
-        assert file.rows <= 25
-        ids = pq.ParquetFile(file.path).read(["impression_id"])["impression_id"].to_pylist()
-        hashed = spark.createDataFrame([(i,) for i in ids], "id string").selectExpr("xxhash64(id) as h").collect()
-        assert [row.h for row in hashed] == sorted(row.h for row in hashed)
+    assert max(file.rows for file in snapshot.files) <= 6
+    placed = [
+        (file.path, position, name)
+        for file in snapshot.files
+        for position, name in enumerate(pq.ParquetFile(file.path).read(["impression_id"])["impression_id"].to_pylist())
+    ]
+    table = spark.createDataFrame(placed, "path string, position int, id string").orderBy("path", "position")
+    hashes = defaultdict(list)
+    for row in table.selectExpr("path", "xxhash64(id) as hash").collect():
+        hashes[row.path].append(row.hash)
+    assert all(found == sorted(found) for found in hashes.values())
     cells = defaultdict(set)
     for file in snapshot.files:
         cells[file.slot, file.day].add(file.path)
     assert len(cells) == 2 * len(lake.DAYS)
+    assert {len(paths) > 1 for paths in cells.values()} == {True}
 
 
 def test_commits_say_which_run_made_them(spark, built):
@@ -167,6 +174,18 @@ def test_other_features_are_refused_until_replaced(spark, tmp_path, capfd):
     assert lake.run_job(file, "--replace") == 0
     assert "num_age" not in training(spark, tmp_path)["i0-0"]
     assert pin(tmp_path / "out/training").rows == CLEAN
+
+
+def test_another_set_of_objectives_is_refused_before_anything_is_written(spark, built, tmp_path, capfd):
+    folder, _, _ = built
+    settings = lake.config(folder)
+    settings["sources"]["objectives"]["buy"] = {"window_s": 60}
+    before = pin(folder / "out/training").version
+    quarantined = len(quarantine(spark, folder))
+    assert lake.run_job(lake.write_config(tmp_path, settings)) == 2
+    assert "other columns or types than this build (label_buy)" in capfd.readouterr().err
+    assert pin(folder / "out/training").version == before
+    assert len(quarantine(spark, folder)) == quarantined
 
 
 def drop_path(folder, settings):
@@ -236,12 +255,12 @@ def test_bad_input_gives_one_clear_message_and_writes_nothing(spark, tmp_path, c
 
 def test_labels_not_mature_at_the_as_of_time_are_null(spark, tmp_path):
     file = lake.write_lake(tmp_path)
-    as_of = datetime.fromisoformat(lake.DAYS[3]) + timedelta(hours=14)
-    assert lake.run_job(file, f"days.as_of={as_of.isoformat()}+00:00") == 0
+    as_of = datetime.fromisoformat(f"{lake.DAYS[3]}T14:00:00+00:00")
+    assert lake.run_job(file, f"days.as_of={as_of.isoformat()}") == 0
     rows = training(spark, tmp_path)
     closed = as_of - timedelta(hours=1)
     for row in rows.values():
-        mature = row.ts <= closed
+        mature = row.ts.astimezone(UTC) <= closed
         assert mature or row.label_click in {None, 1}
         assert not mature or row.label_click is not None
-    assert {row.label_as_of for row in rows.values()} == {as_of}
+    assert {row.label_as_of.astimezone(UTC) for row in rows.values()} == {as_of}
