@@ -6,8 +6,10 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import reduce
 from pathlib import Path
 
+from pyarrow.dataset import dataset
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -25,7 +27,14 @@ from features.synthetic.faults import (
 )
 from features.synthetic.outcomes import outcome_log, truth
 from features.synthetic.response import SCORE, intercepts, own_column, with_probabilities, with_score
-from features.synthetic.sessions import context_log, impressions, session_count, with_context, with_genre
+from features.synthetic.sessions import (
+    LATE_CONTEXT_S,
+    context_log,
+    impressions,
+    session_count,
+    with_context,
+    with_genre,
+)
 from features.synthetic.users import user_log, with_user_state
 
 MANIFEST = "lake.json"
@@ -116,23 +125,26 @@ def _tables(spark: SparkSession, shown: DataFrame, config: LakeConfig) -> dict[s
 
 
 def _counts(spark: SparkSession, staging: Path, shown: DataFrame, config: LakeConfig) -> dict[str, dict[str, int]]:
-    folders = [*sorted((staging / "raw").iterdir()), staging / "truth"]
-    rows = {folder.name: spark.read.parquet(str(folder)).count() for folder in folders}
-    faulty = shown.select(impression_fault(config).alias("fault"))
-    faulty = faulty.unionByName(outcome_log(shown, config).select(outcome_fault(config).alias("fault")))
-    found = {row["fault"]: row["count"] for row in faulty.groupBy("fault").count().collect()}
-    late = ("users", "campaigns")
-    corrected = [_corrections(spark.read.parquet(str(staging / "raw" / name)), name) for name in late]
-    contexts = spark.read.parquet(str(staging / "raw" / "contexts"))
-    behind = contexts.where(F.col("available_at") > F.col("ts") + F.make_dt_interval(mins=F.lit(30))).count()
-    faults = {name: found[name] for name in sorted(found) if name != NO_FAULT}
-    return {"rows": rows, "faults": {**faults, "late_corrections": sum(corrected), "late_contexts": behind}}
+    raw = staging / "raw"
+    folders = [*sorted(raw.iterdir()), staging / "truth"]
+    rows = {folder.name: dataset(folder).count_rows() for folder in folders}
+    contexts = spark.read.parquet(str(raw / "contexts"))
+    late = F.col("available_at") - F.col("ts") >= F.make_dt_interval(secs=F.lit(LATE_CONTEXT_S))
+    named = [
+        shown.select(impression_fault(config).alias("fault")),
+        outcome_log(shown, config).select(outcome_fault(config).alias("fault")),
+        contexts.where(late).select(F.lit("late_contexts").alias("fault")),
+        *[_corrected(spark.read.parquet(str(raw / f"{name}s")), f"{name}_id") for name in ("user", "campaign")],
+    ]
+    counted = reduce(DataFrame.unionAll, named).groupBy("fault").count().collect()
+    found = {row["fault"]: row["count"] for row in counted}
+    return {"rows": rows, "faults": {name: found[name] for name in sorted(found) if name != NO_FAULT}}
 
 
-def _corrections(log: DataFrame, name: str) -> int:
-    """Rows of a version log beyond one a (key, ts)."""
-    key = f"{name.removesuffix('s')}_id"
-    return log.count() - log.select(key, "ts").distinct().count()
+def _corrected(log: DataFrame, key: str) -> DataFrame:
+    """A row `late_corrections` for each version that has two."""
+    twice = log.groupBy(key, "ts").count().where(F.col("count") > 1)
+    return twice.select(F.lit("late_corrections").alias("fault"))
 
 
 def _publish(staging: Path, config: LakeConfig) -> None:
