@@ -9,16 +9,13 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from camoe.contracts.layout import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot
 from camoe.score.scorer import Scorer, ScoringModel
 
 CARRIED = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date")
-OUTPUT = (
-    "impression_id string, user_id string, campaign_id string, modality string, slot string, date date, "
-    "objective string, head string, p_raw double"
-)
 
 
 def read_rows(spark: SparkSession, snapshot: Snapshot, days: Collection[date], model: ScoringModel) -> DataFrame:
@@ -35,6 +32,9 @@ def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame
     `p` is the calibrated probability; without a calibration in the bundle it is `p_raw`.
     """
     shared = rows.sparkSession.sparkContext.broadcast(model)
+    carried = [rows.schema[name] for name in CARRIED]
+    made = [T.StructField("objective", T.StringType()), T.StructField("head", T.StringType())]
+    output = T.StructType([*carried, *made, T.StructField("p_raw", T.DoubleType())])
 
     def score_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         scorer = Scorer(shared.value)
@@ -42,7 +42,7 @@ def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame
             for objective in shared.value.spec.heads.objectives:
                 yield _scored(scorer, batch, objective)
 
-    return rows.mapInArrow(score_batches, OUTPUT).select(
+    return rows.mapInArrow(score_batches, output).select(
         *CARRIED,
         "objective",
         "head",

@@ -64,7 +64,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace each gradient by its sum over all workers.
 
     Dense gradients travel in one buffer. A sparse one travels as its rows, so its cost follows the batch and not the
-    vocabulary. Horovod is built without CUDA, so both go through host memory.
+    vocabulary. All are under way at once. Horovod is built without CUDA, so they go through host memory.
     """
     sparse: list[tuple[nn.Parameter, Tensor]] = []
     dense: list[tuple[nn.Parameter, Tensor]] = []
@@ -72,16 +72,23 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
         if parameter.grad is not None:
             (sparse if parameter.grad.is_sparse else dense).append((parameter, parameter.grad))
     flat = torch.cat([gradient.flatten() for _, gradient in dense]).cpu()
-    hvd.allreduce_(flat, op=hvd.Sum, name="dense_gradients")
+    whole = hvd.allreduce_async_(flat, op=hvd.Sum, name="dense_gradients")
+    travelling = [
+        (parameter, gradient, _send_rows(gradient.coalesce(), f"sparse_gradient_{index}"))
+        for index, (parameter, gradient) in enumerate(sparse)
+    ]
+    hvd.synchronize(whole)
     parts = torch.split(flat, [gradient.numel() for _, gradient in dense])
     for (_, gradient), part in zip(dense, parts, strict=True):
         gradient.copy_(part.view_as(gradient))
-    for index, (parameter, gradient) in enumerate(sparse):
-        parameter.grad = _gather_sparse(gradient.coalesce(), f"sparse_gradient_{index}")
+    for parameter, gradient, (rows, values) in travelling:
+        indices = hvd.synchronize(rows).unsqueeze(0)
+        total = torch.sparse_coo_tensor(indices, hvd.synchronize(values), gradient.shape, check_invariants=False)
+        parameter.grad = total.coalesce().to(gradient.device)
 
 
-def _gather_sparse(gradient: Tensor, name: str) -> Tensor:
-    rows = hvd.allgather(gradient.indices()[0].cpu(), name=f"{name}_rows")
-    values = hvd.allgather(gradient.values().cpu(), name=f"{name}_values")
-    whole = torch.sparse_coo_tensor(rows.unsqueeze(0), values, gradient.shape, check_invariants=False)
-    return whole.coalesce().to(gradient.device)
+def _send_rows(gradient: Tensor, name: str) -> tuple[int, int]:
+    """Handles of the gathering of a coalesced sparse gradient's row numbers and of its rows."""
+    rows = hvd.allgather_async(gradient.indices()[0].cpu(), name=f"{name}_rows")
+    values = hvd.allgather_async(gradient.values().cpu(), name=f"{name}_values")
+    return rows, values
