@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parents[1]
+KUAIRAND_LOG = "log_standard_20220425_20220430_pure.parquet"
 
 
 def spark_properties() -> dict[str, str]:
@@ -28,3 +30,12 @@ def spark(tmp_path_factory):
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def kuairand():
+    """The folder of the KuaiRand-Pure files."""
+    folder = Path(os.environ.get("CAMOE_KUAIRAND", ""))
+    if not (folder / KUAIRAND_LOG).is_file():
+        pytest.skip(f"needs real logs: set CAMOE_KUAIRAND to a folder that holds {KUAIRAND_LOG}")
+    return folder.resolve()

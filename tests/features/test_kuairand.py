@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import KUAIRAND_LOG, ROOT
 from tests.features.lake import run_job
 
-LOG = "log_standard_20220425_20220430_pure.parquet"
 LEAKS = ("play_time", "long_view", "hourmin", "is_", "stay_time")
 TABS = {0, 1, 2, 3, 4, 5, 6, 8, 12}
 
 
 @pytest.fixture(scope="module")
-def kuairand():
-    folder = Path(os.environ.get("CAMOE_KUAIRAND", ROOT / "../shared/data/kuairand")).resolve()
-    if not (folder / LOG).is_file():
-        pytest.skip(f"no KuaiRand log in {folder}; set CAMOE_KUAIRAND to the folder that holds {LOG}")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def log(kuairand):
     """Every eighth user's impressions."""
-    rows = pd.read_parquet(kuairand / LOG)
+    rows = pd.read_parquet(kuairand / KUAIRAND_LOG)
     return rows[rows.user_id % 8 == 0]
 
 
@@ -37,7 +26,7 @@ def built(spark, kuairand, log, tmp_path_factory):
     folder = tmp_path_factory.mktemp("kuairand")
     raw = folder / "raw"
     raw.mkdir()
-    log.to_parquet(raw / LOG, index=False)
+    log.to_parquet(raw / KUAIRAND_LOG, index=False)
     for table in ("user_features_pure.csv", "video_features_basic_pure.csv"):
         (raw / table).symlink_to(kuairand / table)
     assert run_job(ROOT / "conf/kuairand.yaml", f"input={raw}", f"out={folder / 'out'}") == 0

@@ -1,0 +1,113 @@
+"""The whole chain as a user runs it, every real part in its place, and the bar that it has to clear."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from camoe.contracts.snapshot import pin
+from tests.conftest import ROOT
+
+
+def run(command, code=0):
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYSPARK_PYTHON": sys.executable,
+    }
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False, env=environment)
+    assert done.returncode == code, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout + done.stderr
+
+
+def demo(*arguments):
+    return run([sys.executable, "jobs/demo.py", *arguments])
+
+
+def spark_job(name, *arguments, code=0):
+    return run(["spark-submit", "--properties-file", "conf/spark/local.conf", f"jobs/{name}.py", *arguments], code)
+
+
+@pytest.fixture(scope="module")
+def synthetic(tmp_path_factory):
+    out = tmp_path_factory.mktemp("synthetic")
+    demo(f"out={out}")
+    return out
+
+
+@pytest.fixture(scope="module")
+def real_logs(kuairand, tmp_path_factory):
+    out = tmp_path_factory.mktemp("kuairand")
+    demo("--config", "conf/kuairand.yaml", f"out={out}", f"input={kuairand}")
+    return out
+
+
+def read(out, name):
+    return json.loads((out / name).read_text())
+
+
+def test_the_model_closes_half_of_the_distance_to_the_truth_in_each_modality(synthetic):
+    bar = read(synthetic, "report/metrics.json")["bar"]["click"]
+    assert set(bar) == {"audio", "video"}
+    for modality, figures in bar.items():
+        assert figures["gap_closed"] >= 0.5, (modality, figures)
+
+
+def test_on_real_logs_the_model_beats_the_base_rate_and_the_slot(real_logs):
+    bar = read(real_logs, "report/metrics.json")["bar"]["click"]
+    assert bar["valid_play"]["ne_model"] < 1
+    for modality in ("tap", "valid_play"):
+        assert bar[modality]["auc_model"] > bar[modality]["auc_slot_rate"], modality
+
+
+@pytest.mark.parametrize("lake", ["synthetic", "real_logs"])
+def test_counts_add_up_through_all_stages(lake, request):
+    out = request.getfixturevalue(lake)
+    counts = read(out, "counts.json")
+    built = counts["build_features"]
+    parts = (built["excluded"], built["quarantined"])
+    assert built["read"] == built["duplicates"] + built["written"] + sum(sum(part.values()) for part in parts)
+    assert built["written"] == pin(out / "training").rows
+    assert set(counts["train"]["rows_trained_per_epoch"]) == {counts["train"]["rows_planned_per_epoch"]}
+    assert counts["score"]["rows_scored"] == counts["score"]["rows_of_the_days"] == pin(out / "predictions").rows
+
+
+@pytest.mark.parametrize("lake", ["synthetic", "real_logs"])
+def test_everything_lies_where_the_readme_says(lake, request):
+    out = request.getfixturevalue(lake)
+    for name in ("training", "quarantine", "predictions"):
+        assert (out / name / "_delta_log").is_dir(), name
+    for name in ("encoder/v1/encoder.json", "bundle/manifest.json", "bundle/card.md", "report/index.html",
+                 "report/summary.png", "logs/train.log"):  # fmt: skip
+        assert (out / name).is_file(), name
+
+
+def test_scoring_again_replaces_the_day_and_doubles_nothing(synthetic):
+    before = pin(synthetic / "predictions")
+    spark_job("score", f"out={synthetic}")
+    after = pin(synthetic / "predictions")
+    assert after.version > before.version
+    assert after.rows == before.rows
+
+
+def test_a_damaged_bundle_is_refused_with_the_file_that_is_damaged(synthetic):
+    graph = synthetic / "bundle/heads/audio.onnx"
+    whole = graph.read_bytes()
+    version = pin(synthetic / "predictions").version
+    try:
+        graph.write_bytes(whole[:-1])
+        said = spark_job("score", f"out={synthetic}", code=2)
+    finally:
+        graph.write_bytes(whole)
+    assert "is broken: heads/audio.onnx is not the file that training wrote" in said
+    assert pin(synthetic / "predictions").version == version
+
+
+def test_training_runs_inside_a_spark_job(synthetic):
+    said = spark_job("train", "--launcher", "spark", "-np", "2", f"out={synthetic}", "training.epochs=1")
+    assert "next:" in said
+    assert read(synthetic, "bundle/metrics.json")["workers"] == 2
