@@ -1,0 +1,68 @@
+"""Configuration: every shipped file loads, unknown keys are named with their file, overrides reach every section."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from camoe.config import Config
+from camoe.contracts.config_file import load
+from camoe.contracts.errors import ConfigError
+from tests.conftest import ROOT
+
+
+@pytest.mark.parametrize("name", ["synthetic", "kuairand"])
+def test_the_shipped_configurations_load(name):
+    assert load(ROOT / f"conf/{name}.yaml", Config).slots.slots
+
+
+@pytest.mark.parametrize("heads", sorted((ROOT / "conf/heads").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_heads_file_gives_each_slot_one_head(heads):
+    pipeline = "kuairand" if heads.stem == "kuairand" else "synthetic"
+    config = load(ROOT / f"conf/{pipeline}.yaml", Config, [f"heads={heads}"])
+    for slot in config.slots.slots:
+        for objective in config.heads.objectives:
+            assert config.heads.serving_head(slot, objective)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("nonsense=1", "the command line: 'nonsense': unknown key"),
+        ("training.nonsense=1", "the command line: 'training.nonsense': unknown key"),
+        ("training.batch_size=none", "'training.batch_size': Input should be a valid integer"),
+        ("training.batch_size", "is no override: write key=value"),
+        ("heads=conf/heads/absent.yaml", "configuration file conf/heads/absent.yaml does not exist"),
+        ("days.zone=Mars/Base", "'Mars/Base' is no IANA time zone"),
+    ],
+)
+def test_a_wrong_override_is_named(override, message):
+    with pytest.raises(ConfigError, match=message.replace("(", r"\(")):
+        load(ROOT / "conf/synthetic.yaml", Config, [override])
+
+
+def test_an_unknown_key_is_named_with_the_file_that_holds_it(tmp_path):
+    days = yaml.safe_load((ROOT / "conf/days/synthetic.yaml").read_text()) | {"holidays": []}
+    (tmp_path / "days.yaml").write_text(yaml.safe_dump(days))
+    with pytest.raises(ConfigError, match=rf"{tmp_path}/days.yaml: 'days.holidays': unknown key"):
+        load(ROOT / "conf/synthetic.yaml", Config, [f"days={tmp_path}/days.yaml"])
+
+
+def test_an_override_reaches_into_a_referenced_file():
+    config = load(ROOT / "conf/synthetic.yaml", Config, ["training.stream.lanes=9", "out=/somewhere"])
+    assert config.training.stream.lanes == 9
+    assert str(config.layout.training) == "/somewhere/training"
+
+
+def test_a_slot_with_two_heads_is_refused(tmp_path):
+    heads = {"heads": [{"name": "a", "objective": "click"}, {"name": "b", "objective": "click"}]}
+    (tmp_path / "heads.yaml").write_text(yaml.safe_dump(heads))
+    with pytest.raises(ConfigError, match="needs exactly one head for objective 'click', found: a, b"):
+        load(ROOT / "conf/synthetic.yaml", Config, [f"heads={tmp_path}/heads.yaml"])
+
+
+def test_a_slot_name_that_could_leave_its_folder_is_refused(tmp_path):
+    slots = {"slots": [{"id": "../up", "name": "Up", "modality": "audio"}]}
+    (tmp_path / "slots.yaml").write_text(yaml.safe_dump(slots))
+    with pytest.raises(ConfigError, match="String should match pattern"):
+        load(ROOT / "conf/synthetic.yaml", Config, [f"slots={tmp_path}/slots.yaml"])

@@ -1,0 +1,54 @@
+"""The encoder only ever grows, and what is read is what was written."""
+
+from __future__ import annotations
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camoe.contracts import encoder as encoders
+from camoe.contracts.encoder import EMPTY, FIRST, EncoderError
+
+fits = st.lists(st.dictionaries(st.sampled_from("fgh"), st.lists(st.text(max_size=3), unique=True)), max_size=5)
+
+
+@given(fits)
+def test_growing_never_renumbers(fitted):
+    encoder = EMPTY
+    for values in fitted:
+        grown = encoder.grow(values)
+        for feature, known in encoder.values.items():
+            assert grown.values[feature][: len(known)] == known
+        for feature, wanted in values.items():
+            assert set(wanted) <= set(grown.values[feature])
+            assert len(set(grown.values[feature])) == len(grown.values[feature])
+        encoder = grown
+
+
+def test_what_is_read_is_what_was_written(tmp_path):
+    one = EMPTY.grow({"genre": ["jazz", "", "ü"], "empty": []})
+    two = one.grow({"genre": ["rock", "jazz"]})
+    encoders.write(one, tmp_path)
+    encoders.write(two, tmp_path)
+    assert encoders.read(tmp_path, 1) == one
+    assert encoders.read(tmp_path) == two
+    assert two.size("genre") == FIRST + 4
+
+
+def test_nothing_new_is_no_new_version():
+    one = EMPTY.grow({"genre": ["jazz"]})
+    assert one.grow({"genre": ["jazz"]}) is one
+
+
+def test_a_changed_vocabulary_is_refused(tmp_path):
+    folder = encoders.write(EMPTY.grow({"genre": ["jazz", "rock"]}), tmp_path)
+    table = pq.read_table(folder / "vocabulary.parquet")
+    pq.write_table(table.slice(0, 1), folder / "vocabulary.parquet")
+    with pytest.raises(EncoderError, match="does not match its hash"):
+        encoders.read(tmp_path)
+
+
+def test_a_missing_encoder_names_the_job_to_run(tmp_path):
+    with pytest.raises(EncoderError, match=r"no encoder at .*; run jobs/build_features.py first"):
+        encoders.read(tmp_path)
