@@ -4,13 +4,15 @@
 SHELL := /bin/bash
 DATA ?= synthetic
 OUT ?= out/$(DATA)
+# Only the synthetic pipeline has its lake made for it.
+LAKE := $(if $(filter synthetic,$(DATA)),--lake conf/lake/default.yaml)
 READY := .venv/.ready
 ACTIVE := export PATH="$(CURDIR)/.venv/bin:$$PATH" PYSPARK_PYTHON="$(CURDIR)/.venv/bin/python";
 
 .PHONY: demo test test-slow lint package
 
 demo: $(READY)
-	@$(ACTIVE) python jobs/demo.py --config conf/$(DATA).yaml out=$(OUT) $(if $(INPUT),input=$(INPUT))
+	@$(ACTIVE) python jobs/demo.py --config conf/$(DATA).yaml out=$(OUT) $(if $(INPUT),input=$(INPUT)) $(LAKE)
 
 test: $(READY) lint
 	@$(ACTIVE) python -m pytest -m "not slow"

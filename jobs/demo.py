@@ -1,7 +1,7 @@
 """Run the whole chain, one job after the other, with the very commands that the README shows.
 
-python jobs/demo.py --config conf/synthetic.yaml out=out/synthetic
-Without input=, a synthetic lake is made first. Spark's own output goes to log files under out/logs.
+python jobs/demo.py --lake conf/lake/default.yaml --config conf/synthetic.yaml out=out/synthetic
+With --lake a synthetic lake is made first. Spark's own output goes to log files under out/logs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from camoe.config import Config, load_config, parser
 from camoe.contracts.errors import CamoeError, exit_with
 
 SUBMIT = ("spark-submit", "--properties-file", "conf/spark/local.conf")
-SHOWN_LOG_LINES = 5
 
 
 class StageError(CamoeError):
@@ -44,8 +43,10 @@ def stages(config: Config, config_file: str, overrides: list[str], lake: list[st
         Stage("score", (*SUBMIT, "jobs/score.py", *common)),
         Stage("evaluate", (*SUBMIT, "jobs/evaluate.py", *common)),
     ]
-    if config.input is None:
-        chain.insert(0, Stage("make_lake", (*SUBMIT, "jobs/make_lake.py", f"out={config.out}", *lake)))
+    if lake:
+        file, *changes = lake
+        command = (*SUBMIT, "jobs/make_lake.py", "--config", file, f"out={config.out}", *changes)
+        chain.insert(0, Stage("make_lake", command))
     return chain
 
 
@@ -57,10 +58,7 @@ def run(stage: Stage, logs: Path) -> float:
     with log.open("w") as file:
         code = subprocess.run(stage.command, stderr=file, env=environment, check=False).returncode
     if code != 0:
-        lines = log.read_text().splitlines()
-        said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-        cause = said[-1] if said else " / ".join(lines[-SHOWN_LOG_LINES:])
-        raise StageError(f"{stage.name} ended with code {code}: {cause} (log: {log})")
+        raise StageError(f"{stage.name} ended with code {code}, for the reason above; its log is {log}")
     return time.monotonic() - started
 
 
@@ -68,7 +66,7 @@ def main(argv: list[str]) -> None:
     """Run all stages and show how long each took."""
     arguments = parser(__doc__ or "")
     arguments.add_argument("-np", "--workers", type=int, default=2, help="Horovod workers (default: 2)")
-    arguments.add_argument("--lake", nargs="*", default=[], metavar="key=value", help="passed on to jobs/make_lake.py")
+    arguments.add_argument("--lake", nargs="+", default=[], metavar=("FILE", "key=value"), help="make this lake first")
     chosen = arguments.parse_args(argv)
     config = load_config(chosen)
     logs = config.layout.logs

@@ -35,7 +35,7 @@ def spark_job(name, *arguments, code=0):
 @pytest.fixture(scope="module")
 def synthetic(tmp_path_factory):
     out = tmp_path_factory.mktemp("synthetic")
-    demo(f"out={out}")
+    demo(f"out={out}", "--lake", "conf/lake/default.yaml")
     return out
 
 
