@@ -1,4 +1,4 @@
-# make demo       the whole chain on a synthetic lake            (DATA=kuairand INPUT=folder: on real logs)
+# make demo       the whole chain on a synthetic lake            (DATA=kuairand INPUT=folder: on real logs; REPLACE=1: over other data)
 # make test       lint, types, tests          make test-slow     the long proofs
 # make package    dist/camoe.zip, for --py-files on a cluster
 SHELL := /bin/bash
@@ -7,12 +7,12 @@ OUT ?= out/$(DATA)
 # Only the synthetic pipeline has its lake made for it.
 LAKE := $(if $(filter synthetic,$(DATA)),--lake conf/lake/default.yaml)
 READY := .venv/.ready
-ACTIVE := export PATH="$(CURDIR)/.venv/bin:$$PATH" PYSPARK_PYTHON="$(CURDIR)/.venv/bin/python";
+ACTIVE := unset SPARK_HOME PYSPARK_DRIVER_PYTHON; export PATH="$(CURDIR)/.venv/bin:$$PATH" PYSPARK_PYTHON="$(CURDIR)/.venv/bin/python";
 
 .PHONY: demo test test-slow lint package
 
 demo: $(READY)
-	@$(ACTIVE) python jobs/demo.py --config conf/$(DATA).yaml out=$(OUT) $(if $(INPUT),input=$(INPUT)) $(LAKE)
+	@$(ACTIVE) python jobs/demo.py --config conf/$(DATA).yaml out="$(OUT)" $(if $(INPUT),input="$(INPUT)",$(LAKE)) $(if $(REPLACE),--replace)
 
 test: $(READY) lint
 	@$(ACTIVE) python -m pytest -m "not slow"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -65,6 +66,23 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--config", default=DEFAULT_CONFIG, help=f"pipeline configuration (default: {DEFAULT_CONFIG})")
     made.add_argument("overrides", nargs="*", metavar="key=value", help="for example out=/lake/run7 training.epochs=2")
     return made
+
+
+def positive(text: str) -> int:
+    """A command-line number of at least one."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 1")
+    return int(text)
+
+
+def parse(made: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
+    """The command line, with options and overrides in any order."""
+    return made.parse_intermixed_args(argv)
+
+
+def given(arguments: argparse.Namespace) -> str:
+    """The configuration and overrides as they were given, for the next command to be printed with."""
+    return shlex.join(["--config", arguments.config, *arguments.overrides])
 
 
 def load_config(arguments: argparse.Namespace) -> Config:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import time
 
-from camoe.config import Config, load_config, parser
+from camoe.config import Config, given, load_config, parse, parser
 from camoe.contracts import counts
 from camoe.contracts.errors import exit_with
 from features.build import JOB, Build, Built, build
 from features.session import spark_session
 
 
-def summary(built: Built, cfg: Config, config_file: str, seconds: float) -> str:
+def summary(built: Built, cfg: Config, command_line: str, seconds: float) -> str:
     """What the build did, in a few lines, and the command that comes next."""
     tally = built.tally
     lines = [
@@ -27,7 +27,7 @@ def summary(built: Built, cfg: Config, config_file: str, seconds: float) -> str:
         "matched     " + ", ".join(f"{name} {share:.2%}" for name, share in built.matched.items()),
         f"table       {cfg.layout.training} version {built.training.version}, encoder version {built.encoder.version}",
         f"took        {seconds:.1f} s",
-        f"next        python jobs/train.py --config {config_file} out={cfg.out}",
+        f"next        python jobs/train.py {command_line}",
     ]
     return "\n".join(lines)
 
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
     started = time.monotonic()
     arguments = parser(__doc__ or "")
     arguments.add_argument("--replace", action="store_true", help="replace a training table that has other features")
-    parsed = arguments.parse_args(argv)
+    parsed = parse(arguments, argv)
     cfg = load_config(parsed)
     plan = Build(
         folder=cfg.raw,
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
     built = build(spark_session(JOB), plan)
     seconds = time.monotonic() - started
     counts.record(cfg.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})
-    print(summary(built, cfg, parsed.config, seconds), flush=True)
+    print(summary(built, cfg, given(parsed), seconds), flush=True)
 
 
 if __name__ == "__main__":

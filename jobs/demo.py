@@ -6,6 +6,7 @@ With --lake a synthetic lake is made first. Spark's own output goes to log files
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -16,10 +17,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from camoe.config import Config, load_config, parser
+from camoe.config import Config, load_config, parse, parser, positive
 from camoe.contracts.errors import CamoeError, exit_with
 
-SUBMIT = ("spark-submit", "--properties-file", "conf/spark/local.conf")
+ROOT = Path(__file__).resolve().parents[1]
 
 
 class StageError(CamoeError):
@@ -34,19 +35,21 @@ class Stage:
     command: tuple[str, ...]
 
 
-def stages(config: Config, config_file: str, overrides: list[str], lake: list[str], workers: int) -> list[Stage]:
+def stages(config: Config, chosen: argparse.Namespace) -> list[Stage]:
     """The chain's jobs in order."""
-    common = ("--config", config_file, *overrides)
+    submit = (str(Path(sys.executable).with_name("spark-submit")), "--properties-file", f"{ROOT}/conf/spark/local.conf")
+    common = ("--config", chosen.config, *chosen.overrides)
+    replace = ("--replace",) if chosen.replace else ()
+    train = (sys.executable, f"{ROOT}/jobs/train.py", "-np", str(chosen.workers), *common)
     chain = [
-        Stage("build_features", (*SUBMIT, "jobs/build_features.py", *common)),
-        Stage("train", (sys.executable, "jobs/train.py", "-np", str(workers), *common)),
-        Stage("score", (*SUBMIT, "jobs/score.py", *common)),
-        Stage("evaluate", (*SUBMIT, "jobs/evaluate.py", *common)),
+        Stage("build_features", (*submit, f"{ROOT}/jobs/build_features.py", *replace, *common)),
+        Stage("train", train),
+        Stage("score", (*submit, f"{ROOT}/jobs/score.py", *common)),
+        Stage("evaluate", (*submit, f"{ROOT}/jobs/evaluate.py", *common)),
     ]
-    if lake:
-        file, *changes = lake
-        command = (*SUBMIT, "jobs/make_lake.py", "--config", file, f"out={config.out}", *changes)
-        chain.insert(0, Stage("make_lake", command))
+    if chosen.lake:
+        lake = ("--config", chosen.lake, f"out={config.out}", f"replace={str(chosen.replace).lower()}")
+        chain.insert(0, Stage("make_lake", (*submit, f"{ROOT}/jobs/make_lake.py", *lake)))
     return chain
 
 
@@ -54,26 +57,30 @@ def run(stage: Stage, logs: Path) -> float:
     """Run one stage with its own output shown and the rest in its log file; seconds it took."""
     log = logs / f"{stage.name}.log"
     started = time.monotonic()
-    environment = os.environ | {"PYSPARK_PYTHON": sys.executable}
+    environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
     with log.open("w") as file:
         code = subprocess.run(stage.command, stderr=file, env=environment, check=False).returncode
     if code != 0:
-        raise StageError(f"{stage.name} ended with code {code}, for the reason above; its log is {log}")
+        # spark-submit has shown its job's message already; other jobs say theirs on stderr, which went to the log.
+        said = [line.removeprefix("error: ") for line in log.read_text().splitlines() if line.startswith("error: ")]
+        reason = said[-1] if said else "for the reason above"
+        raise StageError(f"{stage.name} ended with code {code}: {reason} (log: {log})")
     return time.monotonic() - started
 
 
 def main(argv: list[str]) -> None:
     """Run all stages and show how long each took."""
-    arguments = parser(__doc__ or "")
-    arguments.add_argument("-np", "--workers", type=int, default=2, help="Horovod workers (default: 2)")
-    arguments.add_argument("--lake", nargs="+", default=[], metavar=("FILE", "key=value"), help="make this lake first")
-    chosen = arguments.parse_args(argv)
+    options = parser(__doc__ or "")
+    options.add_argument("-np", "--workers", type=positive, default=2, help="Horovod workers (default: 2)")
+    options.add_argument("--lake", metavar="FILE", help="make the synthetic lake that this file describes first")
+    options.add_argument("--replace", action="store_true", help="replace a lake or training table made otherwise")
+    chosen = parse(options, argv)
     config = load_config(chosen)
     logs = config.layout.logs
     logs.mkdir(parents=True, exist_ok=True)
     console = Console()
     table = Table("stage", "seconds", title="wall time")
-    for stage in stages(config, chosen.config, chosen.overrides, chosen.lake, chosen.workers):
+    for stage in stages(config, chosen):
         console.rule(f"[bold]{stage.name}", align="left")
         table.add_row(stage.name, f"{run(stage, logs):.0f}")
     console.print(table)

@@ -8,19 +8,19 @@ and a synthetic lake's true probabilities. Writes report/metrics.json, report/in
 
 from __future__ import annotations
 
-import json
 import time
 
 from rich.console import Console
 
+from camoe.bundle.manifest import read_manifest
 from camoe.config import load_config, parser
 from camoe.contracts.counts import record
-from camoe.contracts.errors import BundleError, exit_with
-from camoe.contracts.layout import Layout
+from camoe.contracts.errors import exit_with
 from camoe.metrics.document import metrics_document
 from camoe.metrics.evaluation import evaluate
 from camoe.report.terminal import metrics_table
 from camoe.report.write import write_report
+from features.failures import explained
 from features.progress import step
 from features.session import spark_session
 
@@ -32,9 +32,12 @@ def main(argv: list[str]) -> None:
     started = time.monotonic()
     arguments = parser(__doc__ or "").parse_args(argv)
     config = load_config(arguments)
-    version = _model_version(config.layout)
+    version = read_manifest(config.layout.bundle).model_version
     spark = spark_session("evaluate")
-    with step(spark.sparkContext, f"evaluate: model {version}"):
+    remedy = (
+        "run jobs/score.py again, or first the job that wrote the damaged table (jobs/build_features.py for training)"
+    )
+    with step(spark.sparkContext, f"evaluate: model {version}"), explained(f"cannot evaluate {config.out}", remedy):
         evaluation = evaluate(spark, config, version, arguments.config)
     record(config.layout.counts, "evaluate", evaluation.counts)
     document = metrics_document(config, evaluation, version)
@@ -46,13 +49,7 @@ def main(argv: list[str]) -> None:
     print(f"evaluate: {evaluation.counts['evaluated']:,} labelled predictions of model {version} in {seconds:.0f} s")
     for path in written:
         print(f"evaluate: written to {path}")
-
-
-def _model_version(layout: Layout) -> str:
-    manifest = layout.bundle / "manifest.json"
-    if not manifest.is_file():
-        raise BundleError(f"no model bundle at {layout.bundle}; run jobs/train.py and jobs/score.py first")
-    return str(json.loads(manifest.read_text())["model_version"])
+    print(f"next:  open {config.layout.report / 'index.html'} in a browser")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Score the impressions of given days with the model bundle, each by the head of its slot, into a Delta table.
 
 spark-submit --properties-file conf/spark/local.conf jobs/score.py --config conf/synthetic.yaml out=out/synthetic
-Default days: the test days. Others: --days 2026-03-10 2026-03-11
+Default days: the test days. Others: --days 2026-03-10,2026-03-11
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from datetime import date
 
-from camoe.config import load_config, parser
+from camoe.config import given, load_config, parse, parser
 from camoe.contracts import counts
+from camoe.contracts import encoder as encoders
 from camoe.contracts.errors import exit_with
-from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.layout import ENCODER_PROPERTY
 from camoe.contracts.snapshot import pin
-from camoe.score.scorer import read_model, require_fit
+from camoe.score.scorer import read_model, require_fit, require_vocabulary
 from camoe.score.spark import count_predictions, read_rows, score, write_predictions
 from features.progress import step
 from features.session import spark_session
@@ -23,15 +24,16 @@ from features.session import spark_session
 def main(argv: list[str]) -> None:
     """Pin the table, score the days, check that every row was scored."""
     started = time.monotonic()
-    arguments = parser(__doc__ or "")
-    arguments.add_argument("--days", nargs="+", type=date.fromisoformat, help="days to score, as YYYY-MM-DD")
-    chosen = arguments.parse_args(argv)
+    options = parser(__doc__ or "")
+    options.add_argument("--days", type=_days, help="days to score: YYYY-MM-DD,YYYY-MM-DD (default: the test days)")
+    chosen = parse(options, argv)
     config = load_config(chosen)
     days = tuple(chosen.days or config.days.test.days())
     layout = config.layout
     model = read_model(layout.bundle)
     snapshot = pin(layout.training).on(days)
-    require_fit(model, snapshot, snapshot.properties.get(FEATURE_SCHEMA_PROPERTY))
+    require_fit(model, snapshot)
+    require_vocabulary(layout.bundle, model, encoders.read(layout.encoder, int(snapshot.properties[ENCODER_PROPERTY])))
     spark = spark_session("score")
     version = model.manifest.model_version
     with step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"):
@@ -56,8 +58,11 @@ def main(argv: list[str]) -> None:
     )
     print(f"score: {sum(by_slot.values()):,} predictions of {len(days)} days with model {version}")
     print(f"score: written to {layout.predictions} in {seconds:.0f} s")
-    print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py --config {chosen.config} "
-          f"out={config.out}")  # fmt: skip
+    print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py {given(chosen)}")
+
+
+def _days(text: str) -> tuple[date, ...]:
+    return tuple(date.fromisoformat(day) for day in text.split(","))
 
 
 if __name__ == "__main__":

@@ -12,20 +12,21 @@ import json
 import time
 
 from camoe.bundle.manifest import METRICS, open_bundle
-from camoe.config import Config, load_config, parser
+from camoe.config import Config, given, load_config, parse, parser, positive
 from camoe.contracts.counts import record, require_equal
 from camoe.contracts.errors import exit_with
 from camoe.train.inputs import open_inputs
 from camoe.train.launch import launch_with_horovod, launch_with_spark
+from features.session import spark_session
 
 
 def main(argv: list[str]) -> None:
     """Check the inputs, run the workers, show what came out."""
     options = parser(__doc__ or "")
-    options.add_argument("-np", "--workers", type=int, default=2, help="Horovod workers (default: 2)")
+    options.add_argument("-np", "--workers", type=positive, default=2, help="Horovod workers (default: 2)")
     options.add_argument("-H", "--hosts", help="host1:slots,host2:slots (default: this machine)")
     options.add_argument("--launcher", choices=["horovod", "spark"], default="horovod")
-    chosen = options.parse_args(argv)
+    chosen = parse(options, argv)
     config = load_config(chosen)
     started = time.monotonic()
     inputs = open_inputs(config)
@@ -35,15 +36,16 @@ def main(argv: list[str]) -> None:
         flush=True,
     )
     if chosen.launcher == "spark":
+        spark_session("train")
         launch_with_spark(config, chosen.workers)
     else:
         arguments = ["--config", chosen.config, *chosen.overrides]
         log = config.layout.logs / "train_workers.log"
         launch_with_horovod(arguments, chosen.workers, chosen.hosts, log)
-    _summary(config, chosen.config, time.monotonic() - started)
+    _summary(config, given(chosen), time.monotonic() - started)
 
 
-def _summary(config: Config, config_file: str, seconds: float) -> None:
+def _summary(config: Config, command_line: str, seconds: float) -> None:
     manifest, _ = open_bundle(config.layout.bundle)
     metrics = json.loads((config.layout.bundle / METRICS).read_text())
     best = metrics["epochs"][metrics["best_epoch"]]
@@ -60,10 +62,7 @@ def _summary(config: Config, config_file: str, seconds: float) -> None:
     print(f"train: model {manifest.model_version}, {metrics['parameters']:,} parameters, best epoch {best['epoch']}")
     print("train: validation NE " + ", ".join(f"{head.name} {ne:.4f}" for head, ne in heads if ne is not None))
     print(f"train: bundle written to {config.layout.bundle} in {seconds:.0f} s")
-    print(
-        "next:  spark-submit --properties-file conf/spark/local.conf jobs/score.py "
-        f"--config {config_file} out={config.out}"
-    )
+    print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/score.py {command_line}")
 
 
 if __name__ == "__main__":

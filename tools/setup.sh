@@ -47,5 +47,6 @@ echo "setup: once, a few minutes (log: $LOG)"
 export PATH="$PWD/tools:$PATH" UV_PYTHON_DOWNLOADS=never
 run "Python packages, and Horovod built against torch (2 to 4 minutes the first time)" \
     .tools/bin/uv sync --locked --python "$python"
+unset SPARK_HOME PYSPARK_DRIVER_PYTHON
 export PATH="$PWD/.venv/bin:$PATH" PYSPARK_PYTHON="$PWD/.venv/bin/python"
 run "Delta Lake's JAR" spark-submit --properties-file conf/spark/local.conf tools/check_spark.py

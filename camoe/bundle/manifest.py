@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import StringConstraints, ValidationError
 
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import BundleError
@@ -24,7 +25,7 @@ ENCODER = "encoder"
 class Manifest(Section):
     """Where a model comes from. `files` maps each other file of the bundle to its SHA-256."""
 
-    model_version: str
+    model_version: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
     code_version: str
     table: str
     table_version: int
@@ -51,18 +52,23 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
 
 
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the bundle at `folder`. Raises `BundleError` when it is missing or damaged."""
+    if not (folder / MANIFEST).is_file():
+        raise BundleError(f"no model bundle at {folder}; run jobs/train.py first")
+    try:
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except ValidationError as error:
+        raise BundleError(f"{folder / MANIFEST} is damaged ({error.error_count()} errors); train again") from None
+
+
 def open_bundle(folder: Path) -> tuple[Manifest, ModelSpec]:
     """The manifest and the model's specification of the bundle at `folder`, after checking every file.
 
     Raises:
         BundleError: there is no bundle, a file is missing or changed, or the specification cannot be read.
     """
-    if not (folder / MANIFEST).is_file():
-        raise BundleError(f"no model bundle at {folder}; run jobs/train.py first")
-    try:
-        manifest = Manifest.model_validate_json((folder / MANIFEST).read_text())
-    except ValidationError as error:
-        raise BundleError(f"{folder / MANIFEST} is damaged ({error.error_count()} fields); train again") from None
+    manifest = read_manifest(folder)
     found = file_hashes(folder)
     wrong = sorted(name for name, digest in manifest.files.items() if found.get(name) != digest)
     if wrong:

@@ -85,7 +85,12 @@ def _parse_override(text: str) -> tuple[Location, Any]:
     key, separator, value = text.partition("=")
     if not separator or not key:
         raise ConfigError(f"'{text}' is no override: write key=value, for example training.batch_size=1024")
-    return tuple(key.split(".")), yaml.safe_load(value)
+    try:
+        return tuple(key.split(".")), yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(
+            f"override {key}: '{value}' is no YAML value; put it in quotes or close its brackets"
+        ) from None
 
 
 def _set(tree: dict[str, Any], location: Location, value: Any) -> None:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import field_validator, model_validator
+from pydantic import AfterValidator, model_validator
 
 from camoe.contracts.config_file import Section
+
+
+def _known_zone(zone: str) -> str:
+    if zone not in available_timezones():
+        raise ValueError(f"'{zone}' is no IANA time zone; for example Europe/Stockholm")
+    return zone
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class DayRange(Section):
@@ -30,18 +40,11 @@ class DayRange(Section):
 class Days(Section):
     """`date` is the event time's date in `zone`. `as_of` (ISO, default: all outcomes known) cuts what was known."""
 
-    zone: str = "UTC"
+    zone: Zone = "UTC"
     train: DayRange
     validation: DayRange
     test: DayRange
     as_of: datetime | None = None
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            raise ValueError(f"'{zone}' is no IANA time zone; for example Europe/Stockholm")
-        return zone
 
     @model_validator(mode="after")
     def _in_order(self) -> Days:
@@ -58,4 +61,5 @@ class Days(Section):
         if self.as_of is not None:
             return self.as_of if self.as_of.tzinfo else self.as_of.replace(tzinfo=ZoneInfo(self.zone))
         midnight = datetime.combine(self.test.last + timedelta(days=1), time(), ZoneInfo(self.zone))
-        return midnight + timedelta(seconds=longest_window_s)
+        # In the zone itself the sum would count wall-clock hours, one too few or too many over a change of clocks.
+        return midnight.astimezone(UTC) + timedelta(seconds=longest_window_s)

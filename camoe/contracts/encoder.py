@@ -48,6 +48,10 @@ class Encoder:
         text = json.dumps({name: list(values) for name, values in sorted(self.values.items())})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def continues(self, older: Encoder) -> bool:
+        """Whether every index of `older` still means the same value here."""
+        return all(self.values.get(name, ())[: len(values)] == values for name, values in older.values.items())
+
     def grow(self, fitted: Mapping[str, Sequence[str]]) -> Encoder:
         """The next version: known values keep their index, new ones are appended in the order given.
 
@@ -76,6 +80,8 @@ def write(encoder: Encoder, folder: Path) -> Path:
     """Publish `encoder` as `folder/v<version>` in one rename; a version that is already there is left alone."""
     target = folder / f"v{encoder.version}"
     if target.exists():
+        if read_version(target) != encoder:
+            raise EncoderError(f"{target} holds another encoder, as when two builds run at once; run this one again")
         return target
     staging = folder / f".staging-v{encoder.version}"
     shutil.rmtree(staging, ignore_errors=True)
@@ -110,8 +116,11 @@ def read_version(folder: Path) -> Encoder:
     """Read one version's own folder. Raises `EncoderError` as `read` does."""
     if not (folder / "encoder.json").is_file():
         raise EncoderError(f"no encoder at {folder}; run jobs/build_features.py first")
-    manifest = json.loads((folder / "encoder.json").read_text())
-    table = pq.read_table(folder / "vocabulary.parquet")
+    try:
+        manifest = json.loads((folder / "encoder.json").read_bytes())
+        table = pq.read_table(folder / "vocabulary.parquet")
+    except (ValueError, OSError) as error:
+        raise EncoderError(f"the encoder at {folder} is damaged ({error}); build the features again") from None
     values: dict[str, list[str]] = {feature: [] for feature in manifest["sizes"]}
     for feature, value in zip(table["feature"].to_pylist(), table["value"].to_pylist(), strict=True):
         values[feature].append(value)

@@ -44,6 +44,14 @@ class SlotCatalogue(Section):
         """Distinct modalities in order of first appearance."""
         return tuple(dict.fromkeys(slot.modality for slot in self.slots))
 
+    def listing(self) -> str:
+        """Slots and modalities in id order, as a table property: `slot:modality,...`."""
+        return ",".join(f"{slot.id}:{slot.modality}" for slot in self.slots)
+
+    def continues(self, listing: str) -> bool:
+        """Whether rows written under the catalogue of `listing` keep their ids: slots were only appended since."""
+        return f"{self.listing()},".startswith(f"{listing},")
+
     def slot_id(self, slot: str) -> int:
         """Position of `slot` in the catalogue: the physical `slot_id` of the training table."""
         return [item.id for item in self.slots].index(slot)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from urllib.parse import unquote
@@ -42,12 +42,13 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The files of one table version, in path order, and the table's properties."""
+    """The files of one table version, in path order, and the table's properties and columns."""
 
     table: str
     version: int
     files: tuple[DataFile, ...]
     properties: Mapping[str, str]
+    columns: tuple[str, ...]
 
     @property
     def rows(self) -> int:
@@ -69,7 +70,7 @@ class Snapshot:
                 f"{self.table} version {self.version} has no rows on {names}; "
                 "build the features of these days or change the days in the configuration"
             )
-        return Snapshot(self.table, self.version, files, self.properties)
+        return replace(self, files=files)
 
     def content_hash(self) -> str:
         """First 16 hex digits of the SHA-256 over version, file names and rows; the same wherever the table lies."""
@@ -95,7 +96,8 @@ def pin(table: Path, version: int | None = None) -> Snapshot:
     actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
     files = [_data_file(root, delta.version(), action) for action in actions]
     ordered = tuple(sorted(files, key=lambda file: file.path))
-    return Snapshot(root, delta.version(), ordered, dict(delta.metadata().configuration))
+    columns = tuple(field.name for field in delta.schema().fields)
+    return Snapshot(root, delta.version(), ordered, dict(delta.metadata().configuration), columns)
 
 
 def _refuse_unsafe(delta: DeltaTable, root: str) -> None:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from typing import Any
 
 from camoe.config import Config
-from camoe.metrics.calibration import normalised_entropy, reliability
+from camoe.metrics.calibration import reliability
 from camoe.metrics.evaluation import Evaluation
 from camoe.metrics.histogram import Histogram
-from camoe.metrics.intervals import bucket_weights, paired_difference
-from camoe.metrics.ranking import average_precision
+from camoe.metrics.intervals import Estimate, bucket_weights, estimates, paired_difference
 from camoe.metrics.scored import BASE_RATE, MODEL, SLOT_RATE, TRUTH
-from camoe.metrics.table import ALL, MetricRow, StateKey, metric_row
+from camoe.metrics.table import ALL, RESAMPLED, MetricRow, StateKey, metric_row
 
 
 def metrics_document(config: Config, evaluation: Evaluation, model_version: str) -> dict[str, Any]:
     """The content of metrics.json: run, rows, differences, bar, reliability, names. Holds None, never NaN."""
-    rows = metric_rows(config, evaluation)
     settings = config.evaluation
+    resampled = _estimates(config, evaluation)
+    rows = [metric_row(key, _state(config, evaluation, key), found, settings) for key, found in resampled.items()]
     return {
         "run": {
+            "code_version": version("camoe"),
             "config_hash": config.content_hash(),
             "model_version": model_version,
             "snapshot_version": evaluation.snapshot_version,
@@ -34,17 +36,11 @@ def metrics_document(config: Config, evaluation: Evaluation, model_version: str)
         },
         "counts": dict(evaluation.counts),
         "rows": [asdict(row) for row in rows],
-        "differences": list(_differences(config, evaluation)),
+        "differences": list(_differences(config, evaluation, resampled)),
         "bar": {name: bar(rows, name, config.slots.modalities) for name in config.heads.objectives},
         "reliability": {name: _reliability(config, evaluation, name) for name in config.heads.objectives},
         "names": {slot.id: slot.name for slot in config.slots.slots},
     }
-
-
-def metric_rows(config: Config, evaluation: Evaluation) -> tuple[MetricRow, ...]:
-    """A row per objective, group of the catalogue and predictor, also for groups without impressions."""
-    keys = [replace(key, predictor=name) for key in _model_keys(config) for name in evaluation.predictors]
-    return tuple(metric_row(key, _state(config, evaluation, key), config.evaluation) for key in keys)
 
 
 def bar(rows: Sequence[MetricRow], objective: str, modalities: Sequence[str]) -> dict[str, dict[str, float | None]]:
@@ -78,17 +74,23 @@ def _bar(
     }
 
 
-def _differences(config: Config, evaluation: Evaluation) -> Iterator[dict[str, Any]]:
-    """The model less each other predictor, paired over user buckets, in AUC-PR and NE."""
+def _estimates(config: Config, evaluation: Evaluation) -> dict[StateKey, dict[str, Estimate]]:
+    """`RESAMPLED` per objective, group of the catalogue and predictor, also for groups without impressions."""
     settings = config.evaluation
     weights = bucket_weights(settings.user_buckets, settings.bootstrap, settings.seed)
+    keys = [replace(key, predictor=name) for key in _model_keys(config) for name in evaluation.predictors]
+    return {key: estimates(_state(config, evaluation, key), RESAMPLED, weights) for key in keys}
+
+
+def _differences(
+    config: Config, evaluation: Evaluation, resampled: Mapping[StateKey, Mapping[str, Estimate]]
+) -> Iterator[dict[str, Any]]:
+    """The model less each other predictor, paired over user buckets, in AUC-PR and NE."""
     for key in _model_keys(config):
-        model = _state(config, evaluation, key)
         for other in (replace(key, predictor=name) for name in evaluation.predictors if name != MODEL):
-            against = _state(config, evaluation, other)
-            for name, metric in (("auc_pr", average_precision), ("ne", normalised_entropy)):
-                difference = paired_difference(model, against, metric, weights)
-                yield {**asdict(key), "against": other.predictor, "metric": name, **asdict(difference)}
+            for metric in RESAMPLED:
+                difference = paired_difference(resampled[key][metric], resampled[other][metric])
+                yield {**asdict(key), "against": other.predictor, "metric": metric, **asdict(difference)}
 
 
 def _reliability(config: Config, evaluation: Evaluation, objective: str) -> dict[str, list[dict[str, Any]]]:

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from camoe.config import Config
 from camoe.contracts.counts import require_equal
+from camoe.contracts.layout import label_column
 from camoe.metrics import scored
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.spark import cells, group_states
@@ -30,16 +31,16 @@ def evaluate(spark: SparkSession, config: Config, model_version: str, config_fil
     """States of one model version on the configuration's test days.
 
     Raises:
-        InputError: predictions or the training table are missing, or lack a day.
+        InputError: predictions or the training table are missing, lack a day or a column, or know no training label.
         CountError: rows were lost or doubled on the way from the predictions to the states.
         MetricError: a prediction is no probability.
     """
-    layout, settings = config.layout, config.evaluation
+    settings = config.evaluation
     read = _read_predictions(spark, config, model_version, config_file)
     frame = _with_yardsticks(spark, config, read, config_file)
     columns = {scored.BASE_RATE: scored.BASE_RATE, scored.SLOT_RATE: scored.SLOT_RATE, scored.MODEL: "p"}
     columns |= {scored.MODEL_RAW: "p_raw"} if read.recalibrated else {}
-    columns |= {scored.TRUTH: scored.TRUTH} if layout.truth.is_dir() else {}
+    columns |= {scored.TRUTH: scored.TRUTH} if _has_truth(config) else {}
     joined = Observation("joined")
     table = cells(_observed(frame, joined, columns), columns, settings.groups, settings.user_buckets).toArrow()
     counts = _joined_counts(read.rows, joined.get, columns)
@@ -50,22 +51,31 @@ def evaluate(spark: SparkSession, config: Config, model_version: str, config_fil
 
 def _read_predictions(spark: SparkSession, config: Config, model_version: str, config_file: str) -> scored.Scored:
     command = _command("score.py", config, config_file)
-    table = scored.read_table(spark, config.layout.predictions, command)
+    columns = (*scored.PREDICTION_COLUMNS, *scored.VERSION_COLUMNS)
+    table = scored.read_table(spark, config.layout.predictions, columns, command)
     of_model = table.where(F.col("model_version") == model_version)
     return scored.read_scored(of_model, config.days.test.days(), config.heads.objectives, command)
 
 
 def _with_yardsticks(spark: SparkSession, config: Config, read: scored.Scored, config_file: str) -> DataFrame:
     """The predictions with labels, the training days' rates, and the truth where the lake has one."""
-    layout, objectives = config.layout, config.heads.objectives
+    layout, objectives, days = config.layout, config.heads.objectives, config.days
     command = _command("build_features.py", config, config_file)
-    training = scored.read_table(spark, layout.training, command, read.snapshot_version)
-    on_test, on_train = (
-        training.where(F.col("date").isin(list(part.days()))) for part in (config.days.test, config.days.train)
-    )
+    columns = ("impression_id", "modality", "slot", "date", *map(label_column, objectives))
+    training = scored.read_table(spark, layout.training, columns, command, read.snapshot_version)
+    on_test, on_train = (training.where(F.col("date").isin(list(part.days()))) for part in (days.test, days.train))
+    # A row a slot and objective: held here, so that the training days are read once.
+    clicks = scored.training_clicks(on_train, objectives).toArrow()
+    where = f"the training days {days.train.first} to {days.train.last} in {layout.training}"
+    scored.require_labelled(clicks, objectives, where, command)
     labelled = scored.with_labels(read.frame, on_test, objectives)
-    rated = scored.with_rates(labelled, scored.training_rates(on_train, objectives))
-    return scored.with_truth(rated, spark.read.parquet(str(layout.truth))) if layout.truth.is_dir() else rated
+    rated = scored.with_rates(labelled, spark.createDataFrame(clicks))
+    return scored.with_truth(rated, spark.read.parquet(str(layout.truth))) if _has_truth(config) else rated
+
+
+def _has_truth(config: Config) -> bool:
+    """Whether the lake is the synthetic one under `out`; a lake given as `input` has nothing to do with that truth."""
+    return config.input is None and config.layout.truth.is_dir()
 
 
 def _command(job: str, config: Config, config_file: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,19 @@ class Interval:
     high: float
 
 
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """A metric of one state, NaN where undefined: on all rows, and on each resample of the buckets, (repeats,)."""
+
+    value: float
+    samples: Floats
+
+    @property
+    def interval(self) -> Interval | None:
+        """`interval` of the resamples."""
+        return interval(self.samples)
+
+
 @dataclass(frozen=True)
 class Difference:
     """A metric of one predictor less another's, over the same rows; None where it is undefined."""
@@ -36,9 +49,10 @@ def bucket_weights(buckets: int, repeats: int, seed: int) -> Ints:
     return np.random.default_rng(seed).multinomial(buckets, np.full(buckets, 1 / buckets), repeats)
 
 
-def resamples(state: Histogram, metric: Metric, weights: Ints) -> Floats:
-    """The metric on each resample of the buckets, shape (repeats,); NaN where it is undefined."""
-    return metric(state.weighted(weights))
+def estimates(state: Histogram, metrics: Mapping[str, Metric], weights: Ints) -> dict[str, Estimate]:
+    """Each metric of `state`, resampled by `weights`, shape (repeats, buckets)."""
+    whole, resampled = state.bins(), state.weighted(weights)
+    return {name: Estimate(float(metric(whole)), metric(resampled)) for name, metric in metrics.items()}
 
 
 def interval(samples: Floats) -> Interval | None:
@@ -50,11 +64,9 @@ def interval(samples: Floats) -> Interval | None:
     return Interval(float(low), float(high))
 
 
-def paired_difference(first: Histogram, second: Histogram, metric: Metric, weights: Ints) -> Difference:
-    """`metric` of `first` less that of `second`, both resampled by the same `weights`: shared noise cancels."""
-    value = optional(metric(first.bins()) - metric(second.bins()))
-    samples = resamples(first, metric, weights) - resamples(second, metric, weights)
-    return Difference(value, interval(samples))
+def paired_difference(first: Estimate, second: Estimate) -> Difference:
+    """`first` less `second`, one metric of two predictors resampled by the same weights: shared noise cancels."""
+    return Difference(optional(first.value - second.value), interval(first.samples - second.samples))
 
 
 def optional(value: Floats | float) -> float | None:

@@ -8,11 +8,15 @@ from datetime import date
 from functools import reduce
 from pathlib import Path
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.layout import label_column
+
+PREDICTION_COLUMNS = ("impression_id", "user_id", "modality", "slot", "date", "objective", "head", "p", "p_raw")
+VERSION_COLUMNS = ("model_version", "snapshot_version")
 
 MODEL, MODEL_RAW, BASE_RATE, SLOT_RATE, TRUTH = "model", "model_raw", "base_rate", "slot_rate", "truth"
 
@@ -53,12 +57,18 @@ def read_scored(table: DataFrame, days: Sequence[date], objectives: Sequence[str
     return Scored(frame, versions[0], sum(row["rows"] for row in found), sum(row["recalibrated"] for row in found))
 
 
-def read_table(spark: SparkSession, path: Path, command: str, version: int | None = None) -> DataFrame:
-    """A Delta table, at a version. Raises `InputError` when there is none; `command` makes it."""
+def read_table(
+    spark: SparkSession, path: Path, columns: Sequence[str], command: str, version: int | None = None
+) -> DataFrame:
+    """A Delta table that has `columns`, at a version. Raises `InputError` when it is not so; `command` makes it."""
     if not (path / "_delta_log").is_dir():
         raise InputError(f"no table at {path}; run {command}")
     reader = spark.read.format("delta")
-    return (reader if version is None else reader.option("versionAsOf", version)).load(str(path))
+    table = (reader if version is None else reader.option("versionAsOf", version)).load(str(path))
+    absent = [name for name in columns if name not in table.columns]
+    if absent:
+        raise InputError(f"the table at {path} has no column {', '.join(absent)}; run {command}")
+    return table
 
 
 def with_labels(scored: DataFrame, training: DataFrame, objectives: Sequence[str]) -> DataFrame:
@@ -74,17 +84,13 @@ def with_labels(scored: DataFrame, training: DataFrame, objectives: Sequence[str
     )
 
 
-def training_rates(training: DataFrame, objectives: Sequence[str]) -> DataFrame:
-    """Per slot and objective, from the rows of `training`: `base_rate` of its modality and `slot_rate` of the slot.
-
-    Both count rows with a known label. The slot's rate takes in one impression at its modality's rate, so that a slot
-    without clicks in training does not claim that a click is impossible.
-    """
+def training_clicks(training: DataFrame, objectives: Sequence[str]) -> DataFrame:
+    """Per slot and objective: `rows` of `training` with a known label, and the `clicks` among them."""
     counted = training.groupBy("modality", "slot").agg(
         *[F.count(label_column(name)).alias(f"rows_{name}") for name in objectives],
         *[F.sum(label_column(name)).alias(f"clicks_{name}") for name in objectives],
     )
-    slots = reduce(
+    return reduce(
         DataFrame.unionByName,
         [
             counted.select(
@@ -97,23 +103,36 @@ def training_rates(training: DataFrame, objectives: Sequence[str]) -> DataFrame:
             for name in objectives
         ],
     )
-    modalities = slots.groupBy("modality", "objective").agg(
-        F.try_divide(F.sum("clicks"), F.sum("rows")).alias(BASE_RATE)
-    )
-    slot_rate = (F.col("clicks") + F.col(BASE_RATE)) / (F.col("rows") + 1)
-    return slots.join(modalities, on=["modality", "objective"], how="left").select(
-        "modality", "slot", "objective", BASE_RATE, slot_rate.alias(SLOT_RATE)
-    )
 
 
-def with_rates(scored: DataFrame, rates: DataFrame) -> DataFrame:
-    """Adds `base_rate` and `slot_rate`; a slot that training never saw gets its modality's rate for both."""
-    modality = rates.groupBy("modality", "objective").agg(F.first(BASE_RATE).alias(BASE_RATE))
-    slot = rates.select("slot", "objective", SLOT_RATE)
+def require_labelled(clicks: pa.Table, objectives: Sequence[str], where: str, command: str) -> None:
+    """Raise `InputError` when an objective has no labelled row in `clicks` (`training_clicks`): no rate can be told."""
+    known = {row["objective"] for row in clicks.to_pylist() if row["rows"]}
+    absent = [name for name in objectives if name not in known]
+    if absent:
+        raise InputError(
+            f"no impression of {where} has a known label for {', '.join(absent)}, so there is no base rate to compare "
+            f"with; choose training days whose labels are known at days.as_of and run {command}"
+        )
+
+
+def with_rates(scored: DataFrame, clicks: DataFrame) -> DataFrame:
+    """Adds `base_rate` of the row's modality and `slot_rate` of its slot, both from `clicks` (`training_clicks`).
+
+    A modality without labelled rows has the rate of all. The slot's rate takes in one impression at the base rate, so
+    that a slot without clicks in training does not claim that a click is impossible; an unseen slot has the base rate.
+    """
+    rate = F.try_divide(F.sum("clicks"), F.sum("rows"))
+    overall = clicks.groupBy("objective").agg(rate.alias("overall_rate"))
+    modality = clicks.groupBy("modality", "objective").agg(rate.alias("modality_rate"))
+    slot = clicks.select("modality", "slot", "objective", "rows", "clicks")
+    base = F.coalesce("modality_rate", "overall_rate")
+    slot_rate = (F.coalesce("clicks", F.lit(0)) + base) / (F.coalesce("rows", F.lit(0)) + 1)
     return (
-        scored.join(F.broadcast(modality), on=["modality", "objective"], how="left")
-        .join(F.broadcast(slot), on=["slot", "objective"], how="left")
-        .withColumns({SLOT_RATE: F.coalesce(SLOT_RATE, BASE_RATE)})
+        scored.join(F.broadcast(overall), on="objective", how="left")
+        .join(F.broadcast(modality), on=["modality", "objective"], how="left")
+        .join(F.broadcast(slot), on=["modality", "slot", "objective"], how="left")
+        .select(*scored.columns, base.alias(BASE_RATE), slot_rate.alias(SLOT_RATE))
     )
 
 

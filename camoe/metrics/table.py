@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from camoe.metrics.calibration import (
@@ -12,10 +13,12 @@ from camoe.metrics.calibration import (
 )
 from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram
-from camoe.metrics.intervals import Interval, bucket_weights, interval, optional, resamples
+from camoe.metrics.intervals import Estimate, Interval, optional
 from camoe.metrics.ranking import average_precision, average_precision_bounds, ratio, roc_auc
 
 ALL = "all"
+# The metrics that get intervals and paired differences.
+RESAMPLED = {"auc_pr": average_precision, "ne": normalised_entropy}
 
 
 @dataclass(frozen=True)
@@ -57,23 +60,25 @@ class MetricRow:
     pcoc: float | None
 
 
-def metric_row(key: StateKey, state: Histogram, settings: EvaluationConfig) -> MetricRow:
-    """All metrics of one state."""
+def metric_row(
+    key: StateKey, state: Histogram, resampled: Mapping[str, Estimate], settings: EvaluationConfig
+) -> MetricRow:
+    """All metrics of one state; `resampled` holds its `RESAMPLED` ones."""
     bins = state.bins()
-    weights = bucket_weights(state.buckets, settings.bootstrap, settings.seed)
+    auc_pr, ne = (resampled[name] for name in RESAMPLED)
     lower, upper = average_precision_bounds(bins)
     return MetricRow(
         **asdict(key),
         impressions=state.rows,
         clicks=state.clicks,
         label_unknown=state.unknown,
-        auc_pr=optional(average_precision(bins)),
+        auc_pr=optional(auc_pr.value),
         auc_pr_lower=optional(lower),
         auc_pr_upper=optional(upper),
-        auc_pr_interval=interval(resamples(state, average_precision, weights)),
+        auc_pr_interval=auc_pr.interval,
         roc_auc=optional(roc_auc(bins)),
-        ne=optional(normalised_entropy(bins)),
-        ne_interval=interval(resamples(state, normalised_entropy, weights)),
+        ne=optional(ne.value),
+        ne_interval=ne.interval,
         ece=expected_calibration_error(bins, settings.ece_bins),
         ece_floor=calibration_noise_floor(bins, settings.ece_bins, settings.bootstrap, settings.seed),
         mean_predicted=optional(ratio(bins.p_sum.sum(), bins.count.sum())),

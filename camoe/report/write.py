@@ -11,6 +11,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from camoe.contracts.errors import InputError
 from camoe.contracts.files import write_json, write_text
 from camoe.contracts.layout import Layout
 from camoe.report.page import render, summary_figure
@@ -19,22 +20,37 @@ SUMMARY_DPI = 150
 
 
 def write_report(layout: Layout, document: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Write metrics.json, index.html and summary.png (of the first objective) to the report's folder; their paths."""
+    """Write metrics.json, index.html and summary.png (of the first objective) to the report's folder; their paths.
+
+    All are made before the first is written: a failure leaves the former report as it was.
+
+    Raises:
+        InputError: the bundle's metrics.json or counts.json is damaged.
+    """
     metrics, page, summary = (layout.report / name for name in ("metrics.json", "index.html", "summary.png"))
+    html = render(document, read_json(layout.bundle / "metrics.json"), read_json(layout.counts))
+    picture = _png(summary_figure(document, next(iter(document["bar"]))))
     write_json(metrics, document)
-    write_text(page, render(document, read_json(layout.bundle / "metrics.json"), read_json(layout.counts)))
-    _write_png(summary, summary_figure(document, next(iter(document["bar"]))))
+    write_text(page, html)
+    _write_bytes(summary, picture)
     return metrics, page, summary
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The mapping in the file at `path`, empty when there is no file."""
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
+    """The mapping in the file at `path`, empty when there is no file. Raises `InputError` when it is damaged."""
+    try:
+        return dict(json.loads(path.read_text())) if path.is_file() else {}
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); restore it, or run the job that writes it again") from None
 
 
-def _write_png(path: Path, figure: Figure) -> None:
+def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=SUMMARY_DPI)
+    return buffer.getvalue()
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(buffer.getvalue())
+    temporary.write_bytes(content)
     temporary.replace(path)

@@ -12,8 +12,11 @@ import numpy.typing as npt
 import onnxruntime
 import pyarrow as pa
 
-from camoe.bundle.manifest import Manifest, graph_name, open_bundle
+from camoe.bundle.manifest import ENCODER, Manifest, graph_name, open_bundle
+from camoe.contracts import encoder as encoders
+from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
+from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import Snapshot
 from camoe.model.spec import ModelSpec
 
@@ -39,11 +42,19 @@ def read_model(folder: Path) -> ScoringModel:
     return ScoringModel(manifest, spec, graphs)
 
 
-def require_fit(model: ScoringModel, snapshot: Snapshot, schema_hash: str | None) -> None:
-    """Raise `BundleError` unless the rows of `snapshot` are what the model was trained on.
+def require_vocabulary(folder: Path, model: ScoringModel, table: Encoder) -> None:
+    """Raise `BundleError` unless the `table`'s encoder only appended to the one in the bundle at `folder`."""
+    own = encoders.read(folder / ENCODER, model.manifest.encoder_version)
+    if not table.continues(own):
+        raise BundleError(
+            f"model {model.manifest.model_version} was trained with another vocabulary than the table's, "
+            "so indices would mean other values; train again on this table"
+        )
 
-    `schema_hash` is the table's feature schema.
-    """
+
+def require_fit(model: ScoringModel, snapshot: Snapshot) -> None:
+    """Raise `BundleError` unless the rows of `snapshot` are made as those that the model was trained on."""
+    schema_hash = snapshot.properties.get(FEATURE_SCHEMA_PROPERTY)
     where = f"{snapshot.table} version {snapshot.version}"
     if schema_hash != model.manifest.feature_schema_hash:
         raise BundleError(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from petastorm.arrow_reader_worker import ArrowReaderWorker
 from petastorm.fs_utils import get_filesystem_and_path_or_paths
@@ -63,10 +64,13 @@ class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships
         """Publish the requested rows.
 
         Raises:
-            StreamError: the row group does not have the rows that the plan counted.
+            StreamError: the row group cannot be read, or does not have the rows that the plan counted.
         """
-        with self._filesystem.open(request.path, "rb") as source:
-            table = pq.ParquetFile(source).read_row_group(request.group, columns=list(columns.names))
+        try:
+            with self._filesystem.open(request.path, "rb") as source:
+                table = pq.ParquetFile(source).read_row_group(request.group, columns=list(columns.names))
+        except (OSError, pa.ArrowException) as error:
+            raise StreamError(f"{request.path}, row group {request.group} cannot be read: {error}") from error
         if table.num_rows != request.rows:
             raise StreamError(
                 f"{request.path}, row group {request.group}: {table.num_rows} rows where the plan has {request.rows}; "

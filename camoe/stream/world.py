@@ -19,6 +19,3 @@ class World:
     def share(self, rows: int) -> tuple[int, int]:
         """First (included) and last (excluded) of `rows` consecutive rows that belong to this worker."""
         return self.rank * rows // self.size, (self.rank + 1) * rows // self.size
-
-
-SINGLE = World(rank=0, size=1)

@@ -8,8 +8,10 @@ from camoe.config import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import SnapshotError
-from camoe.contracts.layout import ENCODER_PROPERTY, FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.layout import ENCODER_PROPERTY, FEATURE_SCHEMA_PROPERTY, SLOTS_PROPERTY
+from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.snapshot import Snapshot, pin
+from camoe.stream.columns import Columns, model_columns
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,31 @@ def open_inputs(config: Config, version: int | None = None) -> TrainingInputs:
     """
     snapshot = pin(config.layout.training, version)
     require_features(snapshot, config.features.schema_hash())
+    require_slots(snapshot, config.slots)
+    require_columns(snapshot, model_columns(config.features, config.heads.objectives))
     encoder = encoders.read(config.layout.encoder, int(snapshot.properties[ENCODER_PROPERTY]))
     train, validation = snapshot.on(config.days.train.days()), snapshot.on(config.days.validation.days())
     return TrainingInputs(snapshot.version, train, validation, encoder)
+
+
+def require_slots(snapshot: Snapshot, slots: SlotCatalogue) -> None:
+    """Raise `SnapshotError` unless the slot ids of the table's rows mean what they mean in `slots`."""
+    found = snapshot.properties.get(SLOTS_PROPERTY, "none")
+    if not slots.continues(found):
+        raise SnapshotError(
+            f"{snapshot.table} version {snapshot.version} was built with the slots {found}, "
+            f"this run has {slots.listing()}; slots may only be appended: build the features again with --replace"
+        )
+
+
+def require_columns(snapshot: Snapshot, columns: Columns) -> None:
+    """Raise `SnapshotError` unless the table has all `columns`, as it lacks a label that was declared later."""
+    missing = sorted(set(columns.names) - set(snapshot.columns))
+    if missing:
+        raise SnapshotError(
+            f"{snapshot.table} version {snapshot.version} has no column {', '.join(missing)}; "
+            "build the features again with --replace"
+        )
 
 
 def require_features(snapshot: Snapshot, schema_hash: str) -> None:

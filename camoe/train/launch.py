@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import horovod.spark
+from horovod.runner.common.util.timeout import TimeoutException
 
 from camoe.config import Config
 from camoe.contracts.errors import TrainingError
 
 WORKER_MODULE = "camoe.train.worker"
+START_TIMEOUT_S = 120
+ERROR_LINE = re.compile(r"^(error|[\w.]*(Error|Exception)): ")
 
 WORKER_LINE = re.compile(r"^\[(?P<rank>\d+)\]<(?P<stream>stdout|stderr)>:(?P<text>.*)$")
 # Defaults that the caller's environment overrides. Horovod's background thread wakes every millisecond otherwise, and
@@ -50,23 +53,33 @@ def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | Non
             env=environment,
         ) as process,
     ):
-        errors = []
+        errors: list[str] = []
         for line in process.stdout or ():
             file.write(line)
             found = WORKER_LINE.match(line.rstrip("\n"))
             text = found["text"] if found else line.rstrip("\n")
-            if text.startswith(("error:", "ValueError:", "RuntimeError:")):
-                errors.append(text.removeprefix("error: "))
+            if ERROR_LINE.match(text):
+                errors.append(text)
             if found and found["rank"] == "0" and found["stream"] == "stdout" and text.startswith("train:"):
                 print(text, flush=True)
     if process.returncode != 0:
-        cause = errors[0] if errors else "no worker said why"
+        explained = [line.removeprefix("error: ") for line in errors if line.startswith("error: ")]
+        cause = next(iter(explained or errors), "no worker said why")
         raise TrainingError(f"{cause} (training ended with code {process.returncode}; all output is in {log})")
 
 
 def launch_with_spark(config: Config, workers: int) -> None:
-    """Run the workers as `workers` tasks of the Spark job that this process drives."""
-    horovod.spark.run(_spark_worker, args=(config,), num_proc=workers, use_gloo=True, start_timeout=120)
+    """Run the workers as `workers` tasks of the active Spark session.
+
+    Raises:
+        TrainingError: a worker failed, or the session had no room for all of them at once.
+    """
+    try:
+        horovod.spark.run(_spark_worker, args=(config,), num_proc=workers, use_gloo=True, start_timeout=START_TIMEOUT_S)
+    except (RuntimeError, TimeoutException) as error:
+        raise TrainingError(
+            f"training inside Spark failed: {error}; the executors' logs hold the workers' output"
+        ) from None
 
 
 def _spark_worker(config: Config) -> None:

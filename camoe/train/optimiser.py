@@ -32,11 +32,6 @@ class Optimisers:
         for schedule in self.schedules:
             schedule.step()
 
-    @property
-    def learning_rate(self) -> float:
-        """The dense weights' learning rate now."""
-        return float(self.schedules[0].get_last_lr()[0])
-
 
 def make_optimisers(model: Camoe, config: TrainingConfig, total_steps: int) -> Optimisers:
     """Optimisers over all weights of `model` for a run of `total_steps`."""

@@ -60,8 +60,9 @@ def _learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Workers) 
     dtype = torch.float64 if training.dtype == "float64" else torch.float32
     moments = fit_moments(data.train, config.features, workers)
     torch.manual_seed(training.seed)
-    model = Camoe(spec, moments).to(workers.device, dtype)
+    model = Camoe(spec, moments).to(dtype)
     share_weights(model)
+    model.to(workers.device)
     steps = training.epochs * data.epoch(training, 0).steps
     masking = make_masking(config.heads, config.slots, adaptive=training.mask).to(workers.device)
     optimisers = make_optimisers(model, training, steps)

@@ -33,8 +33,13 @@ def join_workers() -> Workers:
     """Start Horovod, take this worker's GPU if the machine has one, and its share of the processor cores."""
     hvd.init()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // hvd.local_size()))
-    device = torch.device("cuda", hvd.local_rank()) if torch.cuda.is_available() else torch.device("cpu")
+    device = _own_device(hvd.local_rank())
     return Workers(World(hvd.rank(), hvd.size()), device)
+
+
+def _own_device(local_rank: int) -> torch.device:
+    gpus = torch.cuda.device_count()
+    return torch.device("cuda", local_rank % gpus) if gpus else torch.device("cpu")
 
 
 def sum_over_workers(values: Tensor, name: str) -> Tensor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import yaml
+
+from camoe.bundle.manifest import Manifest, write_manifest
 
 SLOTS = ({"a1": "audio"}, {"a2": "audio"}, {"v1": "video"}, {"v2": "video"})
 RATES = {"a1": 0.02, "a2": 0.05, "v1": 0.3}  # v2 is in the catalogue and never shown
@@ -87,6 +88,12 @@ def write_run(spark, out: Path, frame: pd.DataFrame, *, truth: bool, power: floa
     if truth:
         rows = frame.assign(objective="click", p=frame["truth"])[["impression_id", "objective", "p"]]
         spark.createDataFrame(rows).write.parquet(str(out / "truth"))
-    (out / "bundle").mkdir(parents=True, exist_ok=True)
-    (out / "bundle/manifest.json").write_text(json.dumps({"model_version": VERSION}))
+    write_bundle(out)
     (out / "run.yaml").write_text(yaml.safe_dump(tree(out)))
+
+
+def write_bundle(out: Path) -> None:
+    """The manifest of a bundle under `out`; the evaluation reads nothing else of it."""
+    parts = {"code_version": "0", "table": "training", "table_version": 0, "snapshot_hash": "s", "encoder_version": 1}
+    hashes = {"feature_schema_hash": "f", "config_hash": "c", "files": {}}
+    write_manifest(out / "bundle", Manifest(model_version=VERSION, **parts, **hashes))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import timedelta
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from camoe.contracts.counts import CountError
 from camoe.contracts.errors import BundleError, InputError
 from jobs.evaluate import main
-from tests.metrics.run import TEST, impressions, write_run
+from tests.metrics.run import FIRST, TEST, impressions, write_bundle, write_run
 
 ROUNDING = 1e-9
 
@@ -102,6 +104,13 @@ def test_a_slot_without_impressions_has_nulls(document):
     assert {row[name] for name in ("auc_pr", "roc_auc", "ne", "ece", "pcoc", "observed", "ne_interval")} == {None}
 
 
+def test_the_run_is_described_well_enough_to_repeat_it(document):
+    described = document["run"]
+    assert (described["model_version"], described["snapshot_version"], described["seed"]) == ("m1", 0, 1)
+    assert described["code_version"] == version("camoe")
+    assert len(described["config_hash"]) == 16
+
+
 def test_the_rows_add_up(document, run, frame, test_day):
     counts = json.loads((run / "counts.json").read_text())["evaluate"]
     predictions = int((frame["date"] == TEST).sum())
@@ -126,6 +135,7 @@ def test_the_terminal_shows_the_table_and_where_things_are(run, capsys):
     assert max(len(line) for line in printed.splitlines() if "written" not in line) <= 120
     assert "base_rate" in printed
     assert f"written to {run}/report/index.html" in printed
+    assert printed.splitlines()[-1] == f"next:  open {run}/report/index.html in a browser"
 
 
 def test_without_truth_and_recalibration_those_predictors_are_left_out(bare_run):
@@ -145,6 +155,63 @@ def test_a_truth_that_lacks_an_impression_stops_the_job(spark, bare_run, tmp_pat
     assert not (out / "report").exists()
 
 
+def test_the_truth_of_another_lake_is_left_alone(run, tmp_path):
+    out = tmp_path / "other"
+    shutil.copytree(run, out, ignore=shutil.ignore_patterns("report"))
+    main(["--config", str(run / "run.yaml"), f"out={out}", f"input={tmp_path}"])
+    written = json.loads((out / "report/metrics.json").read_text())
+    assert "truth" not in {row["predictor"] for row in written["rows"]}
+
+
+def test_a_modality_without_training_labels_has_the_rate_of_all(spark, tmp_path, frame):
+    early = frame["date"] < TEST - timedelta(days=1)
+    late_video = frame[~(early & (frame["slot"] == "v1"))]
+    write_run(spark, tmp_path, late_video, truth=False, power=1.0)
+    main(["--config", str(tmp_path / "run.yaml")])
+    document = json.loads((tmp_path / "report/metrics.json").read_text())
+    rate = late_video[late_video["date"] < TEST - timedelta(days=1)]["label_click"].astype(int).mean()
+    for predictor in ("base_rate", "slot_rate"):
+        assert _row(document, "video", predictor)["mean_predicted"] == pytest.approx(rate)
+    assert _row(document, "video", "base_rate")["impressions"] > 0
+
+
+def test_training_days_without_a_label_are_named(spark, tmp_path, frame):
+    immature = frame.assign(label_click=frame["label_click"].where(frame["date"] == TEST))
+    write_run(spark, tmp_path, immature, truth=False, power=1.0)
+    with pytest.raises(InputError, match=rf"training days {FIRST} to .* known label for click.*build_features.py"):
+        main(["--config", str(tmp_path / "run.yaml")])
+
+
+def test_a_table_without_the_label_names_it(spark, bare_run, tmp_path):
+    out = tmp_path / "unlabelled"
+    shutil.copytree(bare_run, out, ignore=shutil.ignore_patterns("report", "training"))
+    training = spark.read.format("delta").load(str(bare_run / "training"))
+    training.drop("label_click").write.format("delta").save(str(out / "training"))
+    with pytest.raises(InputError, match=r"training has no column label_click; run .*build_features.py"):
+        main(["--config", str(bare_run / "run.yaml"), f"out={out}"])
+
+
+@pytest.mark.parametrize("table", ["predictions", "training", "truth"])
+def test_a_damaged_file_is_one_message_that_names_it(run, tmp_path, table):
+    out = tmp_path / table
+    shutil.copytree(run, out, ignore=shutil.ignore_patterns("report"))
+    for file in (out / table).rglob("*.parquet"):
+        file.write_bytes(b"not parquet at all, though of some length")
+    for checksum in (out / table).rglob(".*.crc"):
+        checksum.unlink()
+    with pytest.raises(InputError, match=rf"cannot evaluate {out}: .*{table}/.*; .*again") as caught:
+        main(["--config", str(run / "run.yaml"), f"out={out}"])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b'{"model_ver', b"\xff\xfe\x00", b"[]", b'{"model_version": "m1"}'])
+def test_a_damaged_manifest_is_one_message(run, tmp_path, content):
+    write_bundle(tmp_path)
+    (tmp_path / "bundle/manifest.json").write_bytes(content)
+    with pytest.raises(BundleError, match=r"manifest.json is damaged .*train"):
+        main(["--config", str(run / "run.yaml"), f"out={tmp_path}"])
+
+
 def test_a_day_without_predictions_names_the_command(run):
     days = "days.test={first: 2026-03-05, last: 2026-03-06}"
     with pytest.raises(InputError, match=r"2026-03-06 \(click\); run .*jobs/score.py --config"):
@@ -154,7 +221,6 @@ def test_a_day_without_predictions_names_the_command(run):
 def test_missing_inputs_name_the_command(run, tmp_path):
     with pytest.raises(BundleError, match="train"):
         main(["--config", str(run / "run.yaml"), f"out={tmp_path}"])
-    (tmp_path / "bundle").mkdir()
-    (tmp_path / "bundle/manifest.json").write_text('{"model_version": "m1"}')
+    write_bundle(tmp_path)
     with pytest.raises(InputError, match=r"no table at .*predictions; run .*score.py"):
         main(["--config", str(run / "run.yaml"), f"out={tmp_path}"])

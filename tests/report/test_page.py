@@ -11,6 +11,7 @@ import matplotlib.image
 import pytest
 from rich.console import Console
 
+from camoe.contracts.errors import InputError
 from camoe.contracts.layout import Layout
 from camoe.report import text
 from camoe.report.page import render, summary_figure
@@ -136,6 +137,18 @@ def test_files_are_written_and_the_summary_is_a_picture(metrics, tmp_path):
     assert picture.shape[1] > picture.shape[0] > 300
     assert picture[..., :3].std() > 0.01
     assert sorted(path.name for path in layout.report.iterdir()) == ["index.html", "metrics.json", "summary.png"]
+
+
+@pytest.mark.parametrize("content", [b'{"epochs": [', b"\xff\xfe", b"[1]"])
+def test_a_page_that_cannot_be_made_leaves_the_former_report(metrics, tmp_path, content):
+    layout = Layout(tmp_path)
+    former = {path: path.read_bytes() for path in write_report(layout, metrics)}
+    layout.bundle.mkdir()
+    (layout.bundle / "metrics.json").write_bytes(content)
+    changed = {**metrics, "counts": {"predictions": 1}}
+    with pytest.raises(InputError, match=r"bundle/metrics.json is damaged .*again"):
+        write_report(layout, changed)
+    assert {path: path.read_bytes() for path in layout.report.iterdir()} == former
 
 
 def test_the_summary_has_a_panel_per_modality_beside_the_entropy(metrics):

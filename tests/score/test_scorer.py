@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,10 @@ from camoe.bundle import manifest as names
 from camoe.bundle.write import Origin, write_bundle
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
+from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import Snapshot
 from camoe.model.camoe import Camoe
-from camoe.score.scorer import Scorer, read_model, require_fit
+from camoe.score.scorer import Scorer, read_model, require_fit, require_vocabulary
 from tests.model.test_camoe import MOMENTS, SPEC
 from tests.stream.plans import snapshot_of
 
@@ -36,7 +37,7 @@ def torch_model():
 @pytest.fixture(scope="module")
 def bundle(torch_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    origin = Origin(Snapshot("/t", 3, (), {}), Encoder(1, {"x": ("a",)}), "confighash")
+    origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {"x": ("a",)}), "confighash")
     write_bundle(folder, torch_model, SPEC, origin, METRICS)
     return folder
 
@@ -53,6 +54,11 @@ def rows_of(number):
             "num_w": numeric[:, 1],
         }
     )
+
+
+def made_from(schema_hash):
+    """A table version whose rows were made from the features of `schema_hash`."""
+    return replace(snapshot_of([(0, 0, [5])]), properties={FEATURE_SCHEMA_PROPERTY: schema_hash})
 
 
 @pytest.mark.parametrize("number", [1, 2, 7, 500])
@@ -88,17 +94,25 @@ def test_no_bundle_at_all_names_the_job_to_run(tmp_path):
         read_model(tmp_path)
 
 
-def test_a_damaged_manifest_is_refused(bundle, tmp_path):
-    (tmp_path / names.MANIFEST).write_text(json.dumps({"model_version": "x"}))
+@pytest.mark.parametrize("content", [b'{"model_version": "x"}', b"{", b"\xff\xfe\x00"])
+def test_a_damaged_manifest_is_refused(tmp_path, content):
+    (tmp_path / names.MANIFEST).write_bytes(content)
     with pytest.raises(BundleError, match="is damaged"):
         read_model(tmp_path)
 
 
 def test_rows_made_from_other_features_are_refused(bundle):
     with pytest.raises(BundleError, match="was trained on feature schema"):
-        require_fit(read_model(bundle), snapshot_of([(0, 0, [5])]), "other")
+        require_fit(read_model(bundle), made_from("other"))
 
 
 def test_a_slot_that_the_model_never_saw_is_refused_by_name(bundle):
     with pytest.raises(BundleError, match="does not know: s0"):
-        require_fit(read_model(bundle), snapshot_of([(0, 0, [5])]), SPEC.features.schema_hash())
+        require_fit(read_model(bundle), made_from(SPEC.features.schema_hash()))
+
+
+def test_a_vocabulary_that_was_renumbered_is_refused(bundle):
+    model = read_model(bundle)
+    require_vocabulary(bundle, model, Encoder(5, {"x": ("a", "b"), "new": ("c",)}))
+    with pytest.raises(BundleError, match="trained with another vocabulary"):
+        require_vocabulary(bundle, model, Encoder(5, {"x": ("b", "a")}))

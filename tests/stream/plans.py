@@ -23,7 +23,7 @@ def snapshot_of(files: list[tuple[int, int, list[int]]]) -> Snapshot:
         )
         for number, (slot, day, groups) in enumerate(files)
     ]
-    return Snapshot("/t", 0, tuple(made), {})
+    return Snapshot("/t", 0, tuple(made), {}, ())
 
 
 files = st.tuples(st.integers(0, 4), st.integers(0, 2), st.lists(st.integers(0, 23), max_size=4))

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from camoe.contracts.errors import SnapshotError, StreamError
 from camoe.contracts.snapshot import pin
 from camoe.stream.columns import UNKNOWN_LABEL
-from camoe.stream.loads import batches, loads
 from camoe.stream.plan import make_plan
 from camoe.stream.stream import stream
-from camoe.stream.world import SINGLE, World
+from camoe.stream.world import World
 from tests.stream.lake import COLUMNS, FIRST_DAY, write_table
 
 SMALL_GROUPS = [(slot, day, [100] * 4) for slot in range(3) for day in range(5)]
@@ -59,7 +58,7 @@ def test_all_workers_have_the_same_number_of_steps_even_without_rows(tmp_path):
 
 def test_values_stay_with_their_row_and_nulls_are_marked(tmp_path):
     root = write_table(tmp_path / "t", SMALL_GROUPS)
-    block = next(stream(plan_of(root, batch_size=600), COLUMNS, SINGLE, 2))
+    block = next(stream(plan_of(root, batch_size=600), COLUMNS, World(0, 1), 2))
     assert np.array_equal(block.categorical[:, 0], block.keys[0] % 7)
     slots = {file.slot: [] for file in pin(root).files}
     assert set(block.slot.tolist()) == set(range(len(slots)))
@@ -116,37 +115,22 @@ def test_a_file_that_changes_after_pinning_stops_the_stream(tmp_path):
 def test_a_consumer_that_stops_early_leaves_no_thread(tmp_path):
     plan = plan_of(write_table(tmp_path / "t", SMALL_GROUPS), batch_size=10)
     before = threading.active_count()
-    blocks = stream(plan, COLUMNS, SINGLE, 2)
+    blocks = stream(plan, COLUMNS, World(0, 1), 2)
     next(blocks)
     assert threading.active_count() > before
     blocks.close()
     assert threading.active_count() == before
 
 
-def test_only_the_row_groups_under_the_cursors_are_held(tmp_path):
-    """Peak of rows held stays at lanes x slots row groups and the read-ahead, however long the table is."""
-    groups, rows = 60, 50
-    plan = plan_of(write_table(tmp_path / "t", [(0, day, [rows] * 20) for day in range(groups // 20)]), lanes=2)
-    held = peak_rows_held(plan)
-    assert held <= (2 + 1) * rows
-
-
-def peak_rows_held(plan):
-    peak = 0
-    open_rows = 0
-    wanted = loads(plan, SINGLE)
-    left = dict(wanted)
-    opened = set()
-    for share in batches(plan, SINGLE):
-        for piece in share:
-            if piece.load not in opened:
-                opened.add(piece.load)
-                open_rows += wanted[piece.load]
-            peak = max(peak, open_rows)
-            left[piece.load] -= piece.stop - piece.start
-            if left[piece.load] == 0:
-                open_rows -= wanted[piece.load]
-    return peak
+def test_a_page_that_is_damaged_behind_a_good_footer_is_named(tmp_path):
+    root = write_table(tmp_path / "t", [(0, 0, [5000])])
+    plan = plan_of(root)
+    victim = Path(plan.snapshot.files[0].path)
+    content = bytearray(victim.read_bytes())
+    content[4:2000] = bytes(1996)
+    victim.write_bytes(content)
+    with pytest.raises(StreamError, match=r"part-0000.parquet, row group 0 cannot be read"):
+        delivered(plan)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])

@@ -17,7 +17,7 @@ from camoe.config import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.config_file import load
 from camoe.contracts.encoder import Encoder
-from camoe.contracts.layout import ENCODER_PROPERTY, FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.layout import ENCODER_PROPERTY, FEATURE_SCHEMA_PROPERTY, SLOTS_PROPERTY
 
 FIRST_DAY = date(2026, 1, 1)
 VALUES = tuple("abcdefgh")
@@ -100,7 +100,11 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
         actions,
         partition_by=["modality", "slot", "date"],
     )
-    properties = {FEATURE_SCHEMA_PROPERTY: config.features.schema_hash(), ENCODER_PROPERTY: "1"}
+    properties = {
+        FEATURE_SCHEMA_PROPERTY: config.features.schema_hash(),
+        ENCODER_PROPERTY: "1",
+        SLOTS_PROPERTY: config.slots.listing(),
+    }
     DeltaTable(str(root)).alter.set_table_properties(properties, raise_if_not_exists=False)
 
 

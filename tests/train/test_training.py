@@ -94,6 +94,11 @@ def test_a_run_by_hand_with_horovodrun_works(tmp_path):
         ("days.train={first: 2025-12-31, last: 2026-01-02}", "has no rows on 2025-12-31"),
         ("features.numeric=[]", "was made from feature schema"),
         ("out=/nowhere", "no Delta table at /nowhere/training"),
+        ("training.batch_size=[1", "override training.batch_size: '[1' is no YAML value"),
+        (
+            "slots={slots: [{id: s2, name: B, modality: video}, {id: s0, name: A, modality: audio}]}",
+            "was built with the slots s0:audio,s1:audio,s2:video",
+        ),
     ],
 )
 def test_bad_input_gives_one_message_and_no_bundle(tmp_path, override, message):
