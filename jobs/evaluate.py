@@ -13,7 +13,7 @@ import time
 from rich.console import Console
 
 from camoe.bundle.manifest import read_manifest
-from camoe.config import load_config, parser
+from camoe.config import load_config, parse, parser
 from camoe.contracts.counts import record
 from camoe.contracts.errors import exit_with
 from camoe.metrics.document import metrics_document
@@ -30,7 +30,7 @@ TERMINAL_COLUMNS = 120
 def main(argv: list[str]) -> None:
     """Measure, check that every row is accounted for, write the report and show the table."""
     started = time.monotonic()
-    arguments = parser(__doc__ or "").parse_args(argv)
+    arguments = parse(parser(__doc__ or ""), argv)
     config = load_config(arguments)
     version = read_manifest(config.layout.bundle).model_version
     spark = spark_session("evaluate")

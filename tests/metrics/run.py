@@ -15,7 +15,7 @@ SLOTS = ({"a1": "audio"}, {"a2": "audio"}, {"v1": "video"}, {"v2": "video"})
 RATES = {"a1": 0.02, "a2": 0.05, "v1": 0.3}  # v2 is in the catalogue and never shown
 FIRST = date(2026, 3, 2)
 TEST = FIRST + timedelta(days=3)
-VERSION = "m1"
+VERSION = "aaaaaaaaaa01"
 
 
 def tree(out: Path) -> dict:

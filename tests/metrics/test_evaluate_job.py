@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from camoe.contracts.counts import CountError
 from camoe.contracts.errors import BundleError, InputError
 from jobs.evaluate import main
-from tests.metrics.run import FIRST, TEST, impressions, write_bundle, write_run
+from tests.metrics.run import FIRST, TEST, VERSION, impressions, write_bundle, write_run
 
 ROUNDING = 1e-9
 
@@ -106,7 +106,7 @@ def test_a_slot_without_impressions_has_nulls(document):
 
 def test_the_run_is_described_well_enough_to_repeat_it(document):
     described = document["run"]
-    assert (described["model_version"], described["snapshot_version"], described["seed"]) == ("m1", 0, 1)
+    assert (described["model_version"], described["snapshot_version"], described["seed"]) == (VERSION, 0, 1)
     assert described["code_version"] == version("camoe")
     assert len(described["config_hash"]) == 16
 
