@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from camoe.contracts.layout import (
     ENCODER_PROPERTY,
     FEATURE_SCHEMA_PROPERTY,
     KEYS,
+    SLOTS_PROPERTY,
     Layout,
     label_column,
 )
@@ -32,8 +34,11 @@ from features.encode import apply, feature_values, fit
 from features.entities import join_entities, matched_column, read_entities
 from features.failures import explained
 from features.impressions import judged_impressions
+from features.outcome_tally import OutcomeTally, outcome_fates, positives, require_positives
+from features.outcomes import logged, read_outcomes
 from features.progress import step
 from features.quarantine import quarantine_rows, write_quarantine
+from features.raw import read_impressions
 from features.table import Target, as_files, require_compatible, require_same_columns, training_rows, write_training
 from features.tally import Tally, kept, quarantined, tally
 
@@ -56,16 +61,22 @@ class Build:
 
     @property
     def run(self) -> Run:
-        """The run; its id rests on all that decides the rows."""
-        parts = (self.sources, self.slots, self.days, self.features)
-        text = json.dumps([str(self.folder), *[part.content_hash() for part in parts]])
-        return Run(hashlib.sha256(text.encode()).hexdigest()[:16], self.config_hash, str(self.folder))
+        """The run; its id rests on the impression log and the days, so a rebuild of them is the same run."""
+        log = str((self.folder / self.sources.impressions.path).resolve())
+        text = json.dumps([log, *[day.isoformat() for day in self.days.all_days()]])
+        return Run(hashlib.sha256(text.encode()).hexdigest()[:16], self.config_hash, str(self.folder.resolve()))
+
+    @property
+    def as_of(self) -> datetime:
+        """When the labels are as known."""
+        return self.days.known_at(self.sources.longest_window_s)
 
     def target(self, encoder_version: int) -> Target:
         """The training table with the properties that say what its rows are."""
         properties = {
             FEATURE_SCHEMA_PROPERTY: self.features.schema_hash(),
             ENCODER_PROPERTY: str(encoder_version),
+            SLOTS_PROPERTY: self.slots.listing(),
             CONFIG_PROPERTY: self.config_hash,
         }
         return Target(self.layout.training, properties, self.replace)
@@ -73,9 +84,10 @@ class Build:
 
 @dataclass(frozen=True)
 class Built:
-    """What came of a build: row counts, matched share per entity, the encoder, and both commits."""
+    """What came of a build: rows of both logs by fate, matched share per entity, the encoder, and both commits."""
 
     tally: Tally
+    outcomes: OutcomeTally
     matched: Mapping[str, float]
     encoder: Encoder
     training: Commit
@@ -91,6 +103,7 @@ class Built:
             "excluded": dict(self.tally.excluded),
             "duplicates": self.tally.duplicates,
             "quarantined": dict(self.tally.quarantined),
+            "outcomes": self.outcomes.counts(),
             "written": self.training.rows,
             "rows_per_day_and_slot": slots,
             "matched": dict(self.matched),
@@ -105,17 +118,21 @@ def build(spark: SparkSession, plan: Build) -> Built:
 
     Raises:
         InputError: the input is missing, empty, damaged, not what the mapping says, has an empty day or too many rows
-            to quarantine, or the table that is there has other features.
+            to quarantine, an objective of the outcome log has no positive label, or the table that is there has other
+            features.
         ConfigError: a feature or payload names what is not there.
         CountError: the rows written are not the rows that were to be written.
     """
     with explained(f"cannot build from {plan.folder}", "mend the input, or use try_cast in the expression that failed"):
         require_compatible(spark, plan.target(0))
-        entities = read_entities(spark, plan.folder, plan.sources)
-        judged = judged_impressions(spark, plan.folder, plan.sources, plan.slots, plan.days).persist()
+        outcomes = read_outcomes(spark, plan.folder, plan.sources)
+        read = read_impressions(spark, plan.folder, plan.sources.impressions)
+        judged = judged_impressions(read, outcomes, plan.sources, plan.slots, plan.days)
+        entities = read_entities(spark, plan.folder, plan.sources, judged)
+        judged = judged.persist()
         values = _values(judged, entities, plan).persist()
         try:
-            return _checked_and_written(spark, plan, judged, values)
+            return _checked_and_written(spark, plan, judged, values, outcomes)
         finally:
             values.unpersist()
             judged.unpersist()
@@ -125,11 +142,14 @@ def _values(judged: DataFrame, entities: Mapping[str, DataFrame], plan: Build) -
     labels = [label_column(objective) for objective in plan.sources.objectives]
     joined = join_entities(kept(judged), entities, plan.sources)
     flags = [matched_column(name) for name in entities]
-    hidden = [name for name in joined.columns if name in labels or name.startswith("_")]
+    # A label of an objective that is not trained on is as much a leak as one that is.
+    hidden = [name for name in joined.columns if name.startswith((label_column(""), "_"))]
     return feature_values(joined, plan.features, [*KEYS, "date", "slot", *labels, *flags], hidden)
 
 
-def _checked_and_written(spark: SparkSession, plan: Build, judged: DataFrame, values: DataFrame) -> Built:
+def _checked_and_written(
+    spark: SparkSession, plan: Build, judged: DataFrame, values: DataFrame, outcomes: DataFrame | None
+) -> Built:
     context = spark.sparkContext
     days = plan.days.all_days()
     with step(context, f"{JOB}: checking impressions"):
@@ -141,10 +161,11 @@ def _checked_and_written(spark: SparkSession, plan: Build, judged: DataFrame, va
         fitted = fit(values, plan.features, plan.days.train.days())
     known = encoders.latest_version(plan.layout.encoder)
     encoder = (encoders.read(plan.layout.encoder, known) if known else EMPTY).grow(fitted)
-    as_of = plan.days.known_at(plan.sources.longest_window_s)
     encoded = apply(values, encoder, plan.features)
-    rows = training_rows(encoded, plan.slots, list(plan.sources.objectives), plan.features, as_of)
+    rows = training_rows(encoded, plan.slots, list(plan.sources.objectives), plan.features, plan.as_of)
     require_same_columns(rows, plan.target(encoder.version))
+    with step(context, f"{JOB}: counting outcomes"):
+        labelled = _outcome_tally(plan, judged, values, outcomes)
     files = as_files(rows, counted.kept, plan.rows_per_file)
     cannot_write = explained(f"cannot write to {plan.layout.root}", "mend what it says and run again")
     with step(context, f"{JOB}: writing"), cannot_write:
@@ -153,7 +174,17 @@ def _checked_and_written(spark: SparkSession, plan: Build, judged: DataFrame, va
         require_equal("rows of the quarantine table", counted.rows_quarantined, refused.rows)
         written = write_training(files, plan.target(encoder.version), days, plan.rows_per_file, plan.run)
     require_equal("rows of the training table", counted.rows_kept, written.rows)
-    return Built(counted, matched, encoder, written, refused)
+    return Built(counted, labelled, matched, encoder, written, refused)
+
+
+def _outcome_tally(plan: Build, judged: DataFrame, values: DataFrame, outcomes: DataFrame | None) -> OutcomeTally:
+    positive = positives(values, plan.sources.objectives)
+    if outcomes is None:
+        return OutcomeTally({}, positive)
+    from_log = logged(plan.sources)
+    found = OutcomeTally(outcome_fates(judged, outcomes, from_log, plan.as_of), positive)
+    require_positives(found, outcomes, from_log, plan.days.train.days())
+    return found
 
 
 def _matched(values: DataFrame, sources: Sources) -> dict[str, float]:

@@ -17,7 +17,7 @@ USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 @dataclass(frozen=True)
 class Run:
-    """What decides the rows of a build. `run_id` is equal for a rerun of the same input and settings."""
+    """What a build read and with which settings. `run_id` is equal for every build of the same log and days."""
 
     run_id: str
     config_hash: str

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import ConfigError, InputError
 from camoe.contracts.sources import Entity, Sources
-from features.point_in_time import join_entity
+from features.point_in_time import join_entity, with_key
 from features.raw import read_table
 
 
@@ -19,8 +19,8 @@ def matched_column(name: str) -> str:
     return f"_matched_{name}"
 
 
-def read_entities(spark: SparkSession, folder: Path, sources: Sources) -> dict[str, DataFrame]:
-    """The mapped rows of every entity, by name.
+def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressions: DataFrame) -> dict[str, DataFrame]:
+    """The mapped rows of every entity, by name; `impressions` are those that they are to join.
 
     Raises:
         InputError: a table is missing, empty, lacks a column, or has no ts and yet several rows of one key.
@@ -32,7 +32,7 @@ def read_entities(spark: SparkSession, folder: Path, sources: Sources) -> dict[s
             raise ConfigError(f"entity '{name}' has the name of an impression column; rename one of them")
         tables[name] = read_table(spark, folder, name, entity)
         if "ts" not in entity.columns:
-            _require_one_row_a_key(tables[name], name, folder, entity)
+            _require_one_row_a_key(with_key(tables[name], entity, impressions), name, folder, entity)
     return tables
 
 
@@ -45,9 +45,9 @@ def join_entities(impressions: DataFrame, tables: Mapping[str, DataFrame], sourc
 
 
 def _require_one_row_a_key(rows: DataFrame, name: str, folder: Path, entity: Entity) -> None:
-    twice = rows.where(F.col(entity.key).isNotNull()).groupBy(entity.key).count().where("count > 1").first()
+    twice = rows.groupBy("_key").count().where("count > 1").first()
     if twice is not None:
         raise InputError(
-            f"{name} at {folder / entity.path} has {twice['count']} rows with {entity.key} = {twice[entity.key]} "
+            f"{name} at {folder / entity.path} has {twice['count']} rows with {entity.key} = {twice['_key']} "
             "and maps no ts to tell versions apart; map ts or leave one row a key"
         )

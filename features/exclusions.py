@@ -9,7 +9,9 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.days import Days
 from camoe.contracts.sources import Exclusion
+from features.checks import REASONS
 from features.failures import resolve
+from features.raw import RAW
 
 EXCLUDED = "_excluded"
 OUTSIDE_DAYS = "outside_days"
@@ -26,7 +28,8 @@ def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], days: Days)
     """
     local = F.from_utc_timestamp("ts", days.zone)
     timed = impressions.withColumns({"local_ts": local, "date": local.cast("date")})
-    predicates = resolve(timed, {item.name: item.where for item in exclusions}, "the exclusions of the impressions")
+    mapped = timed.drop(REASONS, RAW)
+    predicates = resolve(mapped, {item.name: item.where for item in exclusions}, "the exclusions of the impressions")
     named = [F.when(predicate, F.lit(name)) for name, predicate in predicates.items()]
     outside = F.when(~F.col("date").isin(list(days.all_days())), F.lit(OUTSIDE_DAYS))
     return timed.withColumn(EXCLUDED, F.coalesce(*named, outside))

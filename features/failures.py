@@ -59,7 +59,7 @@ def _require_resolved(frame: DataFrame, name: str, sql: str, where: str, kind: t
     try:
         frame.select(F.expr(sql))
     except AnalysisException as error:
-        there = ", ".join(column for column in frame.columns if not column.startswith("_"))
+        there = ", ".join(frame.columns)
         raise kind(f"{where}: '{name}: {sql}': {_reason(error)}; the columns there are {there}") from None
 
 

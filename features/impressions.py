@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts.days import Days
@@ -13,32 +11,30 @@ from camoe.contracts.sources import Sources
 from features.checks import REASONS, check
 from features.duplicates import DUPLICATE, mark_duplicates, payload_columns
 from features.exclusions import EXCLUDED, exclude
-from features.outcomes import label
-from features.raw import RAW, read_impressions, read_table
+from features.outcomes import label, logged
+from features.raw import RAW
 
 
 def judged_impressions(
-    spark: SparkSession, folder: Path, sources: Sources, slots: SlotCatalogue, days: Days
+    impressions: DataFrame, outcomes: DataFrame | None, sources: Sources, slots: SlotCatalogue, days: Days
 ) -> DataFrame:
-    """Every impression read, with its labels, `local_ts`, `date` and what decides its fate.
+    """Every impression as `read_impressions` gives it, with its labels, `local_ts`, `date` and what decides its fate.
 
     `_excluded`: name of the exclusion, or null. `_duplicate`: a repeat of a kept row. `_reasons`: why it is
     quarantined, empty when it is not. `_raw`: the raw row as JSON where there are reasons.
 
     Raises:
-        InputError, ConfigError: the input or its mapping is wrong.
+        InputError, ConfigError: an exclusion or the payload names what is not mapped.
     """
     log = sources.impressions
     payload = payload_columns(log)
-    checked = check(read_impressions(spark, folder, log), slots, log.labels)
+    checked = check(impressions, slots, log.labels)
     timed = exclude(checked, log.exclude, days)
     # Rows without an id would all meet in one task; they and excluded rows need neither comparison nor outcome.
     apart = F.col("impression_id").isNull() | F.col(EXCLUDED).isNotNull()
     judged = mark_duplicates(timed.where(~apart), payload)
-    late = {name: item for name, item in sources.objectives.items() if name not in log.labels}
-    if sources.outcomes is not None and late:
-        outcomes = read_table(spark, folder, "outcomes", sources.outcomes)
-        judged = label(judged, outcomes, late, days.known_at(sources.longest_window_s))
+    if outcomes is not None:
+        judged = label(judged, outcomes, logged(sources), days.known_at(sources.longest_window_s))
     set_apart = timed.where(apart).withColumn(DUPLICATE, F.lit(False))
     both = judged.unionByName(set_apart, allowMissingColumns=True)
     return both.withColumn(RAW, F.when(F.size(REASONS) > 0, F.col(RAW)))

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.layout import label_column
-from camoe.contracts.sources import Objective
+from camoe.contracts.sources import Objective, Sources
 from features.checks import INVALID_LABEL, REASONS, add_reason
+from features.raw import read_table
+
+
+def logged(sources: Sources) -> dict[str, Objective]:
+    """The objectives whose labels come from the outcome log."""
+    return {name: item for name, item in sources.objectives.items() if name not in sources.impressions.labels}
+
+
+def read_outcomes(spark: SparkSession, folder: Path, sources: Sources) -> DataFrame | None:
+    """The mapped outcome log, None where no label comes from one. Raises `InputError` as `read_table` does."""
+    if sources.outcomes is None or not logged(sources):
+        return None
+    return read_table(spark, folder, "outcomes", sources.outcomes)
 
 
 def label(
@@ -19,32 +33,48 @@ def label(
     """Add `label_<objective>` (tinyint) for each objective; rows out = rows in.
 
     1: an outcome within [ts, ts + window] that was known at `as_of` (available_at, else its ts, not after it).
-    0: the window had closed by `as_of` without one. Null: not yet mature. Outcomes with a null or unparsable ts, or
-    with a mapped `value` other than 0 and 1, make the impression invalid_label; a `value` of 0 is no outcome.
+    0: the window had closed by `as_of` without one. Null: not yet mature. Outcomes with a null or unparsable ts, an
+    unparsable available_at, or a mapped `value` other than 0 and 1, make the impression invalid_label; a `value` of 0
+    is no outcome.
     """
-    joined = impressions.join(_collected(outcomes, as_of), on="impression_id", how="left")
+    joined = impressions.join(_collected(typed(outcomes, as_of)), on="impression_id", how="left")
     labels = {label_column(name): _label(name, objective, as_of) for name, objective in objectives.items()}
     broken = F.exists("_outcomes", lambda one: one.invalid & one.objective.isin(list(objectives)))
     return joined.withColumns({**labels, REASONS: add_reason(broken, INVALID_LABEL)}).drop("_outcomes")
 
 
-def _collected(outcomes: DataFrame, as_of: datetime) -> DataFrame:
-    """One row an impression_id: `_outcomes`, an array of {objective, ts, known, invalid}."""
+def typed(outcomes: DataFrame, as_of: datetime) -> DataFrame:
+    """`impression_id`, `objective`, `ts` (timestamp), `happened` (not a value of 0), `known` at `as_of`, `invalid`."""
     ts = F.col("ts").try_cast("timestamp")
-    available = F.col("available_at").try_cast("timestamp") if "available_at" in outcomes.columns else ts
+    told = F.col("available_at") if "available_at" in outcomes.columns else F.lit(None).cast("timestamp")
+    available = told.try_cast("timestamp")
     value = F.col("value").try_cast("double") if "value" in outcomes.columns else F.lit(1.0)
-    outcome = F.struct(
+    is_label = F.coalesce(value.isin(0.0, 1.0), F.lit(False))
+    return outcomes.select(
+        "impression_id",
         F.col("objective").cast("string").alias("objective"),
         ts.alias("ts"),
-        F.coalesce((available <= F.lit(as_of)) & (value == 1), F.lit(False)).alias("known"),
-        (ts.isNull() | ~F.coalesce(value.isin(0.0, 1.0), F.lit(False))).alias("invalid"),
+        F.coalesce(value == 1, F.lit(False)).alias("happened"),
+        F.coalesce(F.coalesce(available, ts) <= F.lit(as_of), F.lit(False)).alias("known"),
+        (ts.isNull() | ~is_label | (told.isNotNull() & available.isNull())).alias("invalid"),
     )
+
+
+def window_end(shown: Column, objective: Objective) -> Column:
+    """The last instant at which an outcome of `objective` counts for an impression of the time `shown`."""
+    return shown + F.make_dt_interval(secs=F.lit(objective.window_s))
+
+
+def _collected(outcomes: DataFrame) -> DataFrame:
+    """One row an impression_id: `_outcomes`, an array of {objective, ts, positive, invalid}."""
+    positive = (F.col("known") & F.col("happened")).alias("positive")
+    outcome = F.struct("objective", "ts", positive, "invalid")
     named = outcomes.where(F.col("impression_id").isNotNull())
     return named.groupBy("impression_id").agg(F.collect_list(outcome).alias("_outcomes"))
 
 
 def _label(name: str, objective: Objective, as_of: datetime) -> Column:
     shown = F.col("ts")
-    closes = shown + F.make_dt_interval(secs=F.lit(objective.window_s))
-    happened = F.exists("_outcomes", lambda one: (one.objective == name) & one.known & one.ts.between(shown, closes))
+    closes = window_end(shown, objective)
+    happened = F.exists("_outcomes", lambda one: (one.objective == name) & one.positive & one.ts.between(shown, closes))
     return F.when(happened, F.lit(1)).when(closes <= F.lit(as_of), F.lit(0)).cast("tinyint")

@@ -24,10 +24,18 @@ def join_entity(impressions: DataFrame, rows: DataFrame, name: str, entity: Enti
     rows with a null ts or available_at are never joined. Without `ts`, the key's one row, with null `age_s`.
     """
     salted = impressions.withColumn("_salt", _salt(entity.key))
-    keyed = rows.where(F.col(entity.key).isNotNull()).withColumn("_salt", F.lit(0).cast("long"))
-    keyed = keyed.withColumn("_key", F.col(entity.key).try_cast(impressions.schema[entity.key].dataType))
+    keyed = with_key(rows, entity, impressions).withColumn("_salt", F.lit(0).cast("long"))
     join = _join_versions if "ts" in entity.columns else _join_rows
     return join(salted, keyed, name, entity).select(*impressions.columns, name)
+
+
+def with_key(rows: DataFrame, entity: Entity, impressions: DataFrame) -> DataFrame:
+    """The rows that can match, with `_key`: the key in the type that the impressions' key has.
+
+    Several spellings of a key, such as the strings '1' and '01', are one where that type is a number.
+    """
+    key = F.col(entity.key).try_cast(impressions.schema[entity.key].dataType)
+    return rows.withColumn("_key", key).where(F.col("_key").isNotNull())
 
 
 def _salt(key: str) -> Column:

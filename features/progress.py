@@ -18,10 +18,10 @@ LINE_S = 5.0
 
 @contextmanager
 def step(context: SparkContext, what: str) -> Iterator[None]:
-    """Show tasks done of tasks known while the block runs, on stderr; one line says when it is over."""
+    """Show tasks done of tasks known while the block runs; one line says when it is over. On stdout, as the results."""
     started = time.monotonic()
     done = threading.Event()
-    show = _bar if sys.stderr.isatty() else _lines
+    show = _bar if sys.stdout.isatty() else _lines
     thread = threading.Thread(target=show, args=(context, what, done), daemon=True)
     thread.start()
     try:
@@ -29,7 +29,7 @@ def step(context: SparkContext, what: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-    print(f"{what}: done in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+    print(f"{what}: done in {time.monotonic() - started:.1f} s", flush=True)
 
 
 def _tasks(context: SparkContext) -> tuple[int, int]:
@@ -43,12 +43,12 @@ def _lines(context: SparkContext, what: str, done: threading.Event) -> None:
     started = time.monotonic()
     while not done.wait(LINE_S):
         finished, known = _tasks(context)
-        print(f"{what} ... {finished}/{known} tasks, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        print(f"{what} ... {finished}/{known} tasks, {time.monotonic() - started:.0f} s", flush=True)
 
 
 def _bar(context: SparkContext, what: str, done: threading.Event) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} tasks"))
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, TimeElapsedColumn(), console=Console(), transient=True) as progress:
         bar = progress.add_task(what, total=None)
         while not done.wait(POLL_S):
             finished, known = _tasks(context)

@@ -24,7 +24,7 @@ def quarantine_rows(refused: DataFrame, run: Run) -> DataFrame:
 
 
 def write_quarantine(rows: DataFrame, table: Path, run: Run) -> Commit:
-    """Replace this run's rows in one commit; the rows of other runs stay."""
+    """Replace the rows of earlier builds of the same log and days in one commit; those of others stay."""
     writer = rows.coalesce(1).write.format("delta").mode("overwrite")
     before = latest_version(rows.sparkSession, table)
     with signed(rows.sparkSession, run):

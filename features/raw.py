@@ -15,6 +15,7 @@ from features.failures import explained, resolve
 
 RAW = "_raw"
 MISSING_PATH = ("PATH_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST")
+UNREADABLE = "check that it is no empty folder, that format in the sources is its own, and that no file is damaged"
 RESERVED = (frozenset(PHYSICAL_IDS + TRAINING_PARTITIONS) | {"label_as_of", "local_ts"}) - frozenset(KEYS) - {"slot"}
 
 
@@ -26,13 +27,14 @@ def open_table(spark: SparkSession, folder: Path, name: str, table: Table) -> Da
     """
     path = folder / table.path
     try:
-        with explained(f"{name}: cannot read {path} as {table.format}", "replace the damaged file"):
+        with explained(f"{name}: cannot read {path} as {table.format}", UNREADABLE):
             frame = spark.read.format(table.format).options(**table.options).load(str(path))
             empty = frame.isEmpty()
     except InputError as error:
         cause = error.__cause__
         if isinstance(cause, AnalysisException) and cause.getCondition() in MISSING_PATH:
-            raise InputError(f"{name}: {path} does not exist; correct input= or the path in the sources") from None
+            what = "is no Delta table" if table.format == "delta" else "does not exist"
+            raise InputError(f"{name}: {path} {what}; correct input= or the path and format in the sources") from None
         raise
     if empty:
         raise InputError(f"{name}: {path} has no rows; nothing was written")

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.features import FeatureSet
-from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, KEYS, TRAINING_PARTITIONS, label_column
+from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, KEYS, SLOTS_PROPERTY, TRAINING_PARTITIONS, label_column
 from camoe.contracts.slots import SlotCatalogue
 from features.commit import Commit, Run, commit_after, latest_version, signed
 
@@ -82,12 +82,19 @@ def require_compatible(spark: SparkSession, target: Target) -> None:
     """Raise `InputError` when a table with other features is there already and may not be replaced."""
     if target.replace or not DeltaTable.isDeltaTable(spark, str(target.path)):
         return
-    found = _properties(spark, target).get(FEATURE_SCHEMA_PROPERTY, "none")
+    there = _properties(spark, target)
+    found = there.get(FEATURE_SCHEMA_PROPERTY, "none")
     wanted = target.properties[FEATURE_SCHEMA_PROPERTY]
     if found != wanted:
         raise InputError(
             f"{target.path} was built with other features (schema {found}, now {wanted}), and one table cannot hold "
             "both; build into a new out= or replace the whole table with --replace"
+        )
+    slots, now = there.get(SLOTS_PROPERTY, "none"), target.properties[SLOTS_PROPERTY]
+    if not f"{now},".startswith(f"{slots},"):
+        raise InputError(
+            f"{target.path} was built with the slots {slots}, now they are {now}: its slot ids would change their "
+            "meaning; append new slots at the end, or replace the whole table with --replace"
         )
 
 

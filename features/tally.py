@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts.counts import require_equal
@@ -70,9 +70,14 @@ class Tally:
             )
 
 
+def is_kept() -> Column:
+    """Whether a judged impression goes on to the training table."""
+    return F.col(EXCLUDED).isNull() & ~F.col(DUPLICATE) & (F.size(REASONS) == 0)
+
+
 def kept(judged: DataFrame) -> DataFrame:
     """The impressions that go on to the training table."""
-    return judged.where(F.col(EXCLUDED).isNull() & ~F.col(DUPLICATE) & (F.size(REASONS) == 0))
+    return judged.where(is_kept())
 
 
 def quarantined(judged: DataFrame) -> DataFrame:
@@ -82,14 +87,13 @@ def quarantined(judged: DataFrame) -> DataFrame:
 
 def tally(judged: DataFrame) -> Tally:
     """Count fates in one pass. `judged` has `_excluded`, `_duplicate`, `_reasons`, `date` and `slot`."""
-    is_kept = F.col(EXCLUDED).isNull() & ~F.col(DUPLICATE) & (F.size(REASONS) == 0)
     rows = (
         judged.select(
             EXCLUDED,
             DUPLICATE,
             F.get(REASONS, 0).alias("reason"),
-            F.when(is_kept, F.col("date")).alias("day"),
-            F.when(is_kept, F.col("slot")).alias("slot"),
+            F.when(is_kept(), F.col("date")).alias("day"),
+            F.when(is_kept(), F.col("slot")).alias("slot"),
         )
         .groupBy(EXCLUDED, DUPLICATE, "reason", "day", "slot")
         .count()

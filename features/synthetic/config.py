@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.days import Zone
 from camoe.contracts.layout import Layout
 from camoe.contracts.slots import SafeName
 
@@ -193,20 +193,13 @@ class LakeConfig(Section):
     impressions: int = Field(ge=1)
     first_day: date
     days: int = Field(ge=1)
-    zone: str
+    zone: Zone
     divergence: float = 1.0
     population: Population
     traffic: Traffic
     placements: Placements
     signal: Signal
     faults: Faults
-
-    @field_validator("zone")
-    @classmethod
-    def _known_zone(cls, zone: str) -> str:
-        if zone not in available_timezones():
-            raise ValueError(f"'{zone}' is no IANA time zone; for example Europe/Stockholm")
-        return zone
 
     @model_validator(mode="after")
     def _rates_for_all_objectives(self) -> LakeConfig:

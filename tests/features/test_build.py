@@ -71,6 +71,18 @@ def test_every_row_read_has_one_fate(built):
     assert per_day == dict.fromkeys(lake.DAYS, lake.ROWS_A_DAY)
 
 
+def test_every_outcome_read_has_one_fate(built):
+    _, (counts, _), (rows, _) = built
+    fates = dict(counts["outcomes"])
+    positive = fates.pop("positive")
+    assert positive == {"click": sum(row.label_click == 1 for row in rows.values())}
+    assert fates.pop("read") == len(dirty()[1]) == sum(fates.values())
+    assert {fate: rows for fate, rows in fates.items() if rows} == {
+        "impression_not_written": 1,
+        "used": len(lake.outcomes()),
+    }
+
+
 def test_rows_carry_keys_labels_features_and_physical_ids(built):
     folder, (counts, _), (rows, _) = built
     encoder = encoders.read(folder / "out/encoder")
@@ -147,6 +159,16 @@ def test_commits_say_which_run_made_them(spark, built):
     assert runs[0].keys() == {"run_id", "config_hash", "input"}
 
 
+def test_a_build_with_other_settings_replaces_the_quarantined_rows_of_the_same_days(spark, built, tmp_path):
+    folder, _, _ = built
+    settings = lake.config(folder)
+    settings["sources"]["max_quarantined"] = 0.5
+    settings["input"] = str(folder / "out/../raw")
+    assert lake.run_job(lake.write_config(tmp_path, settings)) == 0
+    counts = json.loads((folder / "out/counts.json").read_text())["build_features"]
+    assert len(quarantine(spark, folder)) == sum(counts["quarantined"].values()) == 2 + len(BAD)
+
+
 def test_another_day_range_replaces_its_own_days_only(spark, built, tmp_path):
     folder, _, (before, _) = built
     fewer = [row for row in lake.impressions() if not row["id"].endswith("-7") or row["id"] == "i0-7"]
@@ -179,6 +201,7 @@ def test_other_features_are_refused_until_replaced(spark, tmp_path, capfd):
 def test_another_set_of_objectives_is_refused_before_anything_is_written(spark, built, tmp_path, capfd):
     folder, _, _ = built
     settings = lake.config(folder)
+    settings["sources"]["impressions"]["labels"] = {"buy": "id = 'i0-0'"}
     settings["sources"]["objectives"]["buy"] = {"window_s": 60}
     before = pin(folder / "out/training").version
     quarantined = len(quarantine(spark, folder))
@@ -219,6 +242,35 @@ def repeat_key(folder, settings):
     lake.write(folder / "raw/campaigns.json", lake.campaigns() * 2)
 
 
+def respell_key(folder, settings):
+    settings["sources"]["impressions"]["columns"]["campaign_id"] = "cast(replace(campaign, 'c', '') as int)"
+    rows = [{"campaign": number, "advertiser": "a0"} for number in ("0", "1", "01", "2")]
+    lake.write(folder / "raw/campaigns.json", rows)
+
+
+def rename_objective(folder, settings):
+    rows = [{**row, "kind": "Click"} for row in lake.outcomes()]
+    lake.write(folder / "raw/outcomes.json", rows)
+
+
+def mistake_format(folder, settings):
+    settings["sources"]["entities"]["user"]["format"] = "parquet"
+
+
+def clear(folder, settings):
+    (folder / "raw/users.json").unlink()
+    (folder / "raw/users.json").mkdir()
+
+
+def drop_header(folder, settings):
+    settings["sources"]["entities"]["user"]["format"] = "csv"
+
+
+def leak(folder, settings):
+    settings["sources"]["impressions"]["labels"] = {"liked": "id = 'i0-0'"}
+    settings["features"]["numeric"][0]["sql"] = "label_liked"
+
+
 def break_feature(folder, settings):
     settings["features"]["numeric"][0]["sql"] = "user.height"
 
@@ -237,6 +289,12 @@ def break_cast(folder, settings):
         (spoil, r"40 of 120 .*null_user_id 40.*sources\.max_quarantined=0\.2"),
         (empty, r"campaigns\.json has no rows"),
         (repeat_key, r"campaigns\.json has 2 rows with campaign_id = c\d"),
+        (respell_key, r"campaigns\.json has 2 rows with campaign_id = 1 "),
+        (rename_objective, r"objective 'click' has no positive .*'Click' 24.*other_objective 24"),
+        (mistake_format, r"user: cannot read .*users\.json as parquet.*that format in the sources"),
+        (clear, r"user: cannot read .*users\.json.*no empty folder"),
+        (drop_header, r"user at .*'plan: plan'.*the columns there are _c0, _c1"),
+        (leak, r"'num_plays: label_liked': there is no column `label_liked`"),
         (break_feature, r"'num_plays: user\.height'"),
         (break_cast, r"cannot build from .*'u0'.*try_cast"),
     ],

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from camoe.contracts.sources import Objective
 from features.checks import REASONS
+from features.duplicates import DUPLICATE
+from features.exclusions import EXCLUDED
+from features.outcome_tally import outcome_fates
 from features.outcomes import label
 
 SHOWN = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -14,7 +17,18 @@ LATER = SHOWN + timedelta(days=1)
 
 
 def at(second):
-    return None if second is None else (SHOWN + timedelta(seconds=second)).strftime("%Y-%m-%d %H:%M:%S")
+    return (
+        second
+        if second is None or isinstance(second, str)
+        else (SHOWN + timedelta(seconds=second)).strftime("%Y-%m-%d %H:%M:%S")
+    )
+
+
+def outcome_log(spark, rows):
+    return spark.createDataFrame(
+        [(name, objective, at(ts), at(known), value) for name, objective, ts, known, value in rows],
+        "impression_id string, objective string, ts string, available_at string, value string",
+    )
 
 
 def labelled(spark, rows, as_of=LATER, ids=("i",)):
@@ -22,11 +36,7 @@ def labelled(spark, rows, as_of=LATER, ids=("i",)):
     impressions = spark.createDataFrame(
         [(name, SHOWN, []) for name in ids], f"impression_id string, ts timestamp, {REASONS} array<string>"
     )
-    outcomes = spark.createDataFrame(
-        [(name, objective, at(ts), at(known), value) for name, objective, ts, known, value in rows],
-        "impression_id string, objective string, ts string, available_at string, value string",
-    )
-    answer = label(impressions, outcomes, WINDOWS, as_of).collect()
+    answer = label(impressions, outcome_log(spark, rows), WINDOWS, as_of).collect()
     assert len(answer) == len(ids)
     return {row.impression_id: (row.label_click, row.label_buy, row[REASONS]) for row in answer}
 
@@ -61,17 +71,46 @@ def test_an_outcome_that_became_known_after_the_time_is_no_outcome(spark):
     assert labelled(spark, rows, SHOWN + timedelta(days=2))["i"][0] == 1
 
 
+def test_an_outcome_without_available_at_is_known_from_its_own_time(spark):
+    rows = [("i", "click", 30, None, "1")]
+    assert labelled(spark, rows)["i"] == (1, 0, [])
+    assert labelled(spark, rows, SHOWN + timedelta(seconds=29))["i"] == (None, None, [])
+
+
+def test_every_row_of_the_log_has_one_fate(spark):
+    shown = [("kept", True), ("twice", True), ("refused", False)]
+    judged = spark.createDataFrame(
+        [(name, SHOWN, [] if good else ["null_slot"], None, False) for name, good in [*shown, (None, False)]]
+        + [("twice", SHOWN, [], None, True)],
+        f"impression_id string, ts timestamp, {REASONS} array<string>, {EXCLUDED} string, {DUPLICATE} boolean",
+    )
+    rows = {
+        "other_objective": [("kept", "like", 1, 1, "1"), ("kept", None, 1, 1, "1")],
+        "without_impression": [("stranger", "click", 1, 1, "1"), (None, "click", 1, 1, "1")],
+        "impression_not_written": [("refused", "click", 1, 1, "1")],
+        "no_outcome": [("kept", "click", 1, 1, "0")],
+        "not_known_at_as_of": [("kept", "buy", 1, 90_000, "1")],
+        "outside_window": [("kept", "click", 61, 61, "1"), ("kept", "buy", -1, 1, "1")],
+        "used": [("kept", "buy", 61, 61, "1"), ("twice", "click", 1, None, "1"), ("twice", "click", 2, 2, "1")],
+    }
+    log = outcome_log(spark, [row for fate in rows.values() for row in fate])
+    found = outcome_fates(judged, log, WINDOWS, LATER)
+    assert found == {fate: len(of_fate) for fate, of_fate in rows.items()}
+
+
 def test_broken_outcomes_refuse_the_impression(spark):
     rows = [
         ("no_time", "click", None, 1, "1"),
         ("odd_value", "click", 1, 1, "7"),
+        ("odd_available", "click", 1, "soon", "1"),
         ("zero", "click", 1, 1, "0"),
         ("other_kind", "like", None, 1, "9"),
     ]
-    found = labelled(spark, rows, ids=("no_time", "odd_value", "zero", "other_kind"))
+    found = labelled(spark, rows, ids=("no_time", "odd_value", "odd_available", "zero", "other_kind"))
     assert {name: reasons for name, (_, _, reasons) in found.items()} == {
         "no_time": ["invalid_label"],
         "odd_value": ["invalid_label"],
+        "odd_available": ["invalid_label"],
         "zero": [],
         "other_kind": [],
     }

@@ -1,0 +1,45 @@
+"""Days, their zone, and when all of their outcomes are known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import ValidationError
+
+from camoe.contracts.days import Days
+
+THREE_DAYS_S = 3 * 86_400
+
+
+def days(test, **changes):
+    settings = {
+        "zone": "Europe/Stockholm",
+        "train": {"first": "2026-01-01", "last": "2026-01-01"},
+        "validation": {"first": "2026-01-02", "last": "2026-01-02"},
+        "test": {"first": test, "last": test},
+    }
+    return Days.model_validate({**settings, **changes})
+
+
+# Stockholm leaves UTC+1 for UTC+2 on 29 March 2026 and comes back on 25 October.
+@pytest.mark.parametrize(
+    ("test", "known"),
+    [
+        ("2026-02-10", datetime(2026, 2, 13, 23, tzinfo=UTC)),
+        ("2026-03-27", datetime(2026, 3, 30, 23, tzinfo=UTC)),
+        ("2026-10-23", datetime(2026, 10, 26, 22, tzinfo=UTC)),
+    ],
+)
+def test_the_last_window_closes_after_its_full_length_whatever_the_clocks_do(test, known):
+    assert days(test).known_at(THREE_DAYS_S) == known
+
+
+@pytest.mark.parametrize("as_of", ["2026-03-01T12:00:00", "2026-03-01T12:00:00+01:00", "2026-03-01T11:00:00Z"])
+def test_a_declared_as_of_is_taken_as_it_is_and_without_zone_in_that_of_the_days(as_of):
+    assert days("2026-02-10", as_of=as_of).known_at(THREE_DAYS_S) == datetime(2026, 3, 1, 11, tzinfo=UTC)
+
+
+def test_a_zone_that_does_not_exist_is_refused():
+    with pytest.raises(ValidationError, match="'Mars/Base' is no IANA time zone"):
+        days("2026-02-10", zone="Mars/Base")
