@@ -35,7 +35,8 @@ def main(argv: list[str]) -> None:
     version = read_manifest(config.layout.bundle).model_version
     spark = spark_session("evaluate")
     remedy = (
-        "run jobs/score.py again, or first the job that wrote the damaged table (jobs/build_features.py for training)"
+        "if a file is damaged, run the job that wrote its folder again (jobs/score.py: predictions, "
+        "jobs/build_features.py: training, jobs/make_lake.py: truth) and those after it"
     )
     with step(spark.sparkContext, f"evaluate: model {version}"), explained(f"cannot evaluate {config.out}", remedy):
         evaluation = evaluate(spark, config, version, arguments.config)
