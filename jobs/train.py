@@ -35,12 +35,12 @@ def main(argv: list[str]) -> None:
         f"{chosen.workers} workers, batch {config.training.batch_size:,}",
         flush=True,
     )
+    log = config.layout.logs / "train_workers.log"
     if chosen.launcher == "spark":
         spark_session("train")
-        launch_with_spark(config, chosen.workers)
+        launch_with_spark(config, chosen.workers, log)
     else:
         arguments = ["--config", chosen.config, *chosen.overrides]
-        log = config.layout.logs / "train_workers.log"
         launch_with_horovod(arguments, chosen.workers, chosen.hosts, log)
     _summary(config, given(chosen), time.monotonic() - started)
 

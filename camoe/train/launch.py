@@ -68,18 +68,27 @@ def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | Non
         raise TrainingError(f"{cause} (training ended with code {process.returncode}; all output is in {log})")
 
 
-def launch_with_spark(config: Config, workers: int) -> None:
-    """Run the workers as `workers` tasks of the active Spark session.
+def launch_with_spark(config: Config, workers: int, log: Path) -> None:
+    """Run the workers as `workers` tasks of the active Spark session; what they say on stderr goes to `log`.
 
     Raises:
         TrainingError: a worker failed, or the session had no room for all of them at once.
     """
-    try:
-        horovod.spark.run(_spark_worker, args=(config,), num_proc=workers, use_gloo=True, start_timeout=START_TIMEOUT_S)
-    except (RuntimeError, TimeoutException) as error:
-        raise TrainingError(
-            f"training inside Spark failed: {error}; the executors' logs hold the workers' output"
-        ) from None
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as file:
+        try:
+            horovod.spark.run(
+                _spark_worker,
+                args=(config,),
+                num_proc=workers,
+                use_gloo=True,
+                start_timeout=START_TIMEOUT_S,
+                env=WORKER_ENVIRONMENT | os.environ,
+                stderr=file,
+            )
+        except (RuntimeError, TimeoutException) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise TrainingError(f"training inside Spark failed: {reason} (the workers' output is in {log})") from None
 
 
 def _spark_worker(config: Config) -> None:
