@@ -211,6 +211,16 @@ def test_another_set_of_objectives_is_refused_before_anything_is_written(spark, 
     assert len(quarantine(spark, folder)) == quarantined
 
 
+def test_slots_in_another_order_are_refused_before_anything_is_written(spark, built, tmp_path, capfd):
+    folder, _, _ = built
+    settings = lake.config(folder)
+    settings["slots"]["slots"].reverse()
+    before = pin(folder / "out/training").version
+    assert lake.run_job(lake.write_config(tmp_path, settings)) == 2
+    assert "slots feed:video,break:audio, now they are break:audio,feed:video" in capfd.readouterr().err
+    assert pin(folder / "out/training").version == before
+
+
 def drop_path(folder, settings):
     (folder / "raw/users.json").unlink()
 
