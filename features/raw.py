@@ -14,7 +14,7 @@ from camoe.contracts.sources import Impressions, Table
 from features.failures import explained, resolve
 
 RAW = "_raw"
-MISSING_PATH = ("PATH_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST")
+NO_DELTA_TABLE = ("PATH_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST")
 UNREADABLE = "check that it is no empty folder, that format in the sources is its own, and that no file is damaged"
 RESERVED = (frozenset(PHYSICAL_IDS + TRAINING_PARTITIONS) | {"label_as_of", "local_ts"}) - frozenset(KEYS) - {"slot"}
 
@@ -26,15 +26,18 @@ def open_table(spark: SparkSession, folder: Path, name: str, table: Table) -> Da
         InputError: it is missing, damaged or without a row.
     """
     path = folder / table.path
+    if not path.exists():
+        raise InputError(f"{name}: {path} does not exist; correct input= or the path and format in the sources")
     try:
         with explained(f"{name}: cannot read {path} as {table.format}", UNREADABLE):
             frame = spark.read.format(table.format).options(**table.options).load(str(path))
             empty = frame.isEmpty()
     except InputError as error:
         cause = error.__cause__
-        if isinstance(cause, AnalysisException) and cause.getCondition() in MISSING_PATH:
-            what = "is no Delta table" if table.format == "delta" else "does not exist"
-            raise InputError(f"{name}: {path} {what}; correct input= or the path and format in the sources") from None
+        if isinstance(cause, AnalysisException) and cause.getCondition() in NO_DELTA_TABLE:
+            raise InputError(
+                f"{name}: {path} is no Delta table; correct input= or the path and format in the sources"
+            ) from None
         raise
     if empty:
         raise InputError(f"{name}: {path} has no rows; nothing was written")

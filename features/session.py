@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -23,6 +25,9 @@ def spark_session(name: str) -> SparkSession:
             "spark-submit --properties-file conf/spark/local.conf (or yarn.conf, kubernetes.conf)"
         )
     spark.conf.set("spark.sql.session.timeZone", "UTC")
+    # PySpark logs each failed query as JSON before it raises; the jobs tell failures themselves, in one line.
+    for query_log in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        logging.getLogger(query_log).setLevel(logging.CRITICAL)
     return spark
 
 

@@ -1,7 +1,6 @@
 """Raw lake -> checked, joined, encoded Delta training table, with a quarantine table and an encoder.
 
-spark-submit --properties-file conf/spark/local.conf jobs/build_features.py --config conf/kuairand.yaml \
-    input=/data/kuairand out=out/kuairand
+spark-submit --properties-file conf/spark/local.conf jobs/build_features.py out=out/mine input=/data/lake
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def stages(config: Config, chosen: argparse.Namespace) -> list[Stage]:
         Stage("evaluate", (*submit, f"{ROOT}/jobs/evaluate.py", *common)),
     ]
     if chosen.lake:
-        lake = ("--config", chosen.lake, f"out={config.out}", f"replace={str(chosen.replace).lower()}")
+        lake = ("--config", chosen.lake, f"out={config.out}", *replace)
         chain.insert(0, Stage("make_lake", (*submit, f"{ROOT}/jobs/make_lake.py", *lake)))
     return chain
 

@@ -1,9 +1,8 @@
 """Make a synthetic raw lake with known probabilities.
 
-    spark-submit --properties-file conf/spark/local.conf jobs/make_lake.py \
-        [--config conf/lake/default.yaml] [key=value ...]
+spark-submit --properties-file conf/spark/local.conf jobs/make_lake.py out=out/mine impressions=50000 seed=7
 
-For example impressions=10000, seed=7, out=/lake/run7, replace=true. The same configuration and seed give the same
+The same configuration and seed give the same
 content on any machine. Written: OUT/raw (impressions, outcomes, users, contexts, campaigns, lake.json) and
 OUT/truth (the true probability of every impression and objective, never read by the features).
 """
@@ -28,8 +27,10 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default=DEFAULT_CONFIG, help=f"lake configuration (default: {DEFAULT_CONFIG})")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example impressions=10000 seed=7")
-    parsed = parser.parse_args(arguments)
-    config = load(parsed.config, LakeConfig, parsed.overrides)
+    parser.add_argument("--replace", action="store_true", help="replace a lake of another seed or configuration")
+    parsed = parser.parse_intermixed_args(arguments)
+    replace = ["replace=true"] if parsed.replace else []
+    config = load(parsed.config, LakeConfig, [*parsed.overrides, *replace])
     check_replaceable(config)
     spark = spark_session("make_lake")
     started = time.monotonic()

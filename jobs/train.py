@@ -61,7 +61,7 @@ def _summary(config: Config, command_line: str, seconds: float) -> None:
     heads = zip(config.heads.heads, best["validation_ne"], strict=True)
     print(f"train: model {manifest.model_version}, {metrics['parameters']:,} parameters, best epoch {best['epoch']}")
     print("train: validation NE " + ", ".join(f"{head.name} {ne:.4f}" for head, ne in heads if ne is not None))
-    print(f"train: bundle written to {config.layout.bundle} in {seconds:.0f} s")
+    print(f"train: took {seconds:.0f} s")
     print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/score.py {command_line}")
 
 

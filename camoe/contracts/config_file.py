@@ -56,6 +56,8 @@ def load(path: str | Path, kind: type[SectionT], overrides: Sequence[str] = ()) 
             files[(key,)] = str(target)
     for location, value in parsed:
         if len(location) > 1:
+            if location[0] not in tree:
+                files[location[:1]] = COMMAND_LINE
             _set(tree, location, value)
             files[location] = COMMAND_LINE
     try:

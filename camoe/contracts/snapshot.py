@@ -86,6 +86,8 @@ def pin(table: Path, version: int | None = None) -> Snapshot:
             version that is gone or damaged, or a file whose rows differ from the log's.
     """
     root = str(table.resolve())
+    if not (table / "_delta_log").is_dir():
+        raise SnapshotError(f"no Delta table at {root}; run jobs/build_features.py first")
     try:
         delta = DeltaTable(root, version=version)
     except (TableNotFoundError, DeltaError, FileNotFoundError) as error:

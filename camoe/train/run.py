@@ -43,7 +43,8 @@ def run_worker(config: Config) -> None:
         if workers.leads:
             metrics = _metrics(config, inputs, learner, fitted, time.monotonic() - started)
             origin = Origin(inputs.train, inputs.encoder, config.content_hash())
-            write_bundle(config.layout.bundle, learner.model, spec, origin, metrics)
+            manifest = write_bundle(config.layout.bundle, learner.model, spec, origin, metrics)
+            print(f"train: bundle {manifest.model_version} written to {config.layout.bundle}", flush=True)
         watchdog.beat("waiting for the bundle")
         first_workers(None, "done")
 

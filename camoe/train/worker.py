@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 from camoe.config import load_config, parser
 from camoe.contracts.errors import exit_with
 from camoe.train.run import run_worker
@@ -9,6 +11,8 @@ from camoe.train.run import run_worker
 
 def main(argv: list[str]) -> None:
     """Train as the worker that Horovod's launcher made of this process."""
+    # Petastorm reads through an old pyarrow interface: thirty such lines a reader, none of which a user can act on.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
     run_worker(load_config(parser(__doc__ or "").parse_args(argv)))
 
 

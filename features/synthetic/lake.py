@@ -62,7 +62,7 @@ def check_replaceable(config: LakeConfig) -> None:
     found = json.loads(manifest.read_text())["identity"] if manifest.is_file() else None
     if found != config.identity():
         what = "a lake of another seed or configuration" if found else "something that is no synthetic lake"
-        raise ConfigError(f"{raw} holds {what}; give replace=true to replace it, or another out=")
+        raise ConfigError(f"{raw} holds {what}; give --replace to replace it, or another out=")
 
 
 def make_lake(spark: SparkSession, config: LakeConfig, tasks: int | None = None) -> dict[str, dict[str, int]]:

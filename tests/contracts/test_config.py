@@ -29,6 +29,7 @@ def test_every_shipped_heads_file_gives_each_slot_one_head(heads):
     ("override", "message"),
     [
         ("nonsense=1", "the command line: 'nonsense': unknown key"),
+        ("trainning.epochs=1", "the command line: 'trainning': unknown key"),
         ("training.nonsense=1", "the command line: 'training.nonsense': unknown key"),
         ("training.batch_size=none", "'training.batch_size': Input should be a valid integer"),
         ("training.batch_size", "is no override: write key=value"),

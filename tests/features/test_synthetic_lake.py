@@ -87,7 +87,7 @@ def test_content_depends_on_neither_tasks_nor_shuffle_partitions(spark, small, t
 
 
 def test_another_seed_gives_other_impressions_and_needs_replace(spark, small):
-    with pytest.raises(ConfigError, match="replace=true"):
+    with pytest.raises(ConfigError, match="--replace"):
         check_replaceable(small.model_copy(update={"seed": 2}))
     check_replaceable(small)
     before = content(small)

@@ -84,6 +84,8 @@ def test_a_run_by_hand_with_horovodrun_works(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert metrics(tmp_path / "out")["workers"] == 2
+    assert "train: bundle" in done.stdout
+    assert "FutureWarning" not in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize(
