@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.errors import InputError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, KEYS, SLOTS_PROPERTY, TRAINING_PARTITIONS, label_column
-from camoe.contracts.slots import SlotCatalogue
+from camoe.contracts.slots import SlotCatalogue, only_appended
 from features.commit import Commit, Run, commit_after, latest_version, signed
 
 SAFE_FOR_FILE_READERS = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
@@ -91,7 +91,7 @@ def require_compatible(spark: SparkSession, target: Target) -> None:
             "both; build into a new out= or replace the whole table with --replace"
         )
     slots, now = there.get(SLOTS_PROPERTY, "none"), target.properties[SLOTS_PROPERTY]
-    if not f"{now},".startswith(f"{slots},"):
+    if not only_appended(slots, now):
         raise InputError(
             f"{target.path} was built with the slots {slots}, now they are {now}: its slot ids would change their "
             "meaning; append new slots at the end, or replace the whole table with --replace"

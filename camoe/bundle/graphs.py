@@ -10,11 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from camoe.bundle.manifest import CATEGORICAL, NUMERIC, PROBABILITY
 from camoe.model.camoe import Camoe
 
-CATEGORICAL = "categorical"
-NUMERIC = "numeric"
-PROBABILITY = "p"
 # Rows of the example that the exporter traces; any number above one, which it would take for a constant.
 EXAMPLE_ROWS = 4
 

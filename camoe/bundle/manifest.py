@@ -20,6 +20,10 @@ WEIGHTS = "weights.safetensors"
 METRICS = "metrics.json"
 CARD = "card.md"
 ENCODER = "encoder"
+# Inputs and output of every head's graph.
+CATEGORICAL = "categorical"
+NUMERIC = "numeric"
+PROBABILITY = "p"
 
 
 class Manifest(Section):

@@ -50,7 +50,7 @@ class SlotCatalogue(Section):
 
     def continues(self, listing: str) -> bool:
         """Whether rows written under the catalogue of `listing` keep their ids: slots were only appended since."""
-        return f"{self.listing()},".startswith(f"{listing},")
+        return only_appended(listing, self.listing())
 
     def slot_id(self, slot: str) -> int:
         """Position of `slot` in the catalogue: the physical `slot_id` of the training table."""
@@ -59,3 +59,8 @@ class SlotCatalogue(Section):
     def modality_id(self, slot: str) -> int:
         """Position of the slot's modality: the physical `modality_id` of the training table."""
         return self.modalities.index(self.slots[self.slot_id(slot)].modality)
+
+
+def only_appended(before: str, now: str) -> bool:
+    """Whether the listing `now` starts with all of the listing `before`."""
+    return f"{now},".startswith(f"{before},")

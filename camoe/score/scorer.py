@@ -12,16 +12,13 @@ import numpy.typing as npt
 import onnxruntime
 import pyarrow as pa
 
-from camoe.bundle.manifest import ENCODER, Manifest, graph_name, open_bundle
+from camoe.bundle.manifest import CATEGORICAL, ENCODER, NUMERIC, Manifest, graph_name, open_bundle
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
 from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import Snapshot
 from camoe.model.spec import ModelSpec
-
-CATEGORICAL = "categorical"
-NUMERIC = "numeric"
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 

@@ -10,6 +10,7 @@ import torch
 from camoe.bundle.write import Origin, write_bundle
 from camoe.config import Config
 from camoe.contracts.encoder import Encoder
+from camoe.metrics.intervals import optional
 from camoe.model.camoe import Camoe
 from camoe.model.loss import NORMALISERS, make_masking
 from camoe.model.spec import ModelSpec
@@ -34,7 +35,9 @@ def run_worker(config: Config) -> None:
     training = config.training
     with Watchdog(workers.world.rank, training.stall_timeout_s) as watchdog:
         watchdog.beat("agreeing on the table version")
-        inputs = open_inputs(config, first_workers(open_inputs(config).version, "table_version"))
+        newest = open_inputs(config)
+        version = first_workers(newest.version, "table_version")
+        inputs = newest if newest.version == version else open_inputs(config, version)
         data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
         spec = _spec(config, inputs.encoder)
         learner = _learner(config, spec, data, workers)
@@ -79,7 +82,7 @@ def _metrics(
             {
                 "epoch": result.epoch + 1,
                 "train_loss": sum(result.losses) / len(result.losses),
-                "validation_ne": [_known(value) for value in result.validation.ne],
+                "validation_ne": [optional(value) for value in result.validation.ne],
                 "validation_score": result.validation.score,
                 "rows": result.rows,
                 "seconds": round(result.seconds, 2),
@@ -101,7 +104,3 @@ def _metrics(
             "validation_rows": inputs.validation.rows,
         },
     }
-
-
-def _known(value: float) -> float | None:
-    return None if value != value else value  # noqa: PLR0124  NaN is the only value unequal to itself
