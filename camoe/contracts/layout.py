@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KEYS = ("impression_id", "user_id", "campaign_id", "ts")
+# The run that built the row's day; constant within a file, so the log tells which run each file comes from.
+RUN_ID = "run_id"
 PHYSICAL_IDS = ("modality_id", "slot_id")
 TRAINING_PARTITIONS = ("modality", "slot", "date")
 PREDICTION_PARTITIONS = ("modality", "slot", "date", "model_version")
@@ -49,6 +51,21 @@ class Layout:
         return self.root / "quarantine"
 
     @property
+    def profiles(self) -> Path:
+        """Delta table of how often each feature had each value, by day and run."""
+        return self.root / "profiles"
+
+    @property
+    def runs(self) -> Path:
+        """One JSON record a feature run."""
+        return self.root / "runs"
+
+    @property
+    def pins(self) -> Path:
+        """One JSON file for each pinned table version that VACUUM must spare."""
+        return self.root / "pins"
+
+    @property
     def predictions(self) -> Path:
         """Delta predictions table."""
         return self.root / "predictions"
@@ -67,6 +84,11 @@ class Layout:
     def report(self) -> Path:
         """Folder of index.html and metrics.json."""
         return self.root / "report"
+
+    @property
+    def feature_report(self) -> Path:
+        """Folder of the feature job's index.html and features.json."""
+        return self.root / "feature_report"
 
     @property
     def counts(self) -> Path:

@@ -20,19 +20,24 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from camoe.contracts.errors import SnapshotError
+from camoe.contracts.layout import RUN_ID
 
 SUPPORTED_READER_VERSION = 2
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """One active file: path, partition, and the rows of each of its row groups."""
+    """One active file: path, partition, the rows of each of its row groups, and the run that wrote its rows.
+
+    `run_id` is empty where the table does not tell.
+    """
 
     path: str
     modality: str
     slot: str
     day: date
     row_groups: tuple[int, ...]
+    run_id: str = ""
 
     @property
     def rows(self) -> int:
@@ -135,4 +140,5 @@ def _data_file(root: str, version: int, action: Mapping[str, object]) -> DataFil
         slot=str(action["partition.slot"]),
         day=date.fromisoformat(str(action["partition.date"])),
         row_groups=groups,
+        run_id=str(action.get(f"min.{RUN_ID}") or ""),
     )

@@ -20,7 +20,10 @@ def _require(what: str, columns: dict[str, str], required: tuple[str, ...]) -> N
 
 
 class Table(Section):
-    """A raw table: `path` under the input folder; `columns` maps our name to an expression over the raw columns."""
+    """A raw table: `path` under the input folder; `columns` maps our name to an expression over the raw columns.
+
+    A `{day}` in the path of the impressions or outcomes stands for each day of the run (ISO date): only those are read.
+    """
 
     path: str
     format: Literal["parquet", "csv", "json", "delta"] = "parquet"
@@ -39,11 +42,13 @@ class Impressions(Table):
     """The impression log.
 
     `labels` maps an objective to an expression when the log itself carries the label. Rows of one id that agree
-    in `payload` (default: every mapped column and label) are duplicates; rows of one id that do not are in conflict.
+    in `payload` (default: every mapped column and label) are duplicates, of which the first in the order of the
+    expressions `survivor` over the mapped columns is kept; rows of one id that do not agree are in conflict.
     """
 
     labels: dict[SafeName, str] = Field(default_factory=dict)
     payload: tuple[str, ...] | None = None
+    survivor: tuple[str, ...] = ()
     exclude: tuple[Exclusion, ...] = ()
 
     @model_validator(mode="after")
@@ -65,17 +70,25 @@ class Entity(Table):
     """A feature table joined by `key`, a column of the impressions and of this table.
 
     With `ts` among the columns its rows are versions, joined point in time; with `available_at` a version counts
-    from then on. Without `ts` there is one row a key. `lookback_s` limits a version's age at the impression.
+    from then on. Without `ts` there is one row a key.
+
+    `bound`: whether a version of the impression's own instant counts (`<=`) or not (`<`). `lookback_s` limits a
+    version's age at the impression (inclusive). Among versions of one `ts` the greatest by `ties` wins (mapped columns,
+    compared in turn; default: available_at, then every other column). `strategy` overrides the choice of the join.
     """
 
     key: SafeName
+    bound: Literal["<=", "<"] = "<="
     lookback_s: int | None = Field(default=None, gt=0)
+    ties: tuple[SafeName, ...] = ()
+    strategy: Literal["auto", "broadcast", "intervals", "union"] = "auto"
 
     @model_validator(mode="after")
     def _complete(self) -> Entity:
         _require("an entity", self.columns, (self.key,))
         if "available_at" in self.columns:
             _require("an entity with available_at", self.columns, ("ts",))
+        _require("the ties of an entity", self.columns, self.ties)
         return self
 
 
@@ -83,6 +96,16 @@ class Objective(Section):
     """A label: positive when its outcome comes within `window_s` seconds of the impression, mature after that."""
 
     window_s: int = Field(default=0, ge=0)
+
+
+class KeyedHash(Section):
+    """Mapped columns to replace by a keyed hash in every table as it is read (HMAC-SHA-256, 32 hex digits).
+
+    The key comes from the environment variable `key_env` and is never written or logged.
+    """
+
+    columns: tuple[SafeName, ...] = Field(min_length=1)
+    key_env: str = "CAMOE_HASH_KEY"
 
 
 class Sources(Section):
@@ -93,6 +116,7 @@ class Sources(Section):
     entities: dict[SafeName, Entity] = Field(default_factory=dict)
     objectives: dict[SafeName, Objective]
     max_quarantined: float = Field(default=0.01, ge=0, le=1)
+    keyed_hash: KeyedHash | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Sources:
