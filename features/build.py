@@ -41,6 +41,7 @@ from features.quarantine import quarantine_rows, write_quarantine
 from features.raw import read_impressions
 from features.table import Target, as_files, require_compatible, require_same_columns, training_rows, write_training
 from features.tally import Tally, kept, quarantined, tally
+from features.window import Window
 
 JOB = "build_features"
 
@@ -125,9 +126,10 @@ def build(spark: SparkSession, plan: Build) -> Built:
     """
     with explained(f"cannot build from {plan.folder}", "mend the input, or use try_cast in the expression that failed"):
         require_compatible(spark, plan.target(0))
-        outcomes = read_outcomes(spark, plan.folder, plan.sources)
-        read = read_impressions(spark, plan.folder, plan.sources.impressions)
-        judged = judged_impressions(read, outcomes, plan.sources, plan.slots, plan.days)
+        window = Window(plan.days.zone, plan.days.all_days(), plan.as_of)
+        outcomes = read_outcomes(spark, plan.folder, plan.sources, window)
+        read = read_impressions(spark, plan.folder, plan.sources, window)
+        judged = judged_impressions(read, outcomes, plan.sources, plan.slots, window)
         entities = read_entities(spark, plan.folder, plan.sources, judged)
         judged = judged.persist()
         values = _values(judged, entities, plan).persist()

@@ -30,7 +30,7 @@ def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressio
     for name, entity in sources.entities.items():
         if name in sources.impressions.columns:
             raise ConfigError(f"entity '{name}' has the name of an impression column; rename one of them")
-        tables[name] = read_table(spark, folder, name, entity)
+        tables[name] = read_table(spark, folder, name, entity, sources.keyed_hash)
         if "ts" not in entity.columns:
             _require_one_row_a_key(with_key(tables[name], entity, impressions), name, folder, entity)
     return tables

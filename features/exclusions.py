@@ -7,29 +7,29 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from camoe.contracts.days import Days
 from camoe.contracts.sources import Exclusion
 from features.checks import REASONS
 from features.failures import resolve
 from features.raw import RAW
+from features.window import Window
 
 EXCLUDED = "_excluded"
 OUTSIDE_DAYS = "outside_days"
 
 
-def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], days: Days) -> DataFrame:
+def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], window: Window) -> DataFrame:
     """Add `local_ts` (event time in the declared zone), `date` (its day) and `_excluded` (a name, null: kept).
 
-    The first exclusion whose predicate is true counts; a predicate that is null excludes nothing. A day that no
-    range of `days` holds is excluded as outside_days.
+    The first exclusion whose predicate is true counts; a predicate that is null excludes nothing. A day that is
+    none of the run's is excluded as outside_days.
 
     Raises:
         InputError: a predicate does not parse or names a column that the impressions do not map.
     """
-    local = F.from_utc_timestamp("ts", days.zone)
+    local = F.from_utc_timestamp("ts", window.zone)
     timed = impressions.withColumns({"local_ts": local, "date": local.cast("date")})
     mapped = timed.drop(REASONS, RAW)
     predicates = resolve(mapped, {item.name: item.where for item in exclusions}, "the exclusions of the impressions")
     named = [F.when(predicate, F.lit(name)) for name, predicate in predicates.items()]
-    outside = F.when(~F.col("date").isin(list(days.all_days())), F.lit(OUTSIDE_DAYS))
+    outside = F.when(~F.col("date").isin(list(window.days)), F.lit(OUTSIDE_DAYS))
     return timed.withColumn(EXCLUDED, F.coalesce(*named, outside))

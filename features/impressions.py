@@ -5,7 +5,6 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from camoe.contracts.days import Days
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
 from features.checks import REASONS, check
@@ -13,10 +12,11 @@ from features.duplicates import DUPLICATE, mark_duplicates, payload_columns
 from features.exclusions import EXCLUDED, exclude
 from features.outcomes import label, logged
 from features.raw import RAW
+from features.window import Window
 
 
 def judged_impressions(
-    impressions: DataFrame, outcomes: DataFrame | None, sources: Sources, slots: SlotCatalogue, days: Days
+    impressions: DataFrame, outcomes: DataFrame | None, sources: Sources, slots: SlotCatalogue, window: Window
 ) -> DataFrame:
     """Every impression as `read_impressions` gives it, with its labels, `local_ts`, `date` and what decides its fate.
 
@@ -29,12 +29,12 @@ def judged_impressions(
     log = sources.impressions
     payload = payload_columns(log)
     checked = check(impressions, slots, log.labels)
-    timed = exclude(checked, log.exclude, days)
+    timed = exclude(checked, log.exclude, window)
     # Rows without an id would all meet in one task; they and excluded rows need neither comparison nor outcome.
     apart = F.col("impression_id").isNull() | F.col(EXCLUDED).isNotNull()
     judged = mark_duplicates(timed.where(~apart), payload)
     if outcomes is not None:
-        judged = label(judged, outcomes, logged(sources), days.known_at(sources.longest_window_s))
+        judged = label(judged, outcomes, logged(sources), window.as_of)
     set_apart = timed.where(apart).withColumn(DUPLICATE, F.lit(False))
     both = judged.unionByName(set_apart, allowMissingColumns=True)
     return both.withColumn(RAW, F.when(F.size(REASONS) > 0, F.col(RAW)))

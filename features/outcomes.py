@@ -13,6 +13,7 @@ from camoe.contracts.layout import label_column
 from camoe.contracts.sources import Objective, Sources
 from features.checks import INVALID_LABEL, REASONS, add_reason
 from features.raw import read_table
+from features.window import Window
 
 
 def logged(sources: Sources) -> dict[str, Objective]:
@@ -20,11 +21,11 @@ def logged(sources: Sources) -> dict[str, Objective]:
     return {name: item for name, item in sources.objectives.items() if name not in sources.impressions.labels}
 
 
-def read_outcomes(spark: SparkSession, folder: Path, sources: Sources) -> DataFrame | None:
+def read_outcomes(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> DataFrame | None:
     """The mapped outcome log, None where no label comes from one. Raises `InputError` as `read_table` does."""
     if sources.outcomes is None or not logged(sources):
         return None
-    return read_table(spark, folder, "outcomes", sources.outcomes)
+    return read_table(spark, folder, "outcomes", sources.outcomes, sources.keyed_hash)
 
 
 def label(

@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import ConfigError, InputError
 from camoe.contracts.layout import KEYS, PHYSICAL_IDS, TRAINING_PARTITIONS, label_column
-from camoe.contracts.sources import Impressions, Table
+from camoe.contracts.sources import KeyedHash, Sources, Table
 from features.failures import explained, resolve
+from features.window import Window
 
 RAW = "_raw"
 NO_DELTA_TABLE = ("PATH_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST")
@@ -44,19 +45,20 @@ def open_table(spark: SparkSession, folder: Path, name: str, table: Table) -> Da
     return frame
 
 
-def read_table(spark: SparkSession, folder: Path, name: str, table: Table) -> DataFrame:
+def read_table(spark: SparkSession, folder: Path, name: str, table: Table, keyed: KeyedHash | None) -> DataFrame:
     """The mapped columns of a table. Raises `InputError`, also when the mapping names a column that is not there."""
     frame = open_table(spark, folder, name, table)
     return frame.select(*resolve(frame, table.columns, f"{name} at {folder / table.path}").values())
 
 
-def read_impressions(spark: SparkSession, folder: Path, table: Impressions) -> DataFrame:
+def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> DataFrame:
     """The impression log: mapped columns, `label_<objective>` where the log carries it, the raw row as JSON in `_raw`.
 
     Raises:
         InputError: as `read_table` does.
         ConfigError: a mapped column has a name that the training table uses for something else.
     """
+    table = sources.impressions
     taken = sorted(RESERVED & set(table.columns))
     if taken:
         raise ConfigError(f"impressions map '{taken[0]}', a name the training table uses itself; choose another")

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
-from camoe.contracts.days import Days
 from camoe.contracts.errors import InputError
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Exclusion
 from features.checks import REASONS, check
 from features.exclusions import EXCLUDED, exclude
+from features.window import Window
 
 SLOTS = SlotCatalogue.model_validate({"slots": [{"id": "feed", "name": "Feed", "modality": "video"}]})
-DAYS = Days.model_validate(
-    {
-        "zone": "Europe/Stockholm",
-        "train": {"first": "2026-03-28", "last": "2026-03-29"},
-        "validation": {"first": "2026-03-30", "last": "2026-03-30"},
-        "test": {"first": "2026-03-31", "last": "2026-03-31"},
-    }
+WINDOW = Window(
+    "Europe/Stockholm", tuple(date(2026, 3, day) for day in range(28, 32)), datetime(2026, 4, 1, tzinfo=UTC)
 )
 SCHEMA = "impression_id string, user_id string, campaign_id string, slot string, ts string, label_click string"
 GOOD = {
@@ -66,7 +61,7 @@ def test_the_day_is_the_local_day_of_the_time_stamp_over_a_change_of_clocks(spar
     # Stockholm is at UTC+1 until 29 March 2026 01:00 UTC and at UTC+2 after it.
     times = ["2026-03-28 22:59:59", "2026-03-28 23:00:00", "2026-03-29 21:59:59", "2026-03-29 22:00:00"]
     checked = check(impressions(spark, *[{"ts": text} for text in times]), SLOTS, [])
-    found = [row.date for row in exclude(checked, (), DAYS).collect()]
+    found = [row.date for row in exclude(checked, (), WINDOW).collect()]
     assert found == [date(2026, 3, 28), date(2026, 3, 29), date(2026, 3, 29), date(2026, 3, 30)]
 
 
@@ -84,10 +79,10 @@ def test_exclusions_have_names_and_the_first_that_holds_counts(spark):
         ({"ts": None}, None),
     ]
     checked = check(impressions(spark, *[change for change, _ in changes]), SLOTS, [])
-    assert [row[EXCLUDED] for row in exclude(checked, rules, DAYS).collect()] == [name for _, name in changes]
+    assert [row[EXCLUDED] for row in exclude(checked, rules, WINDOW).collect()] == [name for _, name in changes]
 
 
 def test_an_exclusion_of_an_unknown_column_names_it_and_the_columns(spark):
     checked = check(impressions(spark, {}), SLOTS, [])
     with pytest.raises(InputError, match=r"'late: hour > 3'.*no column `hour`.*impression_id, user_id"):
-        exclude(checked, (Exclusion(name="late", where="hour > 3"),), DAYS)
+        exclude(checked, (Exclusion(name="late", where="hour > 3"),), WINDOW)
