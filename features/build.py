@@ -36,6 +36,7 @@ from features.failures import explained
 from features.impressions import judged_impressions
 from features.outcome_tally import OutcomeTally, outcome_fates, positives, require_positives
 from features.outcomes import logged, read_outcomes
+from features.profile import profile
 from features.progress import step
 from features.quarantine import quarantine_rows, write_quarantine
 from features.raw import read_impressions
@@ -160,7 +161,7 @@ def _checked_and_written(
     counted.require_usable(plan.sources.max_quarantined, days)
     with step(context, f"{JOB}: joining {', '.join(plan.sources.entities) or 'nothing'} and fitting vocabularies"):
         matched = _matched(values, plan.sources)
-        fitted = fit(values, plan.features, plan.days.train.days())
+        fitted = fit(profile(values, plan.features), plan.features, plan.days.train.days())
     known = encoders.latest_version(plan.layout.encoder)
     encoder = (encoders.read(plan.layout.encoder, known) if known else EMPTY).grow(fitted)
     encoded = apply(values, encoder, plan.features)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import reduce
+from operator import or_
 
 from pyspark.ml.feature import StringIndexerModel
 from pyspark.sql import Column, DataFrame
@@ -33,38 +35,61 @@ def feature_values(joined: DataFrame, features: FeatureSet, keep: Sequence[str],
     )
 
 
-def fit(values: DataFrame, features: FeatureSet, days: Sequence[date]) -> dict[str, list[str]]:
+def fit(profile_rows: DataFrame, features: FeatureSet, days: Sequence[date]) -> dict[str, list[str]]:
     """Values of each categorical seen at least `min_count` times on `days`, the most frequent first, then by value.
 
-    One pass for all features; `days` are the training days, so no later day shapes the vocabulary.
+    `profile_rows` are those of features.profile, of any runs: rows of one day are added up. `days` are the training
+    days, so no later day shapes a vocabulary. Hashed features have none.
     """
-    if not features.categorical:
+    fitted = {feature.name: list[str]() for feature in features.categorical if feature.hashing is None}
+    if not fitted:
         return {}
-    pairs = F.array(*[_pair(feature) for feature in features.categorical])
-    seen = values.where(F.col("date").isin(list(days))).select(F.explode(pairs).alias("pair"))
-    counted = seen.where("pair.value is not null").groupBy("pair.feature", "pair.value", "pair.min_count").count()
-    frequent = counted.where(F.col("count") >= F.col("min_count")).select("feature", "value", "count").collect()
-    fitted: dict[str, list[str]] = {feature.name: [] for feature in features.categorical}
-    for row in sorted(frequent, key=lambda row: (-row["count"], row["value"])):
+    of_interest = F.col("date").isin(list(days)) & F.col("feature").isin(list(fitted)) & F.col("value").isNotNull()
+    counted = profile_rows.where(of_interest).groupBy("feature", "value").agg(F.sum("rows").alias("rows"))
+    for row in sorted(counted.where(_frequent(features)).collect(), key=lambda row: (-row["rows"], row["value"])):
         fitted[row["feature"]].append(row["value"])
     return fitted
 
 
 def apply(values: DataFrame, encoder: Encoder, features: FeatureSet) -> DataFrame:
-    """Replace each categorical's string by its int index: null is MISSING, a value outside the vocabulary UNKNOWN.
+    """Replace each categorical's string by its int indices: null is MISSING, a value outside the vocabulary UNKNOWN.
 
-    One pass with a hash look-up a column; a join a feature took six times as long to plan and run.
+    One pass with a hash look-up a column; a join a feature took six times as long to plan and run. A hashed feature
+    becomes a column a seed, `FIRST + pmod(xxhash64(seed, value), buckets)`: XXH64 of the value's UTF-8 bytes seeded
+    by XXH64 of the seed as eight bytes, seeded by 42; the same in every version of Spark.
     """
-    fitted = [feature for feature in features.categorical if encoder.values[feature.name]]
+    vocabularies = [item for item in features.categorical if item.hashing is None]
+    fitted = [feature for feature in vocabularies if encoder.values[feature.name]]
     rows = values
     if fitted:
-        vocabularies = [list(encoder.values[feature.name]) for feature in fitted]
+        labels = [list(encoder.values[feature.name]) for feature in fitted]
         columns = [feature.column for feature in fitted]
         positions = [_position(feature) for feature in fitted]
-        indexer = StringIndexerModel.from_arrays_of_labels(vocabularies, columns, positions, handleInvalid="keep")
+        indexer = StringIndexerModel.from_arrays_of_labels(labels, columns, positions, handleInvalid="keep")
         rows = indexer.transform(values)
-    indices = {item.column: _index(item, len(encoder.values[item.name])) for item in features.categorical}
-    return rows.withColumns(indices).drop(*[_position(feature) for feature in fitted])
+    hashed = [item for item in features.categorical if item.hashing is not None]
+    indices = {item.column: _index(item, len(encoder.values[item.name])) for item in vocabularies}
+    buckets = {name: bucket for item in hashed for name, bucket in _buckets(item).items()}
+    helpers = [_position(feature) for feature in fitted] + [item.column for item in hashed]
+    return rows.withColumns({**indices, **buckets}).drop(*helpers)
+
+
+def _frequent(features: FeatureSet) -> Column:
+    names: dict[int, list[str]] = {}
+    for feature in features.categorical:
+        names.setdefault(feature.min_count, []).append(feature.name)
+    return reduce(or_, [F.col("feature").isin(of) & (F.col("rows") >= least) for least, of in names.items()])
+
+
+def _buckets(feature: Categorical) -> dict[str, Column]:
+    if feature.hashing is None:
+        return {}
+    value, buckets = F.col(feature.column), F.lit(feature.hashing.buckets)
+    hashes = [F.xxhash64(F.lit(seed).cast("bigint"), value) for seed in feature.hashing.seeds]
+    return {
+        name: F.when(value.isNull(), F.lit(MISSING)).otherwise(F.pmod(digest, buckets) + FIRST).cast("int")
+        for name, digest in zip(feature.columns, hashes, strict=True)
+    }
 
 
 def _position(feature: Categorical) -> str:
@@ -79,14 +104,6 @@ def _index(feature: Categorical, known: int) -> Column:
         position = F.col(_position(feature))
         unknown = F.when(position < known, position + FIRST).otherwise(unknown)
     return F.when(missing, F.lit(MISSING)).otherwise(unknown).cast("int")
-
-
-def _pair(feature: Categorical) -> Column:
-    return F.struct(
-        F.lit(feature.name).alias("feature"),
-        F.col(feature.column).alias("value"),
-        F.lit(feature.min_count).alias("min_count"),
-    )
 
 
 def _finite(value: Column) -> Column:

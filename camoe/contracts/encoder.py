@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camoe.contracts.errors import CamoeError
+from camoe.contracts.features import FeatureSet
 from camoe.contracts.files import write_json
 
 MISSING = 0
@@ -30,7 +31,10 @@ class EncoderError(CamoeError):
 
 @dataclass(frozen=True)
 class Encoder:
-    """Values per categorical feature, each at index `FIRST + position`; null is `MISSING`, any other `UNKNOWN`."""
+    """Values per categorical feature, each at index `FIRST + position`; null is `MISSING`, any other `UNKNOWN`.
+
+    Hashed features have no vocabulary here: what they need is in the feature set.
+    """
 
     version: int
     values: Mapping[str, tuple[str, ...]]
@@ -42,6 +46,14 @@ class Encoder:
     def sizes(self) -> dict[str, int]:
         """`size` of every feature."""
         return {feature: self.size(feature) for feature in self.values}
+
+    def column_sizes(self, features: FeatureSet) -> dict[str, int]:
+        """Rows that an embedding of each categorical column of the training table needs, in the columns' order."""
+        return {
+            column: self.size(feature.name) if feature.hashing is None else FIRST + feature.hashing.buckets
+            for feature in features.categorical
+            for column in feature.columns
+        }
 
     def content_hash(self) -> str:
         """First 16 hex digits of the SHA-256 over all vocabularies."""

@@ -10,7 +10,10 @@ from camoe.model.config import ModelConfig
 
 
 class ModelSpec(Section):
-    """Architecture, features, heads and slots; `vocabulary_sizes` holds one embedding size a categorical, in order."""
+    """Architecture, features, heads and slots.
+
+    `vocabulary_sizes` holds one embedding size a categorical column of the training table, in order.
+    """
 
     model: ModelConfig
     features: FeatureSet

@@ -53,7 +53,7 @@ def run_worker(config: Config) -> None:
 
 
 def _spec(config: Config, encoder: Encoder) -> ModelSpec:
-    sizes = tuple(encoder.size(feature.name) for feature in config.features.categorical)
+    sizes = tuple(encoder.column_sizes(config.features).values())
     return ModelSpec(
         model=config.model, features=config.features, heads=config.heads, slots=config.slots, vocabulary_sizes=sizes
     )
