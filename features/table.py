@@ -54,14 +54,22 @@ def training_rows(
     )
 
 
+def files_needed(rows: int, rows_per_file: int) -> int:
+    """Files that a cell of `rows` rows is cut into.
+
+    They are aimed four standard deviations below `rows_per_file`, because ranges of the hash differ in rows.
+    """
+    if rows <= rows_per_file:
+        return 1
+    return ceil(rows / max(rows_per_file - ceil(4 * sqrt(rows_per_file)), ceil(rows_per_file / 2)))
+
+
 def as_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per_file: int) -> DataFrame:
     """Arrange rows so that a file holds one slot and one day in the order of hash(impression_id).
 
-    `cells` are the rows of each (day, slot). A large cell is cut by ranges of the hash, so that several tasks write
-    it; files are aimed four standard deviations below `rows_per_file`, because hash ranges differ in rows.
+    `cells` are the rows of each (day, slot). A large cell is cut by ranges of the hash, so that several tasks write it.
     """
-    aim = max(rows_per_file - ceil(4 * sqrt(rows_per_file)), ceil(rows_per_file / 2))
-    files = {cell: 1 if count <= rows_per_file else ceil(count / aim) for cell, count in cells.items()}
+    files = {cell: files_needed(count, rows_per_file) for cell, count in cells.items()}
     digest = F.xxhash64("impression_id")
     share = F.shiftrightunsigned(digest, 32) / F.lit(2.0**32)
     several = [

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+TEMPORARY = re.compile(r"\..+\.(json|html|md|png)\.\d+")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -18,6 +21,11 @@ def write_text(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether `path` is named as the temporary files of `write_text` are, one of which a killed process may leave."""
+    return TEMPORARY.fullmatch(path.name) is not None
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

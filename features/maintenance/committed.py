@@ -1,0 +1,97 @@
+"""Which feature runs committed to the training table, and the side tables' rows of those that never did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, PostCommitHookProperties
+from deltalake.exceptions import DeltaError
+from pydantic import TypeAdapter, ValidationError
+
+from camoe.contracts.layout import RUN_ID, Layout
+from camoe.contracts.runs import RunId
+from features.maintenance.errors import MaintenanceError
+from features.maintenance.log import active_files, is_table, open_table
+
+# Checkpoints and the clean-up of the log are left to Spark, which writes these tables.
+LEAVE_LOG = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
+
+
+@dataclass(frozen=True)
+class OrphanRows:
+    """Rows of a side table by run, of runs that never committed."""
+
+    table: Path
+    rows: Mapping[str, int]
+
+
+def uncommitted(training: Path, runs: Iterable[str]) -> frozenset[str]:
+    """Those of `runs` that never committed to the training table: no transaction of theirs, none of its files.
+
+    A table without the column `run_id` cannot tell, so none of its runs counts as uncommitted.
+    """
+    if not is_table(training):
+        return frozenset(runs)
+    table = open_table(training)
+    if RUN_ID not in {field.name for field in table.schema().fields}:
+        return frozenset()
+    active = {file.get(f"min.{RUN_ID}") for file in active_files(training)}
+    return frozenset(run for run in runs if run not in active and table.transaction_version(run) is None)
+
+
+def orphan_rows(layout: Layout, before: datetime) -> tuple[OrphanRows, ...]:
+    """Rows of quarantine and profiles that were written before `before` by runs that never committed."""
+    found = []
+    for table in (layout.quarantine, layout.profiles):
+        if is_table(table):
+            rows = _rows_by_run(table, before)
+            never = uncommitted(layout.training, rows)
+            found.append(OrphanRows(table, {run: rows[run] for run in sorted(never)}))
+    return tuple(item for item in found if item.rows)
+
+
+def clear_rows(orphans: OrphanRows) -> None:
+    """Delete the rows in one commit. Raises `MaintenanceError` when another job wrote the table meanwhile."""
+    listed = ", ".join(f"'{run}'" for run in orphans.rows)
+    properties = CommitProperties(custom_metadata={"job": "maintain orphans"})
+    try:
+        open_table(orphans.table).delete(
+            f"{RUN_ID} IN ({listed})", commit_properties=properties, post_commithook_properties=LEAVE_LOG
+        )
+    except DeltaError as error:
+        reason = str(error).splitlines()[0]
+        raise MaintenanceError(f"{orphans.table}: rows of {listed} are still there ({reason}); run again") from None
+
+
+def _rows_by_run(table: Path, before: datetime) -> dict[str, int]:
+    """Rows of each run in files older than `before`; a run with a younger file is left out, it may be at work."""
+    rows: Counter[str] = Counter()
+    young: set[str] = set()
+    for file in active_files(table):
+        runs = _runs_of(file)
+        if file["modification_time"] >= before:
+            young.update(runs)
+        rows.update(runs)
+    return {run: count for run, count in rows.items() if run not in young and _is_run_id(run)}
+
+
+def _runs_of(file: Mapping[str, Any]) -> Mapping[str, int]:
+    low, high = file.get(f"min.{RUN_ID}"), file.get(f"max.{RUN_ID}")
+    if low is not None and low == high and file.get(f"null_count.{RUN_ID}") == 0:
+        return {low: file["num_records"]}
+    column = pq.read_table(file["path"], columns=[RUN_ID], partitioning=None)[RUN_ID]
+    return Counter(run for run in column.to_pylist() if run is not None)
+
+
+def _is_run_id(text: str) -> bool:
+    try:
+        TypeAdapter(RunId).validate_python(text)
+    except ValidationError:
+        return False
+    return True

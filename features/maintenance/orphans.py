@@ -1,0 +1,111 @@
+"""Files that crashed runs left behind: found by age and by what the logs name, listed, and removed on demand.
+
+Only files of kinds that the jobs write are looked at, and of those only what no log names and nobody changed lately.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from camoe.contracts.files import is_temporary
+from camoe.contracts.layout import Layout
+from camoe.contracts.runs import RunError, read_record
+from features.maintenance.committed import uncommitted
+from features.maintenance.log import LOG, data_file_of, data_files, is_table, named_files
+
+# What Delta's log writers leave when they die between writing a file and renaming it.
+LOG_TEMPORARY = re.compile(r"(\.|_commit_).*\.tmp(\.crc)?")
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file or folder that may go, the number of files in it and their size in bytes."""
+
+    what: str
+    path: Path
+    files: int
+    size: int
+
+
+def tables(layout: Layout) -> tuple[Path, ...]:
+    """The Delta tables of one output folder that are there."""
+    mine = (layout.training, layout.quarantine, layout.profiles, layout.predictions)
+    return tuple(table for table in mine if is_table(table))
+
+
+def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
+    """Everything crashed runs left under `layout` that did not change since `before`.
+
+    Raises:
+        MaintenanceError: a table's log cannot be read, so what it names is not known.
+    """
+    found = [item for table in tables(layout) for item in _of_table(table)]
+    found += [_leftover("staging folder", path) for path in _staging(layout)]
+    found += [_leftover("temporary file", path) for path in _temporaries(layout)]
+    found += [_leftover("run record", path) for path in _records(layout)]
+    limit = before.timestamp()
+    return tuple(sorted((item for item in found if _changed(item.path) < limit), key=lambda item: item.path))
+
+
+def clear(found: Sequence[Leftover]) -> None:
+    """Remove what `leftovers` found; what is gone already is no error."""
+    for item in found:
+        if item.path.is_dir():
+            shutil.rmtree(item.path, ignore_errors=True)
+        else:
+            item.path.unlink(missing_ok=True)
+
+
+def _of_table(table: Path) -> Iterator[Leftover]:
+    # The files first, then the log: a file that is committed between the two is found to be named.
+    lying = list(data_files(table))
+    named = named_files(table)
+    for path in lying:
+        owner = data_file_of(path)
+        checksum_alone = owner != path and not owner.exists()
+        if owner not in named or checksum_alone:
+            yield _leftover("data file", path)
+    for path in (table / LOG).iterdir():
+        if LOG_TEMPORARY.fullmatch(path.name) and path.is_file():
+            yield _leftover("temporary file of the log", path)
+    if (table / "_temporary").is_dir():
+        yield _leftover("temporary folder", table / "_temporary")
+
+
+def _staging(layout: Layout) -> Iterator[Path]:
+    candidates = (*layout.encoder.glob(".staging-*"), *layout.root.glob(".compact-*"))
+    yield from (path for path in candidates if path.is_dir() and not path.is_symlink())
+
+
+def _temporaries(layout: Layout) -> Iterator[Path]:
+    for folder in (layout.root, layout.runs, layout.pins, layout.report, layout.feature_report):
+        if folder.is_dir():
+            yield from (path for path in folder.iterdir() if is_temporary(path) and path.is_file())
+
+
+def _records(layout: Layout) -> Iterator[Path]:
+    written = {}
+    for path in (path for path in layout.runs.glob("*.json") if path.is_file()):
+        try:
+            written[read_record(layout.runs, path.stem).run_id] = path
+        except RunError:
+            # Not a record, or a damaged one, which may be that of a committed run: for a person to look at.
+            continue
+    never = uncommitted(layout.training, written)
+    yield from (path for run, path in written.items() if run in never and path.stem == run)
+
+
+def _leftover(what: str, path: Path) -> Leftover:
+    inside = [path, *path.rglob("*")] if path.is_dir() else [path]
+    files = [item for item in inside if item.is_file()]
+    return Leftover(what, path, len(files), sum(file.stat().st_size for file in files))
+
+
+def _changed(path: Path) -> float:
+    inside = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return max(item.lstat().st_mtime for item in inside)
