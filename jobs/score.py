@@ -14,6 +14,7 @@ from camoe.contracts import counts
 from camoe.contracts import encoder as encoders
 from camoe.contracts.errors import exit_with
 from camoe.contracts.layout import ENCODER_PROPERTY
+from camoe.contracts.pins import pinned
 from camoe.contracts.snapshot import pin
 from camoe.score.scorer import read_model, require_fit, require_vocabulary
 from camoe.score.spark import count_predictions, read_rows, score, write_predictions
@@ -36,7 +37,8 @@ def main(argv: list[str]) -> None:
     require_vocabulary(layout.bundle, model, encoders.read(layout.encoder, int(snapshot.properties[ENCODER_PROPERTY])))
     spark = spark_session("score")
     version = model.manifest.model_version
-    with step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"):
+    held = pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it")
+    with held, step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"):
         predictions = score(read_rows(spark, snapshot, days, model), model, snapshot)
         write_predictions(predictions, layout.predictions, days, version)
         by_slot = count_predictions(spark, layout.predictions, days, version)

@@ -15,6 +15,7 @@ from camoe.bundle.manifest import METRICS, open_bundle
 from camoe.config import Config, given, load_config, parse, parser, positive
 from camoe.contracts.counts import record, require_equal
 from camoe.contracts.errors import exit_with
+from camoe.contracts.pins import pinned
 from camoe.train.inputs import open_inputs
 from camoe.train.launch import launch_with_horovod, launch_with_spark
 from features.session import spark_session
@@ -36,12 +37,13 @@ def main(argv: list[str]) -> None:
         flush=True,
     )
     log = config.layout.logs / "train_workers.log"
-    if chosen.launcher == "spark":
-        spark_session("train")
-        launch_with_spark(config, chosen.workers, log)
-    else:
-        arguments = ["--config", chosen.config, *chosen.overrides]
-        launch_with_horovod(arguments, chosen.workers, chosen.hosts, log)
+    with pinned(config.layout.pins, config.layout.training, inputs.version, "train", "training reads it"):
+        if chosen.launcher == "spark":
+            spark_session("train")
+            launch_with_spark(config, inputs.version, chosen.workers, log)
+        else:
+            arguments = ["--config", chosen.config, "--table-version", str(inputs.version), *chosen.overrides]
+            launch_with_horovod(arguments, chosen.workers, chosen.hosts, log)
     _summary(config, given(chosen), time.monotonic() - started)
 
 

@@ -68,7 +68,7 @@ def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | Non
         raise TrainingError(f"{cause} (training ended with code {process.returncode}; all output is in {log})")
 
 
-def launch_with_spark(config: Config, workers: int, log: Path) -> None:
+def launch_with_spark(config: Config, table_version: int, workers: int, log: Path) -> None:
     """Run the workers as `workers` tasks of the active Spark session; what they say on stderr goes to `log`.
 
     Raises:
@@ -79,7 +79,7 @@ def launch_with_spark(config: Config, workers: int, log: Path) -> None:
         try:
             horovod.spark.run(
                 _spark_worker,
-                args=(config,),
+                args=(config, table_version),
                 num_proc=workers,
                 use_gloo=True,
                 start_timeout=START_TIMEOUT_S,
@@ -91,6 +91,6 @@ def launch_with_spark(config: Config, workers: int, log: Path) -> None:
             raise TrainingError(f"training inside Spark failed: {reason} (the workers' output is in {log})") from None
 
 
-def _spark_worker(config: Config) -> None:
+def _spark_worker(config: Config, table_version: int) -> None:
     # Imported in the task only: the driver that launches needs neither torch nor its start-up time.
-    importlib.import_module("camoe.train.run").run_worker(config)
+    importlib.import_module("camoe.train.run").run_worker(config, table_version)

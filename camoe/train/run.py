@@ -18,14 +18,14 @@ from camoe.stream.columns import model_columns
 from camoe.train.fit import DataPlan, Fitted, fit
 from camoe.train.inputs import TrainingInputs, open_inputs
 from camoe.train.optimiser import make_optimisers
-from camoe.train.scaling import fit_moments
+from camoe.train.scaling import fit_treatments
 from camoe.train.step import Learner
 from camoe.train.watchdog import Watchdog
 from camoe.train.workers import Workers, first_workers, join_workers, share_weights
 
 
-def run_worker(config: Config) -> None:
-    """Train `config`'s model on its training days; the first worker writes the bundle.
+def run_worker(config: Config, table_version: int | None = None) -> None:
+    """Train on `table_version` (default: the newest that the first worker sees); the first worker writes the bundle.
 
     Raises:
         SnapshotError, EncoderError, TrainingError: see `open_inputs` and `fit`.
@@ -35,9 +35,9 @@ def run_worker(config: Config) -> None:
     training = config.training
     with Watchdog(workers.world.rank, training.stall_timeout_s) as watchdog:
         watchdog.beat("agreeing on the table version")
-        newest = open_inputs(config)
-        version = first_workers(newest.version, "table_version")
-        inputs = newest if newest.version == version else open_inputs(config, version)
+        opened = open_inputs(config, table_version)
+        version = first_workers(opened.version, "table_version")
+        inputs = opened if opened.version == version else open_inputs(config, version)
         data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
         spec = _spec(config, inputs.encoder)
         learner = _learner(config, spec, data, workers)
@@ -62,9 +62,9 @@ def _spec(config: Config, encoder: Encoder) -> ModelSpec:
 def _learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Workers) -> Learner:
     training = config.training
     dtype = torch.float64 if training.dtype == "float64" else torch.float32
-    moments = fit_moments(data.train, config.features, workers)
+    treatments = fit_treatments(data.train, config.features.numeric, workers)
     torch.manual_seed(training.seed)
-    model = Camoe(spec, moments).to(dtype)
+    model = Camoe(spec, treatments).to(dtype)
     share_weights(model)
     model.to(workers.device)
     steps = training.epochs * data.epoch(training, 0).steps

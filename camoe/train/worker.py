@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from camoe.config import load_config, parser
+from camoe.config import load_config, parse, parser
 from camoe.contracts.errors import exit_with
 from camoe.train.run import run_worker
 
@@ -13,7 +13,10 @@ def main(argv: list[str]) -> None:
     """Train as the worker that Horovod's launcher made of this process."""
     # Petastorm reads through an old pyarrow interface: thirty such lines a reader, none of which a user can act on.
     warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
-    run_worker(load_config(parser(__doc__ or "").parse_args(argv)))
+    options = parser(__doc__ or "")
+    options.add_argument("--table-version", type=int, help="version of the training table (default: the newest)")
+    chosen = parse(options, argv)
+    run_worker(load_config(chosen), chosen.table_version)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from deltalake import DeltaTable
 from safetensors.numpy import load_file
 
+from camoe.contracts.pins import RUNNING, read_pins
 from tests.conftest import ROOT
 from tests.train.pipeline import write_pipeline
 
@@ -77,6 +79,27 @@ def test_each_epoch_has_a_hash_that_all_workers_agreed_on(runs):
     assert len(set(hashes)) == len(hashes)
 
 
+def test_workers_train_on_the_version_that_was_pinned_before_they_started(tmp_path):
+    config = write_pipeline(tmp_path, ROWS)
+    table, pins = DeltaTable(str(tmp_path / "out/training")), tmp_path / "out/pins"
+    version = table.version()
+    job = subprocess.Popen(
+        [sys.executable, ROOT / "jobs/train.py", "-np", "1", "--config", config, "training.epochs=1"], cwd=ROOT
+    )
+    try:
+        while not read_pins(pins):
+            assert job.poll() is None
+        (pin,) = read_pins(pins)
+        assert (pin.version, pin.job, pin.state()) == (version, "train", RUNNING)
+        table.alter.set_table_properties({"later": "yes"}, raise_if_not_exists=False)
+        assert job.wait(timeout=300) == 0
+    finally:
+        job.kill()
+    manifest = json.loads((tmp_path / "out/bundle/manifest.json").read_text())
+    assert manifest["table_version"] == version < DeltaTable(table.table_uri).version()
+    assert read_pins(pins) == ()
+
+
 def test_a_run_by_hand_with_horovodrun_works(tmp_path):
     config = write_pipeline(tmp_path, ROWS)
     launcher = str(Path(sys.executable).with_name("horovodrun"))
@@ -116,3 +139,4 @@ def test_a_loss_that_is_not_finite_ends_the_job_with_its_step(tmp_path):
     done = train(config, 2, "training.learning_rate=1e200", "training.warmup_steps=0", code=2)
     assert "the loss is nan at step" in done.stderr
     assert not (tmp_path / "out/bundle").exists()
+    assert read_pins(tmp_path / "out/pins") == ()
