@@ -32,7 +32,7 @@ class HeadProbability(nn.Module):
 
 def export_head(model: Camoe, head: int, path: Path) -> None:
     """Write head number `head` of `model`, which must be on the CPU, in float32 and in eval mode."""
-    features = len(model.embedding.sizes), len(model.scaling.log)
+    features = len(model.embedding.sizes), model.scaling.inputs
     example = (
         torch.zeros(EXAMPLE_ROWS, features[0], dtype=torch.int64),
         torch.zeros(EXAMPLE_ROWS, features[1], dtype=torch.float32),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from camoe.model.embedding import JointEmbedding
 from camoe.model.expert import Expert
 from camoe.model.mlp import mlp
-from camoe.model.scaling import NumericMoments, NumericScaling
+from camoe.model.scaling import NumericScaling, Treatment
 from camoe.model.spec import ModelSpec
 
 
@@ -18,18 +20,17 @@ class Camoe(nn.Module):
     `x = [emb(categorical); scale(numeric)]`, `g_h = softmax(G_h x)`, `f_h = sum_e g_he E_e(x)`,
     `logit_h = tower_h(f_h)`.
 
-    Shapes: B rows, C categoricals, F numerics, H heads, K experts.
+    Shapes: B rows, C categorical columns, F numerics, H heads, K experts.
     """
 
-    def __init__(self, spec: ModelSpec, moments: NumericMoments) -> None:
+    def __init__(self, spec: ModelSpec, treatments: Sequence[Treatment]) -> None:
         super().__init__()
         config = spec.model
-        log = [feature.transform == "log1p" for feature in spec.features.numeric]
-        width = len(spec.vocabulary_sizes) * config.embedding_dim + 2 * len(log)
         heads = len(spec.heads.heads)
         out = config.expert_hidden[-1]
         self.embedding = JointEmbedding(spec.vocabulary_sizes, config.embedding_dim)
-        self.scaling = NumericScaling(log, moments)
+        self.scaling = NumericScaling(spec.features.numeric, treatments)
+        width = len(spec.vocabulary_sizes) * config.embedding_dim + self.scaling.width
         self.dropout = nn.Dropout(config.dropout)
         self.experts = nn.ModuleList(Expert(width, config) for _ in range(config.experts))
         self.gates = nn.ModuleList(nn.Linear(width, config.experts) for _ in range(heads))

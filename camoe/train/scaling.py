@@ -1,31 +1,57 @@
-"""Fits the numeric scaling on the training days: one pass over the numeric columns, shared by the workers."""
+"""Fits each numeric's declared treatment on the training days, over all workers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow.parquet as pq
 import torch
 
-from camoe.contracts.features import FeatureSet
-from camoe.contracts.snapshot import Snapshot
-from camoe.model.scaling import NumericMoments
+from camoe.contracts.features import Numeric
+from camoe.contracts.snapshot import DataFile, Snapshot
+from camoe.model.scaling import Moments, Treatment
+from camoe.train.quantiles import fit_knots
 from camoe.train.workers import Workers, sum_over_workers
+
+Floats = npt.NDArray[np.float32]
 
 # A numeric that never varies gets this deviation, so that it scales to zero.
 SMALLEST_STD = 1e-6
 
 
-def fit_moments(snapshot: Snapshot, features: FeatureSet, workers: Workers) -> NumericMoments:
-    """Mean and standard deviation of each transformed numeric over the known values of all files."""
-    sums = np.zeros((3, len(features.numeric)))
-    for file in snapshot.files[workers.world.rank :: workers.world.size]:
-        table = pq.ParquetFile(file.path).read(columns=list(features.numeric_columns))
-        for index, feature in enumerate(features.numeric):
-            values = table[feature.column].drop_null().to_numpy().astype(np.float64)
+def fit_treatments(snapshot: Snapshot, features: Sequence[Numeric], workers: Workers) -> tuple[Treatment, ...]:
+    """`Knots` of each numeric with `transform: quantile` and `Moments` of each other one, in order.
+
+    Each worker reads its share of the files: once for the moments, three times the columns that need knots.
+    """
+    own = snapshot.files[workers.world.rank :: workers.world.size]
+    standard = [feature for feature in features if feature.transform != "quantile"]
+    quantile = [feature for feature in features if feature.transform == "quantile"]
+    moments = iter(_fit_moments(own, standard))
+    knots = iter(fit_knots(lambda: _known(own, quantile), len(quantile), sum_over_workers))
+    return tuple(next(knots if feature.transform == "quantile" else moments) for feature in features)
+
+
+def _fit_moments(files: Sequence[DataFile], features: Sequence[Numeric]) -> tuple[Moments, ...]:
+    sums = np.zeros((3, len(features)))
+    for columns in _known(files, features):
+        for index, (feature, column) in enumerate(zip(features, columns, strict=True)):
+            values = column.astype(np.float64)
             if feature.transform == "log1p":
                 values = np.sign(values) * np.log1p(np.abs(values))
             sums[:, index] += (len(values), values.sum(), np.square(values).sum())
     count, total, squares = sum_over_workers(torch.from_numpy(sums), "moments").numpy()
     mean = total / np.maximum(count, 1)
     variance = np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0)
-    return NumericMoments(tuple(mean), tuple(np.maximum(np.sqrt(variance), SMALLEST_STD)))
+    std = np.maximum(np.sqrt(variance), SMALLEST_STD)
+    return tuple(Moments(float(one), float(other)) for one, other in zip(mean, std, strict=True))
+
+
+def _known(files: Sequence[DataFile], features: Sequence[Numeric]) -> Iterator[list[Floats]]:
+    """The known values of each numeric, a file at a time."""
+    names = [feature.column for feature in features]
+    for file in files:
+        table = pq.ParquetFile(file.path).read(columns=names)
+        yield [table[name].drop_null().to_numpy().astype(np.float32) for name in names]

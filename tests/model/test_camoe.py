@@ -12,7 +12,7 @@ from camoe.contracts.slots import SlotCatalogue
 from camoe.model.camoe import Camoe
 from camoe.model.config import ModelConfig
 from camoe.model.loss import make_masking, masked_loss, per_head, targets, whole_batch
-from camoe.model.scaling import NumericMoments
+from camoe.model.scaling import Moments
 from camoe.model.spec import ModelSpec
 
 SLOTS = SlotCatalogue(
@@ -39,7 +39,7 @@ SPEC = ModelSpec(
     slots=SLOTS,
     vocabulary_sizes=(6, 9),
 )
-MOMENTS = NumericMoments(mean=(1.0, 0.5), std=(2.0, 0.25))
+MOMENTS = (Moments(mean=1.0, std=2.0), Moments(mean=0.5, std=0.25))
 
 
 @pytest.fixture
