@@ -53,12 +53,14 @@ class NumericScaling(nn.Module):
         treatments: fitted on the training days; `Knots` where `quantile` is declared, `Moments` elsewhere.
     """
 
+    standard_columns: Tensor
+    quantile_columns: Tensor
+    indicated_columns: Tensor
     log: Tensor
     mean: Tensor
     std: Tensor
     knots: Tensor
     shares: Tensor
-    indicators: Tensor
 
     def __init__(self, features: Sequence[Numeric], treatments: Sequence[Treatment]) -> None:
         super().__init__()

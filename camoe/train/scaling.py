@@ -31,7 +31,7 @@ def fit_treatments(snapshot: Snapshot, features: Sequence[Numeric], workers: Wor
     quantile = [feature for feature in features if feature.transform == "quantile"]
     moments = iter(_fit_moments(own, standard))
     knots = iter(fit_knots(lambda: _known(own, quantile), len(quantile), sum_over_workers))
-    return tuple(next(knots if feature.transform == "quantile" else moments) for feature in features)
+    return tuple(next(knots) if feature.transform == "quantile" else next(moments) for feature in features)
 
 
 def _fit_moments(files: Sequence[DataFile], features: Sequence[Numeric]) -> tuple[Moments, ...]:

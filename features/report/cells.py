@@ -1,0 +1,72 @@
+"""Profiles small enough for one machine: a categorical's frequent values, its other ones, the unknown ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.features import FeatureSet
+
+# Values with a cell of their own: the most frequent of the training days.
+NAMED = 20
+KNOWN, UNKNOWN, MISSING = "known", "unknown", "missing"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Rows of one feature on one day in one cell.
+
+    `kind` is known, unknown (a value that the encoder lacks) or missing. `value` is a number's bin, a hashed value's
+    cell or a frequent value; None is all other ones of the kind.
+    """
+
+    day: date
+    feature: str
+    kind: str
+    value: str | None
+    rows: int
+
+
+def profile_cells(
+    profile_rows: DataFrame, encoder: Encoder, features: FeatureSet, reference: Sequence[date]
+) -> tuple[Cell, ...]:
+    """The cells of all features and days; `reference` are the training days. Sums to the rows of the profiles."""
+    vocabularies = [item.name for item in features.categorical if item.hashing is None]
+    by_value = F.col("feature").isin(vocabularies)
+    named = _named(profile_rows.where(by_value & F.col("date").isin(list(reference))))
+    known = _known(profile_rows, encoder, vocabularies)
+    joined = profile_rows.join(F.broadcast(named), on=["feature", "value"], how="left").join(
+        known, on=["feature", "value"], how="left"
+    )
+    outside = by_value & F.col("_known").isNull()
+    kind = F.when(F.col("value").isNull(), MISSING).when(outside, UNKNOWN).otherwise(KNOWN)
+    own = F.when(~by_value | F.col("_named"), F.when(~outside, F.col("value")))
+    counted = (
+        joined.select("date", "feature", kind.alias("kind"), own.alias("value"), "rows")
+        .groupBy("date", "feature", "kind", "value")
+        .agg(F.sum("rows").alias("rows"))
+    )
+    found = [Cell(*row) for row in counted.collect()]
+    return tuple(sorted(found, key=lambda cell: (cell.feature, cell.day, cell.kind, cell.value or "")))
+
+
+def _named(reference_rows: DataFrame) -> DataFrame:
+    totals = reference_rows.where("value is not null").groupBy("feature", "value").agg(F.sum("rows").alias("total"))
+    order = Window.partitionBy("feature").orderBy(F.desc("total"), "value")
+    ranked = totals.withColumn("_rank", F.row_number().over(order)).where(F.col("_rank") <= NAMED)
+    return ranked.select("feature", "value", F.lit(True).alias("_named"))
+
+
+def _known(profile_rows: DataFrame, encoder: Encoder, vocabularies: Sequence[str]) -> DataFrame:
+    pairs = [(name, value) for name in vocabularies for value in encoder.values[name]]
+    table = pa.table(
+        {"feature": [name for name, _ in pairs], "value": [value for _, value in pairs]},
+        schema=pa.schema([("feature", pa.string()), ("value", pa.string())]),
+    )
+    return profile_rows.sparkSession.createDataFrame(table).withColumn("_known", F.lit(True))

@@ -1,0 +1,82 @@
+"""How well the entity tables cover the impressions, and slots that the catalogue lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from features.checks import REASONS
+from features.entities import matched_column
+from features.tally import quarantined
+
+UNKNOWN_SLOT = "unknown_slot"
+PERCENTILES = (0.5, 0.9, 0.99)
+# Spark's percentile_approx: the rank of what it returns is off by at most rows / accuracy.
+ACCURACY = 10_000
+# Slots that are named; the rest is counted together.
+NAMED_SLOTS = 20
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """One entity on one day (None: all days): share of matched impressions, percentiles of the rows' ages.
+
+    `age_s` holds p50, p90 and p99 in seconds, None where no matched row has an age.
+    """
+
+    entity: str
+    day: date | None
+    rows: int
+    matched: float
+    age_s: tuple[float, ...] | None
+
+
+def age_column(name: str) -> str:
+    """Helper column: age in seconds of the row of entity `name` at the impression."""
+    return f"_age_{name}"
+
+
+def with_ages(joined: DataFrame, names: Collection[str]) -> DataFrame:
+    """Add `age_column` of each entity struct."""
+    return joined.withColumns({age_column(name): F.col(f"{name}.age_s") for name in names}) if names else joined
+
+
+def entity_coverage(values: DataFrame, names: Collection[str]) -> tuple[Coverage, ...]:
+    """Coverage of each entity, over all days and on each; `values` has `date`, `matched_column`s and `age_column`s."""
+    if not names:
+        return ()
+    made = [column for name in names for column in _measures(name)]
+    rows = values.rollup("date").agg(F.count(F.lit(1)).alias("rows"), *made).collect()
+    ordered = sorted(rows, key=lambda row: (row["date"] is not None, row["date"] or date.min))
+    return tuple(
+        Coverage(
+            name,
+            row["date"],
+            row["rows"],
+            row[matched_column(name)],
+            None if row[age_column(name)] is None else tuple(row[age_column(name)]),
+        )
+        for name in names
+        for row in ordered
+        if row["rows"]
+    )
+
+
+def unknown_slots(judged: DataFrame) -> dict[str, int]:
+    """Quarantined rows by the value of a slot that the catalogue lacks, the most frequent first, the rest as one."""
+    strange = quarantined(judged).where(F.array_contains(REASONS, UNKNOWN_SLOT))
+    counted = strange.groupBy("slot").count().orderBy(F.desc("count"), "slot")
+    named = {row["slot"]: row["count"] for row in counted.limit(NAMED_SLOTS).collect()}
+    if len(named) == NAMED_SLOTS:
+        rest = strange.count() - sum(named.values())
+        return {**named, "(all others)": rest} if rest else named
+    return named
+
+
+def _measures(name: str) -> tuple[Column, Column]:
+    age = F.percentile_approx(age_column(name), list(PERCENTILES), ACCURACY)
+    return F.avg(F.col(matched_column(name)).cast("double")).alias(matched_column(name)), age.alias(age_column(name))

@@ -1,0 +1,186 @@
+"""The report as one JSON-able document, from plain counts. Holds no value of any feature, so no user's id either."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from camoe.contracts.days import Days
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.features import Categorical, FeatureSet, Numeric
+from features.report.cells import MISSING, UNKNOWN, Cell
+from features.report.coverage import Coverage
+from features.report.shift import LARGE, MODERATE, in_cells, noise, numeric_cells, psi
+from features.tally import Tally
+
+TRAINING = "training"
+DIGITS = 6
+
+Counts = Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the report says of its run. `groups` maps a name to its days, `training` first where there is one."""
+
+    run_id: str
+    as_of: str
+    encoder_version: int
+    table: str
+    table_version: int
+    groups: Mapping[str, tuple[date, ...]]
+
+
+def day_groups(days: Days, known: Collection[date]) -> dict[str, tuple[date, ...]]:
+    """The `known` days as training, validation and test days; every other one is a group of its own."""
+    declared = {TRAINING: days.train.days(), "validation": days.validation.days(), "test": days.test.days()}
+    groups = {name: tuple(day for day in of if day in known) for name, of in declared.items()}
+    others = sorted(set(known) - set(days.all_days()))
+    return {**{name: of for name, of in groups.items() if of}, **{day.isoformat(): (day,) for day in others}}
+
+
+def feature_report(
+    run: RunFacts,
+    tally: Tally,
+    *,
+    unknown_slots: Counts,
+    coverage: Sequence[Coverage],
+    cells: Sequence[Cell],
+    encoder: Encoder,
+    features: FeatureSet,
+) -> dict[str, Any]:
+    """The document: `run`, `groups`, `steps`, `unknown_slots`, `entities`, `features` and `marks` of the shift.
+
+    A feature has, per group of days and per day, its rows, the shares that are missing and unknown, and its PSI
+    against the training days beside the PSI that chance alone would give; null where there are no training days.
+    """
+    entities = list(dict.fromkeys(item.entity for item in coverage))
+    sizes = encoder.column_sizes(features)
+    by_feature: dict[str, list[Cell]] = {}
+    for cell in cells:
+        by_feature.setdefault(cell.feature, []).append(cell)
+    declared: list[Categorical | Numeric] = [*features.categorical, *features.numeric]
+    return {
+        "run": {
+            "run_id": run.run_id,
+            "as_of": run.as_of,
+            "encoder_version": run.encoder_version,
+            "table": run.table,
+            "table_version": run.table_version,
+        },
+        "groups": {name: [day.isoformat() for day in of] for name, of in run.groups.items()},
+        "marks": {"moderate": MODERATE, "large": LARGE},
+        "steps": _steps(tally),
+        "unknown_slots": dict(unknown_slots),
+        "entities": [_entity(name, coverage) for name in entities],
+        "features": [
+            {
+                "name": feature.name,
+                "kind": _kind(feature),
+                "entities": _read_entities(feature.sql, entities),
+                "sizes": [sizes[column] for column in feature.columns] if isinstance(feature, Categorical) else [],
+                **_measured(feature, by_feature.get(feature.name, []), run.groups),
+            }
+            for feature in declared
+        ],
+    }
+
+
+def _steps(tally: Tally) -> list[dict[str, Any]]:
+    """Rows into and out of each step, and why rows were left out; each step begins with what the last one left."""
+    dropped: dict[str, Counts] = {
+        "exclude by declaration": tally.excluded,
+        "drop duplicates": {"duplicate": tally.duplicates} if tally.duplicates else {},
+        "check and quarantine": tally.quarantined,
+        "join entities": {},
+        "encode and write": {},
+    }
+    steps, rows = [], tally.read
+    for name, reasons in dropped.items():
+        left = rows - sum(reasons.values())
+        steps.append({"name": name, "rows_in": rows, "rows_out": left, "dropped": dict(reasons)})
+        rows = left
+    return steps
+
+
+def _entity(name: str, coverage: Sequence[Coverage]) -> dict[str, Any]:
+    own = [item for item in coverage if item.entity == name]
+    whole = [_coverage(item) for item in own if item.day is None]
+    days = [{"date": item.day.isoformat(), **_coverage(item)} for item in own if item.day is not None]
+    return {"name": name, **whole[0], "days": days}
+
+
+def _coverage(item: Coverage) -> dict[str, Any]:
+    ages = None if item.age_s is None else dict(zip(("p50", "p90", "p99"), item.age_s, strict=True))
+    return {"rows": item.rows, "matched": round(item.matched, DIGITS), "age_s": ages}
+
+
+def _kind(feature: Categorical | Numeric) -> str:
+    if isinstance(feature, Numeric):
+        return "numeric"
+    return "categorical" if feature.hashing is None else "hashed"
+
+
+def _read_entities(sql: str, names: Sequence[str]) -> list[str]:
+    """The entities whose columns the expression names."""
+    return [name for name in names if re.search(rf"(?<![\w.`-])`?{re.escape(name)}`?\s*\.", sql)]
+
+
+def _measured(
+    feature: Categorical | Numeric, cells: Sequence[Cell], groups: Mapping[str, tuple[date, ...]]
+) -> dict[str, Any]:
+    reference_days = groups.get(TRAINING, ())
+    starts = _starts(feature, [cell for cell in cells if cell.day in reference_days])
+    reference = _counted(cells, reference_days, starts)
+    days = sorted({cell.day for cell in cells})
+    return {
+        "groups": {name: _against(reference, _counted(cells, of, starts)) for name, of in groups.items()},
+        "days": {day.isoformat(): _against(reference, _counted(cells, (day,), starts)) for day in days},
+    }
+
+
+def _starts(feature: Categorical | Numeric, reference: Sequence[Cell]) -> tuple[int, ...]:
+    bins: Counter[int] = Counter()
+    if isinstance(feature, Numeric):
+        for cell in reference:
+            if cell.value is not None:
+                bins[int(cell.value)] += cell.rows
+    return numeric_cells(bins)
+
+
+def _counted(cells: Sequence[Cell], days: Collection[date], starts: Sequence[int]) -> Counter[tuple[str, str]]:
+    """Rows by (kind, cell) on `days`; a numeric's bins, which have `starts`, are put together to its cells."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for cell in cells:
+        if cell.day in days:
+            counted[cell.kind, cell.value or ""] += cell.rows
+    if not starts:
+        return counted
+    bins = {int(value): rows for (kind, value), rows in counted.items() if kind != MISSING}
+    grouped = {("known", name): rows for name, rows in in_cells(bins, starts).items()}
+    return Counter({**{key: rows for key, rows in counted.items() if key[0] == MISSING}, **grouped})
+
+
+def _against(reference: Counter[tuple[str, str]], later: Counter[tuple[str, str]]) -> dict[str, Any]:
+    names = sorted(reference.keys() | later.keys())
+    before, after = [reference[name] for name in names], [later[name] for name in names]
+    rows = later.total()
+    return {
+        "rows": rows,
+        "missing": _share(sum(count for (kind, _), count in later.items() if kind == MISSING), rows),
+        "unknown": _share(sum(count for (kind, _), count in later.items() if kind == UNKNOWN), rows),
+        "psi": _rounded(psi(before, after)),
+        "psi_by_chance": _rounded(noise(before, after)),
+    }
+
+
+def _share(part: int, rows: int) -> float | None:
+    return round(part / rows, DIGITS) if rows else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)
