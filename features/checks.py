@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.layout import KEYS, label_column
 from camoe.contracts.slots import SlotCatalogue
+from features.damage import DAMAGE
 
 REASONS = "_reasons"
 INVALID_LABEL = "invalid_label"
@@ -18,7 +19,8 @@ def check(impressions: DataFrame, slots: SlotCatalogue, objectives: Collection[s
     """Typed impressions with `_reasons`, an array of what is wrong with each (empty: nothing).
 
     `ts` becomes a timestamp, `slot` a string and `label_<objective>` a tinyint of 0, 1 or null; what cannot be
-    cast is null beside its reason. Reasons: null_<key>, null_slot, unparsable_ts, unknown_slot, invalid_label.
+    cast is null beside its reason. Reasons: null_<key>, null_slot, unparsable_ts, unknown_slot, invalid_label; or the
+    `_damage` alone (corrupt_record, invalid_text) of a row that could not be read right.
     """
     ts = F.col("ts").try_cast("timestamp")
     slot = F.col("slot").cast("string")
@@ -30,7 +32,7 @@ def check(impressions: DataFrame, slots: SlotCatalogue, objectives: Collection[s
     found.append(_when(F.array_contains(F.array(F.lit(False), *bad), True), INVALID_LABEL))
     return impressions.withColumns(
         {
-            REASONS: F.array_compact(F.array(*found)),
+            REASONS: F.when(F.col(DAMAGE).isNotNull(), F.array(DAMAGE)).otherwise(F.array_compact(F.array(*found))),
             "ts": ts,
             "slot": slot,
             **{name: _as_label(label) for name, label in labels.items()},

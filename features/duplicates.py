@@ -10,7 +10,9 @@ from pyspark.sql import functions as F
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.layout import label_column
 from camoe.contracts.sources import Impressions
-from features.checks import add_reason
+from features.checks import REASONS, add_reason
+from features.exclusions import EXCLUDED
+from features.failures import resolve
 from features.raw import RAW
 
 DUPLICATE = "_duplicate"
@@ -30,14 +32,20 @@ def payload_columns(table: Impressions) -> tuple[str, ...]:
     return tuple(names[name] for name in table.payload or names)
 
 
-def mark_duplicates(impressions: DataFrame, payload: Sequence[str]) -> DataFrame:
+def mark_duplicates(impressions: DataFrame, payload: Sequence[str], survivor: Sequence[str]) -> DataFrame:
     """Add `_duplicate`, true for all but one of the rows of an id that agree in `payload`.
 
-    Rows of an id that disagree all get the reason conflicting_id and none is a duplicate. Which row survives does
-    not depend on the order of the input: the smallest by payload, then by raw row.
+    Rows of an id that disagree all get the reason conflicting_id and none is a duplicate. The row that survives is the
+    first by the expressions `survivor` over the mapped columns, ascending with nulls first, and among equals the first
+    by raw row; it does not depend on the order of the input.
+
+    Raises:
+        InputError: an expression of `survivor` does not parse or names a column that the impressions do not map.
     """
+    mapped = impressions.drop(REASONS, RAW, EXCLUDED)
+    order = resolve(mapped, {f"survivor {text}": text for text in survivor}, "the survivor of duplicate impressions")
     content = F.struct(*payload)
-    ordered = Window.partitionBy("impression_id").orderBy(content, F.col(RAW))
+    ordered = Window.partitionBy("impression_id").orderBy(content, *order.values(), F.col(RAW))
     whole = ordered.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     # Sorted by payload: the rows agree exactly when the first and the last do.
     ranked = impressions.withColumns(
@@ -48,4 +56,4 @@ def mark_duplicates(impressions: DataFrame, payload: Sequence[str]) -> DataFrame
     )
     reasons = add_reason(~F.col("_agree"), CONFLICT)
     duplicate = F.col("_agree") & (F.col("_rank") > 1)
-    return ranked.withColumns({DUPLICATE: duplicate, "_reasons": reasons}).drop("_rank", "_agree")
+    return ranked.withColumns({DUPLICATE: duplicate, REASONS: reasons}).drop("_rank", "_agree")

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Exclusion
 from features.checks import REASONS
+from features.damage import DAMAGE
 from features.failures import resolve
 from features.raw import RAW
 from features.window import Window
@@ -28,8 +29,9 @@ def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], window: Win
     """
     local = F.from_utc_timestamp("ts", window.zone)
     timed = impressions.withColumns({"local_ts": local, "date": local.cast("date")})
-    mapped = timed.drop(REASONS, RAW)
+    mapped = timed.drop(REASONS, RAW, DAMAGE)
     predicates = resolve(mapped, {item.name: item.where for item in exclusions}, "the exclusions of the impressions")
     named = [F.when(predicate, F.lit(name)) for name, predicate in predicates.items()]
     outside = F.when(~F.col("date").isin(list(window.days)), F.lit(OUTSIDE_DAYS))
-    return timed.withColumn(EXCLUDED, F.coalesce(*named, outside))
+    # Of a row that could not be read right nothing is known that could exclude it.
+    return timed.withColumn(EXCLUDED, F.when(F.col(DAMAGE).isNull(), F.coalesce(*named, outside)))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from camoe.contracts.layout import label_column
 from camoe.contracts.slots import SlotCatalogue
-from camoe.contracts.sources import Sources
+from camoe.contracts.sources import Objective, Sources
 from features.checks import REASONS, check
+from features.damage import DAMAGE
 from features.duplicates import DUPLICATE, mark_duplicates, payload_columns
 from features.exclusions import EXCLUDED, exclude
-from features.outcomes import label, logged
+from features.outcomes import label, logged, mature
 from features.raw import RAW
 from features.window import Window
 
@@ -21,7 +23,8 @@ def judged_impressions(
     """Every impression as `read_impressions` gives it, with its labels, `local_ts`, `date` and what decides its fate.
 
     `_excluded`: name of the exclusion, or null. `_duplicate`: a repeat of a kept row. `_reasons`: why it is
-    quarantined, empty when it is not. `_raw`: the raw row as JSON where there are reasons.
+    quarantined, empty when it is not. `_raw`: the raw row as JSON where there are reasons. A label is null until the
+    window of its objective has closed by the as-of time.
 
     Raises:
         InputError, ConfigError: an exclusion or the payload names what is not mapped.
@@ -29,12 +32,19 @@ def judged_impressions(
     log = sources.impressions
     payload = payload_columns(log)
     checked = check(impressions, slots, log.labels)
-    timed = exclude(checked, log.exclude, window)
+    timed = exclude(checked, log.exclude, window).drop(DAMAGE)
     # Rows without an id would all meet in one task; they and excluded rows need neither comparison nor outcome.
     apart = F.col("impression_id").isNull() | F.col(EXCLUDED).isNotNull()
-    judged = mark_duplicates(timed.where(~apart), payload)
+    judged = mark_duplicates(timed.where(~apart), payload, log.survivor)
     if outcomes is not None:
         judged = label(judged, outcomes, logged(sources), window.as_of)
+    judged = judged.withColumns(_once_mature(sources, window))
     set_apart = timed.where(apart).withColumn(DUPLICATE, F.lit(False))
     both = judged.unionByName(set_apart, allowMissingColumns=True)
     return both.withColumn(RAW, F.when(F.size(REASONS) > 0, F.col(RAW)))
+
+
+def _once_mature(sources: Sources, window: Window) -> dict[str, Column]:
+    """The labels that the log itself carries, null until the window of their objective has closed."""
+    columns = {label_column(name): sources.objectives.get(name, Objective()) for name in sources.impressions.labels}
+    return {name: F.when(mature(objective, window.as_of), F.col(name)) for name, objective in columns.items()}

@@ -15,7 +15,8 @@ from camoe.contracts.sources import Objective
 from features.outcomes import typed, window_end
 from features.tally import is_kept
 
-# In the order in which they are asked; each outcome has the first that holds, and "used" made a label 1.
+# In the order in which they are asked; each outcome has the first that holds. "used" made a label 1; "not_yet_mature"
+# will, once the window of its impression has closed by the as-of time of a later run.
 FATES = (
     "other_objective",
     "without_impression",
@@ -23,6 +24,7 @@ FATES = (
     "no_outcome",
     "not_known_at_as_of",
     "outside_window",
+    "not_yet_mature",
     "used",
 )
 NAMES_SHOWN = 10
@@ -47,15 +49,16 @@ def outcome_fates(
     """Rows of the outcome log by fate, in one pass; `judged` as `judged_impressions` gives it."""
     shown = judged.groupBy("impression_id").agg(F.max("ts").alias("_shown"), F.max(is_kept()).alias("_written"))
     joined = typed(outcomes, as_of).join(shown, on="impression_id", how="left")
-    counted = joined.groupBy(_fate(objectives).alias("fate")).count().collect()
+    counted = joined.groupBy(_fate(objectives, as_of).alias("fate")).count().collect()
     rows = {row["fate"]: row["count"] for row in counted}
     return {fate: rows.get(fate, 0) for fate in FATES}
 
 
-def _fate(objectives: Mapping[str, Objective]) -> Column:
+def _fate(objectives: Mapping[str, Objective], as_of: datetime) -> Column:
     name, shown = F.col("objective"), F.col("_shown")
     ends = [F.when(name == key, window_end(shown, objective)) for key, objective in objectives.items()]
-    inside = F.col("ts").between(shown, F.coalesce(*ends))
+    closes = F.coalesce(*ends)
+    inside = F.col("ts").between(shown, closes)
     declared = F.coalesce(name.isin(list(objectives)), F.lit(False))
     holds = (
         ~declared,
@@ -64,22 +67,25 @@ def _fate(objectives: Mapping[str, Objective]) -> Column:
         ~F.col("happened"),
         ~F.col("known"),
         ~inside,
+        closes > F.lit(as_of),
     )
     return F.coalesce(*[F.when(one, F.lit(fate)) for one, fate in zip(holds, FATES, strict=False)], F.lit(FATES[-1]))
 
 
 def positives(values: DataFrame, objectives: Collection[str]) -> dict[str, dict[date, int]]:
-    """Rows with label 1 of each objective and day; `values` has `date` and the labels."""
-    sums = [F.count_if(F.col(label_column(name)) == 1).alias(name) for name in objectives]
+    """Rows with label 1 by objective, and by day where a label is known; `values` has `date` and the labels."""
+    # The sum of no known label is null.
+    sums = [F.sum(label_column(name)).alias(name) for name in objectives]
     days = values.groupBy("date").agg(*sums).orderBy("date").collect()
-    return {name: {row["date"]: row[name] for row in days} for name in objectives}
+    return {name: {row["date"]: row[name] for row in days if row[name] is not None} for name in objectives}
 
 
 def require_positives(
     tally: OutcomeTally, outcomes: DataFrame, objectives: Collection[str], days: Collection[date]
 ) -> None:
-    """Raise `InputError` when one of the `objectives` of the outcome log has no label 1 on the training `days`."""
-    without = [name for name in objectives if not any(tally.positive[name].get(day, 0) for day in days)]
+    """Raise `InputError` when one of the `objectives` of the outcome log has labels on the training `days`, all 0."""
+    known = {name: [tally.positive[name][day] for day in days if day in tally.positive[name]] for name in objectives}
+    without = [name for name, rows in known.items() if rows and not any(rows)]
     if not without:
         return
     found = outcomes.groupBy("objective").count().orderBy(F.desc("count"), "objective").limit(NAMES_SHOWN).collect()

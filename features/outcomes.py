@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.layout import label_column
 from camoe.contracts.sources import Objective, Sources
 from features.checks import INVALID_LABEL, REASONS, add_reason
-from features.raw import read_table
+from features.raw import read_outcome_log
 from features.window import Window
 
 
@@ -22,10 +22,10 @@ def logged(sources: Sources) -> dict[str, Objective]:
 
 
 def read_outcomes(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> DataFrame | None:
-    """The mapped outcome log, None where no label comes from one. Raises `InputError` as `read_table` does."""
+    """The mapped outcome log, None where no label comes from one. Raises as `read_table` does."""
     if sources.outcomes is None or not logged(sources):
         return None
-    return read_table(spark, folder, "outcomes", sources.outcomes, sources.keyed_hash)
+    return read_outcome_log(spark, folder, sources, sources.outcomes, window)
 
 
 def label(
@@ -33,8 +33,9 @@ def label(
 ) -> DataFrame:
     """Add `label_<objective>` (tinyint) for each objective; rows out = rows in.
 
-    1: an outcome within [ts, ts + window] that was known at `as_of` (available_at, else its ts, not after it).
-    0: the window had closed by `as_of` without one. Null: not yet mature. Outcomes with a null or unparsable ts, an
+    Null: the window [ts, ts + window] had not closed by `as_of`, whatever had happened by then: were a label 1 before
+    its window closes and 0 only after it, recent days would be all positive. 1: an outcome within the window that was
+    known at `as_of` (available_at, else its ts, not after it). 0: none. Outcomes with a null or unparsable ts, an
     unparsable available_at, or a mapped `value` other than 0 and 1, make the impression invalid_label; a `value` of 0
     is no outcome.
     """
@@ -66,6 +67,11 @@ def window_end(shown: Column, objective: Objective) -> Column:
     return shown + F.make_dt_interval(secs=F.lit(objective.window_s))
 
 
+def mature(objective: Objective, as_of: datetime) -> Column:
+    """Whether the window of `objective` had closed by `as_of` for the impression of the time `ts`."""
+    return window_end(F.col("ts"), objective) <= F.lit(as_of)
+
+
 def _collected(outcomes: DataFrame) -> DataFrame:
     """One row an impression_id: `_outcomes`, an array of {objective, ts, positive, invalid}."""
     positive = (F.col("known") & F.col("happened")).alias("positive")
@@ -78,4 +84,4 @@ def _label(name: str, objective: Objective, as_of: datetime) -> Column:
     shown = F.col("ts")
     closes = window_end(shown, objective)
     happened = F.exists("_outcomes", lambda one: (one.objective == name) & one.positive & one.ts.between(shown, closes))
-    return F.when(happened, F.lit(1)).when(closes <= F.lit(as_of), F.lit(0)).cast("tinyint")
+    return F.when(mature(objective, as_of), F.coalesce(happened, F.lit(False)).cast("tinyint"))

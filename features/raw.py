@@ -1,76 +1,128 @@
-"""Raw tables, read by their source mapping."""
+"""Raw tables, read by their source mapping; what cannot be read right is named, never skipped."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import ConfigError, InputError
-from camoe.contracts.layout import KEYS, PHYSICAL_IDS, TRAINING_PARTITIONS, label_column
-from camoe.contracts.sources import KeyedHash, Sources, Table
+from camoe.contracts.layout import KEYS, PHYSICAL_IDS, RUN_ID, TRAINING_PARTITIONS, label_column
+from camoe.contracts.sources import Entity, KeyedHash, Outcomes, Sources
+from features.columns import UNREADABLE
+from features.damage import DAMAGE, damage, refused
 from features.failures import explained, resolve
+from features.files import impression_paths, outcome_paths, table_path
+from features.keyed_hash import as_text, columns_read, failing_as_null, hasher, read_key, require_hidden
+from features.parts import Part, read_parts
 from features.window import Window
 
 RAW = "_raw"
-NO_DELTA_TABLE = ("PATH_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST")
-UNREADABLE = "check that it is no empty folder, that format in the sources is its own, and that no file is damaged"
-RESERVED = (frozenset(PHYSICAL_IDS + TRAINING_PARTITIONS) | {"label_as_of", "local_ts"}) - frozenset(KEYS) - {"slot"}
+FILE = "__file"
+RESERVED = (frozenset((*PHYSICAL_IDS, *TRAINING_PARTITIONS, RUN_ID, "label_as_of", "local_ts")) - frozenset(KEYS)) - {
+    "slot"
+}
 
 
-def open_table(spark: SparkSession, folder: Path, name: str, table: Table) -> DataFrame:
-    """The raw table with all its own columns.
+def read_table(spark: SparkSession, folder: Path, name: str, table: Entity, keyed: KeyedHash | None) -> DataFrame:
+    """The mapped columns of a table that is joined; columns that `keyed` names are hashed.
+
+    A query that reads the key of a damaged row fails: a row of a joined table never vanishes.
 
     Raises:
-        InputError: it is missing, damaged or without a row.
+        InputError: it is missing, damaged or without a row, or the mapping names a column that is not there.
+        ConfigError: a column that is not hashed would carry what a hashed one hides; the key is missing or short.
     """
-    path = folder / table.path
-    if not path.exists():
-        raise InputError(f"{name}: {path} does not exist; correct input= or the path and format in the sources")
-    try:
-        with explained(f"{name}: cannot read {path} as {table.format}", UNREADABLE):
-            frame = spark.read.format(table.format).options(**table.options).load(str(path))
-            empty = frame.isEmpty()
-    except InputError as error:
-        cause = error.__cause__
-        if isinstance(cause, AnalysisException) and cause.getCondition() in NO_DELTA_TABLE:
-            raise InputError(
-                f"{name}: {path} is no Delta table; correct input= or the path and format in the sources"
-            ) from None
-        raise
-    if empty:
-        raise InputError(f"{name}: {path} has no rows; nothing was written")
-    return frame
+    parts = read_parts(spark, name, table, [table_path(folder, name, table)])
+    return _whole(parts, name, table.columns, table.key, keyed)
 
 
-def read_table(spark: SparkSession, folder: Path, name: str, table: Table, keyed: KeyedHash | None) -> DataFrame:
-    """The mapped columns of a table. Raises `InputError`, also when the mapping names a column that is not there."""
-    frame = open_table(spark, folder, name, table)
-    return frame.select(*resolve(frame, table.columns, f"{name} at {folder / table.path}").values())
+def read_outcome_log(spark: SparkSession, folder: Path, sources: Sources, log: Outcomes, window: Window) -> DataFrame:
+    """The mapped columns of the outcome log, of the days that matter to the run. Raises as `read_table` does."""
+    parts = read_parts(spark, "outcomes", log, outcome_paths(folder, sources, window))
+    return _whole(parts, "outcomes", log.columns, "impression_id", sources.keyed_hash)
 
 
 def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> DataFrame:
-    """The impression log: mapped columns, `label_<objective>` where the log carries it, the raw row as JSON in `_raw`.
+    """The impression log: mapped columns, `label_<objective>` where the log carries it, `_raw` and `_damage`.
+
+    `_raw`: the raw row as JSON; where columns are hashed, only what the others read. `_damage`: why the row cannot be
+    read right, or null; all mapped columns of such a row are null, because values may stand in the wrong columns.
 
     Raises:
-        InputError: as `read_table` does.
+        InputError, ConfigError: as `read_table` does.
         ConfigError: a mapped column has a name that the training table uses for something else.
     """
-    table = sources.impressions
-    taken = sorted(RESERVED & set(table.columns))
+    log = sources.impressions
+    taken = sorted(RESERVED & set(log.columns))
     if taken:
         raise ConfigError(f"impressions map '{taken[0]}', a name the training table uses itself; choose another")
-    frame = open_table(spark, folder, "impressions", table)
-    where = f"impressions at {folder / table.path}"
-    labels = resolve(frame, table.labels, where)
-    return frame.select(
-        *resolve(frame, table.columns, where).values(),
-        *[column.alias(label_column(objective)) for objective, column in labels.items()],
-        _as_json(frame).alias(RAW),
-    )
+    labels = {label_column(objective): sql for objective, sql in log.labels.items()}
+    expressions = {**log.columns, **labels}
+    parts = read_parts(spark, "impressions", log, impression_paths(folder, sources, window))
+    sound = F.col(DAMAGE).isNull()
+    values = [F.when(sound, F.col(f"__{name}")).alias(name) for name in expressions]
+    frames = [_mapped(part, expressions, sources.keyed_hash).select(*values, RAW, DAMAGE) for part in parts]
+    return _one(frames, parts, "impressions")
 
 
-def _as_json(frame: DataFrame) -> Column:
-    return F.to_json(F.struct("*"), {"ignoreNullFields": "false"})
+def _whole(
+    parts: Sequence[Part], name: str, columns: Mapping[str, str], key: str, keyed: KeyedHash | None
+) -> DataFrame:
+    sound = F.col(DAMAGE).isNull()
+    values = {column: F.when(sound, F.col(f"__{column}")) for column in columns}
+    # In the key and not in a filter, which Spark may put after others that drop the row first.
+    values[key] = values[key].otherwise(refused(name, F.col(FILE)))
+    named = [value.alias(column) for column, value in values.items()]
+    return _one([_mapped(part, columns, keyed).select(*named) for part in parts], parts, name)
+
+
+def _mapped(part: Part, expressions: Mapping[str, str], keyed: KeyedHash | None) -> DataFrame:
+    """`_damage`, `_raw`, `__file`, and each mapped column under its name after `__`, hashed where `keyed` names it."""
+    resolve(part.raw, expressions, part.where)
+    hashed = [name for name in expressions if keyed is not None and name in keyed.columns]
+    plain = {name: sql for name, sql in expressions.items() if name not in hashed}
+    require_hidden(part.raw, {name: expressions[name] for name in hashed}, plain)
+    told = [
+        damage(part, columns_read(part.raw, expressions)).alias(DAMAGE),
+        _as_json(part, columns_read(part.raw, plain) if hashed else part.raw.columns, whole=not hashed).alias(RAW),
+        part.file.alias(FILE),
+    ]
+    # Each expression sees the raw columns only, also one that reads all of them by a star.
+    with failing_as_null(part.frame.sparkSession):
+        rows = part.frame.select("*", *[F.expr(expressions[name]).alias(f"__{name}") for name in hashed])
+    kinds = {f"__{name}": rows.schema[f"__{name}"].dataType for name in hashed}
+    rows = rows.select(*kinds, *[F.expr(sql).alias(f"__{name}") for name, sql in plain.items()], *told)
+    if keyed is None or not hashed:
+        return rows
+    hash_of = hasher(read_key(keyed))
+    return rows.withColumns({name: hash_of(as_text(F.col(name), kind)) for name, kind in kinds.items()})
+
+
+def _one(frames: Sequence[DataFrame], parts: Sequence[Part], name: str) -> DataFrame:
+    first = dict(frames[0].dtypes)
+    for frame, part in zip(frames, parts, strict=True):
+        for column, kind in frame.dtypes:
+            if kind != first[column]:
+                raise InputError(
+                    f"{part.where}: {column} is {kind}, but {first[column]} in {parts[0].where}; cast it in the "
+                    "mapping or write the files with one type"
+                )
+    rows = reduce(DataFrame.unionByName, frames)
+    with explained(f"{name}: cannot read {parts[0].where}", UNREADABLE):
+        empty = rows.isEmpty()
+    if empty:
+        raise InputError(f"{parts[0].where} has no rows; nothing was written")
+    return rows
+
+
+def _as_json(part: Part, columns: Collection[str], *, whole: bool) -> Column:
+    """The row's `columns` as JSON; of a row that does not parse its file, and its text where it may be kept `whole`."""
+    keep = {"ignoreNullFields": "false"}
+    row = [F.col(f"`{column}`") for column in part.raw.columns if column in columns]
+    text = [part.record.alias("_record")] if whole else []
+    broken = F.to_json(F.struct(part.file.alias("_file"), *text), keep)
+    return F.when(part.record.isNull(), F.to_json(F.struct(*row), keep) if row else F.lit("{}")).otherwise(broken)

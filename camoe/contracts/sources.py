@@ -11,6 +11,24 @@ from camoe.contracts.slots import SafeName
 
 IMPRESSION_COLUMNS = ("impression_id", "user_id", "campaign_id", "slot", "ts")
 OUTCOME_COLUMNS = ("impression_id", "objective", "ts")
+DAY = "{day}"
+# Options that would let Spark drop or misread rows without a word, and guesses of types that differ from day to day.
+REFUSED_OPTIONS = frozenset(
+    {
+        "badrecordspath",
+        "basepath",
+        "columnnameofcorruptrecord",
+        "columnpruning",
+        "enforceschema",
+        "ignorecorruptfiles",
+        "ignoremissingfiles",
+        "inferschema",
+        "mergeschema",
+        "mode",
+    }
+)
+# Columns whose values are compared or computed with.
+NEVER_HASHED = frozenset(("ts", "available_at", "slot", "objective", "value"))
 
 
 def _require(what: str, columns: dict[str, str], required: tuple[str, ...]) -> None:
@@ -29,6 +47,18 @@ class Table(Section):
     format: Literal["parquet", "csv", "json", "delta"] = "parquet"
     options: dict[str, str] = Field(default_factory=dict)
     columns: dict[SafeName, str]
+
+    @model_validator(mode="after")
+    def _readable(self) -> Table:
+        refused = sorted(name for name in self.options if name.lower() in REFUSED_OPTIONS)
+        if refused:
+            raise ValueError(
+                f"the option {refused[0]} is not to be set: damaged rows are kept apart, columns are found by name, "
+                "and a mapped column's type is what its expression says"
+            )
+        if DAY in self.path and self.format == "delta":
+            raise ValueError(f"{DAY} stands for folders of files; a Delta table is one folder")
+        return self
 
 
 class Exclusion(Section):
@@ -85,6 +115,8 @@ class Entity(Table):
 
     @model_validator(mode="after")
     def _complete(self) -> Entity:
+        if DAY in self.path:
+            raise ValueError(f"{DAY} is for impressions and outcomes; an entity's path is read whole")
         _require("an entity", self.columns, (self.key,))
         if "available_at" in self.columns:
             _require("an entity with available_at", self.columns, ("ts",))
@@ -107,6 +139,13 @@ class KeyedHash(Section):
     columns: tuple[SafeName, ...] = Field(min_length=1)
     key_env: str = "CAMOE_HASH_KEY"
 
+    @model_validator(mode="after")
+    def _identifiers(self) -> KeyedHash:
+        wrong = sorted(NEVER_HASHED.intersection(self.columns))
+        if wrong:
+            raise ValueError(f"{wrong[0]} cannot be hashed: its values are compared and computed with")
+        return self
+
 
 class Sources(Section):
     """All raw tables of one lake, and the largest share of impressions that may be quarantined."""
@@ -123,6 +162,10 @@ class Sources(Section):
         for name, entity in self.entities.items():
             if entity.key not in self.impressions.columns:
                 raise ValueError(f"entity '{name}' joins by '{entity.key}', which the impressions do not map")
+        tables = (self.impressions, *self.entities.values(), *((self.outcomes,) if self.outcomes else ()))
+        for name in self.keyed_hash.columns if self.keyed_hash else ():
+            if not any(name in table.columns for table in tables):
+                raise ValueError(f"keyed_hash names '{name}', which no table maps")
         for name in self.objectives:
             if name not in self.impressions.labels and self.outcomes is None:
                 raise ValueError(f"objective '{name}' has neither an impression label nor an outcomes table")

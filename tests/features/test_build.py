@@ -306,7 +306,7 @@ def break_cast(folder, settings):
         (drop_header, r"user at .*'plan: plan'.*the columns there are _c0, _c1"),
         (leak, r"'num_plays: label_liked': there is no column `label_liked`"),
         (break_feature, r"'num_plays: user\.height'"),
-        (break_cast, r"cannot build from .*'u0'.*try_cast"),
+        (break_cast, r'cannot build from .*"STRING" cannot be cast to "INT" in: cast\(user as int\).*try_cast'),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",
 )

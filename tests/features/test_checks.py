@@ -17,7 +17,10 @@ SLOTS = SlotCatalogue.model_validate({"slots": [{"id": "feed", "name": "Feed", "
 WINDOW = Window(
     "Europe/Stockholm", tuple(date(2026, 3, day) for day in range(28, 32)), datetime(2026, 4, 1, tzinfo=UTC)
 )
-SCHEMA = "impression_id string, user_id string, campaign_id string, slot string, ts string, label_click string"
+SCHEMA = (
+    "impression_id string, user_id string, campaign_id string, slot string, ts string, label_click string, "
+    "_damage string"
+)
 GOOD = {
     "impression_id": "i",
     "user_id": "u",
@@ -25,6 +28,7 @@ GOOD = {
     "slot": "feed",
     "ts": "2026-03-28 12:00:00",
     "label_click": "1",
+    "_damage": None,
 }
 
 
@@ -46,6 +50,7 @@ def test_every_fault_has_its_reason(spark):
         ({"label_click": "yes"}, ["invalid_label"]),
         ({"label_click": None}, []),
         ({"user_id": None, "slot": "roof"}, ["null_user_id", "unknown_slot"]),
+        ({"user_id": None, "slot": None, "_damage": "corrupt_record"}, ["corrupt_record"]),
     ]
     rows = check(impressions(spark, *[change for change, _ in cases]), SLOTS, ["click"]).collect()
     assert [row[REASONS] for row in rows] == [reasons for _, reasons in cases]
@@ -77,6 +82,7 @@ def test_exclusions_have_names_and_the_first_that_holds_counts(spark):
         ({"slot": None}, None),
         ({"ts": "2026-04-01 12:00:00"}, "outside_days"),
         ({"ts": None}, None),
+        ({"slot": "roof", "_damage": "invalid_text"}, None),
     ]
     checked = check(impressions(spark, *[change for change, _ in changes]), SLOTS, [])
     assert [row[EXCLUDED] for row in exclude(checked, rules, WINDOW).collect()] == [name for _, name in changes]

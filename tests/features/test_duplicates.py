@@ -7,10 +7,12 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyspark.sql import functions as F
 
-from camoe.contracts.errors import ConfigError
+from camoe.contracts.errors import ConfigError, InputError
 from camoe.contracts.sources import Impressions
 from features.duplicates import CONFLICT, mark_duplicates, payload_columns
+from features.exclusions import EXCLUDED
 
 COLUMNS = {name: name for name in ("impression_id", "user_id", "campaign_id", "slot", "ts")}
 log = st.lists(
@@ -18,12 +20,12 @@ log = st.lists(
 )
 
 
-def judged(spark, rows):
+def judged(spark, rows, survivor=()):
     frame = spark.createDataFrame(
         [(number, user, f"raw{raw}", []) for number, user, raw in rows],
         "impression_id int, user_id string, _raw string, _reasons array<string>",
-    )
-    return mark_duplicates(frame, ["impression_id", "user_id"]).collect()
+    ).withColumns({"received": F.regexp_extract("_raw", r"(\d+)", 1).cast("int"), EXCLUDED: F.lit(None).cast("string")})
+    return mark_duplicates(frame, ["impression_id", "user_id"], survivor).collect()
 
 
 def fates(rows):
@@ -53,6 +55,23 @@ def test_the_survivor_does_not_depend_on_the_order_of_the_input(spark):
     rows = [(1, "a", 3), (1, "a", 1), (1, "a", 2)]
     survivors = {row._raw for order in (rows, rows[::-1]) for row in judged(spark, order) if not row._duplicate}
     assert survivors == {"raw1"}
+
+
+@pytest.mark.parametrize(("survivor", "expected"), [(["received"], "raw1"), (["-received"], "raw10")])
+def test_the_survivor_is_the_first_by_the_declared_expressions(spark, survivor, expected):
+    rows = [(1, "a", 3), (1, "a", 10), (1, "a", 1)]
+    for order in (rows, rows[::-1]):
+        assert [row._raw for row in judged(spark, order, survivor) if not row._duplicate] == [expected]
+
+
+def test_a_survivor_cannot_save_rows_that_contradict_each_other(spark):
+    rows = judged(spark, [(1, "a", 1), (1, "b", 2), (1, "a", 3)], ["received"])
+    assert [(row._duplicate, row._reasons) for row in rows] == [(False, [CONFLICT])] * 3
+
+
+def test_a_survivor_of_an_unknown_column_is_refused(spark):
+    with pytest.raises(InputError, match=r"the survivor of duplicate impressions.*no column `sent`.*user_id"):
+        judged(spark, [(1, "a", 1)], ["sent"])
 
 
 def test_the_payload_names_columns_and_labels():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Objective
 from features.checks import REASONS
 from features.duplicates import DUPLICATE
 from features.exclusions import EXCLUDED
-from features.outcome_tally import outcome_fates
+from features.outcome_tally import OutcomeTally, outcome_fates, positives, require_positives
 from features.outcomes import label
 
 SHOWN = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -57,12 +61,18 @@ def test_an_outcome_counts_within_its_own_window_both_ends_included(spark):
     assert [name for name in ids if found[name][1]] == ["buy"]
 
 
-def test_a_label_is_null_until_its_window_has_closed_unless_the_outcome_is_known(spark):
-    as_of = SHOWN + timedelta(seconds=60)
-    rows = [("known", "buy", 30, 30, "1"), ("unknown", "buy", 30, 90, "1")]
-    found = labelled(spark, rows, as_of, ("known", "unknown", "none"))
-    assert found == {"known": (0, 1, []), "unknown": (0, None, []), "none": (0, None, [])}
-    assert labelled(spark, rows, as_of - timedelta(seconds=1))["i"] == (None, None, [])
+def test_a_label_is_null_until_its_window_has_closed_whatever_has_happened(spark):
+    rows = [("clicked", "click", 5, 5, "1"), ("bought", "buy", 30, 30, "1")]
+    ids = ("clicked", "bought", "none")
+
+    def at_second(second):
+        found = labelled(spark, rows, SHOWN + timedelta(seconds=second), ids)
+        return [found[name][:2] for name in ids]
+
+    assert at_second(59) == [(None, None)] * 3
+    assert at_second(60) == [(1, None), (0, None), (0, None)]
+    assert at_second(3599) == [(1, None), (0, None), (0, None)]
+    assert at_second(3600) == [(1, 0), (0, 1), (0, 0)]
 
 
 def test_an_outcome_that_became_known_after_the_time_is_no_outcome(spark):
@@ -74,16 +84,20 @@ def test_an_outcome_that_became_known_after_the_time_is_no_outcome(spark):
 def test_an_outcome_without_available_at_is_known_from_its_own_time(spark):
     rows = [("i", "click", 30, None, "1")]
     assert labelled(spark, rows)["i"] == (1, 0, [])
-    assert labelled(spark, rows, SHOWN + timedelta(seconds=29))["i"] == (None, None, [])
+    assert labelled(spark, [("i", "click", 30, 61, "1")], SHOWN + timedelta(seconds=60))["i"][0] == 0
 
 
-def test_every_row_of_the_log_has_one_fate(spark):
+def judged_log(spark):
+    """Impressions kept, repeated, refused, and without an id."""
     shown = [("kept", True), ("twice", True), ("refused", False)]
-    judged = spark.createDataFrame(
+    return spark.createDataFrame(
         [(name, SHOWN, [] if good else ["null_slot"], None, False) for name, good in [*shown, (None, False)]]
         + [("twice", SHOWN, [], None, True)],
         f"impression_id string, ts timestamp, {REASONS} array<string>, {EXCLUDED} string, {DUPLICATE} boolean",
     )
+
+
+def test_every_row_of_the_log_has_one_fate(spark):
     rows = {
         "other_objective": [("kept", "like", 1, 1, "1"), ("kept", None, 1, 1, "1")],
         "without_impression": [("stranger", "click", 1, 1, "1"), (None, "click", 1, 1, "1")],
@@ -91,11 +105,36 @@ def test_every_row_of_the_log_has_one_fate(spark):
         "no_outcome": [("kept", "click", 1, 1, "0")],
         "not_known_at_as_of": [("kept", "buy", 1, 90_000, "1")],
         "outside_window": [("kept", "click", 61, 61, "1"), ("kept", "buy", -1, 1, "1")],
+        "not_yet_mature": [],
         "used": [("kept", "buy", 61, 61, "1"), ("twice", "click", 1, None, "1"), ("twice", "click", 2, 2, "1")],
     }
     log = outcome_log(spark, [row for fate in rows.values() for row in fate])
-    found = outcome_fates(judged, log, WINDOWS, LATER)
+    found = outcome_fates(judged_log(spark), log, WINDOWS, LATER)
     assert found == {fate: len(of_fate) for fate, of_fate in rows.items()}
+
+
+def test_outcomes_of_impressions_whose_window_is_open_wait_and_are_used_by_a_later_run(spark):
+    log = outcome_log(spark, [("kept", "click", 1, 1, "1"), ("kept", "buy", 1, 1, "1"), ("twice", "buy", 2, 2, "1")])
+
+    def fates(second):
+        found = outcome_fates(judged_log(spark), log, WINDOWS, SHOWN + timedelta(seconds=second))
+        return {fate: rows for fate, rows in found.items() if rows}
+
+    assert fates(60) == {"used": 1, "not_yet_mature": 2}
+    assert fates(3600) == {"used": 3}
+
+
+@pytest.mark.parametrize(
+    ("labels", "complaint"), [([0, 0], "no positive label"), ([1, 0], None), ([None, 1], None), ([None, None], None)]
+)
+def test_an_objective_without_a_positive_is_refused_only_where_labels_are_known(spark, labels, complaint):
+    day = SHOWN.date()
+    rows = spark.createDataFrame([(day, label) for label in labels], "date date, label_click tinyint")
+    tally = OutcomeTally({}, positives(rows, ["click"]))
+    log = outcome_log(spark, [("i", "Click", 1, 1, "1")])
+    expected = nullcontext() if complaint is None else pytest.raises(InputError, match=complaint)
+    with expected:
+        require_positives(tally, log, ["click"], [day])
 
 
 def test_broken_outcomes_refuse_the_impression(spark):

@@ -1,0 +1,81 @@
+"""The columns of a file as the file itself tells: a CSV's first line, a parquet file's footer."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from camoe.contracts.errors import InputError
+from camoe.contracts.sources import Table
+
+UNREADABLE = "check that it is no empty folder, that format in the sources is its own, and that no file is damaged"
+THREADS = 16
+
+# What tells the files of one part from those of another; empty for a file without any column.
+Columns = tuple[str, ...]
+
+
+def by_columns(files: Sequence[Path], name: str, table: Table) -> dict[Columns, list[Path]]:
+    """Files by their columns: the names of a CSV's, the names and types of a parquet file's.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+
+    def look(file: Path) -> Columns:
+        try:
+            return footer(file) if table.format == "parquet" else header(file, table.options)
+        except (OSError, EOFError, ValueError, csv.Error) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise InputError(f"{name}: cannot read {file} as {table.format}: {reason}; {UNREADABLE}") from None
+
+    groups: dict[Columns, list[Path]] = {}
+    with ThreadPoolExecutor(THREADS) as pool:
+        for file, columns in zip(files, pool.map(look, files), strict=True):
+            groups.setdefault(columns, []).append(file)
+    return groups
+
+
+def footer(file: Path) -> Columns:
+    """`name: type` of each column of a parquet file."""
+    return tuple(f"{field.name}: {field.type}" for field in pq.read_schema(file))
+
+
+def header(file: Path, options: Mapping[str, str]) -> Columns:
+    """The names in a CSV's first line; without `header`, Spark's names `_c0`, `_c1` and so on.
+
+    Raises:
+        ValueError: two columns have one name, in small or capital letters.
+    """
+    names = _first_line(file, options)
+    if options.get("header", "false").lower() != "true":
+        return tuple(f"_c{position}" for position in range(len(names)))
+    # An unnamed column gets the name that Spark gives it, as the index column of pandas.
+    named = tuple(name or f"_c{position}" for position, name in enumerate(names))
+    lower = [name.lower() for name in named]
+    twice = next((name for name in named if lower.count(name.lower()) > 1), None)
+    if twice is not None:
+        raise ValueError(f"it has two columns of the name '{twice}'")
+    return named
+
+
+def _first_line(file: Path, options: Mapping[str, str]) -> list[str]:
+    given = {key.lower(): value for key, value in options.items()}
+    encoding = given.get("encoding", given.get("charset", "utf-8"))
+    separator = given.get("sep", given.get("delimiter", ",")).replace("\\t", "\t")
+    # The byte-order mark that some programs write is no part of the first name.
+    marked = "utf-8-sig" if encoding.lower() in {"utf-8", "utf8"} else encoding
+    # pyarrow unpacks what the file's name says.
+    with pa.input_stream(str(file)) as stream, io.TextIOWrapper(stream, marked, errors="replace", newline="") as text:
+        comment = given.get("comment")
+        lines = (line for line in text if line.strip() and not (comment and line.startswith(comment)))
+        if len(separator) > 1:
+            return next(lines, "").rstrip("\r\n").split(separator)
+        parsed = csv.reader(lines, delimiter=separator, quotechar=given.get("quote", '"') or None)
+        return next(parsed, [])

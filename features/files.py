@@ -1,0 +1,92 @@
+"""The files of a raw table: which folders a run reads, what lies in them, and a version of what was there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from deltalake import DeltaTable
+from pyspark.sql import SparkSession
+
+from camoe.contracts.errors import InputError
+from camoe.contracts.sources import DAY, Sources, Table
+from features.window import Window
+
+# Options that change which files Spark lists under a folder.
+LISTING = ("recursiveFileLookup", "pathGlobFilter", "modifiedBefore", "modifiedAfter")
+
+
+def impression_paths(folder: Path, sources: Sources, window: Window) -> list[Path]:
+    """The impression log's path, or the folder of each day of the run. Raises `InputError` when one is missing."""
+    return _paths(folder, "impressions", sources.impressions, window.days)
+
+
+def outcome_paths(folder: Path, sources: Sources, window: Window) -> list[Path]:
+    """The outcome log's path, or its folders of the run's days and of the days that the longest window reaches.
+
+    A day that begins after the as-of time may be missing. Raises `InputError` when another one is.
+    """
+    if sources.outcomes is None:
+        return []
+    reached = window.reached(sources.longest_window_s)
+    due = [day for day in reached if window.begins(day) <= window.as_of]
+    early = [day for day in reached if day not in due and _path(folder, sources.outcomes, day).exists()]
+    return _paths(folder, "outcomes", sources.outcomes, [*due, *early])
+
+
+def table_path(folder: Path, name: str, table: Table) -> Path:
+    """The path of a table that is not kept by day. Raises `InputError` when it is missing."""
+    return _paths(folder, name, table, ())[0]
+
+
+def listed(spark: SparkSession, paths: Sequence[Path], table: Table) -> list[Path]:
+    """The files that Spark reads under `paths` for a table of files, in order; no file is opened."""
+    options = {key: value for key, value in table.options.items() if key in LISTING}
+    found = spark.read.format("text").options(**options).load([str(path) for path in paths]).inputFiles()
+    return sorted(Path(unquote(urlsplit(uri).path)) for uri in found)
+
+
+def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> dict[str, str]:
+    """What lies there now, by table: `delta version N`, or a hash of the files' names, sizes and times of change.
+
+    Taken before a run reads its tables, so that a change in between shows as a difference, never as none.
+
+    Raises:
+        InputError: a table, or a day of one, is missing.
+    """
+    places: dict[str, tuple[Table, list[Path]]] = {
+        "impressions": (sources.impressions, impression_paths(folder, sources, window))
+    }
+    if sources.outcomes is not None:
+        places["outcomes"] = (sources.outcomes, outcome_paths(folder, sources, window))
+    for name, entity in sources.entities.items():
+        places[name] = (entity, [table_path(folder, name, entity)])
+    return {name: _version(spark, table, paths) for name, (table, paths) in places.items()}
+
+
+def _version(spark: SparkSession, table: Table, paths: Sequence[Path]) -> str:
+    if table.format == "delta":
+        return f"delta version {table.options.get('versionAsOf') or DeltaTable(str(paths[0])).version()}"
+    stats = [(str(path), path.stat()) for path in listed(spark, paths, table)]
+    content = json.dumps([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _paths(folder: Path, name: str, table: Table, days: Iterable[date]) -> list[Path]:
+    if DAY not in table.path:
+        return [_existing(folder / table.path, name)]
+    return [_existing(_path(folder, table, day), f"{name} of {day}") for day in days]
+
+
+def _path(folder: Path, table: Table, day: date) -> Path:
+    return folder / table.path.replace(DAY, day.isoformat())
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.exists():
+        raise InputError(f"{what}: {path} does not exist; correct input= or the path and format in the sources")
+    return path
