@@ -143,7 +143,7 @@ def build(spark: SparkSession, plan: Build) -> Built:
 
 def _values(judged: DataFrame, entities: Mapping[str, DataFrame], plan: Build) -> DataFrame:
     labels = [label_column(objective) for objective in plan.sources.objectives]
-    joined = join_entities(kept(judged), entities, plan.sources)
+    joined = join_entities(kept(judged), entities, plan.sources, plan.days.all_days()).frame
     flags = [matched_column(name) for name in entities]
     # A label of an objective that is not trained on is as much a leak as one that is.
     hidden = [name for name in joined.columns if name.startswith((label_column(""), "_"))]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -10,8 +12,21 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import ConfigError, InputError
 from camoe.contracts.sources import Entity, Sources
-from features.point_in_time import join_entity, with_key
+from features.join.choice import Choice, Limits
+from features.join.names import KEY
+from features.join.point_in_time import decide, join_entity
+from features.join.versions import with_key
 from features.raw import read_table
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Impressions with their entities, and how each entity was joined."""
+
+    frame: DataFrame
+    choices: tuple[Choice, ...]
 
 
 def matched_column(name: str) -> str:
@@ -36,18 +51,32 @@ def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressio
     return tables
 
 
-def join_entities(impressions: DataFrame, tables: Mapping[str, DataFrame], sources: Sources) -> DataFrame:
-    """Add each entity's struct column and whether it matched; rows out = rows in."""
+def join_entities(
+    impressions: DataFrame,
+    tables: Mapping[str, DataFrame],
+    sources: Sources,
+    days: Sequence[date],
+    limits: Limits = DEFAULT_LIMITS,
+) -> Joined:
+    """Add each entity's struct column and whether it matched; rows out = rows in.
+
+    Counts the tables, and the impressions where a table is not small, so `impressions` are best persisted. `days`:
+    those of the impressions, which tune the choices.
+    """
+    entities = sources.entities
+    choices = [decide(impressions, tables[name], name, item, days, limits=limits) for name, item in entities.items()]
     joined = impressions
-    for name, entity in sources.entities.items():
-        joined = join_entity(joined, tables[name], name, entity)
-    return joined.withColumns({matched_column(name): F.col(name).isNotNull() for name in sources.entities})
+    # Broadcasts come last: what they add then need not be shuffled.
+    for choice in sorted(choices, key=lambda choice: choice.strategy == "broadcast"):
+        joined = join_entity(joined, tables[choice.entity], choice.entity, entities[choice.entity], choice)
+    flags = [F.col(name).isNotNull().alias(matched_column(name)) for name in entities]
+    return Joined(joined.select(*impressions.columns, *entities, *flags), tuple(choices))
 
 
 def _require_one_row_a_key(rows: DataFrame, name: str, folder: Path, entity: Entity) -> None:
-    twice = rows.groupBy("_key").count().where("count > 1").first()
+    twice = rows.groupBy(KEY).count().where("count > 1").first()
     if twice is not None:
         raise InputError(
-            f"{name} at {folder / entity.path} has {twice['count']} rows with {entity.key} = {twice['_key']} "
+            f"{name} at {folder / entity.path} has {twice['count']} rows with {entity.key} = {twice[KEY]} "
             "and maps no ts to tell versions apart; map ts or leave one row a key"
         )

@@ -1,0 +1,217 @@
+"""Which way an entity is joined, from counts alone: a pure function, so that each case can be tested without Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import ceil
+from typing import Literal
+
+from camoe.contracts.sources import Entity
+
+Strategy = Literal["broadcast", "intervals", "union"]
+Key = object
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where one strategy gives way to another.
+
+    `broadcast_bytes`: the most that a table sent to every executor may take, copies by bracket included.
+    `versions_a_key`: up to this mean, each impression is compared with all versions of its key.
+    `versions_a_bracket`, `impressions_a_bracket`: what the brackets of a cut key are aimed at.
+    `brackets`: the most brackets that a key's time is cut into.
+    `densest`: times `versions_a_bracket`, the most that one bracket may hold before versions are no longer compared
+    one by one. `hot_share`: of all impressions or versions, above which a key is cut, if it has at least `hot_rows` of
+    them. `hot_pairs`: impressions times versions of a key, above which it is cut too. `hot_keys`: the most keys cut.
+    """
+
+    broadcast_bytes: int = 64 << 20
+    versions_a_key: float = 64
+    versions_a_bracket: int = 32
+    impressions_a_bracket: int = 10_000
+    brackets: int = 100_000
+    densest: int = 16
+    hot_share: float = 0.01
+    hot_rows: int = 10_000
+    hot_pairs: int = 100_000_000
+    hot_keys: int = 1_000
+
+
+@dataclass(frozen=True)
+class Brackets:
+    """Time from `first` on, cut into `count` stretches of `width` microseconds; what lies outside has two of its own.
+
+    With a `count` of 1 nothing is cut: all times are bracket 0.
+    """
+
+    first: int = 0
+    width: int = 1
+    count: int = 1
+
+    @property
+    def end(self) -> int:
+        """The first microsecond after the last bracket."""
+        return self.first + self.width * self.count
+
+    @classmethod
+    def over(cls, first: int, last: int, count: int) -> Brackets:
+        """At most `count` brackets that hold `first` to `last`, both included."""
+        span = last - first + 1
+        width = max(1, ceil(span / count))
+        return cls(first, width, ceil(span / width))
+
+
+@dataclass(frozen=True)
+class TableStatistics:
+    """An entity table: rows, keys, bytes of a row, and of the rows within the days of the run the most of one key.
+
+    `heavy`: the keys of many rows, or asked for, with their rows within the days.
+    """
+
+    rows: int
+    keys: int
+    row_bytes: float
+    inside: int
+    most_inside: int
+    heavy: dict[Key, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServedStatistics:
+    """The impressions to join: rows with key and time, their first and last microsecond, the keys of many rows."""
+
+    rows: int
+    first: int
+    last: int
+    heavy: dict[Key, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a choice rests on. `first` and `last`: microseconds that bound the days of the run.
+
+    `served` is None where the table alone decides.
+    """
+
+    table: TableStatistics
+    first: int
+    last: int
+    served: ServedStatistics | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How an entity is joined, and why.
+
+    `hot`: the keys that are cut into `brackets`; a broadcast cuts all keys. `within`: first and last microsecond of the
+    impressions, where they were measured.
+    """
+
+    entity: str
+    strategy: Strategy
+    reason: str
+    brackets: Brackets = Brackets()
+    hot: tuple[Key, ...] = ()
+    within: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.entity}: {self.strategy} ({self.reason})"
+
+
+def fits_broadcast(statistics: Statistics, limits: Limits) -> bool:
+    """Whether the table, copied into brackets, is small enough to be sent to every executor."""
+    return _broadcast_bytes(statistics, limits) <= limits.broadcast_bytes
+
+
+def choose(name: str, statistics: Statistics, entity: Entity, limits: Limits) -> Choice:
+    """The strategy for entity `name`: as declared, else by what its statistics promise to be quickest and safe.
+
+    Broadcast while the table is small; intervals while the keys have few versions; else union, which is linear
+    whatever the keys hold.
+    """
+    if entity.strategy == "broadcast" or (entity.strategy == "auto" and fits_broadcast(statistics, limits)):
+        return _broadcast(name, statistics, entity, limits)
+    table, served = statistics.table, statistics.served
+    within = None if served is None else (served.first, served.last)
+    hot = hot_keys(statistics, limits)
+    brackets = _hot_brackets(statistics, hot, entity, limits)
+    cut = f", {len(hot)} hot key{'s'[: len(hot) != 1]} in {brackets.count:,} brackets" if hot else ""
+    others = table.inside - sum(table.heavy.get(key, 0) for key in hot)
+    mean = others / max(1, table.keys)
+    few = f"{mean:.1f} versions a key"
+    if "ts" not in entity.columns:
+        return Choice(name, "intervals", f"{table.rows:,} rows, one a key{cut}", brackets, hot, within)
+    if entity.strategy != "auto":
+        return Choice(name, entity.strategy, f"as declared{cut}", brackets, hot, within)
+    if served is not None and len(hot) >= limits.hot_keys:
+        return Choice(name, "union", f"{len(hot):,} or more hot keys", brackets, hot, within)
+    if mean > limits.versions_a_key:
+        return Choice(name, "union", f"{few}, more than {limits.versions_a_key:g}{cut}", brackets, hot, within)
+    return Choice(name, "intervals", f"{few}{cut}", brackets, hot, within)
+
+
+def settle(choice: Choice, densest: int, entity: Entity, limits: Limits) -> Choice:
+    """The choice once it is known that one bracket holds `densest` versions: union where intervals would be slow."""
+    most = limits.densest * limits.versions_a_bracket
+    if choice.strategy != "intervals" or entity.strategy == "intervals" or densest <= most:
+        return choice
+    reason = f"a hot key has {densest:,} versions in one of {choice.brackets.count:,} brackets"
+    return Choice(choice.entity, "union", reason, choice.brackets, choice.hot, choice.within)
+
+
+def hot_keys(statistics: Statistics, limits: Limits) -> tuple[Key, ...]:
+    """Keys with so large a share of the impressions or versions that one task should not get them all."""
+    table, served = statistics.table, statistics.served
+    if served is None:
+        return ()
+    shares = ((served.heavy, served.rows), (table.heavy, table.inside))
+    large = {
+        key
+        for heavy, rows in shares
+        for key, count in heavy.items()
+        if count >= max(limits.hot_rows, limits.hot_share * rows)
+    }
+    for key in served.heavy.keys() & table.heavy.keys():
+        if served.heavy[key] * table.heavy[key] > limits.hot_pairs:
+            large.add(key)
+    weight = {key: served.heavy.get(key, 0) + table.heavy.get(key, 0) for key in large}
+    return tuple(sorted(large, key=lambda key: (-weight[key], str(key)))[: limits.hot_keys])
+
+
+def _broadcast(name: str, statistics: Statistics, entity: Entity, limits: Limits) -> Choice:
+    table = statistics.table
+    size = _broadcast_bytes(statistics, limits)
+    why = f"{table.rows:,} rows, about {size / (1 << 20):.1f} MiB" if entity.strategy == "auto" else "as declared"
+    if "ts" not in entity.columns:
+        return Choice(name, "broadcast", why)
+    count = _broadcast_brackets(statistics, limits)
+    brackets = Brackets() if count == 1 else Brackets.over(statistics.first, statistics.last, count)
+    cut = f" in brackets of {brackets.width / 3.6e9:.3g} h" if brackets.count > 1 else ""
+    return Choice(name, "broadcast", f"{why}{cut}", brackets)
+
+
+def _broadcast_bytes(statistics: Statistics, limits: Limits) -> float:
+    table = statistics.table
+    copies = table.keys * (_broadcast_brackets(statistics, limits) + 1)
+    return (table.rows + copies) * table.row_bytes
+
+
+def _broadcast_brackets(statistics: Statistics, limits: Limits) -> int:
+    wanted = ceil(statistics.table.most_inside / limits.versions_a_bracket)
+    return min(max(1, wanted), limits.brackets)
+
+
+def _hot_brackets(statistics: Statistics, hot: tuple[Key, ...], entity: Entity, limits: Limits) -> Brackets:
+    table, served = statistics.table, statistics.served
+    if served is None or not hot:
+        return Brackets()
+    wanted = max(
+        max(
+            ceil(served.heavy.get(key, 0) / limits.impressions_a_bracket),
+            ceil(table.heavy.get(key, 0) / limits.versions_a_bracket),
+        )
+        for key in hot
+    )
+    count = min(max(2, wanted), limits.brackets)
+    # Without versions there is no time to cut: impressions are dealt out by their id.
+    return Brackets.over(served.first, served.last, count) if "ts" in entity.columns else Brackets(0, 1, count)

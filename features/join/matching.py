@@ -1,0 +1,65 @@
+"""The two sides of a join made ready to meet, and the struct that an impression gets."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from camoe.contracts.sources import Entity
+from features.join.brackets import bracket_of, is_hot
+from features.join.choice import Choice
+from features.join.names import (
+    ADDRESS,
+    AGE,
+    BRACKET,
+    FROM,
+    INSTANT,
+    KEY,
+    SERVED_ADDRESS,
+    SERVED_BRACKET,
+    TO,
+    address,
+    field,
+)
+from features.join.versions import SECOND
+
+
+def placed(impressions: DataFrame, entity: Entity, choice: Choice) -> DataFrame:
+    """Impressions with `_instant`, `_served_bracket` and `_served_address`.
+
+    An impression that cannot match, for want of a key or a time, gets an address by its id, so that those do not all
+    meet in one task.
+    """
+    instant = _instant(entity, choice)
+    bracket = bracket_of(instant, choice.brackets)
+    if choice.strategy != "broadcast":
+        whole = F.when(instant.isNotNull(), F.lit(0).cast("long"))
+        bracket = F.when(is_hot(entity.key, choice.hot), bracket).otherwise(whole)
+    joinable = F.col(entity.key).isNotNull() & instant.isNotNull()
+    own = F.when(joinable, address(F.col(entity.key), bracket)).otherwise(F.xxhash64("impression_id"))
+    return impressions.withColumns({INSTANT: instant, SERVED_BRACKET: bracket, SERVED_ADDRESS: own})
+
+
+def _instant(entity: Entity, choice: Choice) -> Column:
+    """The impression's microsecond. An entity without ts knows no time: its brackets are dealt out by impression id."""
+    if "ts" in entity.columns:
+        return F.unix_micros(F.col("ts").cast("timestamp"))
+    return F.pmod(F.xxhash64("impression_id"), F.lit(choice.brackets.count))
+
+
+def met(served: DataFrame, rows: DataFrame, name: str, entity: Entity) -> DataFrame:
+    """Placed impressions, each with the one of `rows` of its key and bracket that holds its instant, or without."""
+    same = (F.col(SERVED_ADDRESS) == F.col(ADDRESS)) & (F.col(entity.key) == F.col(KEY))
+    condition = same & (F.col(SERVED_BRACKET) == F.col(BRACKET))
+    if "ts" in entity.columns:
+        condition = condition & (F.col(FROM) <= F.col(INSTANT)) & (F.col(INSTANT) < F.col(TO))
+    return with_row(served.join(rows, on=condition, how="left"), F.col(ADDRESS).isNotNull(), name, entity)
+
+
+def with_row(both: DataFrame, matched: Column, name: str, entity: Entity) -> DataFrame:
+    """Add the struct `name` of the entity's columns and `age_s`, null unless `matched`."""
+    age = F.lit(None).cast("double")
+    if "ts" in entity.columns:
+        age = F.try_subtract(F.col(INSTANT), F.unix_micros(field("ts"))) / F.lit(SECOND)
+    row = F.struct(*[F.col(field(column)).alias(column) for column in entity.columns], age.alias(AGE))
+    return both.withColumn(name, F.when(matched, row))

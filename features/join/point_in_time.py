@@ -1,0 +1,55 @@
+"""One function that joins an entity to impressions, whatever the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from camoe.contracts.sources import Entity
+from features.join.brackets import bracket_of, is_hot
+from features.join.broadcast import join_broadcast
+from features.join.choice import Choice, Limits, Statistics, choose, fits_broadcast, settle
+from features.join.names import BRACKET, FROM, KEY
+from features.join.sort_merge import join_intervals
+from features.join.statistics import bounds, densest, measure_served, measure_table
+from features.join.union import join_union
+from features.join.versions import versions, with_key
+
+STRATEGIES = {"broadcast": join_broadcast, "intervals": join_intervals, "union": join_union}
+
+
+def join_entity(impressions: DataFrame, rows: DataFrame, name: str, entity: Entity, choice: Choice) -> DataFrame:
+    """Add the struct column `name`: the entity's mapped columns and `age_s`; null without a match. Rows out = rows in.
+
+    The row joined is the greatest by (ts, then `ties`, then its other columns) among those whose ts and available_at
+    are both past at the impression's ts, unless its ts is more than `lookback_s` seconds older. A row with a null ts
+    or available_at is never joined; an impression with a null key or ts gets none. Without ts, the key's one row,
+    with null `age_s`. The answer is the same whatever the `choice`, which `decide` makes for these very impressions.
+    """
+    keyed = versions(with_key(rows, entity, impressions), entity)
+    joined = STRATEGIES[choice.strategy](impressions, keyed, name, entity, choice)
+    return joined.select(*impressions.columns, name)
+
+
+def decide(
+    impressions: DataFrame, rows: DataFrame, name: str, entity: Entity, days: Sequence[date], *, limits: Limits
+) -> Choice:
+    """Measure what the choice needs, and choose. `days` are those of the impressions; they tune the choice only.
+
+    A small table is settled by its own counts; for others the impressions are counted too.
+    """
+    keyed = versions(with_key(rows, entity, impressions), entity)
+    first, last = bounds(days)
+    small = Statistics(measure_table(keyed, entity, (first, last), limits), first, last)
+    if entity.strategy == "broadcast" or (entity.strategy == "auto" and fits_broadcast(small, limits)):
+        return choose(name, small, entity, limits)
+    served = measure_served(impressions, entity, limits)
+    table = measure_table(keyed, entity, (first, last), limits, served.heavy) if served.heavy else small.table
+    choice = choose(name, Statistics(table, first, last, served), entity, limits)
+    if not choice.hot or "ts" not in entity.columns:
+        return choice
+    bracketed = keyed.where(is_hot(KEY, choice.hot)).withColumn(BRACKET, bracket_of(F.col(FROM), choice.brackets))
+    return settle(choice, densest(bracketed.where(F.col(BRACKET) >= 0)), entity, limits)

@@ -1,0 +1,107 @@
+"""Counts of an entity table and of the impressions that it is joined to, each in one pass over a few narrow columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructType, VariantType
+
+from camoe.contracts.sources import Entity
+from features.join.brackets import is_hot
+from features.join.choice import Key, Limits, ServedStatistics, TableStatistics
+from features.join.names import BRACKET, FROM, KEY
+
+SAMPLE = 1_000
+WORD_BYTES = 8
+# A local day may begin 14 hours before, or end 12 hours after, the day of that name in UTC.
+ZONES = timedelta(hours=14)
+
+
+def bounds(days: Sequence[date]) -> tuple[int, int]:
+    """First and last microsecond that may lie on one of `days` in some time zone."""
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    begin = datetime(min(days).year, min(days).month, min(days).day, tzinfo=UTC) - epoch - ZONES
+    end = datetime(max(days).year, max(days).month, max(days).day, tzinfo=UTC) - epoch + timedelta(days=1) + ZONES
+    micros = timedelta(microseconds=1)
+    return begin // micros, end // micros
+
+
+def measure_table(
+    versions: DataFrame, entity: Entity, within: tuple[int, int], limits: Limits, asked: Collection[Key] = ()
+) -> TableStatistics:
+    """Count `versions` (of `features.join.versions`); `asked`: keys wanted whatever their rows."""
+    inside = F.col(FROM).between(*within) if "ts" in entity.columns else F.lit(True)
+    by_key = versions.groupBy(KEY).agg(F.count(F.lit(1)).alias("rows"), F.count_if(inside).alias("inside"))
+    named = F.when((F.col("inside") >= limits.hot_rows) | is_hot(KEY, list(asked)), F.col(KEY))
+    found = (
+        by_key.groupBy(named.alias("key"))
+        .agg(
+            F.sum("rows").alias("rows"),
+            F.count(F.lit(1)).alias("keys"),
+            F.sum("inside").alias("inside"),
+            F.max("inside").alias("most"),
+        )
+        .orderBy(F.col("key").isNotNull(), F.desc("inside"))
+        .limit(2 * limits.hot_keys + 1)
+        .collect()
+    )
+    return TableStatistics(
+        rows=sum(row["rows"] for row in found),
+        keys=sum(row["keys"] for row in found),
+        row_bytes=_row_bytes(versions),
+        inside=sum(row["inside"] for row in found),
+        most_inside=max((row["most"] for row in found), default=0),
+        heavy={row["key"]: row["inside"] for row in found if row["key"] is not None},
+    )
+
+
+def measure_served(impressions: DataFrame, entity: Entity, limits: Limits) -> ServedStatistics:
+    """Count the impressions that have the entity's key and a time, and find the keys of many."""
+    instant = F.unix_micros(F.col("ts").cast("timestamp"))
+    keyed = impressions.select(F.col(entity.key).alias(KEY), instant.alias("instant")).dropna()
+    by_key = keyed.groupBy(KEY).agg(
+        F.count(F.lit(1)).alias("rows"), F.min("instant").alias("first"), F.max("instant").alias("last")
+    )
+    found = (
+        by_key.groupBy(F.when(F.col("rows") >= limits.hot_rows, F.col(KEY)).alias("key"))
+        .agg(F.sum("rows").alias("rows"), F.min("first").alias("first"), F.max("last").alias("last"))
+        .orderBy(F.col("key").isNotNull(), F.desc("rows"))
+        .limit(limits.hot_keys + 1)
+        .collect()
+    )
+    return ServedStatistics(
+        rows=sum(row["rows"] for row in found),
+        first=min((row["first"] for row in found), default=0),
+        last=max((row["last"] for row in found), default=0),
+        heavy={row["key"]: row["rows"] for row in found if row["key"] is not None},
+    )
+
+
+def densest(bracketed: DataFrame) -> int:
+    """The most versions in one (key, bracket)."""
+    most = bracketed.groupBy(KEY, BRACKET).count().agg(F.max("count").alias("most")).first()
+    return 0 if most is None or most["most"] is None else int(most["most"])
+
+
+def _row_bytes(versions: DataFrame) -> float:
+    """Bytes of a row in memory: a word a column, and what the first rows' texts and nested values take."""
+    fixed = WORD_BYTES * (len(versions.columns) + 1)
+    sizes = [size for item in versions.schema.fields if (size := _size(item.name, item.dataType)) is not None]
+    if not sizes:
+        return fixed
+    total = sizes[0]
+    for size in sizes[1:]:
+        total = total + size
+    mean = versions.limit(SAMPLE).agg(F.avg(total).alias("mean")).first()
+    return fixed + (0.0 if mean is None or mean["mean"] is None else float(mean["mean"]))
+
+
+def _size(name: str, kind: DataType) -> Column | None:
+    if isinstance(kind, StringType | BinaryType):
+        return F.coalesce(F.octet_length(name), F.lit(0))
+    if isinstance(kind, ArrayType | MapType | StructType | VariantType):
+        return F.coalesce(F.octet_length(F.to_json(F.struct(name))), F.lit(0))
+    return None

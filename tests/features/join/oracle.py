@@ -1,0 +1,107 @@
+"""Random impressions and versions, the settings that an entity may have, and a search of all versions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+from pyspark.sql import functions as F
+
+from camoe.contracts.sources import Entity
+
+COLUMNS = ("user_id", "ts", "available_at", "turn", "value")
+SECOND = 1_000_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Ends of the calendar, the epoch, and the hours in which European clocks change.
+ANCHORS = [
+    (datetime(*when, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+    for when in ((1900, 1, 1), (1969, 12, 31, 23, 59, 59), (2026, 3, 29, 1), (2026, 10, 25, 1), (9999, 12, 31))
+]
+# Few keys and few instants, so that ties, corrections and late rows are common; one key has most of the rows.
+keys = st.sampled_from([None, "hot", "hot", "hot", "hot", "a", "b", "c"])
+served_keys = st.one_of(keys, st.just("without versions"))
+instants = st.builds(
+    lambda anchor, second, micro: anchor + second * SECOND + micro,
+    st.sampled_from(ANCHORS),
+    st.integers(-2, 6),
+    st.sampled_from([0, 0, 0, 1, -1]),
+)
+maybe_instants = st.one_of(st.none(), instants, instants, instants)
+
+
+@st.composite
+def version(draw):
+    """(key, ts, available_at, turn, value); available_at often lies soon after ts, else anywhere."""
+    ts = draw(maybe_instants)
+    delay = draw(st.sampled_from([0, 0, SECOND, 3 * SECOND, None, None]))
+    known = draw(maybe_instants) if ts is None or delay is None else ts + delay
+    small = st.one_of(st.none(), st.integers(0, 2))
+    return draw(keys), ts, known, draw(small), draw(small)
+
+
+impressions = st.lists(st.tuples(served_keys, maybe_instants), min_size=60, max_size=150)
+versions = st.one_of(st.lists(version(), min_size=60, max_size=200), st.just([]))
+
+ENTITIES = {
+    "no later": {},
+    "before": {"bound": "<"},
+    "looks back": {"lookback_s": 2, "ties": ("turn",)},
+    "before, looks back": {"bound": "<", "lookback_s": 2},
+    "available": {"available": True},
+    "available before": {"available": True, "bound": "<", "ties": ("turn",)},
+    "available, looks back": {"available": True, "lookback_s": 2, "ties": ("value", "turn")},
+}
+
+
+def entity(available=False, **settings):
+    """An entity over the random versions."""
+    mapped = [name for name in COLUMNS if available or name != "available_at"]
+    return Entity(path="-", key="user_id", columns={name: name for name in mapped}, **settings)
+
+
+def frames(spark, served, rows):
+    """Both sides as Spark tables; times travel as microseconds, because Python's own do not reach as far."""
+    left = spark.createDataFrame(
+        [(number, key, micros) for number, (key, micros) in enumerate(served)],
+        "impression_id int, user_id string, ts long",
+    )
+    right = spark.createDataFrame(rows, "user_id string, ts long, available_at long, turn int, value int")
+    times = {name: F.timestamp_micros(name) for name in ("ts", "available_at")}
+    return left.withColumn("ts", times["ts"]), right.withColumns(times)
+
+
+def answers(joined, name="user"):
+    """What was joined, comparable with `searched`: id, key, ts, turn, value, age."""
+    row = F.col(name)
+    ts = F.unix_micros(row["ts"]).alias("begun")
+    return joined.select("impression_id", row["user_id"].alias("key"), ts, row["turn"], row["value"], row["age_s"])
+
+
+def searched(served, rows, settings):
+    """The answer of a search of all versions, as a set of tuples like `answers` gives."""
+    available = "available_at" in settings.columns
+    found = set()
+    for number, (key, now) in enumerate(served):
+        past = []
+        for row in rows:
+            _, ts, known, turn, value = row
+            if key is None or now is None or row[0] != key or ts is None or (available and known is None):
+                continue
+            begun = max(ts, known) if available else ts
+            if begun < now or (begun == now and settings.bound == "<="):
+                past.append((ts, known, turn, value))
+        best = max(past, key=lambda row: _rank(row, settings), default=None)
+        if best is None or (settings.lookback_s is not None and now - best[0] > settings.lookback_s * SECOND):
+            found.add((number, None, None, None, None, None))
+        else:
+            found.add((number, key, best[0], best[2], best[3], (now - best[0]) / SECOND))
+    return found
+
+
+def _rank(row, settings):
+    own = dict(zip(COLUMNS[1:], row, strict=True))
+    names = dict.fromkeys(["ts", *settings.ties, "available_at", *COLUMNS[3:]])
+    # A null is the least value of its column.
+    return [
+        (own[name] is not None, own[name] or 0) for name in names if name != "available_at" or name in settings.columns
+    ]
