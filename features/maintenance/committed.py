@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, PostCommitHookProperties
 from deltalake.exceptions import DeltaError
 from pydantic import TypeAdapter, ValidationError
@@ -29,6 +28,11 @@ class OrphanRows:
 
     table: Path
     rows: Mapping[str, int]
+
+
+def signature(command: str) -> dict[str, str]:
+    """What the history says of a commit of `command`. Spark reads other names, as `job`, as structures and fails."""
+    return {"userMetadata": json.dumps({"job": "maintain", "command": command})}
 
 
 def uncommitted(training: Path, runs: Iterable[str]) -> frozenset[str]:
@@ -56,37 +60,32 @@ def orphan_rows(layout: Layout, before: datetime) -> tuple[OrphanRows, ...]:
     return tuple(item for item in found if item.rows)
 
 
-def clear_rows(orphans: OrphanRows) -> None:
-    """Delete the rows in one commit. Raises `MaintenanceError` when another job wrote the table meanwhile."""
-    listed = ", ".join(f"'{run}'" for run in orphans.rows)
-    properties = CommitProperties(custom_metadata={"job": "maintain orphans"})
-    try:
-        open_table(orphans.table).delete(
-            f"{RUN_ID} IN ({listed})", commit_properties=properties, post_commithook_properties=LEAVE_LOG
-        )
-    except DeltaError as error:
-        reason = str(error).splitlines()[0]
-        raise MaintenanceError(f"{orphans.table}: rows of {listed} are still there ({reason}); run again") from None
+def clear_rows(found: Iterable[OrphanRows]) -> None:
+    """Delete the rows, one commit a table. Raises `MaintenanceError` when another job wrote a table meanwhile."""
+    properties = CommitProperties(custom_metadata=signature("orphans"))
+    for orphans in found:
+        listed = ", ".join(f"'{run}'" for run in orphans.rows)
+        try:
+            open_table(orphans.table).delete(
+                f"{RUN_ID} IN ({listed})", commit_properties=properties, post_commithook_properties=LEAVE_LOG
+            )
+        except DeltaError as error:
+            reason = str(error).splitlines()[0]
+            raise MaintenanceError(f"{orphans.table}: rows of {listed} are still there ({reason}); run again") from None
 
 
 def _rows_by_run(table: Path, before: datetime) -> dict[str, int]:
-    """Rows of each run in files older than `before`; a run with a younger file is left out, it may be at work."""
+    """Rows of each run whose files are all older than `before`; a run with a younger file may be at work."""
     rows: Counter[str] = Counter()
     young: set[str] = set()
     for file in active_files(table):
-        runs = _runs_of(file)
-        if file["modification_time"] >= before:
-            young.update(runs)
-        rows.update(runs)
+        run = file.get(f"partition.{RUN_ID}")
+        if run is None:
+            continue
+        rows[run] += file["num_records"]
+        if file["modification_time"] >= before.timestamp() * 1000:
+            young.add(run)
     return {run: count for run, count in rows.items() if run not in young and _is_run_id(run)}
-
-
-def _runs_of(file: Mapping[str, Any]) -> Mapping[str, int]:
-    low, high = file.get(f"min.{RUN_ID}"), file.get(f"max.{RUN_ID}")
-    if low is not None and low == high and file.get(f"null_count.{RUN_ID}") == 0:
-        return {low: file["num_records"]}
-    column = pq.read_table(file["path"], columns=[RUN_ID], partitioning=None)[RUN_ID]
-    return Counter(run for run in column.to_pylist() if run is not None)
 
 
 def _is_run_id(text: str) -> bool:

@@ -10,28 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from features.maintenance.errors import MaintenanceError
+from features.maintenance.keep import Keep
 from features.maintenance.log import active_files, named_files, oldest_version, open_table
 
-SNAPSHOT_VERSION = "snapshot_version"
-
-
-@dataclass(frozen=True)
-class Keep:
-    """A version to keep readable, and for whom."""
-
-    version: int
-    why: str
+SAFE_RETENTION = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class Vacuum:
-    """What a vacuum of `table` keeps, which versions to keep are not in the log any more, and the files that go."""
+    """What a vacuum of `table` keeps, which versions to keep are not in its log, and the files that go."""
 
     table: Path
     kept: tuple[Keep, ...]
@@ -40,11 +31,17 @@ class Vacuum:
     size: int
 
 
+def require_safe(retain: timedelta, force: bool) -> None:
+    """Raise `MaintenanceError` when files would go that a job without a pin may still be reading."""
+    if retain < SAFE_RETENTION and not force:
+        raise MaintenanceError("to retain less than 7d, say --force: jobs that read without a pin may fail")
+
+
 def plan_vacuum(table: Path, keep: Iterable[Keep], before: datetime) -> Vacuum:
     """The vacuum of `table` that keeps its newest version, those of `keep`, and what was removed at or after `before`.
 
     Raises:
-        MaintenanceError: the log cannot be read, or a version to keep never was.
+        MaintenanceError: the log cannot be read.
     """
     newest = open_table(table).version()
     kept, lost = _reachable(table, [Keep(newest, "the newest"), *keep], newest)
@@ -57,32 +54,15 @@ def plan_vacuum(table: Path, keep: Iterable[Keep], before: datetime) -> Vacuum:
     return Vacuum(table, kept, lost, tuple(going), sum(path.stat().st_size for path in going))
 
 
-def remove_files(vacuum: Vacuum) -> None:
+def remove_files(planned: Iterable[Vacuum]) -> None:
     """Remove the planned files and their checksums; what is gone already is no error."""
-    for path in vacuum.files:
+    for path in (path for vacuum in planned for path in vacuum.files):
         path.unlink(missing_ok=True)
         path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
 
 
-def scored_versions(predictions: Path) -> tuple[int, ...]:
-    """Versions of the training table that rows of the predictions table were scored from."""
-    versions: set[int] = set()
-    for file in active_files(predictions):
-        low, high = file.get(f"min.{SNAPSHOT_VERSION}"), file.get(f"max.{SNAPSHOT_VERSION}")
-        if low is not None and low == high:
-            versions.add(int(low))
-        else:
-            column = pq.read_table(file["path"], columns=[SNAPSHOT_VERSION], partitioning=None)[SNAPSHOT_VERSION]
-            versions.update(column.to_pylist())
-    return tuple(sorted(versions))
-
-
 def _reachable(table: Path, keep: Sequence[Keep], newest: int) -> tuple[tuple[Keep, ...], tuple[Keep, ...]]:
-    unknown = [item for item in keep if not 0 <= item.version <= newest]
-    if unknown:
-        listed = ", ".join(f"{item.version} ({item.why})" for item in unknown)
-        raise MaintenanceError(f"{table} has versions 0 to {newest}, not {listed}; nothing was removed")
     oldest = oldest_version(table)
     ordered = sorted(set(keep), key=lambda item: (item.version, item.why))
-    kept = tuple(item for item in ordered if item.version >= oldest)
-    return kept, tuple(item for item in ordered if item.version < oldest)
+    kept = tuple(item for item in ordered if oldest <= item.version <= newest)
+    return kept, tuple(item for item in ordered if item not in kept)

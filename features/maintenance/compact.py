@@ -1,0 +1,141 @@
+"""Rewrites the small files of a slot's day into full ones: the same rows in the order of the feature job.
+
+The new files are written beside the table and compared with the old rows. Then one commit swaps the files, and only if
+the version that was looked at is still the newest, or those between left the day alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from uuid import uuid4
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from camoe.contracts.layout import RUN_ID, TRAINING_PARTITIONS, Layout
+from camoe.contracts.pins import pinned
+from camoe.contracts.runs import active_runs
+from camoe.contracts.snapshot import DataFile, Snapshot, pin
+from features.maintenance.errors import MaintenanceError
+from features.maintenance.swap import swap_files
+from features.table import as_files, files_needed
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The files of one slot's day."""
+
+    slot: str
+    day: date
+    files: tuple[DataFile, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all files."""
+        return sum(file.rows for file in self.files)
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """One day's compaction: rows and files of its rewritten cells, and the version that its commit made."""
+
+    day: date
+    rows: int
+    before: int
+    after: int
+    version: int
+
+
+def small_cells(snapshot: Snapshot, rows_per_file: int, days: Collection[date] | None) -> dict[date, tuple[Cell, ...]]:
+    """Cells of `days` (default: all) with more files than their rows need, by day.
+
+    Raises:
+        RunError: the files of a day come from several runs.
+    """
+    if RUN_ID in snapshot.columns:
+        active_runs(snapshot)
+    cells: dict[tuple[date, str], list[DataFile]] = {}
+    for file in snapshot.files:
+        if days is None or file.day in days:
+            cells.setdefault((file.day, file.slot), []).append(file)
+    found: dict[date, tuple[Cell, ...]] = {}
+    for (day, slot), files in sorted(cells.items()):
+        cell = Cell(slot, day, tuple(files))
+        if len(files) > files_needed(cell.rows, rows_per_file):
+            found[day] = (*found.get(day, ()), cell)
+    return found
+
+
+def compact(
+    spark: SparkSession, layout: Layout, rows_per_file: int, days: Collection[date] | None
+) -> tuple[Compacted, ...]:
+    """Compact `days` (default: all) of the training table, one commit a day that has small files.
+
+    Raises:
+        SnapshotError: there is no table, or it cannot be read safely.
+        MaintenanceError: see `compact_day`; days before the one that failed are done.
+    """
+    snapshot = pin(layout.training)
+    cells = small_cells(snapshot, rows_per_file, days)
+    with pinned(layout.pins, layout.training, snapshot.version, "compact", "compaction reads it"):
+        done = [compact_day(spark, layout, snapshot, small, rows_per_file) for small in cells.values()]
+    return tuple(day for day in done if day is not None)
+
+
+def compact_day(
+    spark: SparkSession, layout: Layout, snapshot: Snapshot, cells: Sequence[Cell], rows_per_file: int
+) -> Compacted | None:
+    """Rewrite `cells`, all of one day, in one commit; None when that would make no fewer files.
+
+    Raises:
+        MaintenanceError: the new files do not hold the old rows, or another job wrote or is writing that day.
+    """
+    with _scratch(layout.root) as scratch:
+        rows = _rows(spark, snapshot, cells)
+        counts = {(cell.day, cell.slot): cell.rows for cell in cells}
+        arranged = as_files(rows, counts, rows_per_file)
+        writer = arranged.write.format("delta").partitionBy(*TRAINING_PARTITIONS)
+        writer.option("maxRecordsPerFile", rows_per_file).save(str(scratch))
+        require_same_rows(rows, spark.read.format("delta").load(str(scratch)), cells[0].day)
+        new = pin(scratch)
+        old = [file for cell in cells for file in cell.files]
+        if len(new.files) >= len(old):
+            return None
+        version = swap_files(layout, snapshot, old, scratch)
+        return Compacted(cells[0].day, new.rows, len(old), len(new.files), version)
+
+
+@contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    folder = root / f".compact-{uuid4().hex[:12]}"
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _rows(spark: SparkSession, snapshot: Snapshot, cells: Sequence[Cell]) -> DataFrame:
+    table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
+    return table.where((F.col("date") == cells[0].day) & F.col("slot").isin(*[cell.slot for cell in cells]))
+
+
+def require_same_rows(old: DataFrame, new: DataFrame, day: date) -> None:
+    """Raise `MaintenanceError` unless both hold the same rows of each slot, in any order."""
+    before, after = _content(old), _content(new)
+    if before != after:
+        raise MaintenanceError(
+            f"compaction of {day}: the new files hold other rows than the old ones; nothing was changed"
+        )
+
+
+def _content(rows: DataFrame) -> list[tuple[object, ...]]:
+    """Rows and the sum of their hashes by slot; a null is hashed apart, because xxhash64 skips it."""
+    digest = F.xxhash64(*rows.columns, *[F.col(name).isNull() for name in rows.columns])
+    summed = F.sum(digest.cast("decimal(20,0)"))
+    found = rows.groupBy("slot").agg(F.count(F.lit(1)).alias("rows"), summed.alias("hashes"))
+    return sorted(tuple(row) for row in found.collect())

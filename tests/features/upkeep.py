@@ -1,0 +1,79 @@
+"""Tables for the tests of maintenance, written by delta-rs as the jobs write them with Spark: by day and by run."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from camoe.contracts.layout import TRAINING_PARTITIONS, Layout
+from camoe.contracts.runs import RunRecord, write_record
+
+DAYS = (date(2026, 1, 1), date(2026, 1, 2))
+SLOTS = ("feed", "break")
+
+
+def training_rows(run: str, day: date, rows: int = 5) -> pa.Table:
+    """`rows` rows a slot of `day`, made by `run`."""
+    count = rows * len(SLOTS)
+    return pa.table(
+        {
+            "impression_id": [f"{run}-{day}-{number}" for number in range(count)],
+            "run_id": [run] * count,
+            "x": pa.array([number / 7 if number % 3 else None for number in range(count)], pa.float32()),
+            "modality": ["m"] * count,
+            "slot": [SLOTS[number % len(SLOTS)] for number in range(count)],
+            "date": pa.array([day] * count),
+        }
+    )
+
+
+def build_day(layout: Layout, run: str, day: date, rows: int = 5) -> int:
+    """Let `run` build `day`: its record, then one commit that replaces the day; returns the version."""
+    leave_record(layout, run, day)
+    made = CommitProperties(app_transactions=[Transaction(run, 1)])
+    data = training_rows(run, day, rows)
+    if not (layout.training / "_delta_log").is_dir():
+        write_deltalake(layout.training, data, partition_by=list(TRAINING_PARTITIONS), commit_properties=made)
+    else:
+        predicate = f"date = '{day}'"
+        write_deltalake(layout.training, data, mode="overwrite", predicate=predicate, commit_properties=made)
+    return DeltaTable(layout.training).version()
+
+
+def leave_record(layout: Layout, run: str, day: date) -> Path:
+    """The record of a run that builds `day`, as it stands before the commit."""
+    now = datetime.now(UTC)
+    record = RunRecord(
+        run_id=run, built=now, settings_hash="s", input="raw", as_of=now, encoder_version=1, days={day: {"feed": 5}}
+    )
+    write_record(record, layout.runs)
+    return layout.runs / f"{run}.json"
+
+
+def add_side_rows(table: Path, run: str, day: date, rows: int) -> None:
+    """Add `rows` rows of `run` to a side table."""
+    data = pa.table({"raw": ["{}"] * rows, "date": pa.array([day] * rows), "run_id": [run] * rows})
+    write_deltalake(table, data, mode="append", partition_by=["date", "run_id"])
+
+
+def content(table: Path, version: int | None = None) -> list[tuple[object, ...]]:
+    """All rows of one version, sorted; raises as a reader would when a file is gone."""
+    found = []
+    for path in DeltaTable(table, version=version).file_uris():
+        rows = pq.read_table(path, partitioning=None).to_pylist()
+        found += [(Path(path).parent.name, *map(str, row.values())) for row in rows]
+    return sorted(found)
+
+
+def versions(table: Path) -> dict[int, list[tuple[object, ...]]]:
+    """The content of every version."""
+    return {version: content(table, version) for version in range(DeltaTable(table).version() + 1)}
+
+
+def everything(folder: Path) -> set[Path]:
+    """Every file under `folder`."""
+    return {path for path in folder.rglob("*") if path.is_file()}
