@@ -18,3 +18,18 @@ def metric(value: float | None) -> str:
 def percent(value: float | None, decimals: int = 2) -> str:
     """A rate in per cent."""
     return DASH if value is None else f"{100 * value:.{decimals}f} %"
+
+
+def span(seconds: float | None) -> str:
+    """A length of time in its largest unit: 42 s, 3.5 min, 7 h, 12.3 d."""
+    if seconds is None:
+        return DASH
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if abs(seconds) >= size:
+            return f"{seconds / size:.1f}".removesuffix(".0") + f" {unit}"
+    return f"{seconds:.0f} s"
+
+
+def index(value: float | None) -> str:
+    """Three decimals: a population stability index."""
+    return DASH if value is None else f"{value:.3f}"
