@@ -1,20 +1,22 @@
-"""Which columns of the training table a stream reads, and how they are packed."""
+"""Which columns of the training table a stream reads, and the rows it delivers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.layout import label_column
 
 UNKNOWN_LABEL = -1
+SLOT_ID = "slot_id"
+# A record is made of 4-byte words.
+WORD = 4
 
-ScalarT = TypeVar("ScalarT", bound=np.generic)
+Words = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,12 @@ class Columns:
     @property
     def names(self) -> tuple[str, ...]:
         """All columns to read."""
-        return (*self.categorical, *self.numeric, *self.labels, "slot_id", *self.keys)
+        return (*self.categorical, *self.numeric, *self.labels, SLOT_ID, *self.keys)
+
+    @property
+    def words(self) -> int:
+        """Words of one record: categoricals, numerics, slot, and the labels padded to whole words."""
+        return len(self.categorical) + len(self.numeric) + 1 + -(-len(self.labels) // WORD)
 
 
 def model_columns(features: FeatureSet, objectives: tuple[str, ...], keys: tuple[str, ...] = ()) -> Columns:
@@ -40,70 +47,58 @@ def model_columns(features: FeatureSet, objectives: tuple[str, ...], keys: tuple
 
 @dataclass(frozen=True)
 class Block:
-    """Rows as matrices.
+    """Rows as records of words, so that one copy moves a row with all its columns. The rest are views of `records`."""
 
-    `categorical` int32 `[rows, C]`; `numeric` float32 `[rows, F]`, NaN where null; `labels` int8 `[rows, O]`,
-    `UNKNOWN_LABEL` where null; `slot` int32 `[rows]`; `keys` one array `[rows]` a key column.
-    """
-
-    categorical: npt.NDArray[np.int32]
-    numeric: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int8]
-    slot: npt.NDArray[np.int32]
+    columns: Columns
+    records: Words
     keys: tuple[npt.NDArray[np.generic], ...] = ()
 
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return len(self.slot)
+        return len(self.records)
 
-    def between(self, start: int, stop: int) -> Block:
-        """Rows `[start, stop)`, as views."""
-        part = slice(start, stop)
-        keys = tuple(key[part] for key in self.keys)
-        return Block(self.categorical[part], self.numeric[part], self.labels[part], self.slot[part], keys)
+    @property
+    def categorical(self) -> Words:
+        """`[rows, C]`, indices."""
+        return self.records[:, : len(self.columns.categorical)]
+
+    @property
+    def numeric(self) -> npt.NDArray[np.float32]:
+        """`[rows, F]`, NaN where null."""
+        first = len(self.columns.categorical)
+        return self.records.view(np.float32)[:, first : first + len(self.columns.numeric)]
+
+    @property
+    def slot(self) -> Words:
+        """`[rows]`."""
+        return self.records[:, len(self.columns.categorical) + len(self.columns.numeric)]
+
+    @property
+    def labels(self) -> npt.NDArray[np.int8]:
+        """`[rows, O]`, `UNKNOWN_LABEL` where null."""
+        first = WORD * (len(self.columns.categorical) + len(self.columns.numeric) + 1)
+        return self.records.view(np.int8)[:, first : first + len(self.columns.labels)]
+
+    def take(self, order: npt.NDArray[np.int64]) -> Block:
+        """The rows `order`, copied."""
+        return Block(self.columns, self.records.take(order, axis=0), tuple(key[order] for key in self.keys))
 
 
-def pack(table: pa.Table, columns: Columns, order: npt.NDArray[np.int64]) -> Block:
-    """The rows `order` of `table` as a block."""
-    return Block(
-        categorical=_matrix(table, columns.categorical, order, np.int32),
-        numeric=_matrix(table, columns.numeric, order, np.float32),
-        labels=_matrix(table, columns.labels, order, np.int8),
-        slot=table["slot_id"].to_numpy()[order].astype(np.int32, copy=False),
-        keys=tuple(table[name].to_numpy()[order] for name in columns.keys),
+def assemble(columns: Columns, parts: Sequence[tuple[Block, int, int]]) -> Block:
+    """One block from rows `[start, stop)` of each part, in order; without parts a block without rows.
+
+    A worker gets that when a batch has fewer rows than there are workers.
+    """
+    records = np.empty((sum(stop - start for _, start, stop in parts), columns.words), dtype=np.int32)
+    at = 0
+    for block, start, stop in parts:
+        records[at : at + stop - start] = block.records[start:stop]
+        at += stop - start
+    keys = tuple(
+        np.concatenate([block.keys[index][start:stop] for block, start, stop in parts])
+        if parts
+        else np.empty(0, dtype=object)
+        for index in range(len(columns.keys))
     )
-
-
-def concatenate(blocks: list[Block]) -> Block:
-    """Blocks one after the other; at least one."""
-    return Block(
-        categorical=np.concatenate([block.categorical for block in blocks]),
-        numeric=np.concatenate([block.numeric for block in blocks]),
-        labels=np.concatenate([block.labels for block in blocks]),
-        slot=np.concatenate([block.slot for block in blocks]),
-        keys=tuple(np.concatenate(parts) for parts in zip(*(block.keys for block in blocks), strict=True)),
-    )
-
-
-def empty_block(columns: Columns) -> Block:
-    """A block without rows: what a worker gets when a batch has fewer rows than there are workers."""
-    return Block(
-        categorical=np.empty((0, len(columns.categorical)), dtype=np.int32),
-        numeric=np.empty((0, len(columns.numeric)), dtype=np.float32),
-        labels=np.empty((0, len(columns.labels)), dtype=np.int8),
-        slot=np.empty(0, dtype=np.int32),
-        keys=tuple(np.empty(0, dtype=object) for _ in columns.keys),
-    )
-
-
-def _matrix(
-    table: pa.Table, names: tuple[str, ...], order: npt.NDArray[np.int64], dtype: type[ScalarT]
-) -> npt.NDArray[ScalarT]:
-    matrix = np.empty((len(order), len(names)), dtype=dtype)
-    for index, name in enumerate(names):
-        column = table[name]
-        if column.null_count and not pa.types.is_floating(column.type):
-            column = column.fill_null(UNKNOWN_LABEL)
-        matrix[:, index] = column.to_numpy()[order]
-    return matrix
+    return Block(columns, records, keys)

@@ -1,191 +1,218 @@
-"""The plan of an epoch: global batches as a pure function of (snapshot, seed, epoch, batch size, lanes).
+"""The plan of an epoch: global batches as a pure function of (snapshot, seed, epoch, batch size, lanes, mixing).
 
-Each slot's row groups are shuffled and laid end to end. `lanes` cursors start at equal distances along this line, and
-a batch takes each slot's rows from its lanes in turn; the rows of a row group come in a shuffled order of their own.
-So a batch mixes every slot in proportion and `lanes` row groups of each slot, every row comes exactly once, and only
-the row groups under the cursors are in memory. A batch is laid out lane by lane: a worker takes a contiguous share of
-it and so reads about 1/N of the row groups. Nothing here depends on the number of workers.
+Each slot's row groups are shuffled and dealt to `lanes` lanes; a batch takes from all lanes of all slots side by side,
+in proportion to their rows; the rows of a row group come in a shuffled order of their own. So a batch mixes every slot
+and `lanes` row groups of each, and only the row groups at the lanes' heads are in memory. A batch is laid out lane by
+lane: a worker takes a contiguous share of it and so reads about 1/N of the row groups. Nothing here depends on the
+number of workers, and batch k is computed without a look at the batches before it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from camoe.contracts.errors import StreamError
 from camoe.contracts.snapshot import Snapshot
-from camoe.stream.quota import Counts, cumulative_quota
-from camoe.stream.world import World
+from camoe.stream.lanes import Counts, Pass, draw, shuffled
+from camoe.stream.mixing import Mixing, Shares, epoch_rows, stratum_of
+from camoe.stream.quota import Quota, make_quota
+
+# Drawn passes that are kept: a batch and the next one lie in neighbouring passes.
+KEPT_PASSES = 8
 
 
 @dataclass(frozen=True)
-class RowGroup:
-    """Row group `group` of the snapshot's file number `file`."""
+class RowGroups:
+    """The snapshot's row groups that have rows, as columns: file number, number within the file, rows."""
 
-    file: int
-    group: int
+    file: Counts
+    group: Counts
+    rows: Counts
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """Row groups with a share of their own, by slot. `epoch_rows` of them come in an epoch, in passes of `rows`."""
+
+    name: str
+    slots: tuple[str, ...]
+    sources: tuple[Counts, ...]
     rows: int
+    epoch_rows: int
 
-
-@dataclass(frozen=True)
-class Segment:
-    """Positions `[start, stop)` of the shuffled order of row group number `source`."""
-
-    source: int
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """What one lane of one slot delivers: its segments, one after the other."""
-
-    slot: int
-    lane: int
-    segments: tuple[Segment, ...]
-
-    @cached_property
-    def ends(self) -> tuple[int, ...]:
-        """Rows delivered when each segment ends."""
-        return tuple(itertools.accumulate(segment.stop - segment.start for segment in self.segments))
+    def cycles(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Rows `[start, stop)` of the epoch as (pass, first, last) within each pass that they touch."""
+        while start < stop:
+            cycle, first = divmod(start, self.rows)
+            last = min(self.rows, first + stop - start)
+            yield cycle, first, last
+            start += last - first
 
 
 @dataclass(frozen=True)
 class Take:
-    """Rows `[start, stop)` of what cursor number `cursor` delivers."""
+    """Rows `[start, stop)` of what lane number `lane` gives in pass `cycle` of a stratum."""
 
-    cursor: int
+    stratum: int
+    cycle: int
+    lane: int
     start: int
     stop: int
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All batches of one epoch. `delivered[k, s]` counts the rows of slot s in the batches before step k."""
+    """All batches of one epoch; `make_plan` makes it. What is not stored is drawn when it is asked for."""
 
     snapshot: Snapshot
     seed: int
     epoch: int
     batch_size: int
     lanes: int
-    slots: tuple[str, ...]
-    row_groups: tuple[RowGroup, ...]
-    cursors: tuple[Cursor, ...]
-    delivered: Counts
+    mixing: Mixing
+    row_groups: RowGroups
+    strata: tuple[Stratum, ...]
+    quota: Quota
+
+    @property
+    def rows(self) -> int:
+        """Rows of the epoch; in proportional mixing every row of the snapshot once."""
+        return self.quota.rows
 
     @property
     def steps(self) -> int:
         """Batches of the epoch."""
-        return len(self.delivered) - 1
-
-    @property
-    def rows(self) -> int:
-        """Rows of the epoch: every row of the snapshot once."""
-        return int(self.delivered[-1].sum())
+        return -(-self.rows // self.batch_size)
 
     def batch_rows(self, step: int) -> int:
-        """Rows of the global batch of `step`."""
-        return int(self.delivered[step + 1].sum() - self.delivered[step].sum())
+        """Rows of the global batch of `step`: the batch size, but for the last batch."""
+        return self._end(step + 1) - self._end(step)
 
-    def batch(self, step: int) -> Iterator[Take]:
+    def batch(self, step: int) -> list[Take]:
         """The global batch of `step`, lane by lane."""
-        before, after = self.delivered[step].tolist(), self.delivered[step + 1].tolist()
-        for index, cursor in enumerate(self.cursors):
-            start = _lane_rows(before[cursor.slot], cursor.lane, self.lanes)
-            stop = _lane_rows(after[cursor.slot], cursor.lane, self.lanes)
-            if start < stop:
-                yield Take(index, start, stop)
+        takes: list[tuple[int, Take]] = []
+        before, after = self.quota(self._end(step)), self.quota(self._end(step + 1))
+        for number, stratum in enumerate(self.strata):
+            for cycle, first, last in stratum.cycles(before[number], after[number]):
+                drawn = self.drawn(number, cycle)
+                starts, stops = drawn.delivered(first), drawn.delivered(last)
+                takes.extend(
+                    (drawn.lanes[lane].number, Take(number, cycle, lane, start, stop))
+                    for lane, (start, stop) in enumerate(zip(starts, stops, strict=True))
+                    if start < stop
+                )
+        takes.sort(key=lambda item: item[0])
+        return [take for _, take in takes]
 
-    def permutation(self, source: int) -> Counts:
-        """The shuffled order of row group number `source`: row numbers within the row group."""
-        return shuffled(self.row_groups[source].rows, self.order_key(source))
+    def drawn(self, stratum: int, cycle: int) -> Pass:
+        """Pass number `cycle` over a stratum."""
+        key = (stratum, cycle)
+        if key not in self._passes:
+            while len(self._passes) >= KEPT_PASSES * len(self.strata):
+                del self._passes[next(iter(self._passes))]
+            groups = self.strata[stratum].sources
+            order_key = (self.seed, self.epoch, 0, stratum, cycle)
+            self._passes[key] = draw(groups, self.row_groups.rows, self.lanes, order_key)
+        return self._passes[key]
 
-    def order_key(self, source: int) -> tuple[int, ...]:
-        """What the shuffled order of row group number `source` is drawn from."""
-        return (self.seed, self.epoch, 1, source)
+    @cached_property
+    def _passes(self) -> dict[tuple[int, int], Pass]:
+        return {}
+
+    def permutation(self, source: int, cycle: int) -> Counts:
+        """The order of row group number `source` in pass `cycle`: row numbers within the row group."""
+        return shuffled(self.rows_of(source), self.order_key(source, cycle))
+
+    def order_key(self, source: int, cycle: int) -> tuple[int, ...]:
+        """What that order is drawn from."""
+        return (self.seed, self.epoch, 1, source, cycle)
+
+    def rows_of(self, source: int) -> int:
+        """Rows of row group number `source`."""
+        return int(self.row_groups.rows[source])
+
+    def delivered(self, step: int) -> Counts:
+        """How many rows each row group has given to the batches before `step`, all passes counted."""
+        counts = np.zeros_like(self.row_groups.rows)
+        for number, stratum in enumerate(self.strata):
+            cycle, first = divmod(self.quota(self._end(step))[number], stratum.rows)
+            for sources in stratum.sources:
+                counts[sources] = cycle * self.row_groups.rows[sources]
+            if first:
+                drawn = self.drawn(number, cycle)
+                for lane, rows in zip(drawn.lanes, drawn.delivered(first), strict=True):
+                    whole = self.row_groups.rows[lane.sources]
+                    counts[lane.sources] += np.clip(rows - (lane.ends - whole), 0, whole)
+        return counts
 
     def content_hash(self) -> str:
         """First 16 hex digits of a SHA-256 over all that determines the batches."""
-        what = [self.snapshot.content_hash(), self.seed, self.epoch, self.batch_size, self.lanes]
+        mixing = self.mixing.content_hash() if isinstance(self.mixing, Shares) else self.mixing
+        what = [self.snapshot.content_hash(), self.seed, self.epoch, self.batch_size, self.lanes, mixing]
         return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
 
-
-def shuffled(size: int, key: tuple[int, ...]) -> Counts:
-    """A permutation of `size` that depends on `key` only."""
-    return np.random.Generator(np.random.PCG64(list(key))).permutation(size)
+    def _end(self, step: int) -> int:
+        return min(step * self.batch_size, self.rows)
 
 
-def make_plan(snapshot: Snapshot, *, seed: int, epoch: int, batch_size: int, lanes: int) -> Plan:
-    """Plan one epoch over every row of `snapshot`."""
-    slots = tuple(sorted({file.slot for file in snapshot.files if file.rows}))
-    row_groups = tuple(
-        RowGroup(number, group, rows)
-        for number, file in enumerate(snapshot.files)
-        for group, rows in enumerate(file.row_groups)
-        if rows
-    )
-    lines = [_shuffled_line(snapshot, row_groups, slot, (seed, epoch, 0, index)) for index, slot in enumerate(slots)]
-    cursors = tuple(
-        Cursor(slot, lane, tuple(_cut(lines[slot], row_groups, lane, lanes)))
-        for lane in range(lanes)
-        for slot in range(len(slots))
-    )
-    totals = np.array([sum(row_groups[source].rows for source in line) for line in lines], dtype=np.int64)
-    delivered = cumulative_quota(totals, batch_size)
-    return Plan(snapshot, seed, epoch, batch_size, lanes, slots, row_groups, cursors, delivered)
+def make_plan(
+    snapshot: Snapshot, *, seed: int, epoch: int, batch_size: int, lanes: int, mixing: Mixing = "proportional"
+) -> Plan:
+    """Plan one epoch over `snapshot`, which is cut to the wanted days before (`Snapshot.on`).
 
-
-def split(plan: Plan, step: int, world: World) -> Iterator[Take]:
-    """The part of the global batch of `step` that belongs to one worker: sizes differ by one row at the most."""
-    first, last = world.share(plan.batch_rows(step))
-    offset = 0
-    for take in plan.batch(step):
-        size = take.stop - take.start
-        start, stop = max(first - offset, 0), min(last - offset, size)
-        if start < stop:
-            yield Take(take.cursor, take.start + start, take.start + stop)
-        offset += size
+    Raises:
+        StreamError: there are no rows, or the shares do not fit them.
+    """
+    if not snapshot.rows:
+        raise StreamError(f"{snapshot.table} version {snapshot.version} has no rows on the chosen days to plan")
+    row_groups = _row_groups(snapshot)
+    strata = _strata(snapshot, row_groups, mixing)
+    quota = make_quota([stratum.epoch_rows for stratum in strata])
+    return Plan(snapshot, seed, epoch, batch_size, lanes, mixing, row_groups, strata, quota)
 
 
 def row_names(plan: Plan, take: Take) -> Counts:
     """The rows of `take` as `[rows, 3]`: file number, row group, row within the row group."""
-    cursor = plan.cursors[take.cursor]
     parts = []
-    for segment, end in zip(cursor.segments, cursor.ends, strict=True):
-        begin = end - (segment.stop - segment.start)
-        start, stop = max(take.start, begin), min(take.stop, end)
-        if start < stop:
-            group = plan.row_groups[segment.source]
-            chosen = plan.permutation(segment.source)[segment.start + start - begin : segment.start + stop - begin]
-            parts.append(np.column_stack([np.full_like(chosen, group.file), np.full_like(chosen, group.group), chosen]))
-    return np.concatenate(parts) if parts else np.empty((0, 3), dtype=np.int64)
+    for source, start, stop in plan.drawn(take.stratum, take.cycle).lanes[take.lane].stretches(take.start, take.stop):
+        chosen = plan.permutation(source, take.cycle)[start:stop]
+        file, group = int(plan.row_groups.file[source]), int(plan.row_groups.group[source])
+        parts.append(np.column_stack([np.full_like(chosen, file), np.full_like(chosen, group), chosen]))
+    return np.concatenate(parts)
 
 
-def _lane_rows(delivered: int, lane: int, lanes: int) -> int:
-    """Of a slot's first `delivered` rows, those that come from `lane` when the lanes serve in turn."""
-    return (delivered + lanes - 1 - lane) // lanes
+def _row_groups(snapshot: Snapshot) -> RowGroups:
+    found = [
+        (number, group, rows)
+        for number, file in enumerate(snapshot.files)
+        for group, rows in enumerate(file.row_groups)
+        if rows
+    ]
+    file, group, rows = np.array(found, dtype=np.int64).T
+    return RowGroups(file, group, np.ascontiguousarray(rows))
 
 
-def _shuffled_line(
-    snapshot: Snapshot, row_groups: tuple[RowGroup, ...], slot: str, key: tuple[int, ...]
-) -> tuple[int, ...]:
-    of_slot = [source for source, group in enumerate(row_groups) if snapshot.files[group.file].slot == slot]
-    return tuple(of_slot[position] for position in shuffled(len(of_slot), key))
-
-
-def _cut(line: tuple[int, ...], row_groups: tuple[RowGroup, ...], lane: int, lanes: int) -> Iterator[Segment]:
-    """The stretch of a slot's line that belongs to `lane`; lanes before it hold the rows that `_lane_rows` gives."""
-    total = sum(row_groups[source].rows for source in line)
-    first = sum(_lane_rows(total, earlier, lanes) for earlier in range(lane))
-    last = first + _lane_rows(total, lane, lanes)
-    offset = 0
-    for source in line:
-        rows = row_groups[source].rows
-        start, stop = max(first - offset, 0), min(last - offset, rows)
-        if start < stop:
-            yield Segment(source, start, stop)
-        offset += rows
+def _strata(snapshot: Snapshot, row_groups: RowGroups, mixing: Mixing) -> tuple[Stratum, ...]:
+    members: dict[str, dict[str, list[int]]] = {}
+    for source, number in enumerate(row_groups.file.tolist()):
+        file = snapshot.files[number]
+        members.setdefault(stratum_of(mixing, file), {}).setdefault(file.slot, []).append(source)
+    rows = {
+        name: sum(int(row_groups.rows[sources].sum()) for sources in slots.values()) for name, slots in members.items()
+    }
+    wanted = epoch_rows(mixing, rows)
+    return tuple(
+        Stratum(
+            name=name,
+            slots=tuple(sorted(slots)),
+            sources=tuple(np.array(slots[slot], dtype=np.int64) for slot in sorted(slots)),
+            rows=rows[name],
+            epoch_rows=wanted[name],
+        )
+        for name, slots in sorted(members.items())
+    )

@@ -1,8 +1,7 @@
-"""A Petastorm reader that reads given row groups in a given order, each packed and shuffled in its worker thread."""
+"""A Petastorm reader that reads the row groups it is asked for, each packed and shuffled in its worker thread."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +10,13 @@ import pyarrow.parquet as pq
 from petastorm.arrow_reader_worker import ArrowReaderWorker
 from petastorm.fs_utils import get_filesystem_and_path_or_paths
 from petastorm.reader import Reader
-from petastorm.workers_pool import EmptyResultError
-from petastorm.workers_pool.ventilator import ConcurrentVentilator
+from petastorm.workers_pool.ventilator import Ventilator
 
 from camoe.contracts.errors import StreamError
-from camoe.stream.columns import Block, Columns, pack
-from camoe.stream.plan import shuffled
-from camoe.stream.pool import SafeThreadPool
+from camoe.stream.columns import Block, Columns
+from camoe.stream.lanes import shuffled
+from camoe.stream.pack import pack
+from camoe.stream.pool import OrderedPool
 
 # Read-ahead: row groups a reader thread may hold besides the one in hand.
 READ_AHEAD = 1
@@ -25,17 +24,19 @@ READ_AHEAD = 1
 
 @dataclass(frozen=True)
 class Request:
-    """Positions `[start, stop)` of the order drawn from `order_key` over row group `group` of the file at `path`.
+    """`columns` of row group `group` of the file at `path`, which must have `rows` rows, in an order of its own.
 
-    The row group must have `rows` rows. The order is drawn in the reader thread, so a request stays small.
+    The order is drawn from `order_key` in the reader thread, so a request stays small.
     """
 
     path: str
     group: int
     rows: int
     order_key: tuple[int, ...]
-    start: int
-    stop: int
+    columns: Columns
+
+    def __str__(self) -> str:
+        return f"{self.path}, row group {self.group}"
 
 
 class PackedResults:
@@ -43,59 +44,104 @@ class PackedResults:
 
     batched_output = True
 
-    def read_next(self, pool: SafeThreadPool, _schema: object, _ngram: object) -> Block:
-        """The next block in the order of the requests. Raises StopIteration after the last one."""
-        try:
-            block: Block = pool.get_results()
-        except EmptyResultError:
-            raise StopIteration from None
+    def read_next(self, pool: OrderedPool, _schema: object, _ngram: object) -> Block:
+        """The next block in the order of the requests. Raises StopIteration when none is due."""
+        if not pool.due:
+            raise StopIteration
+        block: Block = pool.get_results()
         return block
 
 
 class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships no types
-    """Reads one row group a request and publishes it as a `Block`."""
+    """Reads one row group a request and publishes it as a `Block`, or the `StreamError` that says why not."""
 
     @staticmethod
     def new_results_queue_reader() -> PackedResults:
         """What unpacks this worker's results."""
         return PackedResults()
 
-    def process(self, request: Request, columns: Columns) -> None:
-        """Publish the requested rows.
-
-        Raises:
-            StreamError: the row group cannot be read, or does not have the rows that the plan counted.
-        """
+    def process(self, request: Request) -> None:
+        """Publish the requested rows."""
         try:
-            with self._filesystem.open(request.path, "rb") as source:
-                table = pq.ParquetFile(source).read_row_group(request.group, columns=list(columns.names))
-        except (OSError, pa.ArrowException) as error:
-            raise StreamError(f"{request.path}, row group {request.group} cannot be read: {error}") from error
-        if table.num_rows != request.rows:
-            raise StreamError(
-                f"{request.path}, row group {request.group}: {table.num_rows} rows where the plan has {request.rows}; "
-                "the file changed after the table version was pinned"
+            self.publish_func(read_block(request))
+        except StreamError as error:
+            self.publish_func(error)
+
+
+def read_block(request: Request) -> Block:
+    """The requested rows in their order.
+
+    Raises:
+        StreamError: the row group cannot be read, or is not what the plan and the columns say.
+    """
+    columns = request.columns
+    try:
+        with pq.ParquetFile(request.path) as source:
+            table = source.read_row_group(request.group, columns=list(columns.names), use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise StreamError(f"{request} cannot be read: {error}; rebuild its day") from error
+    missing = [name for name in columns.names if name not in table.column_names]
+    if table.num_rows != request.rows or missing:
+        rows = f"{table.num_rows} rows where the plan has {request.rows}"
+        found = f"no column {', '.join(missing)}" if missing else rows
+        raise StreamError(f"{request}: {found}; the file changed after the table version was pinned")
+    try:
+        return pack(table, columns).take(shuffled(request.rows, request.order_key))
+    except StreamError as error:
+        raise StreamError(f"{request}: {error}") from None
+
+
+class Idle(Ventilator):  # type: ignore[misc]  # petastorm ships no types
+    """Petastorm's reader wants something that hands out work; here the consumer does it."""
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def processed_item(self) -> None:
+        """Nothing to count."""
+
+    def completed(self) -> bool:
+        """It will hand out nothing more."""
+        return True
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+
+class RequestReader(Reader):  # type: ignore[misc]  # petastorm ships no types
+    """Petastorm's reader, with blocks in the order of the requests.
+
+    Petastorm infers a schema from the file at `example`, one file of the pinned version; the others' footers were read
+    when it was pinned.
+
+    Raises:
+        StreamError: that file cannot be read.
+    """
+
+    def __init__(self, example: str, columns: Columns, pool: OrderedPool) -> None:
+        self._pool = pool
+        filesystem, locations = get_filesystem_and_path_or_paths([f"file://{example}"])
+        try:
+            super().__init__(
+                filesystem,
+                locations,
+                schema_fields=list(columns.names),
+                worker_class=PackingWorker,
+                reader_pool=pool,
+                is_batched_reader=True,
             )
-        order = shuffled(request.rows, request.order_key)[request.start : request.stop]
-        self.publish_func(pack(table, columns, order))
+        except (OSError, pa.ArrowException) as error:
+            raise StreamError(f"{example} cannot be read: {error}; rebuild its day") from error
 
+    @property
+    def wants_more(self) -> bool:
+        """Whether a reader thread would have nothing to do once it is through with what it has."""
+        most: int = self._pool.workers_count * (1 + READ_AHEAD)
+        return self._pool.due < most
 
-class PlannedReader(Reader):  # type: ignore[misc]  # petastorm ships no types
-    """Petastorm's reader with its own order of row groups replaced by the requests' order."""
+    def request(self, request: Request) -> None:
+        """Ask for one row group."""
+        self._pool.submit(request)
 
-    def __init__(self, requests: Sequence[Request], columns: Columns, threads: int) -> None:
-        self._items = [{"request": request, "columns": columns} for request in requests]
-        paths = sorted({request.path for request in requests})
-        filesystem, locations = get_filesystem_and_path_or_paths([f"file://{path}" for path in paths])
-        super().__init__(
-            filesystem,
-            locations,
-            schema_fields=list(columns.names),
-            worker_class=PackingWorker,
-            reader_pool=SafeThreadPool(threads),
-            is_batched_reader=True,
-        )
-
-    def _create_ventilator(self, *_arguments: Any) -> ConcurrentVentilator:
-        ahead = self._workers_pool.workers_count * (1 + READ_AHEAD)
-        return ConcurrentVentilator(self._workers_pool.ventilate, self._items, max_ventilation_queue_size=ahead)
+    def _create_ventilator(self, *_arguments: Any) -> Idle:
+        return Idle(self._pool.ventilate)

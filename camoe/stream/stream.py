@@ -2,66 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 
 from camoe.contracts.errors import StreamError
-from camoe.stream.columns import Block, Columns, concatenate, empty_block
-from camoe.stream.loads import Load, batches, loads
+from camoe.stream.columns import Block, Columns, assemble
+from camoe.stream.ledger import Ledger
 from camoe.stream.plan import Plan
-from camoe.stream.reader import PlannedReader, Request
+from camoe.stream.pool import OrderedPool
+from camoe.stream.reader import Request, RequestReader
+from camoe.stream.split import Load, Piece, pieces
 from camoe.stream.world import World
 
+# Batches whose row groups are asked for ahead of time, at most.
+HORIZON = 512
 
-def stream(plan: Plan, columns: Columns, world: World, threads: int) -> Iterator[Block]:
-    """One block for each step of `plan`: this worker's share of the global batch, possibly without rows.
 
-    Only the row groups under the worker's cursors and a few read ahead are in memory.
+def say_on_stderr(text: str) -> None:
+    """Where a stream says for what it waits, unless told otherwise."""
+    print(f"stream: {text}", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How rows are read: reader threads, and after how many seconds of waiting for a row group `say` is called."""
+
+    threads: int = 2
+    patience_s: float = 30.0
+    say: Callable[[str], None] = say_on_stderr
+
+
+def stream(
+    plan: Plan, columns: Columns, world: World, reading: Reading, *, ledger: Ledger, first_step: int = 0
+) -> Generator[Block, None, None]:
+    """One block for each step of `plan` from `first_step` on: this worker's share of the global batch, maybe no rows.
+
+    Only the row groups under the worker's lanes and a few read ahead are in memory. What was delivered is booked in
+    `ledger`: `require_complete` checks the sum over all workers.
 
     Raises:
-        StreamError: a row group came short, or a row was not delivered.
+        StreamError: a row group came short or could not be read; names it.
     """
-    wanted = loads(plan, world)
-    if not wanted:
-        yield from (empty_block(columns) for _ in range(plan.steps))
-        return
-    reader = PlannedReader([_request(plan, load) for load in wanted], columns, threads)
+    pool = OrderedPool(reading.threads, reading.patience_s, lambda text: reading.say(f"worker {world.rank} {text}"))
+    reader = RequestReader(plan.snapshot.files[int(plan.row_groups.file[0])].path, columns, pool)
     try:
-        yield from _assemble(plan, columns, world, reader, wanted)
+        yield from _Assembly(plan, columns, world, reader, first_step).blocks(ledger)
     finally:
         reader.stop()
         reader.join()
 
 
-def _assemble(
-    plan: Plan, columns: Columns, world: World, reader: PlannedReader, wanted: dict[Load, int]
-) -> Iterator[Block]:
-    arriving = iter(wanted)
-    left = dict(wanted)
-    held: dict[Load, Block] = {}
-    for share in batches(plan, world):
-        parts = []
-        for piece in share:
-            while piece.load not in held:
-                held[next(arriving)] = _next_block(reader)
-            parts.append(held[piece.load].between(piece.start, piece.stop))
-            left[piece.load] -= piece.stop - piece.start
-            if left[piece.load] == 0:
-                del held[piece.load], left[piece.load]
-        yield concatenate(parts) if parts else empty_block(columns)
-    if left:
-        raise StreamError(f"{sum(left.values())} rows of the plan were not delivered to worker {world.rank}")
+class _Assembly:
+    """Asks for row groups in the order in which the worker's batches need them, and cuts the batches from them."""
+
+    def __init__(self, plan: Plan, columns: Columns, world: World, reader: RequestReader, first_step: int) -> None:
+        self._plan, self._columns, self._world, self._reader = plan, columns, world, reader
+        self._steps = iter(range(first_step, plan.steps))
+        self._coming: deque[list[Piece]] = deque()
+        self._asked: dict[tuple[int, int], Load] = {}
+        self._held: dict[tuple[int, int], tuple[Load, Block]] = {}
+
+    def blocks(self, ledger: Ledger) -> Iterator[Block]:
+        """The worker's share of each step."""
+        while self._look_ahead():
+            share = self._coming.popleft()
+            block = assemble(self._columns, [(self._block(piece), piece.start, piece.stop) for piece in share])
+            for piece in share:
+                ledger.add(self._plan, piece)
+            yield block
+
+    def _look_ahead(self) -> bool:
+        """Ask for what the coming steps need; whether there is a step to come."""
+        while not self._coming or (self._reader.wants_more and len(self._coming) < HORIZON):
+            step = next(self._steps, None)
+            if step is None:
+                break
+            share = pieces(self._plan, step, self._world)
+            for piece in share:
+                if self._asked.get(piece.lane) != piece.load:
+                    self._asked[piece.lane] = piece.load
+                    self._reader.request(_request(self._plan, piece.load, self._columns))
+            self._coming.append(share)
+        return bool(self._coming)
+
+    def _block(self, piece: Piece) -> Block:
+        """The row group of `piece`; a lane's row group goes when the lane moves on to the next."""
+        load, block = self._held.get(piece.lane, (None, None))
+        if block is None or load != piece.load:
+            block = self._next_block()
+            self._held[piece.lane] = (piece.load, block)
+        return block
+
+    def _next_block(self) -> Block:
+        try:
+            block: Block = next(self._reader)
+        except StopIteration:
+            raise StreamError("the reader ended before all row groups of the plan had come") from None
+        return block
 
 
-def _next_block(reader: PlannedReader) -> Block:
-    try:
-        block: Block = next(reader)
-    except StopIteration:
-        raise StreamError("Petastorm ended before all row groups of the plan had come") from None
-    return block
-
-
-def _request(plan: Plan, load: Load) -> Request:
-    segment = plan.cursors[load.cursor].segments[load.segment]
-    group = plan.row_groups[segment.source]
-    path = plan.snapshot.files[group.file].path
-    return Request(path, group.group, group.rows, plan.order_key(segment.source), segment.start, segment.stop)
+def _request(plan: Plan, load: Load, columns: Columns) -> Request:
+    path = plan.snapshot.files[int(plan.row_groups.file[load.source])].path
+    group = int(plan.row_groups.group[load.source])
+    return Request(path, group, plan.rows_of(load.source), plan.order_key(load.source, load.cycle), columns)

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from camoe.contracts.config_file import Section
+from camoe.stream.mixing import Mixing
 
 
 class StreamConfig(Section):
@@ -14,10 +15,14 @@ class StreamConfig(Section):
 
     Each slot's rows run through `lanes` parallel row groups, so a batch mixes `lanes` row groups of every slot;
     a worker holds its share of the lanes in memory. `readers` is the number of Petastorm reader threads a worker.
+    A worker that waits `wait_report_s` seconds for a row group says for which. `mixing` is `proportional`, or shares,
+    for example `{by: modality, of: {audio: 0.5, video: 0.5}}`.
     """
 
     lanes: int = Field(default=4, ge=1)
     readers: int = Field(default=2, ge=1)
+    wait_report_s: float = Field(default=30, gt=0)
+    mixing: Mixing = "proportional"
 
 
 class TrainingConfig(Section):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from camoe.contracts.counts import require_equal
 from camoe.contracts.errors import TrainingError
 from camoe.contracts.snapshot import Snapshot
 from camoe.model.camoe import Camoe
 from camoe.stream.columns import Block, Columns
+from camoe.stream.describe import describe
+from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.plan import Plan, make_plan
-from camoe.stream.stream import stream
+from camoe.stream.stream import Reading, stream
 from camoe.train.config import TrainingConfig
 from camoe.train.progress import Progress
 from camoe.train.step import Learner
@@ -55,8 +58,14 @@ class DataPlan:
 
     def epoch(self, config: TrainingConfig, epoch: int) -> Plan:
         """The plan of one training epoch."""
-        lanes = config.stream.lanes
-        return make_plan(self.train, seed=config.seed, epoch=epoch, batch_size=config.batch_size, lanes=lanes)
+        return make_plan(
+            self.train,
+            seed=config.seed,
+            epoch=epoch,
+            batch_size=config.batch_size,
+            lanes=config.stream.lanes,
+            mixing=config.stream.mixing,
+        )
 
     def check(self, config: TrainingConfig) -> Plan:
         """The plan of the validation rows."""
@@ -86,15 +95,16 @@ def fit(learner: Learner, data: DataPlan, config: TrainingConfig, watchdog: Watc
 def _run_epoch(learner: Learner, data: DataPlan, config: TrainingConfig, epoch: int, watchdog: Watchdog) -> EpochResult:
     started = time.monotonic()
     plan = data.epoch(config, epoch)
-    losses, own_rows = _train(learner, plan, data.columns, config, watchdog)
-    watchdog.beat("counting the epoch's rows")
-    rows = int(sum_over_workers(torch.tensor([own_rows]), "rows").item())
-    require_equal(f"rows trained in epoch {epoch + 1}", plan.rows, rows)
+    if learner.workers.leads and epoch == 0:
+        print(describe(plan), flush=True)
+    losses, rows = _train(learner, plan, data.columns, config, watchdog)
     digest = common_hash(learner.model, learner.workers)
     seconds = time.monotonic() - started
-    watchdog.beat("validation")
-    blocks = stream(data.check(config), data.columns, learner.workers.world, config.stream.readers)
-    checked = validate(learner.model, learner.masking, _beating(blocks, watchdog), learner.workers, learner.dtype)
+    check, ledger = data.check(config), Ledger()
+    blocks = stream(check, data.columns, learner.workers.world, _reading(config, watchdog), ledger=ledger)
+    watched = _watched(blocks, "validation", watchdog)
+    checked = validate(learner.model, learner.masking, watched, learner.workers, learner.dtype)
+    _count(check, ledger, watchdog)
     return EpochResult(epoch, tuple(losses), rows, seconds, digest, checked)
 
 
@@ -103,28 +113,45 @@ def _train(
 ) -> tuple[list[float], int]:
     progress = Progress(plan.epoch, config.epochs, plan.steps)
     losses: list[float] = []
-    rows = 0
+    ledger = Ledger()
+    blocks = stream(plan, columns, learner.workers.world, _reading(config, watchdog), ledger=ledger)
     asked = time.monotonic()
-    for step, block in enumerate(stream(plan, columns, learner.workers.world, config.stream.readers)):
+    for step, block in enumerate(_watched(blocks, f"epoch {plan.epoch + 1}", watchdog)):
         waited = time.monotonic() - asked
-        watchdog.beat(f"step {step + 1} of epoch {plan.epoch + 1}")
         losses.append(learner.step(block))
         if not torch.isfinite(torch.tensor(losses[-1])):
             raise TrainingError(
                 f"the loss is {losses[-1]} at step {step + 1} of epoch {plan.epoch + 1}; "
                 "lower training.learning_rate or look for extreme values among the numeric features"
             )
-        rows += block.rows
         if learner.workers.leads:
             progress.advance(plan.batch_rows(step), waited, losses[-1])
         asked = time.monotonic()
-    return losses, rows
+    return losses, _count(plan, ledger, watchdog)
 
 
-def _beating(blocks: Iterator[Block], watchdog: Watchdog) -> Iterator[Block]:
-    for block in blocks:
-        watchdog.beat("validation")
-        yield block
+def _reading(config: TrainingConfig, watchdog: Watchdog) -> Reading:
+    return Reading(config.stream.readers, config.stream.wait_report_s, watchdog.note)
+
+
+def _watched(blocks: Generator[Block, None, None], phase: str, watchdog: Watchdog) -> Iterator[Block]:
+    """`blocks`; the watchdog knows at each step whether the worker waits for data or is at work with the others."""
+    with contextlib.closing(blocks):
+        for step in itertools.count(1):
+            watchdog.beat(f"the data of step {step} of {phase}")
+            block = next(blocks, None)
+            if block is None:
+                return
+            watchdog.beat(f"step {step} of {phase}")
+            yield block
+
+
+def _count(plan: Plan, ledger: Ledger, watchdog: Watchdog) -> int:
+    """Check that all workers together had every row of the plan; how many that were."""
+    watchdog.beat("counting the epoch's rows")
+    summed = sum_over_workers(torch.from_numpy(ledger.as_array(plan)), "ledger").numpy()
+    require_complete(plan, summed)
+    return int(summed[0].sum())
 
 
 def common_hash(model: Camoe, workers: Workers) -> str:

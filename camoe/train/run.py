@@ -33,7 +33,7 @@ def run_worker(config: Config, table_version: int | None = None) -> None:
     started = time.monotonic()
     workers = join_workers()
     training = config.training
-    with Watchdog(workers.world.rank, training.stall_timeout_s) as watchdog:
+    with Watchdog(workers.world.rank, training.stall_timeout_s, config.layout.logs / "workers") as watchdog:
         watchdog.beat("agreeing on the table version")
         opened = open_inputs(config, table_version)
         version = first_workers(opened.version, "table_version")

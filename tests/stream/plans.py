@@ -1,12 +1,17 @@
-"""Made-up snapshots for tests of the plan."""
+"""Made-up snapshots for tests of the plan, and what their plans hold."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 
 from hypothesis import strategies as st
 
 from camoe.contracts.snapshot import DataFile, Snapshot
+from camoe.stream.mixing import Shares
+from camoe.stream.plan import make_plan, row_names
+from camoe.stream.split import split
+from camoe.stream.world import World
 
 FIRST_DAY = date(2026, 1, 1)
 
@@ -26,5 +31,57 @@ def snapshot_of(files: list[tuple[int, int, list[int]]]) -> Snapshot:
     return Snapshot("/t", 0, tuple(made), {}, ())
 
 
+def shares_of(snapshot: Snapshot, by: str, numbers: list[float]) -> Shares:
+    """Shares for every modality or slot that has rows, from as many of `numbers` as there are."""
+    names = sorted({getattr(file, by) for file in snapshot.files if file.rows})
+    return Shares(by=by, of=dict(zip(names, numbers, strict=False)))
+
+
+def all_rows(snapshot):
+    """Every row of the snapshot once."""
+    return Counter(
+        (number, group, row)
+        for number, file in enumerate(snapshot.files)
+        for group, rows in enumerate(file.row_groups)
+        for row in range(rows)
+    )
+
+
+def names(plan, takes):
+    """The named rows of `takes`, in order."""
+    return [tuple(row) for take in takes for row in row_names(plan, take).tolist()]
+
+
+def delivered(plan, workers, first=0, stop=None):
+    """The rows that all workers get in steps `[first, stop)`."""
+    return Counter(
+        row
+        for step in range(first, plan.steps if stop is None else stop)
+        for rank in range(workers)
+        for row in names(plan, split(plan, step, World(rank, workers)))
+    )
+
+
 files = st.tuples(st.integers(0, 4), st.integers(0, 2), st.lists(st.integers(0, 23), max_size=4))
 snapshots = st.lists(files, min_size=1, max_size=12).map(snapshot_of).filter(lambda snapshot: snapshot.rows > 0)
+
+
+EITHER = st.booleans()
+
+
+@st.composite
+def plans(draw, shares=EITHER):
+    """A plan of any snapshot, batch size, lanes and mixing."""
+    snapshot = draw(snapshots)
+    mixing = "proportional"
+    if draw(shares):
+        numbers = draw(st.lists(st.sampled_from([0.5, 1, 2, 0.3]), min_size=5, max_size=5))
+        mixing = shares_of(snapshot, draw(st.sampled_from(["modality", "slot"])), numbers)
+    return make_plan(
+        snapshot,
+        seed=draw(st.integers(0, 3)),
+        epoch=draw(st.integers(0, 3)),
+        batch_size=draw(st.integers(4, 40)),
+        lanes=draw(st.integers(1, 6)),
+        mixing=mixing,
+    )

@@ -14,12 +14,10 @@ import resource, sys
 from pathlib import Path
 from camoe.contracts.snapshot import pin
 from camoe.stream.plan import make_plan
-from camoe.stream.stream import stream
-from camoe.stream.world import World
-from tests.stream.lake import COLUMNS
+from tests.stream.reading import blocks
 
 plan = make_plan(pin(Path(sys.argv[1])), seed=1, epoch=0, batch_size=4096, lanes=2)
-rows = sum(block.rows for block in stream(plan, COLUMNS, World(0, 1), 2))
+rows = sum(block.rows for block in blocks(plan))
 print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -1,0 +1,42 @@
+"""A plan in words and numbers, for people."""
+
+from __future__ import annotations
+
+from camoe.stream.mixing import Shares
+from camoe.stream.plan import Plan, Stratum
+
+
+def describe(plan: Plan) -> str:
+    """What the plan reads, how it mixes, and what an epoch is: one line a stratum and slot."""
+    snapshot = plan.snapshot
+    mixing = f"shares by {plan.mixing.by}" if isinstance(plan.mixing, Shares) else plan.mixing
+    bound = plan.quota.bound() + max(plan.drawn(number, 0).bound() for number in range(len(plan.strata)))
+    lines = [
+        f"plan {plan.content_hash()}: {snapshot.table} version {snapshot.version}, "
+        f"epoch {plan.epoch}, seed {plan.seed}",
+        f"  {plan.rows:,} rows in {plan.steps:,} steps of {plan.batch_size:,}; {len(snapshot.files):,} files, "
+        f"{len(plan.row_groups.rows):,} row groups; mixing {mixing}, {plan.lanes} lanes",
+        f"  at any step a slot is at most {bound:.1f} rows off its share; "
+        f"at most {_held_rows(plan):,} rows of row groups in use at once, over all workers",
+    ]
+    for number, stratum in enumerate(plan.strata):
+        lines.extend(_stratum_lines(plan, number, stratum))
+    return "\n".join(lines)
+
+
+def _stratum_lines(plan: Plan, number: int, stratum: Stratum) -> list[str]:
+    lines = [
+        f"  {stratum.name}: {stratum.epoch_rows / plan.rows:.1%} of each batch, {stratum.rows:,} rows, "
+        f"each {stratum.epoch_rows / stratum.rows:.2f} times"
+    ]
+    for slot, sources, lanes in zip(stratum.slots, stratum.sources, plan.drawn(number, 0).by_lane, strict=True):
+        lines.append(
+            f"    {slot}: {lanes.rows / stratum.rows:.1%}, {lanes.rows:,} rows in {len(sources):,} row groups, "
+            f"{lanes.parts} lanes"
+        )
+    return lines
+
+
+def _held_rows(plan: Plan) -> int:
+    drawn = [plan.drawn(number, 0) for number in range(len(plan.strata))]
+    return sum(int(plan.row_groups.rows[lane.sources].max()) for one in drawn for lane in one.lanes)

@@ -1,0 +1,84 @@
+"""One pass over a stratum: each slot's row groups in a shuffled order, dealt to lanes that are served side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from camoe.stream.quota import Quota, make_quota
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Lane `number` of a slot: row groups `sources` one after the other; `ends` counts the rows when each is through.
+
+    A row group lies in one lane as a whole, so it is read once.
+    """
+
+    number: int
+    sources: Counts
+    ends: Counts
+
+    def stretches(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Rows `[start, stop)` of the lane as (row group, first, last) within the row group's shuffled order."""
+        index = int(np.searchsorted(self.ends, start, side="right"))
+        begin = int(self.ends[index - 1]) if index else 0
+        while start < stop:
+            end = int(self.ends[index])
+            last = min(stop, end)
+            yield int(self.sources[index]), start - begin, last - begin
+            start, begin, index = last, end, index + 1
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Every row of a stratum once. The first m rows hold each slot in proportion, and each lane within its slot."""
+
+    lanes: tuple[Lane, ...]
+    by_slot: Quota
+    by_lane: tuple[Quota, ...]
+
+    def delivered(self, first: int) -> list[int]:
+        """Of the first `first` rows of the pass, those that each lane gives."""
+        counts: list[int] = []
+        for rows, quota in zip(self.by_slot(first), self.by_lane, strict=True):
+            counts.extend(quota(rows))
+        return counts
+
+    def bound(self) -> float:
+        """The most rows by which a slot can be off its share of the pass."""
+        return self.by_slot.bound()
+
+
+def draw(slots: Sequence[Counts], rows: Counts, lanes: int, key: tuple[int, ...]) -> Pass:
+    """A pass over `slots`, each given as its row groups, of which number i has `rows[i]` rows."""
+    dealt = [
+        list(_deal(groups[shuffled(len(groups), (*key, slot))], rows, min(lanes, len(groups))))
+        for slot, groups in enumerate(slots)
+    ]
+    by_lane = tuple(make_quota([int(lane.ends[-1]) for lane in of_slot]) for of_slot in dealt)
+    by_slot = make_quota([quota.rows for quota in by_lane])
+    return Pass(tuple(lane for of_slot in dealt for lane in of_slot), by_slot, by_lane)
+
+
+def shuffled(size: int, key: tuple[int, ...]) -> Counts:
+    """A permutation of `size` that depends on `key` only."""
+    return np.random.Generator(np.random.PCG64(list(key))).permutation(size)
+
+
+def _deal(line: Counts, rows: Counts, lanes: int) -> Iterator[Lane]:
+    """`line` cut into `lanes` stretches of about equal rows, none empty."""
+    ends = np.cumsum(rows[line])
+    first = 0
+    for number in range(lanes):
+        target = int(ends[-1]) * (number + 1) // lanes
+        cut = int(np.searchsorted(ends, target, side="left")) + 1
+        last = min(max(cut, first + 1), len(line) - (lanes - 1 - number))
+        begin = int(ends[first - 1]) if first else 0
+        yield Lane(number, line[first:last], ends[first:last] - begin)
+        first = last

@@ -1,0 +1,54 @@
+"""Counts in closed form: exact sums, never falling, within their stated bound of the exact share."""
+
+from __future__ import annotations
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from camoe.stream.quota import make_quota
+
+parts = st.lists(st.integers(1, 60) | st.integers(1, 10**9), min_size=1, max_size=12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts, st.data())
+def test_counts_add_up_never_fall_and_keep_within_their_bound(rows, data):
+    quota = make_quota(rows)
+    total = sum(rows)
+    moments = sorted([*data.draw(st.lists(st.integers(0, total), max_size=30)), 0, total])
+    before = [0] * len(rows)
+    for moment in moments:
+        counts = quota(moment)
+        assert sum(counts) == moment
+        assert all(old <= new for old, new in zip(before, counts, strict=True))
+        assert all(
+            abs(count - size * moment / total) <= quota.bound() + 1e-6 for count, size in zip(counts, rows, strict=True)
+        )
+        before = counts
+    assert before == rows
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=7))
+def test_each_row_belongs_to_one_part(rows):
+    quota = make_quota(rows)
+    for first in range(sum(rows)):
+        now, then = quota(first), quota(first + 1)
+        assert sorted(b - a for a, b in zip(now, then, strict=True)) == [0] * (len(rows) - 1) + [1]
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts)
+@example([2**power for power in range(30)])
+@example([1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144, 233])
+def test_the_bound_is_below_two_rows_whatever_the_parts(rows):
+    assert make_quota(rows).bound() < 1.7
+
+
+def test_seven_even_slots_keep_within_one_row():
+    assert make_quota([100] * 7).bound() < 1
+
+
+def test_billions_of_rows_lose_no_precision():
+    rows = [3 * 10**12 + 1, 10**12, 7]
+    assert make_quota(rows)(sum(rows)) == rows
