@@ -59,9 +59,9 @@ def header(file: Path, options: Mapping[str, str]) -> Columns:
     # An unnamed column gets the name that Spark gives it, as the index column of pandas.
     named = tuple(name or f"_c{position}" for position, name in enumerate(names))
     lower = [name.lower() for name in named]
-    twice = next((name for name in named if lower.count(name.lower()) > 1), None)
-    if twice is not None:
-        raise ValueError(f"it has two columns of the name '{twice}'")
+    twice = [position for position, name in enumerate(lower, 1) if lower.count(name) > 1]
+    if twice:
+        raise ValueError(f"its columns {twice[0]} and {twice[1]} have the same name")
     return named
 
 

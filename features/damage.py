@@ -23,7 +23,8 @@ def damage(part: Part, columns: Collection[str]) -> Column:
     does not parse, else null."""
     fields = [field for field in part.raw.schema.fields if field.name in columns]
     broken = [_no_text(field, part.text) for field in fields if _may_hold_text(field)]
-    no_text = reduce(Column.__or__, broken, part.record.contains(REPLACEMENT))
+    record = F.coalesce(part.record.contains(REPLACEMENT) | ~F.is_valid_utf8(part.record), F.lit(False))
+    no_text = reduce(Column.__or__, broken, record)
     return F.when(no_text, INVALID_TEXT).when(part.record.isNotNull(), CORRUPT_RECORD)
 
 

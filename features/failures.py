@@ -19,6 +19,11 @@ FAILED_FILE = re.compile(r"\[FAILED_READ_FILE\S*\] Encountered error while readi
 RAISED = "[USER_RAISED_EXCEPTION] "
 # SQL states of data exceptions and broken constraints, whose messages quote the value.
 QUOTES_A_VALUE = re.compile(r"\[[^\]]+\].*SQLSTATE: 2[23]", re.DOTALL)
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+# Names that Spark takes for functions where there is no such column; `user` would be who runs the job.
+FUNCTION_WORD = re.compile(
+    r"(?<![.\w`])(user|session_user|current_(?:user|date|timestamp|time|catalog|database|schema)|localtimestamp)\b(?!\s*\()"
+)
 CAST = re.compile(r'of the type ("[^"]*") cannot be cast to ("[^"]*")')
 QUERY = re.compile(r"== SQL[^\n]*==\n(.*)")
 
@@ -70,9 +75,9 @@ def explained(what: str, remedy: str) -> Iterator[None]:
 
 
 def resolve(
-    frame: DataFrame, expressions: Mapping[str, str], where: str, kind: type[CamoeError] = InputError
+    frame: DataFrame, expressions: Mapping[str, str], where: str, kind: type[CamoeError] = InputError, there: str = ""
 ) -> dict[str, Column]:
-    """Named SQL expressions as columns of `frame`.
+    """Named SQL expressions as columns of `frame`; `there` says in an error which columns it has (default: by name).
 
     Raises:
         CamoeError: of the given kind; one does not parse or names a column that `frame` lacks.
@@ -80,19 +85,30 @@ def resolve(
     columns = {name: F.expr(sql).alias(name) for name, sql in expressions.items()}
     try:
         frame.select(*columns.values())
+        wrong = {name: _function_word(frame, sql) for name, sql in expressions.items()}
     except AnalysisException:
-        for name, sql in expressions.items():
-            _require_resolved(frame, name, sql, where, kind)
-        raise
+        wrong = {name: _unresolved(frame, sql) for name, sql in expressions.items()}
+    for name, reason in wrong.items():
+        if reason:
+            columns_there = there or ", ".join(frame.columns)
+            raise kind(f"{where}: '{name}: {expressions[name]}': {reason}; the columns there are {columns_there}")
     return columns
 
 
-def _require_resolved(frame: DataFrame, name: str, sql: str, where: str, kind: type[CamoeError]) -> None:
+def _unresolved(frame: DataFrame, sql: str) -> str:
     try:
         frame.select(F.expr(sql))
     except AnalysisException as error:
-        there = ", ".join(frame.columns)
-        raise kind(f"{where}: '{name}: {sql}': {_reason(error)}; the columns there are {there}") from None
+        return _reason(error)
+    return _function_word(frame, sql)
+
+
+def _function_word(frame: DataFrame, sql: str) -> str:
+    """Why `sql` means a function where it names a column that is missing; empty where it does not."""
+    there = {column.lower() for column in frame.columns}
+    words = FUNCTION_WORD.findall(QUOTED.sub("", sql).lower())
+    missing = next((word for word in words if word not in there), None)
+    return f"there is no column `{missing}`" if missing else ""
 
 
 def _reason(error: AnalysisException) -> str:

@@ -23,15 +23,18 @@ from features.files import listed
 
 # Column beside the raw ones of a text table: the row's text where it does not parse, else null.
 RECORD = "__record"
+JSON_STRING = r'"(?:[^"\\]|\\.)*"'
+RECORDS_JOINED = r"\}\s*\{"
 NO_DELTA_TABLE = ("PATH_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST")
 
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of files that agree in their columns; `where` names the files."""
+    """Rows of files that agree in their columns; `where` names the files, `there` their columns for an error."""
 
     frame: DataFrame
     where: str
+    there: str = ""
 
     @property
     def raw(self) -> DataFrame:
@@ -84,16 +87,33 @@ def _part_of(spark: SparkSession, table: Table, columns: Columns, paths: Sequenc
     if table.format == "csv":
         schema = StructType([StructField(name, StringType()) for name in (*columns, RECORD)])
         reader = reader.schema(schema).option("columnNameOfCorruptRecord", RECORD)
-    return Part(reader.load([str(path) for path in paths]), where)
+        # With pruning Spark counts a row's fields only where a query reads all of them.
+        reader = reader.option("columnPruning", "false")
+    # The first line of a CSV that lacks its header is a row of data, which no message may quote.
+    there = f"the {len(columns)} of the first line" if table.options.get("header") == "true" else ""
+    return Part(reader.load([str(path) for path in paths]), where, there)
 
 
 def _json(spark: SparkSession, table: Table, paths: Sequence[Path], where: str) -> Part:
-    reader = spark.read.format("json").options(**table.options).option("columnNameOfCorruptRecord", RECORD)
     places = [str(path) for path in paths]
+    _require_one_record_a_line(spark, table, places, where)
+    reader = spark.read.format("json").options(**table.options).option("columnNameOfCorruptRecord", RECORD)
     # Spark adds the column of broken rows only when it has seen one.
     fields = [field for field in reader.load(places).schema.fields if field.name != RECORD]
     schema = StructType([*fields, StructField(RECORD, StringType())])
     return Part(reader.schema(schema).load(places), where)
+
+
+def _require_one_record_a_line(spark: SparkSession, table: Table, places: list[str], where: str) -> None:
+    # Spark reads the first record of a line and passes over the others without a word.
+    if table.options.get("multiLine", "false").lower() == "true":
+        return
+    lines = spark.read.format("text").options(**table.options).load(places)
+    bare = F.regexp_replace("value", JSON_STRING, "")
+    both = lines.where(F.col("value").rlike(RECORDS_JOINED) & bare.rlike(RECORDS_JOINED))
+    found = both.select(F.col("_metadata.file_path").alias("file")).first()
+    if found is not None:
+        raise InputError(f"{where}: {found['file']} has a line of more than one record; put a line break between them")
 
 
 def _delta(spark: SparkSession, name: str, table: Table, path: Path) -> Part:

@@ -82,7 +82,7 @@ def _whole(
 
 def _mapped(part: Part, expressions: Mapping[str, str], keyed: KeyedHash | None) -> DataFrame:
     """`_damage`, `_raw`, `__file`, and each mapped column under its name after `__`, hashed where `keyed` names it."""
-    resolve(part.raw, expressions, part.where)
+    resolve(part.raw, expressions, part.where, there=part.there)
     hashed = [name for name in expressions if keyed is not None and name in keyed.columns]
     plain = {name: sql for name, sql in expressions.items() if name not in hashed}
     require_hidden(part.raw, {name: expressions[name] for name in hashed}, plain)
