@@ -1,198 +1,193 @@
-"""The build: every check before the first write, then encoder, quarantine, and the training table last."""
+"""The sequence of a feature run: read, judge, join, encode; every check before the first write; then publish."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts import encoder as encoders
 from camoe.contracts.counts import require_equal
-from camoe.contracts.days import Days
-from camoe.contracts.encoder import EMPTY, Encoder
-from camoe.contracts.features import FeatureSet
-from camoe.contracts.layout import (
-    CONFIG_PROPERTY,
-    ENCODER_PROPERTY,
-    FEATURE_SCHEMA_PROPERTY,
-    KEYS,
-    SLOTS_PROPERTY,
-    Layout,
-    label_column,
-)
-from camoe.contracts.slots import SlotCatalogue
-from camoe.contracts.sources import Sources
-from features.commit import Commit, Run
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.layout import KEYS, label_column
+from camoe.contracts.runs import stale_days
+from camoe.contracts.snapshot import logged as logged_table
+from features.built import Built
 from features.encode import apply, feature_values, fit
-from features.entities import join_entities, matched_column, read_entities
+from features.entities import Joined, join_entities, matched_column
 from features.failures import explained
-from features.impressions import judged_impressions
+from features.incremental import earlier_profiles, require_vocabularies
+from features.inputs import JOB, Read, read_inputs
+from features.join.choice import Choice
 from features.outcome_tally import OutcomeTally, outcome_fates, positives, require_positives
-from features.outcomes import logged, read_outcomes
+from features.outcomes import logged
+from features.plan import Plan
 from features.profile import profile
 from features.progress import step
-from features.quarantine import quarantine_rows, write_quarantine
-from features.raw import read_impressions
-from features.table import Target, as_files, require_compatible, require_same_columns, training_rows, write_training
+from features.publish import Draft, publish, tidy
+from features.side_tables import profile_rows, quarantine_rows
+from features.table import as_files, require_same_columns, training_rows
 from features.tally import Tally, kept, quarantined, tally
-from features.window import Window
-
-JOB = "build_features"
+from features.training_commit import Switch
 
 
 @dataclass(frozen=True)
-class Build:
-    """What one build reads, makes and writes."""
-
-    folder: Path
-    layout: Layout
-    sources: Sources
-    slots: SlotCatalogue
-    days: Days
-    features: FeatureSet
-    config_hash: str
-    rows_per_file: int
-    replace: bool = False
-
-    @property
-    def run(self) -> Run:
-        """The run; its id rests on the impression log and the days, so a rebuild of them is the same run."""
-        log = str((self.folder / self.sources.impressions.path).resolve())
-        text = json.dumps([log, *[day.isoformat() for day in self.days.all_days()]])
-        return Run(hashlib.sha256(text.encode()).hexdigest()[:16], self.config_hash, str(self.folder.resolve()))
-
-    @property
-    def as_of(self) -> datetime:
-        """When the labels are as known."""
-        return self.days.known_at(self.sources.longest_window_s)
-
-    def target(self, encoder_version: int) -> Target:
-        """The training table with the properties that say what its rows are."""
-        properties = {
-            FEATURE_SCHEMA_PROPERTY: self.features.schema_hash(),
-            ENCODER_PROPERTY: str(encoder_version),
-            SLOTS_PROPERTY: self.slots.listing(),
-            CONFIG_PROPERTY: self.config_hash,
-        }
-        return Target(self.layout.training, properties, self.replace)
-
-
-@dataclass(frozen=True)
-class Built:
-    """What came of a build: rows of both logs by fate, matched share per entity, the encoder, and both commits."""
+class Checked:
+    """Counts, joined values and vocabularies of a run that has passed its checks."""
 
     tally: Tally
     outcomes: OutcomeTally
+    choices: tuple[Choice, ...]
     matched: Mapping[str, float]
-    encoder: Encoder
-    training: Commit
-    quarantine: Commit
-
-    def counts(self) -> dict[str, Any]:
-        """The build as counts.json keeps it."""
-        slots: dict[str, dict[str, int]] = {}
-        for (day, slot), rows in self.tally.kept.items():
-            slots.setdefault(day.isoformat(), {})[slot] = rows
-        return {
-            "read": self.tally.read,
-            "excluded": dict(self.tally.excluded),
-            "duplicates": self.tally.duplicates,
-            "quarantined": dict(self.tally.quarantined),
-            "outcomes": self.outcomes.counts(),
-            "written": self.training.rows,
-            "rows_per_day_and_slot": slots,
-            "matched": dict(self.matched),
-            "vocabulary": self.encoder.sizes(),
-            "encoder_version": self.encoder.version,
-            "table_version": self.training.version,
-        }
+    fitted: Mapping[str, list[str]]
 
 
-def build(spark: SparkSession, plan: Build) -> Built:
-    """Make the training table. A build that fails its checks writes nothing.
+def build(spark: SparkSession, plan: Plan) -> Built:
+    """Build the run's days. A run that fails its checks writes nothing.
 
     Raises:
         InputError: the input is missing, empty, damaged, not what the mapping says, has an empty day or too many rows
-            to quarantine, an objective of the outcome log has no positive label, or the table that is there has other
-            features.
+            to quarantine, an objective of the outcome log has no positive label, or the table that is there was built
+            with other settings.
         ConfigError: a feature or payload names what is not there.
+        EncoderError: the run has no training day and there is no encoder.
+        RunError: the record or the profile of an earlier run is missing.
+        ConcurrentRunError: another run replaced one of the days meanwhile.
         CountError: the rows written are not the rows that were to be written.
     """
     with explained(f"cannot build from {plan.folder}", "mend the input, or use try_cast in the expression that failed"):
-        require_compatible(spark, plan.target(0))
-        window = Window(plan.days.zone, plan.days.all_days(), plan.as_of)
-        outcomes = read_outcomes(spark, plan.folder, plan.sources, window)
-        read = read_impressions(spark, plan.folder, plan.sources, window)
-        judged = judged_impressions(read, outcomes, plan.sources, plan.slots, window)
-        entities = read_entities(spark, plan.folder, plan.sources, judged)
-        judged = judged.persist()
-        values = _values(judged, entities, plan).persist()
-        try:
-            return _checked_and_written(spark, plan, judged, values, outcomes)
-        finally:
-            values.unpersist()
-            judged.unpersist()
+        read = read_inputs(spark, plan)
+        with persisted(read.judged):
+            counted = _tallied(read)
+            joined = _joined(read)
+            with persisted(_values(read, joined.frame)) as values, persisted(profile(values, plan.features)) as counts:
+                checked = _checked(read, counted, joined.choices, values, counts)
+                return _written(read, checked, values, counts)
 
 
-def _values(judged: DataFrame, entities: Mapping[str, DataFrame], plan: Build) -> DataFrame:
+@contextmanager
+def persisted(frame: DataFrame) -> Iterator[DataFrame]:
+    """Keep what `frame` computes while the block runs."""
+    frame.persist()
+    try:
+        yield frame
+    finally:
+        frame.unpersist()
+
+
+def _tallied(read: Read) -> Tally:
+    plan = read.plan
+    with step(read.judged.sparkSession.sparkContext, f"{JOB}: checking impressions"):
+        counted = tally(read.judged)
+    counted.require_sum()
+    counted.require_usable(plan.sources.max_quarantined, plan.window.days)
+    return counted
+
+
+def _joined(read: Read) -> Joined:
+    with step(read.judged.sparkSession.sparkContext, f"{JOB}: counting {', '.join(read.tables) or 'nothing'} to join"):
+        return join_entities(kept(read.judged), read.tables, read.plan.sources, read.plan.window.days)
+
+
+def _values(read: Read, joined: DataFrame) -> DataFrame:
+    plan = read.plan
     labels = [label_column(objective) for objective in plan.sources.objectives]
-    joined = join_entities(kept(judged), entities, plan.sources, plan.days.all_days()).frame
-    flags = [matched_column(name) for name in entities]
+    flags = [matched_column(name) for name in read.tables]
     # A label of an objective that is not trained on is as much a leak as one that is.
     hidden = [name for name in joined.columns if name.startswith((label_column(""), "_"))]
     return feature_values(joined, plan.features, [*KEYS, "date", "slot", *labels, *flags], hidden)
 
 
-def _checked_and_written(
-    spark: SparkSession, plan: Build, judged: DataFrame, values: DataFrame, outcomes: DataFrame | None
-) -> Built:
-    context = spark.sparkContext
-    days = plan.days.all_days()
-    with step(context, f"{JOB}: checking impressions"):
-        counted = tally(judged)
-    counted.require_sum()
-    counted.require_usable(plan.sources.max_quarantined, days)
-    with step(context, f"{JOB}: joining {', '.join(plan.sources.entities) or 'nothing'} and fitting vocabularies"):
-        matched = _matched(values, plan.sources)
-        fitted = fit(profile(values, plan.features), plan.features, plan.days.train.days())
-    known = encoders.latest_version(plan.layout.encoder)
-    encoder = (encoders.read(plan.layout.encoder, known) if known else EMPTY).grow(fitted)
-    encoded = apply(values, encoder, plan.features)
-    rows = training_rows(encoded, plan.slots, list(plan.sources.objectives), plan.features, plan.as_of)
-    require_same_columns(rows, plan.target(encoder.version))
+def _checked(
+    read: Read, counted: Tally, choices: tuple[Choice, ...], values: DataFrame, profiled: DataFrame
+) -> Checked:
+    plan, context = read.plan, values.sparkSession.sparkContext
+    with step(context, f"{JOB}: joining {', '.join(read.tables) or 'nothing'}"):
+        matched = _matched(values, read.tables)
+    with step(context, f"{JOB}: fitting vocabularies"):
+        fitted = _fitted(read, profiled)
+    if read.before.version >= 0:
+        unfitted = Encoder(0, {feature.name: () for feature in plan.features.categorical})
+        require_same_columns(_rows(plan, values, unfitted), plan.target)
     with step(context, f"{JOB}: counting outcomes"):
-        labelled = _outcome_tally(plan, judged, values, outcomes)
-    files = as_files(rows, counted.kept, plan.rows_per_file)
-    cannot_write = explained(f"cannot write to {plan.layout.root}", "mend what it says and run again")
-    with step(context, f"{JOB}: writing"), cannot_write:
-        encoders.write(encoder, plan.layout.encoder)
-        refused = write_quarantine(quarantine_rows(quarantined(judged), plan.run), plan.layout.quarantine, plan.run)
-        require_equal("rows of the quarantine table", counted.rows_quarantined, refused.rows)
-        written = write_training(files, plan.target(encoder.version), days, plan.rows_per_file, plan.run)
-    require_equal("rows of the training table", counted.rows_kept, written.rows)
-    return Built(counted, labelled, matched, encoder, written, refused)
+        outcomes = _outcome_tally(read, values)
+    return Checked(counted, outcomes, choices, matched, fitted)
 
 
-def _outcome_tally(plan: Build, judged: DataFrame, values: DataFrame, outcomes: DataFrame | None) -> OutcomeTally:
+def _written(read: Read, checked: Checked, values: DataFrame, profiled: DataFrame) -> Built:
+    plan, spark = read.plan, values.sparkSession
+    remedy = "mend what it says and run again"
+    with step(spark.sparkContext, f"{JOB}: writing"), explained(f"cannot write to {plan.layout.root}", remedy):
+        encoder = encoders.publish(checked.fitted, plan.layout.encoder)
+        record = plan.record(read.states, encoder.version, checked.tally.kept, read.input_versions)
+        run = plan.signature(record.input_versions)
+        draft = Draft(
+            rows=as_files(_rows(plan, values, encoder), checked.tally.kept, plan.rows_per_file),
+            quarantine=quarantine_rows(quarantined(read.judged), run),
+            rows_quarantined=checked.tally.rows_quarantined,
+            profiles=profile_rows(profiled, run),
+            record=record,
+        )
+        switch = Switch(plan.target, plan.window.days, read.before.version, read.before.makers, plan.rows_per_file)
+        replaced = publish(draft, switch, plan.layout, run)
+        active = tidy(spark, plan.layout, run)
+    _require_written(plan, checked.tally, replaced.commit.version)
+    return Built(
+        plan=plan,
+        tally=checked.tally,
+        outcomes=checked.outcomes,
+        choices=checked.choices,
+        matched=checked.matched,
+        encoder=encoder,
+        replaced=replaced,
+        stale=stale_days(active),
+    )
+
+
+def _fitted(read: Read, profiled: DataFrame) -> dict[str, list[str]]:
+    plan = read.plan
+    if not plan.training_days:
+        require_vocabularies(plan.layout.encoder, plan.features)
+        return {}
+    training = plan.days.train.days()
+    earlier = earlier_profiles(profiled.sparkSession, plan.layout, read.before, training)
+    rows = profiled if earlier is None else profiled.unionByName(earlier.select(*profiled.columns))
+    return fit(rows, plan.features, training)
+
+
+def _rows(plan: Plan, values: DataFrame, encoder: Encoder) -> DataFrame:
+    encoded = apply(values, encoder, plan.features)
+    objectives = list(plan.sources.objectives)
+    return training_rows(encoded, plan.slots, objectives, plan.features, as_of=plan.window.as_of, run_id=plan.run_id)
+
+
+def _outcome_tally(read: Read, values: DataFrame) -> OutcomeTally:
+    plan = read.plan
     positive = positives(values, plan.sources.objectives)
-    if outcomes is None:
+    if read.outcomes is None:
         return OutcomeTally({}, positive)
     from_log = logged(plan.sources)
-    found = OutcomeTally(outcome_fates(judged, outcomes, from_log, plan.as_of), positive)
-    require_positives(found, outcomes, from_log, plan.days.train.days())
-    return found
+    counted = OutcomeTally(outcome_fates(read.judged, read.outcomes, from_log, plan.window.as_of), positive)
+    # A single day may well have no positive of a rare objective, or be too young for one.
+    if set(plan.days.train.days()) <= set(plan.window.days):
+        require_positives(counted, read.outcomes, from_log, plan.days.train.days())
+    return counted
 
 
-def _matched(values: DataFrame, sources: Sources) -> dict[str, float]:
-    if not sources.entities:
+def _matched(values: DataFrame, tables: Mapping[str, DataFrame]) -> dict[str, float]:
+    if not tables:
         return {}
-    shares = [F.avg(F.col(matched_column(name)).cast("double")).alias(name) for name in sources.entities]
+    shares = [F.avg(F.col(matched_column(name)).cast("double")).alias(name) for name in tables]
     row = values.agg(*shares).first()
     return {} if row is None else {name: round(share, 6) for name, share in row.asDict().items()}
+
+
+def _require_written(plan: Plan, counted: Tally, version: int) -> None:
+    """Hold the rows that the log names in the run's days, cell by cell, against those that were counted."""
+    written = logged_table(plan.layout.training, version).rows_by_cell()
+    for day, slot in sorted(counted.kept.keys() | {cell for cell in written if cell[0] in plan.window.days}):
+        what = f"rows of the training table on {day} in slot {slot}"
+        require_equal(what, counted.kept.get((day, slot), 0), written.get((day, slot), 0))

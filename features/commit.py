@@ -1,31 +1,58 @@
-"""Delta commits that say who made them, and the rows they wrote, as the table's log tells."""
+"""Delta commits that say who made them, and what the table's log tells about them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from delta.tables import DeltaTable
+from delta.exceptions import (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    DeltaConcurrentModificationException,
+    MetadataChangedException,
+    ProtocolChangedException,
+)
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+# What Delta raises when another commit came first and the two cannot both hold.
+CONFLICTS = (
+    ConcurrentAppendException,
+    ConcurrentDeleteDeleteException,
+    ConcurrentDeleteReadException,
+    ConcurrentTransactionException,
+    ConcurrentWriteException,
+    DeltaConcurrentModificationException,
+    MetadataChangedException,
+    ProtocolChangedException,
+)
+# A run commits to a table once.
+ONCE = 1
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a build read and with which settings. `run_id` is equal for every build of the same log and days."""
+    """Which run makes a commit, from which input and with which settings."""
 
     run_id: str
     config_hash: str
     input: str
+    input_versions: Mapping[str, str] = field(default_factory=dict)
 
     def metadata(self) -> str:
         """The run as the JSON that its commits carry."""
         return json.dumps(asdict(self))
+
+    def transaction(self) -> dict[str, str | int]:
+        """Writer options under which Delta takes the run's commit to a table once, however often it is tried."""
+        return {"txnAppId": self.run_id, "txnVersion": ONCE}
 
 
 @dataclass(frozen=True)
@@ -46,20 +73,25 @@ def signed(spark: SparkSession, run: Run) -> Iterator[None]:
         spark.conf.unset(USER_METADATA)
 
 
-def latest_version(spark: SparkSession, table: Path) -> int:
+def has_log(table: Path) -> bool:
+    """Whether a Delta table lies at `table`."""
+    return DeltaTable.is_deltatable(str(table.resolve()))
+
+
+def latest_version(table: Path) -> int:
     """The newest version of `table`, -1 when there is no table."""
-    if not DeltaTable.isDeltaTable(spark, str(table)):
-        return -1
-    newest = DeltaTable.forPath(spark, str(table)).history(1).first()
-    return -1 if newest is None else int(newest["version"])
+    return int(DeltaTable(str(table.resolve())).version()) if has_log(table) else -1
 
 
-def commit_after(spark: SparkSession, table: Path, version: int, run: Run) -> Commit:
-    """The newest commit of `run` later than `version`; none means that nothing had to change, so no rows."""
-    history = DeltaTable.forPath(spark, str(table)).history()
-    own = history.where((F.col("version") > version) & (F.col("userMetadata") == run.metadata()))
-    newest = own.orderBy(F.col("version").desc()).select("version", "operationMetrics").first()
-    if newest is None:
-        return Commit(version, 0)
-    metrics: Mapping[str, str] = newest["operationMetrics"]
-    return Commit(int(newest["version"]), int(metrics.get("numOutputRows", 0)))
+def has_committed(table: Path, run_id: str) -> bool:
+    """Whether `run_id` has committed to `table`, at any time."""
+    return has_log(table) and DeltaTable(str(table.resolve())).transaction_version(run_id) is not None
+
+
+def commit_after(table: Path, version: int, run: Run) -> Commit | None:
+    """The newest commit of `run` later than `version`; None when it made none."""
+    there = DeltaTable(str(table.resolve()))
+    for entry in there.history(int(there.version()) - version):
+        if entry.get("userMetadata") == run.metadata():
+            return Commit(int(entry["version"]), int(entry.get("operationMetrics", {}).get("numOutputRows", 0)))
+    return None

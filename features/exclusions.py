@@ -16,13 +16,14 @@ from features.window import Window
 
 EXCLUDED = "_excluded"
 OUTSIDE_DAYS = "outside_days"
+AFTER_AS_OF = "after_as_of"
 
 
 def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], window: Window) -> DataFrame:
     """Add `local_ts` (event time in the declared zone), `date` (its day) and `_excluded` (a name, null: kept).
 
     The first exclusion whose predicate is true counts; a predicate that is null excludes nothing. A day that is
-    none of the run's is excluded as outside_days.
+    none of the run's is excluded as outside_days, and what came after the as-of time as after_as_of.
 
     Raises:
         InputError: a predicate does not parse or names a column that the impressions do not map.
@@ -33,5 +34,6 @@ def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], window: Win
     predicates = resolve(mapped, {item.name: item.where for item in exclusions}, "the exclusions of the impressions")
     named = [F.when(predicate, F.lit(name)) for name, predicate in predicates.items()]
     outside = F.when(~F.col("date").isin(list(window.days)), F.lit(OUTSIDE_DAYS))
+    later = F.when(F.col("ts") > F.lit(window.as_of), F.lit(AFTER_AS_OF))
     # Of a row that could not be read right nothing is known that could exclude it.
-    return timed.withColumn(EXCLUDED, F.when(F.col(DAMAGE).isNull(), F.coalesce(*named, outside)))
+    return timed.withColumn(EXCLUDED, F.when(F.col(DAMAGE).isNull(), F.coalesce(*named, outside, later)))

@@ -1,32 +1,43 @@
-"""The training table: its columns, its files, and the one commit that replaces the configured days."""
+"""The training table: its columns, its files, its constraints, and what may be written over what."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from math import ceil, sqrt
 from pathlib import Path
 
-from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, SparkSession
+from deltalake import DeltaTable
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.features import FeatureSet
-from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, KEYS, SLOTS_PROPERTY, TRAINING_PARTITIONS, label_column
+from camoe.contracts.layout import (
+    FEATURE_SCHEMA_PROPERTY,
+    KEYS,
+    RUN_ID,
+    SETTINGS_PROPERTY,
+    SLOTS_PROPERTY,
+    TRAINING_PARTITIONS,
+    label_column,
+)
 from camoe.contracts.slots import SlotCatalogue, only_appended
-from features.commit import Commit, Run, commit_after, latest_version, signed
+from features.commit import has_log
 
 SAFE_FOR_FILE_READERS = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
+SLOT_CONSTRAINT = "delta.constraints.slot"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A training table: where it lies, its properties, and whether a table of another schema may be replaced."""
+    """A training table: where it lies, the properties that say what its rows are, and whether it may be replaced."""
 
     path: Path
     properties: Mapping[str, str]
+    slots: SlotCatalogue
+    objectives: tuple[str, ...]
     replace: bool = False
 
     @property
@@ -34,14 +45,39 @@ class Target:
         """The table in SQL."""
         return f"delta.`{self.path.resolve()}`"
 
+    @property
+    def constraints(self) -> dict[str, str]:
+        """What Delta checks of each row that anyone writes, as table properties."""
+        names = ", ".join(f"'{slot.id}'" for slot in self.slots.slots)
+        labels = [label_column(objective) for objective in self.objectives]
+        return {
+            "delta.constraints.impression_id": "impression_id IS NOT NULL",
+            SLOT_CONSTRAINT: f"slot IN ({names})",
+            **{f"delta.constraints.{name}": f"{name} IS NULL OR {name} IN (0, 1)" for name in labels},
+        }
+
+    def found(self) -> dict[str, str]:
+        """The properties of the table that is there."""
+        return dict(DeltaTable(str(self.path.resolve())).metadata().configuration)
+
 
 def training_rows(
-    encoded: DataFrame, slots: SlotCatalogue, objectives: Collection[str], features: FeatureSet, as_of: datetime
+    encoded: DataFrame,
+    slots: SlotCatalogue,
+    objectives: Collection[str],
+    features: FeatureSet,
+    *,
+    as_of: datetime,
+    run_id: str,
 ) -> DataFrame:
-    """The training table's columns, in order: keys, date, labels, features, physical ids, partition names."""
+    """The training table's columns, in order: keys, run, date, labels, features, physical ids, partition names.
+
+    The run stands among the first 32 columns, of which Delta keeps each file's least and greatest value.
+    """
     ids = {slot.id: (slots.slot_id(slot.id), slots.modality_id(slot.id), slot.modality) for slot in slots.slots}
     return encoded.select(
         *KEYS,
+        F.lit(run_id).alias(RUN_ID),
         "date",
         *[label_column(objective) for objective in objectives],
         F.lit(as_of).alias("label_as_of"),
@@ -86,72 +122,48 @@ def as_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per_fi
     )
 
 
-def require_compatible(spark: SparkSession, target: Target) -> None:
-    """Raise `InputError` when a table with other features is there already and may not be replaced."""
-    if target.replace or not DeltaTable.isDeltaTable(spark, str(target.path)):
-        return
-    there = _properties(spark, target)
-    found = there.get(FEATURE_SCHEMA_PROPERTY, "none")
-    wanted = target.properties[FEATURE_SCHEMA_PROPERTY]
-    if found != wanted:
-        raise InputError(
-            f"{target.path} was built with other features (schema {found}, now {wanted}), and one table cannot hold "
-            "both; build into a new out= or replace the whole table with --replace"
-        )
-    slots, now = there.get(SLOTS_PROPERTY, "none"), target.properties[SLOTS_PROPERTY]
-    if not only_appended(slots, now):
-        raise InputError(
-            f"{target.path} was built with the slots {slots}, now they are {now}: its slot ids would change their "
-            "meaning; append new slots at the end, or replace the whole table with --replace"
-        )
+def is_remade(target: Target) -> bool:
+    """Whether the table that is there gives way to a new one, because its settings are others.
+
+    Raises:
+        InputError: they are others, and it may not be replaced.
+    """
+    if not has_log(target.path):
+        return False
+    problem = _difference(target)
+    if problem and not target.replace:
+        raise InputError(f"{target.path} was built with {problem}; build into a new out= or replace it with --replace")
+    return bool(problem)
+
+
+def slots_appended(target: Target) -> bool:
+    """Whether the catalogue has slots that the table does not know yet."""
+    return target.found().get(SLOTS_PROPERTY) != target.properties[SLOTS_PROPERTY]
 
 
 def require_same_columns(rows: DataFrame, target: Target) -> None:
-    """Raise `InputError` when the table that is there has other columns or types and may not be replaced."""
-    spark = rows.sparkSession
-    if target.replace or not DeltaTable.isDeltaTable(spark, str(target.path)):
-        return
-    there = set(spark.read.format("delta").load(str(target.path)).dtypes)
+    """Raise `InputError` when the table that is there has other columns or types, as after a change of the raw data."""
+    there = set(rows.sparkSession.read.format("delta").load(str(target.path.resolve())).dtypes)
     differing = sorted({name for name, _ in there ^ set(rows.dtypes)})
     if differing:
         raise InputError(
-            f"{target.path} has other columns or types than this build ({', '.join(differing)}), as after a change of "
-            "objectives; build into a new out= or replace the whole table with --replace"
+            f"{target.path} has other columns or types than this build ({', '.join(differing)}); mend the types in the "
+            "sources, build into a new out=, or remove the table"
         )
 
 
-def write_training(rows: DataFrame, target: Target, days: Sequence[date], rows_per_file: int, run: Run) -> Commit:
-    """Replace `days` in one commit, or create the table; returns the commit as the table's log tells it."""
-    spark = rows.sparkSession
-    before = latest_version(spark, target.path)
-    if target.replace or before < 0:
-        new = rows.writeTo(target.identifier).using("delta").option("maxRecordsPerFile", rows_per_file)
-        for key, value in {**SAFE_FOR_FILE_READERS, **target.properties}.items():
-            new = new.tableProperty(key, value)
-        partitioned = new.partitionedBy(*[F.col(name) for name in TRAINING_PARTITIONS])
-        with signed(spark, run):
-            partitioned.createOrReplace()
-    else:
-        _set_properties(spark, target)
-        listed = ", ".join(f"'{day.isoformat()}'" for day in days)
-        writer = rows.write.format("delta").mode("overwrite").option("maxRecordsPerFile", rows_per_file)
-        with signed(spark, run):
-            writer.option("replaceWhere", f"date IN ({listed})").save(str(target.path))
-    return commit_after(spark, target.path, before, run)
+def _difference(target: Target) -> str:
+    there, wanted = target.found(), target.properties
+    slots, now = there.get(SLOTS_PROPERTY, "none"), wanted[SLOTS_PROPERTY]
+    if not only_appended(slots, now):
+        return f"the slots {slots}, now they are {now}, so slot ids would change their meaning (slots may be appended)"
+    if there.get(FEATURE_SCHEMA_PROPERTY) != wanted[FEATURE_SCHEMA_PROPERTY]:
+        return "other features, and one table cannot hold both"
+    found, settings = there.get(SETTINGS_PROPERTY, "none"), wanted[SETTINGS_PROPERTY]
+    if found != settings:
+        return f"other settings (hash {found}, now {settings}: sources, objectives or time zone)"
+    return ""
 
 
 def _by_slot(values: Mapping[str, int] | Mapping[str, str]) -> Column:
     return F.coalesce(*[F.when(F.col("slot") == slot, F.lit(value)) for slot, value in values.items()])
-
-
-def _properties(spark: SparkSession, target: Target) -> dict[str, str]:
-    return {row["key"]: row["value"] for row in spark.sql(f"SHOW TBLPROPERTIES {target.identifier}").collect()}
-
-
-def _set_properties(spark: SparkSession, target: Target) -> None:
-    # A newer encoder only adds entries, so rows written before stay valid under it.
-    found = _properties(spark, target)
-    changed = {key: value for key, value in target.properties.items() if found.get(key) != value}
-    if changed:
-        pairs = ", ".join(f"'{key}' = '{value}'" for key, value in changed.items())
-        spark.sql(f"ALTER TABLE {target.identifier} SET TBLPROPERTIES ({pairs})")

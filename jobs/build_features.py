@@ -1,64 +1,87 @@
 """Raw lake -> checked, joined, encoded Delta training table, with a quarantine table and an encoder.
 
 spark-submit --properties-file conf/spark/local.conf jobs/build_features.py out=out/mine input=/data/lake
+Default days: all that the configuration names. Some: --days 2026-03-02,2026-03-05..2026-03-07
 """
 
 from __future__ import annotations
 
+import argparse
 import time
+from datetime import UTC, datetime
+
+from pydantic import TypeAdapter, ValidationError
 
 from camoe.config import Config, given, load_config, parse, parser
 from camoe.contracts import counts
+from camoe.contracts.days import parse_days
 from camoe.contracts.errors import exit_with
-from features.build import JOB, Build, Built, build
+from camoe.contracts.runs import RunId
+from features.build import build
+from features.inputs import JOB
+from features.plan import Plan, finished, new_run_id, window_of
 from features.session import spark_session
 
-
-def summary(built: Built, cfg: Config, command_line: str, seconds: float) -> str:
-    """What the build did, in a few lines, and the command that comes next."""
-    tally = built.tally
-    lines = [
-        f"read        {tally.read:>12,}",
-        f"excluded    {sum(tally.excluded.values()):>12,}{_detail(tally.excluded)}",
-        f"duplicates  {tally.duplicates:>12,}",
-        f"quarantined {tally.rows_quarantined:>12,}{_detail(tally.quarantined)}",
-        f"written     {built.training.rows:>12,}  on {len(tally.per_day())} days",
-        "matched     " + ", ".join(f"{name} {share:.2%}" for name, share in built.matched.items()),
-        f"table       {cfg.layout.training} version {built.training.version}, encoder version {built.encoder.version}",
-        f"took        {seconds:.1f} s",
-        f"next        python jobs/train.py {command_line}",
-    ]
-    return "\n".join(lines)
+SUBMIT = "spark-submit --properties-file conf/spark/local.conf"
 
 
-def _detail(parts: object) -> str:
-    items = dict(parts).items() if isinstance(parts, dict) else ()
-    text = ", ".join(f"{name} {rows:,}" for name, rows in items)
-    return f"  ({text})" if text else ""
+def options() -> argparse.ArgumentParser:
+    """The job's command line."""
+    made = parser(__doc__ or "")
+    made.add_argument("--days", type=parse_days, help="days to build (default: all configured ones)")
+    made.add_argument("--as-of", type=datetime.fromisoformat, metavar="TIME", help="what was known then (ISO)")
+    made.add_argument("--run-id", type=_run_id, help="repeat it to try a run again: a run commits once")
+    made.add_argument("--cascade", action="store_true", help="also build days that would be stale after the run")
+    made.add_argument("--replace", action="store_true", help="replace a training table that has other settings")
+    return made
+
+
+def plan_of(chosen: argparse.Namespace, config: Config) -> Plan:
+    """The run that the command line asks for."""
+    now = datetime.now(UTC)
+    asked = chosen.days or config.days.all_days()
+    return Plan(
+        run_id=chosen.run_id or new_run_id(now),
+        started=now,
+        folder=config.raw,
+        layout=config.layout,
+        sources=config.sources,
+        slots=config.slots,
+        days=config.days,
+        features=config.features,
+        window=window_of(config.days, config.sources, asked, chosen.as_of),
+        asked=asked,
+        config_hash=config.content_hash(),
+        rows_per_file=config.rows_per_file,
+        replace=chosen.replace,
+        cascade=chosen.cascade,
+    )
+
+
+def _run_id(text: str) -> str:
+    try:
+        return TypeAdapter(RunId).validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(f"'{text}' must be at most 32 of A-Z a-z 0-9 . _ -") from None
 
 
 def main(argv: list[str]) -> None:
-    """Build the features of the configured days."""
+    """Build the features of the chosen days."""
     started = time.monotonic()
-    arguments = parser(__doc__ or "")
-    arguments.add_argument("--replace", action="store_true", help="replace a training table that has other features")
-    parsed = parse(arguments, argv)
-    cfg = load_config(parsed)
-    plan = Build(
-        folder=cfg.raw,
-        layout=cfg.layout,
-        sources=cfg.sources,
-        slots=cfg.slots,
-        days=cfg.days,
-        features=cfg.features,
-        config_hash=cfg.content_hash(),
-        rows_per_file=cfg.rows_per_file,
-        replace=parsed.replace,
-    )
+    chosen = parse(options(), argv)
+    config = load_config(chosen)
+    plan = plan_of(chosen, config)
+    earlier = finished(plan)
+    if earlier is not None:
+        print(f"run {plan.run_id} has committed its days already, on {earlier.built:%Y-%m-%d %H:%M}; nothing to do")
+        return
     built = build(spark_session(JOB), plan)
     seconds = time.monotonic() - started
-    counts.record(cfg.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})
-    print(summary(built, cfg, given(parsed), seconds), flush=True)
+    counts.record(config.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})
+    print(built.summary(f"{SUBMIT} jobs/build_features.py {given(chosen)}"))
+    print(f"counts      {config.layout.counts}")
+    print(f"took        {seconds:.1f} s")
+    print(f"next        python jobs/train.py {given(chosen)}", flush=True)
 
 
 if __name__ == "__main__":

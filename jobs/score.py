@@ -7,14 +7,14 @@ Default days: the test days. Others: --days 2026-03-10,2026-03-11
 from __future__ import annotations
 
 import time
-from datetime import date
 
 from camoe.config import given, load_config, parse, parser
 from camoe.contracts import counts
 from camoe.contracts import encoder as encoders
+from camoe.contracts.days import parse_days
 from camoe.contracts.errors import exit_with
-from camoe.contracts.layout import ENCODER_PROPERTY
 from camoe.contracts.pins import pinned
+from camoe.contracts.runs import active_records, encoder_version, require_fresh
 from camoe.contracts.snapshot import pin
 from camoe.score.scorer import read_model, require_fit, require_vocabulary
 from camoe.score.spark import count_predictions, read_rows, score, write_predictions
@@ -26,15 +26,20 @@ def main(argv: list[str]) -> None:
     """Pin the table, score the days, check that every row was scored."""
     started = time.monotonic()
     options = parser(__doc__ or "")
-    options.add_argument("--days", type=_days, help="days to score: YYYY-MM-DD,YYYY-MM-DD (default: the test days)")
+    options.add_argument(
+        "--days", type=parse_days, help="such as 2026-03-10,2026-03-12..2026-03-14 (default: the test days)"
+    )
     chosen = parse(options, argv)
     config = load_config(chosen)
     days = tuple(chosen.days or config.days.test.days())
     layout = config.layout
     model = read_model(layout.bundle)
-    snapshot = pin(layout.training).on(days)
+    table = pin(layout.training)
+    snapshot = table.on(days)
     require_fit(model, snapshot)
-    require_vocabulary(layout.bundle, model, encoders.read(layout.encoder, int(snapshot.properties[ENCODER_PROPERTY])))
+    runs = active_records(table, layout.runs)
+    require_fresh(runs, days, f"{table.table} version {table.version}")
+    require_vocabulary(layout.bundle, model, encoders.read(layout.encoder, encoder_version(runs)))
     spark = spark_session("score")
     version = model.manifest.model_version
     held = pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it")
@@ -61,10 +66,6 @@ def main(argv: list[str]) -> None:
     print(f"score: {sum(by_slot.values()):,} predictions of {len(days)} days with model {version}")
     print(f"score: written to {layout.predictions} in {seconds:.0f} s")
     print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py {given(chosen)}")
-
-
-def _days(text: str) -> tuple[date, ...]:
-    return tuple(date.fromisoformat(day) for day in text.split(","))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
@@ -56,10 +57,43 @@ class Days(Section):
         """Training, validation and test days, in order."""
         return self.train.days() + self.validation.days() + self.test.days()
 
-    def known_at(self, longest_window_s: int) -> datetime:
-        """The as-of time, with its zone: as declared, else when every window of the last day has closed."""
+    def known_at(self, longest_window_s: int, last: date | None = None) -> datetime:
+        """The as-of time, with its zone: as declared, else when every window has closed.
+
+        That of `last` and of the last test day, whichever is later.
+        """
         if self.as_of is not None:
-            return self.as_of if self.as_of.tzinfo else self.as_of.replace(tzinfo=ZoneInfo(self.zone))
-        midnight = datetime.combine(self.test.last + timedelta(days=1), time(), ZoneInfo(self.zone))
+            return in_zone(self.as_of, self.zone)
+        final = max(self.test.last, last or self.test.last)
+        midnight = datetime.combine(final + timedelta(days=1), time(), ZoneInfo(self.zone))
         # In the zone itself the sum would count wall-clock hours, one too few or too many over a change of clocks.
         return midnight.astimezone(UTC) + timedelta(seconds=longest_window_s)
+
+
+def in_zone(moment: datetime, zone: str) -> datetime:
+    """`moment` with its zone, `zone` where it has none."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
+
+
+def parse_days(text: str) -> tuple[date, ...]:
+    """Days from `2026-03-02,2026-03-05..2026-03-07`: single ones and ranges (both ends included), in order.
+
+    Raises:
+        ValueError: a part is neither, or a range ends before it begins.
+    """
+    found: set[date] = set()
+    for part in text.split(","):
+        first, dots, last = part.strip().partition("..")
+        found.update(DayRange(first=date.fromisoformat(first), last=date.fromisoformat(last if dots else first)).days())
+    return tuple(sorted(found))
+
+
+def day_list(days: Iterable[date]) -> str:
+    """Days as `parse_days` reads them, neighbours as ranges."""
+    runs: list[list[date]] = []
+    for day in sorted(set(days)):
+        if runs and day - runs[-1][-1] == timedelta(days=1):
+            runs[-1].append(day)
+        else:
+            runs.append([day])
+    return ",".join(run[0].isoformat() if len(run) == 1 else f"{run[0]}..{run[-1]}" for run in runs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ FIRST = 2
 
 class EncoderError(CamoeError):
     """An encoder is missing or damaged."""
+
+
+class VersionTakenError(EncoderError):
+    """Another run published other vocabularies under the same version."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +93,32 @@ def latest_version(folder: Path) -> int:
     return max(versions, default=0)
 
 
+def publish(fitted: Mapping[str, Sequence[str]], folder: Path) -> Encoder:
+    """Grow the newest version by the `fitted` values and publish that; nothing is written when nothing is new.
+
+    When another run takes the version meanwhile, this one grows from what that run published.
+    """
+    while True:
+        known = latest_version(folder)
+        grown = (read(folder, known) if known else EMPTY).grow(fitted)
+        try:
+            write(grown, folder)
+        except VersionTakenError:
+            continue
+        return grown
+
+
 def write(encoder: Encoder, folder: Path) -> Path:
-    """Publish `encoder` as `folder/v<version>` in one rename; a version that is already there is left alone."""
+    """Publish `encoder` as `folder/v<version>` in one rename; a version that is already there is left alone.
+
+    Raises:
+        VersionTakenError: it is there with other vocabularies.
+    """
     target = folder / f"v{encoder.version}"
     if target.exists():
-        if read_version(target) != encoder:
-            raise EncoderError(f"{target} holds another encoder, as when two builds run at once; run this one again")
+        _require_same(encoder, target)
         return target
-    staging = folder / f".staging-v{encoder.version}"
-    shutil.rmtree(staging, ignore_errors=True)
+    staging = folder / f".staging-v{encoder.version}-{secrets.token_hex(4)}"
     staging.mkdir(parents=True)
     rows = [
         (feature, value, FIRST + position)
@@ -110,8 +132,18 @@ def write(encoder: Encoder, folder: Path) -> Path:
         staging / "encoder.json",
         {"version": encoder.version, "hash": encoder.content_hash(), "sizes": encoder.sizes()},
     )
-    staging.rename(target)
+    try:
+        staging.rename(target)
+    except OSError:
+        # A rename onto a folder that is not empty fails: another run was faster.
+        shutil.rmtree(staging)
+        _require_same(encoder, target)
     return target
+
+
+def _require_same(encoder: Encoder, target: Path) -> None:
+    if read_version(target) != encoder:
+        raise VersionTakenError(f"{target} holds another encoder, as when two runs publish at once")
 
 
 def read(folder: Path, version: int | None = None) -> Encoder:

@@ -14,9 +14,8 @@ PREDICTION_PARTITIONS = ("modality", "slot", "date", "model_version")
 
 # Table properties of the training table that say what its rows are.
 FEATURE_SCHEMA_PROPERTY = "camoe.featureSchemaHash"
-ENCODER_PROPERTY = "camoe.encoderVersion"
 SLOTS_PROPERTY = "camoe.slots"
-CONFIG_PROPERTY = "camoe.configHash"
+SETTINGS_PROPERTY = "camoe.settingsHash"
 
 
 def label_column(objective: str) -> str:

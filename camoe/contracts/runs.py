@@ -6,7 +6,8 @@ a table version say which run each day comes from, and the record of a run that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, ValidationError
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.days import day_list
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import write_text
 from camoe.contracts.snapshot import Snapshot
@@ -37,22 +39,29 @@ class EntityState(Section):
     fingerprints: Mapping[date, str]
     reach_days: int | None = None
 
-    def visible(self, day: date) -> dict[date, str]:
-        """The fingerprints that rows of `day` may rest on."""
-        first = date.min if self.reach_days is None else day - timedelta(days=self.reach_days)
+    def visible(self, day: date, reach_days: int | None) -> dict[date, str]:
+        """The fingerprints that rows of `day` may rest on, when joins look back `reach_days`."""
+        first = date.min if reach_days is None else day - timedelta(days=reach_days)
         return {known: text for known, text in self.fingerprints.items() if known == TIMELESS or first <= known <= day}
 
 
 class RunRecord(Section):
-    """One feature run. `built` orders runs; `days` maps each day to its rows by slot."""
+    """One feature run.
+
+    `built` is when it began to read and orders runs. `asked` are the days it was asked for, `days` all that it built
+    (a cascade adds some), each with its rows by slot. `input` is the folder of the raw tables, `logs` the paths of the
+    impressions that were read in it.
+    """
 
     run_id: RunId
     built: datetime
     settings_hash: str
     input: str
+    logs: tuple[str, ...] = ()
     input_versions: Mapping[str, str] = Field(default_factory=dict)
     as_of: datetime
     encoder_version: int
+    asked: tuple[date, ...] = ()
     days: Mapping[date, Mapping[str, int]]
     entities: Mapping[str, EntityState] = Field(default_factory=dict)
 
@@ -79,14 +88,37 @@ def active_runs(snapshot: Snapshot) -> dict[date, str]:
     Raises:
         RunError: a day's files come from several runs, or do not say.
     """
-    found: dict[date, set[str]] = {}
-    for file in snapshot.files:
-        found.setdefault(file.day, set()).add(file.run_id)
+    found = makers(snapshot)
     for day, runs in found.items():
         if len(runs) > 1 or "" in runs:
             names = ", ".join(sorted(runs - {""})) or "none"
             raise RunError(f"{snapshot.table}: the files of {day} name {names} as their run; build that day again")
-    return {day: next(iter(runs)) for day, runs in sorted(found.items())}
+    return {day: next(iter(runs)) for day, runs in found.items()}
+
+
+def makers(snapshot: Snapshot) -> dict[date, frozenset[str]]:
+    """The runs that the files of each day name; an empty name where a file does not say."""
+    found: dict[date, set[str]] = {}
+    for file in snapshot.files:
+        found.setdefault(file.day, set()).add(file.run_id)
+    return {day: frozenset(runs) for day, runs in sorted(found.items())}
+
+
+def active_records(snapshot: Snapshot, folder: Path, without: Collection[date] = ()) -> dict[date, RunRecord]:
+    """The record of the run that built each day of a table version; days in `without` are left out, unread.
+
+    Raises:
+        RunError: as `active_runs` and `read_record` do.
+    """
+    others = replace(snapshot, files=tuple(file for file in snapshot.files if file.day not in without))
+    runs = active_runs(others)
+    records = {run: read_record(folder, run) for run in sorted(set(runs.values()))}
+    return {day: records[run] for day, run in runs.items()}
+
+
+def encoder_version(active: Mapping[date, RunRecord]) -> int:
+    """The encoder that every row of a table version can be read with: versions only append, so the greatest is it."""
+    return max((record.encoder_version for record in active.values()), default=0)
 
 
 def stale_days(active: Mapping[date, RunRecord]) -> dict[date, str]:
@@ -98,7 +130,7 @@ def stale_days(active: Mapping[date, RunRecord]) -> dict[date, str]:
     stale: dict[date, str] = {}
     for day, own in active.items():
         for earlier, other in active.items():
-            if earlier < day and other.built > own.built and day not in other.days:
+            if earlier < day and other.built > own.built:
                 changed = _changed(own, other, day)
                 if changed:
                     stale[day] = f"{changed} changed before {earlier} was built again by run {other.run_id}"
@@ -106,26 +138,22 @@ def stale_days(active: Mapping[date, RunRecord]) -> dict[date, str]:
     return stale
 
 
-def require_fresh(snapshot: Snapshot, folder: Path, days: Iterable[date]) -> None:
-    """Raise `RunError` when one of `days` is stale in `snapshot`; `folder` holds the run records."""
-    runs = active_runs(snapshot)
-    records = {run: read_record(folder, run) for run in sorted(set(runs.values()))}
-    stale = stale_days({day: records[run] for day, run in runs.items()})
+def require_fresh(active: Mapping[date, RunRecord], days: Iterable[date], where: str) -> None:
+    """Raise `RunError` when one of `days` is stale in `where`, a table version of which `active` are the records."""
+    stale = stale_days(active)
     hit = sorted(set(days) & set(stale))
     if hit:
-        listed = ",".join(day.isoformat() for day in hit)
+        listed = day_list(hit)
         raise RunError(
-            f"{snapshot.table} version {snapshot.version}: stale days {listed} ({stale[hit[0]]}); "
-            f"rebuild them with jobs/build_features.py --days {listed}"
+            f"{where}: stale days {listed} ({stale[hit[0]]}); rebuild them with jobs/build_features.py --days {listed}"
         )
 
 
 def _changed(own: RunRecord, other: RunRecord, day: date) -> str:
-    names = sorted(own.entities.keys() | other.entities.keys())
     none = EntityState(fingerprints={})
-    differing = [
-        name
-        for name in names
-        if own.entities.get(name, none).visible(day) != other.entities.get(name, none).visible(day)
-    ]
+    differing = []
+    for name in sorted(own.entities.keys() | other.entities.keys()):
+        mine, theirs = own.entities.get(name, none), other.entities.get(name, none)
+        if mine.visible(day, mine.reach_days) != theirs.visible(day, mine.reach_days):
+            differing.append(name)
     return " and ".join(differing)

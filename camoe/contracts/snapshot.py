@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -60,6 +61,13 @@ class Snapshot:
         """Rows of all files."""
         return sum(file.rows for file in self.files)
 
+    def rows_by_cell(self) -> dict[tuple[date, str], int]:
+        """Rows of each (day, slot)."""
+        cells: Counter[tuple[date, str]] = Counter()
+        for file in self.files:
+            cells[file.day, file.slot] += file.rows
+        return dict(sorted(cells.items()))
+
     def on(self, days: Collection[date]) -> Snapshot:
         """The part of the snapshot that lies on `days`.
 
@@ -87,8 +95,17 @@ def pin(table: Path, version: int | None = None) -> Snapshot:
     """Resolve `table` at `version` (default: the newest now) to its active files and their row groups.
 
     Raises:
-        SnapshotError: no Delta table there, a protocol feature that file readers would get wrong, a file of the
-            version that is gone or damaged, or a file whose rows differ from the log's.
+        SnapshotError: as `logged` does, or a file of the version is gone, damaged, or of other rows than the log says.
+    """
+    named = logged(table, version)
+    return replace(named, files=tuple(_opened(file, f"{named.table} version {named.version}") for file in named.files))
+
+
+def logged(table: Path, version: int | None = None) -> Snapshot:
+    """What the log alone tells of `table` at `version`: no file is opened, so each counts as one row group.
+
+    Raises:
+        SnapshotError: no Delta table there, or a protocol feature that file readers would get wrong.
     """
     root = str(table.resolve())
     if not (table / "_delta_log").is_dir():
@@ -101,7 +118,7 @@ def pin(table: Path, version: int | None = None) -> Snapshot:
         raise SnapshotError(f"no Delta table{wanted} at {root}; run jobs/build_features.py first ({reason})") from None
     _refuse_unsafe(delta, root)
     actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-    files = [_data_file(root, delta.version(), action) for action in actions]
+    files = [_named(root, action) for action in actions]
     ordered = tuple(sorted(files, key=lambda file: file.path))
     columns = tuple(field.name for field in delta.schema().fields)
     return Snapshot(root, delta.version(), ordered, dict(delta.metadata().configuration), columns)
@@ -120,25 +137,35 @@ def _refuse_unsafe(delta: DeltaTable, root: str) -> None:
         raise SnapshotError(f"{where} uses column mapping, so its files' columns have other names; rebuild it without")
 
 
-def _data_file(root: str, version: int, action: Mapping[str, object]) -> DataFile:
-    path = Path(root) / unquote(str(action["path"]))
-    try:
-        footer = pq.read_metadata(path)
-    except FileNotFoundError:
-        raise SnapshotError(
-            f"{root} version {version} names {path.name}, which is gone (vacuumed?); pin a newer version"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise SnapshotError(f"{path} of {root} version {version} is damaged ({error}); rebuild its day") from None
-    groups = tuple(footer.row_group(index).num_rows for index in range(footer.num_row_groups))
-    logged = action.get("num_records")
-    if isinstance(logged, int) and logged != sum(groups):
-        raise SnapshotError(f"{path} holds {sum(groups)} rows, the log of {root} says {logged}; rebuild its day")
+def _named(root: str, action: Mapping[str, object]) -> DataFile:
+    rows = action.get("num_records")
     return DataFile(
-        path=str(path),
+        path=str(Path(root) / unquote(str(action["path"]))),
         modality=str(action["partition.modality"]),
         slot=str(action["partition.slot"]),
         day=date.fromisoformat(str(action["partition.date"])),
-        row_groups=groups,
-        run_id=str(action.get(f"min.{RUN_ID}") or ""),
+        row_groups=(rows,) if isinstance(rows, int) else (),
+        run_id=_only_run(action),
     )
+
+
+def _only_run(action: Mapping[str, object]) -> str:
+    smallest, greatest = action.get(f"min.{RUN_ID}"), action.get(f"max.{RUN_ID}")
+    return smallest if isinstance(smallest, str) and smallest == greatest else ""
+
+
+def _opened(file: DataFile, where: str) -> DataFile:
+    try:
+        footer = pq.read_metadata(file.path)
+    except FileNotFoundError:
+        raise SnapshotError(
+            f"{where} names {Path(file.path).name}, which is gone (vacuumed?); pin a newer version"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"{file.path} of {where} is damaged ({error}); rebuild its day") from None
+    groups = tuple(footer.row_group(index).num_rows for index in range(footer.num_row_groups))
+    if file.row_groups and file.rows != sum(groups):
+        raise SnapshotError(
+            f"{file.path} holds {sum(groups)} rows, the log of {where} says {file.rows}; rebuild its day"
+        )
+    return replace(file, row_groups=groups)

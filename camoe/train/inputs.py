@@ -8,7 +8,8 @@ from camoe.config import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import SnapshotError
-from camoe.contracts.layout import ENCODER_PROPERTY, FEATURE_SCHEMA_PROPERTY, SLOTS_PROPERTY
+from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, SLOTS_PROPERTY
+from camoe.contracts.runs import active_records, encoder_version, require_fresh
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.snapshot import Snapshot, pin
 from camoe.stream.columns import Columns, model_columns
@@ -29,14 +30,18 @@ def open_inputs(config: Config, version: int | None = None) -> TrainingInputs:
 
     Raises:
         SnapshotError: no table, a day without rows, or a table made from other features.
+        RunError: a training or validation day is stale, or the record of a run is missing.
         EncoderError: the encoder of the table is missing or damaged.
     """
     snapshot = pin(config.layout.training, version)
     require_features(snapshot, config.features.schema_hash())
     require_slots(snapshot, config.slots)
     require_columns(snapshot, model_columns(config.features, config.heads.objectives))
-    encoder = encoders.read(config.layout.encoder, int(snapshot.properties[ENCODER_PROPERTY]))
-    train, validation = snapshot.on(config.days.train.days()), snapshot.on(config.days.validation.days())
+    days = config.days
+    train, validation = snapshot.on(days.train.days()), snapshot.on(days.validation.days())
+    records = active_records(snapshot, config.layout.runs)
+    require_fresh(records, days.train.days() + days.validation.days(), f"{snapshot.table} version {snapshot.version}")
+    encoder = encoders.read(config.layout.encoder, encoder_version(records))
     return TrainingInputs(snapshot.version, train, validation, encoder)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from camoe.contracts.days import Days
+from camoe.contracts.days import Days, day_list, parse_days
 
 THREE_DAYS_S = 3 * 86_400
 
@@ -43,3 +45,26 @@ def test_a_declared_as_of_is_taken_as_it_is_and_without_zone_in_that_of_the_days
 def test_a_zone_that_does_not_exist_is_refused():
     with pytest.raises(ValidationError, match="'Mars/Base' is no IANA time zone"):
         days("2026-02-10", zone="Mars/Base")
+
+
+def test_days_on_the_command_line_are_single_ones_and_ranges():
+    found = parse_days("2026-03-07, 2026-02-27..2026-03-01,2026-03-01")
+    assert [day.isoformat() for day in found] == ["2026-02-27", "2026-02-28", "2026-03-01", "2026-03-07"]
+    assert day_list(found) == "2026-02-27..2026-03-01,2026-03-07"
+
+
+@given(st.sets(st.dates(date(2025, 12, 20), date(2026, 1, 20)), min_size=1))
+def test_a_list_of_days_reads_back_as_those_days(days):
+    assert parse_days(day_list(days)) == tuple(sorted(days))
+
+
+@pytest.mark.parametrize("text", ["", "2026-03", "2026-03-02..", "2026-03-02..2026-03-01", "monday", "2026-03-01,,"])
+def test_what_names_no_days_is_refused(text):
+    with pytest.raises(ValueError):
+        parse_days(text)
+
+
+def test_a_run_of_later_days_waits_for_their_windows():
+    configured = days("2026-02-10")
+    assert configured.known_at(THREE_DAYS_S, date(2026, 2, 20)) == datetime(2026, 2, 23, 23, tzinfo=UTC)
+    assert configured.known_at(THREE_DAYS_S, date(2026, 1, 1)) == configured.known_at(THREE_DAYS_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +17,14 @@ from camoe.config import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.config_file import load
 from camoe.contracts.encoder import Encoder
-from camoe.contracts.layout import ENCODER_PROPERTY, FEATURE_SCHEMA_PROPERTY, SLOTS_PROPERTY
+from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, RUN_ID, SLOTS_PROPERTY
+from camoe.contracts.runs import RunRecord, write_record
 
 FIRST_DAY = date(2026, 1, 1)
+RUN = "first"
 VALUES = tuple("abcdefgh")
 TYPES = {
-    "impression_id": "string", "user_id": "string", "campaign_id": "string", "cat_genre": "integer",
+    "impression_id": "string", "user_id": "string", "campaign_id": "string", "run_id": "string", "cat_genre": "integer",
     "num_tenure": "float", "label_click": "byte", "modality_id": "integer", "slot_id": "integer",
     "modality": "string", "slot": "string", "date": "date",
 }  # fmt: skip
@@ -69,7 +71,16 @@ def write_pipeline(folder: Path, rows: dict[str, int], row_group: int = 50) -> P
     config = load(config_path, Config)
     encoders.write(Encoder(1, {"genre": VALUES}), config.layout.encoder)
     write_training_table(config, rows, row_group)
+    write_record(record(config, rows), config.layout.runs)
     return config_path
+
+
+def record(config: Config, rows: dict[str, int]) -> RunRecord:
+    """The record of the run that would have built the table."""
+    now = datetime(2026, 1, 6, tzinfo=UTC)
+    days = {FIRST_DAY + timedelta(days=day): rows for day in range(4)}
+    settings = {"settings_hash": "0", "input": str(config.raw), "as_of": now, "encoder_version": 1, "days": days}
+    return RunRecord(run_id=RUN, built=now, **settings)
 
 
 def write_training_table(config: Config, rows: dict[str, int], row_group: int) -> None:
@@ -91,7 +102,9 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
                     partition_values={"modality": slot.modality, "slot": slot.id, "date": when},
                     modification_time=0,
                     data_change=True,
-                    stats=json.dumps({"numRecords": table.num_rows}),
+                    stats=json.dumps(
+                        {"numRecords": table.num_rows, "minValues": {RUN_ID: RUN}, "maxValues": {RUN_ID: RUN}}
+                    ),
                 )
             )
     transaction.create_table_with_add_actions(
@@ -102,7 +115,6 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
     )
     properties = {
         FEATURE_SCHEMA_PROPERTY: config.features.schema_hash(),
-        ENCODER_PROPERTY: "1",
         SLOTS_PROPERTY: config.slots.listing(),
     }
     DeltaTable(str(root)).alter.set_table_properties(properties, raise_if_not_exists=False)
@@ -118,6 +130,7 @@ def _rows(random: np.random.Generator, prefix: str, rows: int, slot_id: int) -> 
             "impression_id": [f"{prefix}-{row}" for row in range(rows)],
             "user_id": [f"u{row % 17}" for row in range(rows)],
             "campaign_id": ["c"] * rows,
+            RUN_ID: [RUN] * rows,
             "cat_genre": genre.astype(np.int32),
             "num_tenure": pa.array(tenure.astype(np.float32), mask=random.random(rows) < 0.1),
             "label_click": pa.array(label, mask=random.random(rows) < 0.05),

@@ -1,0 +1,100 @@
+"""Hashes of sets of rows, whatever their order: of a day's training rows, of the entity rows that a day made known.
+
+A row's hash is XXH64 over its columns and over which of them are null. A set's is its count and the sums of the upper
+and of the lower halves of its rows' hashes, which add up over partitions and cannot overflow below 2**31 rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import reduce
+from zoneinfo import ZoneInfo
+
+from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import functions as F
+
+from camoe.contracts.runs import TIMELESS, EntityState
+from camoe.contracts.sources import Entity, Sources
+
+LOWER = 0xFFFFFFFF
+
+
+def row_hash(columns: Sequence[str]) -> Column:
+    """64-bit hash of a row over `columns`. XXH64 skips nulls, so which columns are null is hashed beside them."""
+    return F.xxhash64(*columns, *[F.isnull(name) for name in columns])
+
+
+def digest(rows: int, upper: int, lower: int) -> str:
+    """A set's hash from its count and its two sums, as 16 hex digits."""
+    return hashlib.sha256(f"{rows},{upper},{lower}".encode()).hexdigest()[:16]
+
+
+def observe_days(rows: DataFrame, days: Collection[date], columns: Sequence[str], into: Observation) -> DataFrame:
+    """`rows` unchanged, with each day's hash over `columns` counted into `into` while they are written."""
+    upper, lower = _halves(row_hash(columns))
+    sums = []
+    for day in days:
+        of_day = F.col("date") == day
+        sums.append(F.count_if(of_day).alias(f"rows {day}"))
+        sums.append(F.sum(F.when(of_day, upper)).alias(f"upper {day}"))
+        sums.append(F.sum(F.when(of_day, lower)).alias(f"lower {day}"))
+    return rows.observe(into, *sums)
+
+
+def observed_days(found: Mapping[str, int | None], days: Collection[date]) -> dict[date, str]:
+    """Each day's hash from what `observe_days` counted."""
+    return {
+        day: digest(found[f"rows {day}"] or 0, found[f"upper {day}"] or 0, found[f"lower {day}"] or 0) for day in days
+    }
+
+
+def entity_states(
+    tables: Mapping[str, DataFrame], sources: Sources, zone: str, days: Collection[date]
+) -> dict[str, EntityState]:
+    """A hash of the mapped rows of each entity by the local day on which they became known, in one Spark job.
+
+    That is the day of the later of `ts` and `available_at`; rows that lack one are never joined and left out. All rows
+    of an entity without `ts` come under `TIMELESS`. `days` are those that joins may look back from.
+    """
+    if not tables:
+        return {}
+    parts = [_hashed(tables[name], name, sources.entities[name], zone) for name in tables]
+    upper, lower = _halves(F.col("hash"))
+    sums = [F.count(F.lit(1)).alias("rows"), F.sum(upper).alias("upper"), F.sum(lower).alias("lower")]
+    found: dict[str, dict[date, str]] = {name: {} for name in tables}
+    for row in reduce(DataFrame.unionByName, parts).groupBy("entity", "day").agg(*sums).collect():
+        # Spark takes no literal of the year 1, so there the timeless rows have no day.
+        found[row["entity"]][row["day"] or TIMELESS] = digest(row["rows"], row["upper"], row["lower"])
+    return {
+        name: EntityState(
+            fingerprints=dict(sorted(prints.items())), reach_days=reach_days(sources.entities[name], zone, days)
+        )
+        for name, prints in found.items()
+    }
+
+
+def reach_days(entity: Entity, zone: str, days: Collection[date]) -> int | None:
+    """How many days before one of `days` a joined version can lie, at most; None without a limit."""
+    if entity.lookback_s is None or "ts" not in entity.columns:
+        return None
+    local, back = ZoneInfo(zone), timedelta(seconds=entity.lookback_s)
+    # In UTC: in the zone itself the difference would count wall-clock hours.
+    begins = {day: datetime.combine(day, time(), local).astimezone(UTC) for day in days}
+    return max(((day - (begin - back).astimezone(local).date()).days for day, begin in begins.items()), default=0)
+
+
+def _halves(hashed: Column) -> tuple[Column, Column]:
+    return F.shiftrightunsigned(hashed, 32), hashed.bitwiseAND(F.lit(LOWER))
+
+
+def _hashed(rows: DataFrame, name: str, entity: Entity, zone: str) -> DataFrame:
+    day = F.lit(None).cast("date")
+    times = [column for column in ("ts", "available_at") if column in entity.columns and "ts" in entity.columns]
+    if times:
+        moments = {column: F.col(column).try_cast("timestamp") for column in times}
+        known = F.greatest(*moments.values()) if len(moments) > 1 else moments["ts"]
+        rows = rows.where(reduce(Column.__and__, [moment.isNotNull() for moment in moments.values()]))
+        day = F.from_utc_timestamp(known, zone).cast("date")
+    return rows.select(F.lit(name).alias("entity"), day.alias("day"), row_hash(list(entity.columns)).alias("hash"))

@@ -1,0 +1,100 @@
+"""A run beside the runs before it: what it found, which days it must take along, whose counts it adds to its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from camoe.contracts import encoder as encoders
+from camoe.contracts.days import day_list
+from camoe.contracts.encoder import EncoderError
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.layout import RUN_ID, Layout
+from camoe.contracts.runs import EntityState, RunError, RunRecord, active_records, makers, stale_days
+from camoe.contracts.snapshot import logged
+from features.commit import has_log
+from features.plan import Plan
+from features.side_tables import parts
+from features.table import is_remade
+
+
+@dataclass(frozen=True)
+class Found:
+    """The training table as a run found it: which runs the files of each day name, and the records of those runs.
+
+    There are no records of the days that the run builds again: a damaged day can always be built again.
+    """
+
+    version: int
+    makers: Mapping[date, frozenset[str]]
+    records: Mapping[date, RunRecord]
+
+    def without(self, days: Collection[date]) -> Found:
+        """The same for a run that builds `days`."""
+        return replace(self, records={day: record for day, record in self.records.items() if day not in days})
+
+
+NOTHING = Found(-1, {}, {})
+
+
+def found(plan: Plan) -> Found:
+    """What the run builds on; nothing where there is no table, or one that the run replaces as a whole.
+
+    Raises:
+        SnapshotError: the table cannot be read safely.
+        RunError: a day does not say which run built it, or the record of that run is missing or damaged.
+    """
+    if not has_log(plan.layout.training) or is_remade(plan.target):
+        return NOTHING
+    snapshot = logged(plan.layout.training)
+    records = active_records(snapshot, plan.layout.runs, without=plan.window.days)
+    return Found(snapshot.version, makers(snapshot), records)
+
+
+def cascaded(plan: Plan, before: Found, entities: Mapping[str, EntityState]) -> tuple[date, ...]:
+    """The run's days and those that it would leave stale, or that are so already, in order."""
+    days = set(plan.window.days)
+    while True:
+        own = plan.on(sorted(days)).record(entities)
+        more = stale_days({**before.records, **dict.fromkeys(days, own)}).keys() - days
+        if not more:
+            return tuple(sorted(days))
+        days |= more
+
+
+def earlier_profiles(spark: SparkSession, layout: Layout, before: Found, days: Collection[date]) -> DataFrame | None:
+    """The profile rows of the built days among `days`, of the run that built each; None when there are none.
+
+    Raises:
+        RunError: the rows of one of them are missing.
+    """
+    wanted = {(day, record.run_id) for day, record in before.records.items() if day in days}
+    if not wanted:
+        return None
+    missing = sorted({day for day, _ in wanted - parts(layout.profiles)})
+    if missing:
+        raise RunError(
+            f"{layout.profiles} lacks the counts of {day_list(missing)}, which the encoder is fitted on; "
+            f"build them again with --days {day_list(missing)}"
+        )
+    pairs = [F.struct(F.lit(day).alias("date"), F.lit(run).alias(RUN_ID)) for day, run in sorted(wanted)]
+    rows = spark.read.format("delta").load(str(layout.profiles.resolve()))
+    # Days and runs by themselves let Delta skip the files of others.
+    near = F.col("date").isin([day for day, _ in wanted]) & F.col(RUN_ID).isin([run for _, run in wanted])
+    return rows.where(near & F.struct("date", RUN_ID).isin(pairs))
+
+
+def require_vocabularies(folder: Path, features: FeatureSet) -> None:
+    """Raise `EncoderError` unless the newest encoder has a vocabulary of every feature that needs one."""
+    known = encoders.read(folder).values
+    without = [item.name for item in features.categorical if item.hashing is None and item.name not in known]
+    if without:
+        raise EncoderError(
+            f"the encoder at {folder} has no vocabulary of '{without[0]}', and none of the run's days is a training "
+            "day to fit one on; build training days first"
+        )

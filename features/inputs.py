@@ -1,0 +1,60 @@
+"""What a run reads: both logs judged for its days, the entity tables, and the table that it builds on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+
+from camoe.contracts.runs import EntityState
+from features.entities import read_entities
+from features.files import input_versions
+from features.fingerprints import entity_states
+from features.impressions import judged_impressions
+from features.incremental import Found, cascaded, found
+from features.outcomes import read_outcomes
+from features.plan import Plan
+from features.progress import step
+from features.raw import read_impressions
+
+JOB = "build_features"
+
+
+@dataclass(frozen=True)
+class Read:
+    """The run with the days it builds, what was there before it, and its inputs; `states`: what each entity tells."""
+
+    plan: Plan
+    before: Found
+    judged: DataFrame
+    outcomes: DataFrame | None
+    tables: Mapping[str, DataFrame]
+    states: Mapping[str, EntityState]
+    input_versions: Mapping[str, str]
+
+
+def read_inputs(spark: SparkSession, plan: Plan) -> Read:
+    """Open what the run reads, and settle which days it builds.
+
+    Raises:
+        InputError, ConfigError, RunError, SnapshotError: as `features.build.build` says.
+    """
+    before = found(plan)
+    versions = input_versions(spark, plan.folder, plan.sources, plan.window)
+    judged, outcomes = _judged(spark, plan)
+    tables = read_entities(spark, plan.folder, plan.sources, judged)
+    with step(spark.sparkContext, f"{JOB}: reading {', '.join(tables) or 'the impressions'}"):
+        states = entity_states(tables, plan.sources, plan.window.zone, plan.window.days)
+    days = cascaded(plan, before, states) if plan.cascade else plan.window.days
+    if days != plan.window.days:
+        plan, before = plan.on(days), before.without(days)
+        versions = input_versions(spark, plan.folder, plan.sources, plan.window)
+        judged, outcomes = _judged(spark, plan)
+    return Read(plan, before, judged, outcomes, tables, states, versions)
+
+
+def _judged(spark: SparkSession, plan: Plan) -> tuple[DataFrame, DataFrame | None]:
+    outcomes = read_outcomes(spark, plan.folder, plan.sources, plan.window)
+    impressions = read_impressions(spark, plan.folder, plan.sources, plan.window)
+    return judged_impressions(impressions, outcomes, plan.sources, plan.slots, plan.window), outcomes

@@ -1,0 +1,152 @@
+"""What a feature run is: its days, what it reads, the settings that decide its rows, and where it writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from camoe.contracts.days import Days, day_list, in_zone
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, SETTINGS_PROPERTY, SLOTS_PROPERTY, Layout
+from camoe.contracts.runs import EntityState, RunError, RunRecord, read_record
+from camoe.contracts.slots import SlotCatalogue
+from camoe.contracts.sources import Sources
+from features.commit import Run, has_committed
+from features.table import Target
+from features.window import Window
+
+DAY_IN_PATH = "{day}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run. `started` orders runs; `asked` are the days it was asked for, `window.days` all that it builds."""
+
+    run_id: str
+    started: datetime
+    folder: Path
+    layout: Layout
+    sources: Sources
+    slots: SlotCatalogue
+    days: Days
+    features: FeatureSet
+    window: Window
+    asked: tuple[date, ...]
+    config_hash: str
+    rows_per_file: int
+    replace: bool = False
+    cascade: bool = False
+
+    @property
+    def training_days(self) -> tuple[date, ...]:
+        """The run's days that are training days."""
+        return tuple(day for day in self.window.days if day in self.days.train.days())
+
+    @property
+    def settings_hash(self) -> str:
+        """Identity of what decides the rows of a day, given its input."""
+        return settings_hash(self.sources, self.features, self.window.zone)
+
+    @property
+    def target(self) -> Target:
+        """The training table with the properties that say what its rows are."""
+        properties = {
+            FEATURE_SCHEMA_PROPERTY: self.features.schema_hash(),
+            SLOTS_PROPERTY: self.slots.listing(),
+            SETTINGS_PROPERTY: self.settings_hash,
+        }
+        return Target(self.layout.training, properties, self.slots, tuple(self.sources.objectives), self.replace)
+
+    @property
+    def logs(self) -> tuple[str, ...]:
+        """Paths of the impressions that the run reads, in the input folder."""
+        path = self.sources.impressions.path
+        return tuple(dict.fromkeys(path.replace(DAY_IN_PATH, day.isoformat()) for day in self.window.days))
+
+    def on(self, days: Sequence[date]) -> Plan:
+        """The run with `days` to build in place of its own."""
+        return replace(self, window=replace(self.window, days=tuple(days)))
+
+    def signature(self, input_versions: Mapping[str, str]) -> Run:
+        """How the run's commits name it."""
+        return Run(self.run_id, self.config_hash, str(self.folder.resolve()), dict(input_versions))
+
+    def record(
+        self,
+        entities: Mapping[str, EntityState],
+        encoder_version: int = 0,
+        rows: Mapping[tuple[date, str], int] | None = None,
+        input_versions: Mapping[str, str] | None = None,
+    ) -> RunRecord:
+        """The run as it is kept: what it saw of the entities, the encoder it used, its rows by (day, slot)."""
+        days: dict[date, dict[str, int]] = {day: {} for day in self.window.days}
+        for (day, slot), count in (rows or {}).items():
+            days[day][slot] = count
+        return RunRecord(
+            run_id=self.run_id,
+            built=self.started,
+            settings_hash=self.settings_hash,
+            input=str(self.folder.resolve()),
+            logs=self.logs,
+            input_versions=input_versions or {},
+            as_of=self.window.as_of,
+            encoder_version=encoder_version,
+            asked=self.asked,
+            days=days,
+            entities=entities,
+        )
+
+
+def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
+    """First 16 hex digits of the SHA-256 over what decides a day's rows, given the input's content.
+
+    Left out: where the tables lie, the limit of quarantined rows, how a join is carried out, the name of the variable
+    that holds a hashing key, what only the model does with a feature, and the slots, which a table lists for itself.
+    """
+    mapping = sources.model_dump(mode="json", exclude_defaults=True, exclude={"max_quarantined"})
+    tables = [mapping["impressions"], mapping.get("outcomes", {}), *mapping.get("entities", {}).values()]
+    for table in tables:
+        table.pop("path", None)
+        table.pop("strategy", None)
+    mapping.get("keyed_hash", {}).pop("key_env", None)
+    text = json.dumps([mapping, features.schema_hash(), zone], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def window_of(days: Days, sources: Sources, asked: Sequence[date], as_of: datetime | None) -> Window:
+    """The run's days and as-of time; the default is when the windows of the last day have closed."""
+    moment = days.known_at(sources.longest_window_s, max(asked)) if as_of is None else in_zone(as_of, days.zone)
+    return Window(days.zone, tuple(sorted(asked)), moment)
+
+
+def new_run_id(now: datetime) -> str:
+    """A name that no other run has, in the order of time: 20260308T071500Z-9f3a61c2."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def finished(plan: Plan) -> RunRecord | None:
+    """The record of an earlier attempt of this run that has committed, None when there is none.
+
+    Raises:
+        RunError: the run id belongs to a run of other days, another as-of time or other settings.
+    """
+    if not (plan.layout.runs / f"{plan.run_id}.json").exists():
+        return None
+    earlier = read_record(plan.layout.runs, plan.run_id)
+    for what, then, now in (
+        ("days", day_list(earlier.asked), day_list(plan.asked)),
+        ("as-of time", earlier.as_of, plan.window.as_of),
+        ("settings", earlier.settings_hash, plan.settings_hash),
+        ("input", earlier.input, str(plan.folder.resolve())),
+    ):
+        if then != now:
+            raise RunError(
+                f"run {plan.run_id} was for other {what} ({then}, now {now}); "
+                "leave out --run-id, or give the run its own"
+            )
+    return earlier if has_committed(plan.layout.training, plan.run_id) else None

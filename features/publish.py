@@ -1,0 +1,75 @@
+"""The writes of a run, in the order that keeps every reader right whatever is killed where.
+
+Quarantine and profiles, the run record, then ONE commit that replaces the run's days in the training table, then the
+rows of the side tables that this commit superseded go. Until that commit nobody looks at what the run has written.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+
+from deltalake import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+
+from camoe.contracts.counts import require_equal
+from camoe.contracts.layout import Layout
+from camoe.contracts.runs import RunRecord, active_records, write_record
+from camoe.contracts.snapshot import logged
+from features.commit import Run, has_committed
+from features.side_tables import parts, prune, put, superseded
+from features.training_commit import Replaced, Switch, replace_days
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a run has made and not yet published: rows for the three tables, and its record."""
+
+    rows: DataFrame
+    quarantine: DataFrame
+    rows_quarantined: int
+    profiles: DataFrame
+    record: RunRecord
+
+
+def publish(draft: Draft, switch: Switch, layout: Layout, run: Run) -> Replaced:
+    """Write a run's draft. When it fails before its commit, nothing of it is left.
+
+    Raises:
+        ConcurrentRunError, InputError: as `replace_days` does.
+        CountError: the quarantine holds other rows than were counted.
+    """
+    with ExitStack() as undo:
+        undo.callback(_withdraw, draft.rows.sparkSession, layout, run)
+        refused = put(draft.quarantine, layout.quarantine, run)
+        require_equal("rows of the quarantine table", draft.rows_quarantined, refused)
+        put(draft.profiles, layout.profiles, run)
+        write_record(draft.record, layout.runs)
+        replaced = replace_days(draft.rows, switch, run)
+        undo.pop_all()
+    return replaced
+
+
+def tidy(spark: SparkSession, layout: Layout, run: Run) -> dict[date, RunRecord]:
+    """Prune what commits have superseded in the side tables; returns the record of each built day's run.
+
+    What an earlier run left because it was killed after its commit goes as well.
+    """
+    # Listed before the training table is read: a run that commits after that is not taken for a superseded one.
+    listed = {table: parts(table) for table in (layout.quarantine, layout.profiles)}
+    active = active_records(logged(layout.training), layout.runs)
+    training = DeltaTable(str(layout.training.resolve()))
+    names = {name for found in listed.values() for _, name in found}
+    committed = {name for name in names if training.transaction_version(name) is not None}
+    for table, found in listed.items():
+        prune(spark, table, superseded(found, active, committed), run)
+    return active
+
+
+def _withdraw(spark: SparkSession, layout: Layout, run: Run) -> None:
+    if has_committed(layout.training, run.run_id):
+        return
+    for table in (layout.quarantine, layout.profiles):
+        prune(spark, table, {part for part in parts(table) if part[1] == run.run_id}, run)
+    (layout.runs / f"{run.run_id}.json").unlink(missing_ok=True)

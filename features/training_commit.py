@@ -1,0 +1,137 @@
+"""The one commit of a run to the training table: it replaces the run's days, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, DataFrameWriterV2, Observation
+from pyspark.sql import functions as F
+
+from camoe.contracts.days import day_list
+from camoe.contracts.errors import CamoeError
+from camoe.contracts.layout import RUN_ID, SLOTS_PROPERTY, TRAINING_PARTITIONS
+from camoe.contracts.runs import makers
+from camoe.contracts.snapshot import logged
+from features.commit import CONFLICTS, Commit, Run, commit_after, has_log, signed
+from features.failures import first_line
+from features.fingerprints import observe_days, observed_days
+from features.table import SAFE_FOR_FILE_READERS, SLOT_CONSTRAINT, Target, is_remade, slots_appended
+
+TABLE_EXISTS = ("TABLE_OR_VIEW_ALREADY_EXISTS", "DELTA_TABLE_ALREADY_EXISTS")
+
+Options = Mapping[str, str | int]
+Write = Callable[[DataFrame, Target, Collection[date], Options], None]
+
+
+class ConcurrentRunError(CamoeError):
+    """Another run changed what this one was about to replace."""
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The commit to the training table, and the hash of each day's rows over all columns but the run."""
+
+    commit: Commit
+    content: Mapping[date, str]
+
+
+@dataclass(frozen=True)
+class Switch:
+    """What is to be replaced: `days` of `target`, of which `version` and `makers` (runs by day) were found before."""
+
+    target: Target
+    days: tuple[date, ...]
+    version: int
+    makers: Mapping[date, frozenset[str]]
+    rows_per_file: int
+
+
+def replace_days(rows: DataFrame, switch: Switch, run: Run) -> Replaced:
+    """Put `rows` in the place of the days, in one commit; the table is made where there is none.
+
+    Raises:
+        ConcurrentRunError: another run replaced one of the days, or the whole table, since it was found.
+        InputError: another run made the table meanwhile, with other settings.
+    """
+    if is_remade(switch.target):
+        return _attempt(_replace_table, rows, switch, run)
+    if not has_log(switch.target.path):
+        try:
+            return _attempt(_create_table, rows, switch, run)
+        except (AnalysisException, *CONFLICTS) as error:
+            if isinstance(error, AnalysisException) and error.getCondition() not in TABLE_EXISTS:
+                raise
+            # Another run made it meanwhile; when its settings are these and its days others, both can hold.
+            is_remade(switch.target)
+    _require_as_found(switch, run)
+    try:
+        return _attempt(_replace_days, rows, switch, run)
+    except CONFLICTS as error:
+        _require_as_found(switch, run)
+        raise ConcurrentRunError(
+            f"another job changed {switch.target.path} while run {run.run_id} was writing ({first_line(error)}); "
+            "nothing of this run is left: run it again"
+        ) from error
+
+
+def _attempt(write: Write, rows: DataFrame, switch: Switch, run: Run) -> Replaced:
+    content = Observation()
+    columns = [name for name in rows.columns if name != RUN_ID]
+    with signed(rows.sparkSession, run):
+        write(
+            observe_days(rows, switch.days, columns, content),
+            switch.target,
+            switch.days,
+            {**run.transaction(), "maxRecordsPerFile": switch.rows_per_file},
+        )
+    commit = commit_after(switch.target.path, switch.version, run)
+    if commit is None:
+        # Also keeps from waiting for counts that never come.
+        raise ConcurrentRunError(f"{switch.target.path} has no commit of run {run.run_id}; run it again")
+    return Replaced(commit, observed_days(content.get, switch.days))
+
+
+def _create_table(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:
+    _new_table(rows, target, options).create()
+
+
+def _replace_table(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:
+    _new_table(rows, target, options).createOrReplace()
+
+
+def _new_table(rows: DataFrame, target: Target, options: Options) -> DataFrameWriterV2:
+    new = rows.writeTo(target.identifier).using("delta")
+    for name, value in options.items():
+        new = new.option(name, value)
+    for name, text in {**SAFE_FOR_FILE_READERS, **target.constraints, **target.properties}.items():
+        new = new.tableProperty(name, text)
+    return new.partitionedBy(*[F.col(name) for name in TRAINING_PARTITIONS])
+
+
+def _replace_days(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:
+    if slots_appended(target):
+        # The one change of the table's metadata; runs that write at this moment will have to start again.
+        known = {**target.constraints, **target.properties}
+        texts = [f"'{name}' = '{_escaped(known[name])}'" for name in (SLOTS_PROPERTY, SLOT_CONSTRAINT)]
+        rows.sparkSession.sql(f"ALTER TABLE {target.identifier} SET TBLPROPERTIES ({', '.join(texts)})")
+    condition = f"date IN ({', '.join(repr(day.isoformat()) for day in days)})"
+    writer = rows.write.format("delta").mode("overwrite").options(**options)
+    writer.option("replaceWhere", condition).save(str(target.path.resolve()))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("'", "\\'")
+
+
+def _require_as_found(switch: Switch, run: Run) -> None:
+    now = makers(logged(switch.target.path))
+    changed = {day: now.get(day, frozenset()) for day in switch.days if now.get(day) != switch.makers.get(day)}
+    if changed:
+        others = ", ".join(sorted({name for names in changed.values() for name in names}))
+        raise ConcurrentRunError(
+            f"another run replaced the same days meanwhile: {day_list(changed)} of {switch.target.path} now come from "
+            f"{others or 'no run'}; nothing of run {run.run_id} is left; run it again if its input is the newer one"
+        )

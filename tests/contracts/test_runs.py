@@ -1,0 +1,143 @@
+"""Which built days are stale, told from run records alone; and what the files of a table version say of its runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from camoe.contracts.runs import (
+    TIMELESS,
+    EntityState,
+    RunError,
+    RunRecord,
+    active_records,
+    encoder_version,
+    require_fresh,
+    stale_days,
+    write_record,
+)
+from camoe.contracts.snapshot import DataFile, Snapshot
+
+START = datetime(2026, 3, 10, tzinfo=UTC)
+
+
+def day(number):
+    return date(2026, 3, number)
+
+
+def record(name, built, days, prints, reach=None, encoder=1):
+    """A run that began `built` hours after the start, built `days`, and saw these fingerprints of the user table."""
+    state = EntityState(fingerprints={day(known): text for known, text in prints.items()}, reach_days=reach)
+    return RunRecord(
+        run_id=name,
+        built=START + timedelta(hours=built),
+        settings_hash="s",
+        input="/lake",
+        as_of=START,
+        encoder_version=encoder,
+        days={day(number): {} for number in days},
+        entities={"user": state},
+    )
+
+
+def stale(*runs):
+    """Numbers of the stale days, each day being that of the last of `runs` that built it."""
+    active = {built: run for run in runs for built in run.days}
+    return {found.day for found in stale_days(active)}
+
+
+OLD = {1: "a", 2: "b", 3: "c", 4: "d"}
+NEW = {**OLD, 2: "other"}
+
+
+def test_days_that_were_built_by_one_run_are_fresh():
+    assert stale(record("r", 0, range(1, 5), OLD)) == set()
+
+
+def test_a_day_built_again_from_the_same_rows_leaves_all_fresh():
+    assert stale(record("r", 0, range(1, 5), OLD), record("s", 1, [2], OLD)) == set()
+
+
+def test_a_day_built_again_from_other_rows_leaves_the_later_days_stale_that_see_them():
+    assert stale(record("r", 0, range(1, 5), OLD), record("s", 1, [2], NEW)) == {3, 4}
+    assert stale(record("r", 0, range(1, 5), OLD), record("s", 1, [1], NEW)) == {2, 3, 4}
+
+
+def test_rows_that_became_known_after_a_day_do_not_concern_it():
+    assert stale(record("r", 0, range(1, 5), OLD), record("s", 1, [1], {**OLD, 4: "other"})) == {4}
+    assert stale(record("r", 0, range(1, 4), OLD), record("s", 1, [1], {**OLD, 9: "new"})) == set()
+
+
+@pytest.mark.parametrize(("reach", "expected"), [(0, {2}), (1, {2, 3}), (2, {2, 3, 4}), (None, {2, 3, 4})])
+def test_a_limited_lookback_limits_the_reach(reach, expected):
+    runs = record("r", 0, range(1, 5), OLD, reach), record("s", 1, [1], NEW, reach)
+    assert stale(*runs) == expected
+
+
+def test_a_day_is_judged_by_the_reach_that_it_was_built_with():
+    assert stale(record("r", 0, range(1, 5), OLD, 1), record("s", 1, [1], NEW, 2)) == {2, 3}
+
+
+def test_building_the_stale_days_again_makes_them_fresh():
+    runs = record("r", 0, range(1, 5), OLD), record("s", 1, [2], NEW)
+    assert stale(*runs, record("t", 2, [3], NEW)) == {4}
+    assert stale(*runs, record("t", 2, [3, 4], NEW)) == set()
+
+
+def test_a_day_added_later_says_nothing_of_earlier_days():
+    assert stale(record("r", 0, [1, 2], OLD), record("s", 1, [3], NEW)) == set()
+
+
+def test_an_entity_without_time_concerns_every_day():
+    def run(name, built, days, text):
+        state = EntityState(fingerprints={TIMELESS: text}, reach_days=None)
+        return record(name, built, days, {}).model_copy(update={"entities": {"campaign": state}})
+
+    assert stale(run("r", 0, [1, 2, 3], "x"), run("s", 1, [1], "y")) == {2, 3}
+    assert stale(run("r", 0, [1, 2, 3], "x"), run("s", 1, [1], "x")) == set()
+
+
+def test_stale_days_are_refused_with_what_changed_and_the_days_to_build():
+    active = dict.fromkeys((day(1), day(3), day(4)), record("r", 0, range(1, 5), OLD)) | {
+        day(2): record("s", 1, [2], NEW)
+    }
+    require_fresh(active, [day(1), day(2)], "the table")
+    with pytest.raises(RunError, match=r"the table: stale days 2026-03-03\.\.2026-03-04 \(user changed .* run s\); .*"):
+        require_fresh(active, [day(2), day(3), day(4)], "the table")
+
+
+def test_the_encoder_of_a_table_is_the_greatest_of_its_runs():
+    runs = {day(1): record("r", 0, [1], OLD, encoder=3), day(2): record("s", 1, [2], OLD, encoder=2)}
+    assert encoder_version(runs) == 3
+
+
+def snapshot(*files):
+    named = [DataFile(f"/t/{number}", "m", "s", day(of), (1,), run) for number, (of, run) in enumerate(files)]
+    return Snapshot("/t", 1, tuple(named), {}, ())
+
+
+def test_the_files_of_a_version_name_the_run_of_each_day(tmp_path):
+    for name in ("r", "s"):
+        write_record(record(name, 0, [1, 2], OLD), tmp_path)
+    found = active_records(snapshot((1, "r"), (1, "r"), (2, "s")), tmp_path)
+    assert {built: run.run_id for built, run in found.items()} == {day(1): "r", day(2): "s"}
+    assert found[day(1)] == record("r", 0, [1, 2], OLD)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([(1, "r"), (1, "s")], "the files of 2026-03-01 name r, s as their run; build that day again"),
+        ([(1, "")], "the files of 2026-03-01 name none as their run"),
+        ([(1, "gone")], "the record of feature run gone is missing"),
+        ([(1, "broken")], r"broken\.json is damaged"),
+    ],
+)
+def test_a_day_whose_run_is_not_known_is_refused_unless_it_is_left_out(tmp_path, files, message):
+    for name in ("r", "s"):
+        write_record(record(name, 0, [1], OLD), tmp_path)
+    (tmp_path / "broken.json").write_text("{}")
+    with pytest.raises(RunError, match=message):
+        active_records(snapshot(*files), tmp_path)
+    assert active_records(snapshot(*files), tmp_path, without=[day(1)]) == {}

@@ -1,0 +1,63 @@
+"""Which rows of quarantine and profiles a commit superseded, told from records alone."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from camoe.contracts.runs import RunRecord
+from features.side_tables import superseded
+
+ONE, TWO, THREE = (date(2026, 3, number) for number in (1, 2, 3))
+
+
+def record(name, built, days, logs=("log",), lake="/lake"):
+    moment = datetime(2026, 3, 10, tzinfo=UTC) + timedelta(hours=built)
+    return RunRecord(
+        run_id=name,
+        built=moment,
+        settings_hash="s",
+        input=lake,
+        logs=logs,
+        as_of=moment,
+        encoder_version=1,
+        days={day: {} for day in days},
+    )
+
+
+def gone(found, *runs, committed=None):
+    """What of `found` is superseded once `runs` have committed in turn."""
+    active = {day: run for run in runs for day in run.days}
+    return superseded(set(found), active, {run.run_id for run in runs} if committed is None else committed)
+
+
+def test_the_rows_of_a_day_go_with_its_older_run():
+    old, new = record("old", 0, [ONE, TWO]), record("new", 1, [TWO])
+    assert gone([(ONE, "old"), (TWO, "old"), (TWO, "new")], old, new) == {(TWO, "old")}
+
+
+def test_the_rows_of_a_run_that_has_not_committed_stay():
+    old = record("old", 0, [ONE])
+    assert gone([(ONE, "old"), (ONE, "coming"), (None, "coming")], old) == set()
+
+
+def test_rows_of_a_day_that_the_table_no_longer_has_go():
+    old, new = record("old", 0, [ONE, TWO]), record("new", 1, [TWO])
+    assert superseded({(ONE, "old"), (None, "old")}, dict.fromkeys(new.days, new), {old.run_id, new.run_id}) == {
+        (ONE, "old"),
+        (None, "old"),
+    }
+
+
+def test_rows_without_a_day_are_those_of_the_newest_run_that_read_the_same_log():
+    first, second, third = record("a", 0, [ONE]), record("b", 1, [TWO]), record("c", 2, [THREE])
+    found = [(None, "a"), (None, "b"), (None, "c")]
+    assert gone(found, first, second, third) == {(None, "a"), (None, "b")}
+    other = record("c", 2, [THREE], lake="/other")
+    assert gone(found, first, second, other) == {(None, "a")}
+
+
+def test_rows_without_a_day_stay_until_all_logs_of_their_run_were_read_again():
+    both = record("a", 0, [ONE, TWO], ("1", "2"))
+    again, rest = record("b", 1, [ONE], ("1",)), record("c", 2, [TWO], ("2",))
+    assert gone([(None, "a"), (None, "b")], both, again) == set()
+    assert gone([(None, "a"), (None, "b"), (None, "c")], both, again, rest) == {(None, "a")}
