@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from delta.tables import DeltaTable as SparkDeltaTable
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
@@ -17,8 +16,10 @@ from camoe.contracts.layout import TRAINING_PARTITIONS, Layout
 from camoe.contracts.pins import read_pins
 from camoe.contracts.runs import RunError
 from camoe.contracts.snapshot import pin
+from features.maintenance.committed import uncommitted
 from features.maintenance.compact import compact, require_same_rows, small_cells
 from features.maintenance.errors import MaintenanceError
+from features.maintenance.orphans import leftovers
 from features.maintenance.swap import swap_files
 from tests.features.upkeep import content, everything, leave_record, training_rows, versions
 
@@ -50,7 +51,8 @@ def small(spark, tmp_path_factory):
         shredded(spark, "r1", FIRST, 60, 1).where("slot = 'break'").unionByName(shredded(spark, "r2", SECOND, 30, 1))
     )
     creator = first.writeTo(table).using("delta").partitionedBy(*[F.col(name) for name in TRAINING_PARTITIONS])
-    creator.tableProperty("delta.constraints.known", "impression_id IS NOT NULL").create()
+    creator = creator.tableProperty("delta.constraints.known", "impression_id IS NOT NULL")
+    creator.tableProperty("delta.checkpointInterval", "1").create()
     whole.write.format("delta").mode("append").option("txnAppId", "r2").option("txnVersion", 1).save(
         str(layout.training)
     )
@@ -170,19 +172,20 @@ def test_a_run_that_is_about_to_commit_the_day_wins(spark, layout):
     assert [path.name for path in layout.root.iterdir() if path.name.startswith(".")] == []
 
 
-@pytest.mark.parametrize("change", ["x = x + 1", "x = NULL", "run_id = 'r2'"])
-def test_other_rows_are_noticed_whatever_differs(spark, layout, tmp_path, change):
-    rows = spark.read.format("delta").load(str(layout.training))
-    require_same_rows(rows, rows.repartition(3), FIRST)
-    name, value = change.split(" = ", 1)
-    changed = rows.withColumn(name, F.when(F.col("impression_id") == "r1-1", F.expr(value)).otherwise(F.col(name)))
-    for other in (
-        changed,
-        rows.where("impression_id != 'r1-1'"),
-        rows.unionByName(rows.where("impression_id = 'r1-1'")),
-    ):
-        with pytest.raises(MaintenanceError, match="other rows than the old"):
-            require_same_rows(rows, other, FIRST)
+ROWS = [("a", 1, None, "feed"), ("b", 2, 2, "feed"), ("c", 3, 3, "break")]
+OTHERS = {
+    "a null in another column": [("a", None, 1, "feed"), *ROWS[1:]],
+    "a row twice in the place of another": [ROWS[0], ROWS[0], ROWS[2]],
+    "another slot": [("a", 1, None, "break"), *ROWS[1:]],
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS.keys())
+def test_other_rows_are_noticed_whatever_differs(spark, other):
+    rows = spark.createDataFrame(ROWS, "impression_id string, x int, y int, slot string").coalesce(1)
+    require_same_rows(rows, rows.orderBy(F.desc("x")), FIRST)
+    with pytest.raises(MaintenanceError, match="other rows than the old"):
+        require_same_rows(rows, spark.createDataFrame(other, rows.schema).coalesce(1), FIRST)
 
 
 def test_a_day_of_two_runs_is_refused(layout, tmp_path):
@@ -195,7 +198,11 @@ def test_a_day_of_two_runs_is_refused(layout, tmp_path):
         small_cells(pin(mixed.training), ROWS_PER_FILE, None)
 
 
-def test_what_is_compacted_is_all_of_the_file(spark, layout):
-    compact(spark, layout, ROWS_PER_FILE, None)
-    columns = {tuple(pq.read_schema(file.path).names) for file in pin(layout.training).files}
-    assert len(columns) == 1
+def test_what_spark_wrote_and_checkpointed_is_neither_an_orphan_nor_uncommitted(layout):
+    for path in layout.training.glob("_delta_log/*.json"):
+        if path.name != f"{1:020}.json":
+            path.unlink()
+    rows = content(layout.training)
+    assert leftovers(layout, datetime.now(UTC) + timedelta(hours=1)) == ()
+    assert uncommitted(layout.training, ["r1", "r2", "r9"]) == {"r9"}
+    assert content(layout.training) == rows

@@ -1,0 +1,98 @@
+"""Look after the tables of one output folder. What removes something only lists it until --delete is given.
+
+python jobs/maintain.py orphans --older-than 24h out=out/mine      files and rows that crashed runs left
+python jobs/maintain.py vacuum --retain 7d out=out/mine            files that no version to keep needs
+python jobs/maintain.py pins out=out/mine                          versions that jobs are reading
+spark-submit --properties-file conf/spark/local.conf jobs/maintain.py compact out=out/mine    small files
+
+`jobs/maintain.py COMMAND --help` tells the options of a command.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from camoe.bundle.manifest import MANIFEST, read_manifest
+from camoe.config import Config, load_config, parse, parser
+from camoe.contracts.days import parse_days
+from camoe.contracts.errors import exit_with
+from camoe.contracts.pins import read_pins, remove_pin
+from features.maintenance.ages import age
+from features.maintenance.committed import clear_rows, orphan_rows
+from features.maintenance.compact import compact
+from features.maintenance.errors import MaintenanceError
+from features.maintenance.keep import Keep, keep_pinned, keep_scored
+from features.maintenance.orphans import clear, leftovers, tables
+from features.maintenance.text import compact_lines, orphan_lines, pin_lines, vacuum_lines
+from features.maintenance.vacuum import plan_vacuum, remove_files, require_safe
+from features.session import spark_session
+
+
+def run_orphans(chosen: argparse.Namespace, config: Config) -> None:
+    """List, and with --delete remove, what crashed runs left."""
+    before = datetime.now(UTC) - age(chosen.older_than)
+    files, rows = leftovers(config.layout, before), orphan_rows(config.layout, before)
+    print("\n".join(orphan_lines(files, rows, chosen.delete)), flush=True)
+    if chosen.delete:
+        clear(files)
+        clear_rows(rows)
+
+
+def run_vacuum(chosen: argparse.Namespace, config: Config) -> None:
+    """List, and with --delete remove, the files that no version to keep needs."""
+    layout, retain, plans = config.layout, age(chosen.retain), []
+    require_safe(retain, chosen.force)
+    for table in tables(layout):
+        keep = keep_pinned(layout, table)
+        if table == layout.training:
+            keep += [*keep_scored(layout), *(Keep(version, "--keep-version") for version in chosen.keep_version)]
+            if (layout.bundle / MANIFEST).is_file():
+                model = read_manifest(layout.bundle)
+                keep.append(Keep(model.table_version, f"model {model.model_version} was trained on it"))
+        plans.append(plan_vacuum(table, keep, datetime.now(UTC) - retain))
+        print("\n".join(vacuum_lines(plans[-1], chosen.delete)), flush=True)
+    if chosen.delete:
+        remove_files(plans)
+
+
+def run_pins(chosen: argparse.Namespace, config: Config) -> None:
+    """List the pins, or remove one."""
+    if chosen.remove:
+        remove_pin(config.layout.pins, chosen.remove, chosen.force)
+    print("\n".join(pin_lines(read_pins(config.layout.pins))))
+
+
+def run_compact(chosen: argparse.Namespace, config: Config) -> None:
+    """Rewrite small files into full ones."""
+    done = compact(spark_session("maintain"), config.layout, config.rows_per_file, chosen.days)
+    print("\n".join(compact_lines(done)))
+
+
+def main(argv: list[str]) -> None:
+    """Run one command."""
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    made = {}
+    for run in (run_orphans, run_vacuum, run_pins, run_compact):
+        name, text = run.__name__.removeprefix("run_"), run.__doc__
+        made[name] = commands.add_parser(name, parents=[parser("")], add_help=False, description=text, help=text)
+        made[name].set_defaults(run=run)
+    made["orphans"].add_argument("--older-than", default="24h", help="age: 0s, 90m, 2h, 3d (default: 24h)")
+    made["vacuum"].add_argument("--retain", default="7d", help="keep what was removed within this time (default: 7d)")
+    made["vacuum"].add_argument("--keep-version", type=int, action="append", default=[], help="of the training table")
+    for name in ("orphans", "vacuum"):
+        made[name].add_argument("--delete", action="store_true", help="remove what is listed (default: list only)")
+    made["pins"].add_argument("--remove", metavar="PIN", help="remove this pin")
+    made["vacuum"].add_argument("--force", action="store_true", help="allow --retain below 7d")
+    made["pins"].add_argument("--force", action="store_true", help="also when its process runs")
+    made["compact"].add_argument("--days", type=parse_days, help="2026-03-02,2026-03-05..2026-03-07 (default: all)")
+    chosen = parse(made[argv[0]], argv[1:]) if argv and argv[0] in made else top.parse_args(argv)
+    config = load_config(chosen)
+    if not config.out.is_dir():
+        raise MaintenanceError(f"there is no folder {config.out}; name the output folder with out=")
+    chosen.run(chosen, config)
+
+
+if __name__ == "__main__":
+    exit_with(main)

@@ -1,0 +1,333 @@
+"""Leftovers are found and cleared, old files go, and nothing that a reader may need is touched."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from camoe.contracts.errors import SnapshotError
+from camoe.contracts.layout import Layout
+from camoe.contracts.pins import pinned
+from camoe.contracts.snapshot import pin
+from features.maintenance.ages import age
+from features.maintenance.committed import clear_rows, orphan_rows, uncommitted
+from features.maintenance.errors import MaintenanceError
+from features.maintenance.keep import Keep, keep_pinned, keep_scored
+from features.maintenance.orphans import clear, leftovers
+from features.maintenance.vacuum import plan_vacuum, remove_files
+from jobs.maintain import main
+from tests.conftest import ROOT
+from tests.features.upkeep import (
+    DAYS,
+    add_side_rows,
+    build_day,
+    content,
+    everything,
+    leave_record,
+    training_rows,
+    versions,
+)
+
+OLD = timedelta(hours=30)
+
+
+def aged(path: Path, by: timedelta = OLD) -> Path:
+    """Let `path`, and what is in it, be `by` old."""
+    then = time.time() - by.total_seconds()
+    for item in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        os.utime(item, (then, then))
+    return path
+
+
+def put(path: Path, text: str = "x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """An output folder after three runs: r1 and r2 built a day each, r3 built the first again."""
+    layout = Layout(tmp_path_factory.mktemp("built"))
+    for run, day in (("r1", DAYS[0]), ("r2", DAYS[1]), ("r3", DAYS[0])):
+        build_day(layout, run, day)
+        add_side_rows(layout.quarantine, run, day, 2)
+        add_side_rows(layout.profiles, run, day, 3)
+    return layout
+
+
+@pytest.fixture
+def layout(built, tmp_path):
+    """A copy of `built` for one test."""
+    shutil.copytree(built.root, tmp_path / "out")
+    return Layout(tmp_path / "out")
+
+
+CELL = "training/modality=m/slot=feed/date=2026-01-01"
+# Leftovers of every kind, then what looks like one and is none.
+LEFT = (
+    f"{CELL}/part-00000-dead.c000.snappy.parquet",
+    f"{CELL}/.part-00000-dead.c000.snappy.parquet.crc",
+    "training/modality=m/slot=gone/date=2026-01-01/part-00001-dead.parquet",
+    "training/_delta_log/.00000000000000000009.json.5f0e.tmp",
+    "training/_delta_log/_commit_5f0e.json.tmp",
+    "quarantine/part-00000-dead.parquet",
+    "profiles/date=2026-01-01/run_id=dead/part-00000-dead.parquet",
+    ".counts.json.4711",
+    "runs/.r9.json.4711",
+    "pins/.train-host-1.json.4711",
+)
+KEPT = (
+    f"{CELL}/notes.txt",
+    f"{CELL}/model.parquet",
+    "training/_important/part-00000.parquet",
+    "training/_delta_log/_last_vacuum_info",
+    "training/_delta_log/00000000000000000000.crc",
+    "quarantine/readme.md",
+    "other/part-00000.parquet",
+    "part-00000.parquet",
+    ".hidden",
+    ".counts.json",
+    "runs/notes.json",
+    "runs/notes.json.4711",
+    "encoder/v1/vocabulary.parquet",
+    "bundle/manifest.txt",
+    ".bundle-old/manifest.json",
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sets(st.sampled_from([(name, old) for name in (*LEFT, *KEPT) for old in (True, False)])))
+def test_only_old_leftovers_of_known_kinds_go_and_every_version_can_still_be_read(built, tmp_path, files):
+    layout = Layout(tmp_path / "copy")
+    shutil.rmtree(layout.root, ignore_errors=True)
+    aged(Path(shutil.copytree(built.root, layout.root)))
+    old = {name for name, is_old in files if is_old and (name, False) not in files}
+    for name, _ in files:
+        put(layout.root / name)
+    for name in old:
+        aged(layout.root / name)
+    before = everything(layout.root)
+    clear(leftovers(layout, now() - timedelta(hours=24)))
+    gone = {str(path.relative_to(layout.root)) for path in before - everything(layout.root)}
+    assert gone == old & set(LEFT)
+    assert versions(layout.training) == versions(built.training)
+
+
+def test_folders_go_when_everything_in_them_is_old(layout):
+    folders = [
+        layout.encoder / ".staging-v2-77",
+        layout.root / ".compact-0123456789ab",
+        layout.training / "_temporary",
+    ]
+    for folder in folders:
+        put(folder / "0/deep/file.parquet")
+        aged(folder)
+    put(layout.encoder / ".staging-v3/encoder.json")
+    aged(folders[1])
+    put(folders[2] / "0/deep/young.parquet")
+    link = layout.training / "part-00000-link.parquet"
+    link.symlink_to(aged(put(layout.root / "elsewhere/part-00000.parquet")))
+    os.utime(link, (0, 0), follow_symlinks=False)
+    found = leftovers(layout, now() - timedelta(hours=24))
+    assert [item.path for item in found] == sorted([layout.root.resolve() / ".compact-0123456789ab", folders[0]])
+    clear(found)
+    assert [folder.exists() for folder in folders] == [False, False, True]
+    assert (layout.encoder / ".staging-v3").exists()
+
+
+def test_a_run_record_goes_only_when_the_run_never_committed(layout):
+    leave_record(layout, "dead", DAYS[0])
+    (layout.runs / "broken.json").write_text("{")
+    (found,) = leftovers(layout, now() + timedelta(hours=1))
+    assert (found.what, found.path.name) == ("run record", "dead.json")
+    clear([found])
+    # r1 committed and built no day of the newest version: its record tells about the versions before.
+    assert {path.stem for path in layout.runs.iterdir()} == {"r1", "r2", "r3", "broken"}
+
+
+def test_rows_of_runs_that_never_committed_go_from_the_side_tables(layout):
+    add_side_rows(layout.quarantine, "dead", DAYS[0], 4)
+    add_side_rows(layout.profiles, "dead", DAYS[1], 6)
+    add_side_rows(layout.profiles, "dead2", DAYS[0], 1)
+    before = content(layout.training)
+    assert orphan_rows(layout, now() - timedelta(hours=24)) == ()
+    found = orphan_rows(layout, now() + timedelta(hours=1))
+    assert {item.table.name: item.rows for item in found} == {
+        "quarantine": {"dead": 4},
+        "profiles": {"dead": 6, "dead2": 1},
+    }
+    clear_rows(found)
+    assert orphan_rows(layout, now() + timedelta(hours=1)) == ()
+    assert len(content(layout.quarantine)) == 3 * 2
+    assert len(content(layout.profiles)) == 3 * 3
+    assert content(layout.training) == before
+
+
+def test_a_run_with_one_young_file_keeps_all_its_rows(layout):
+    add_side_rows(layout.quarantine, "slow", DAYS[0], 4)
+    between = now()
+    time.sleep(0.01)
+    add_side_rows(layout.quarantine, "slow", DAYS[1], 4)
+    assert orphan_rows(layout, between) == ()
+
+
+def test_a_table_that_does_not_name_its_runs_calls_no_run_uncommitted(layout):
+    shutil.rmtree(layout.training)
+    write_deltalake(layout.training, training_rows("r1", DAYS[0]).drop(["run_id"]))
+    assert uncommitted(layout.training, ["r1", "dead"]) == frozenset()
+
+
+def test_a_log_that_cannot_be_read_stops_the_search(layout):
+    (layout.training / "_delta_log/00000000000000000001.json").write_text("{")
+    put(layout.root / LEFT[0])
+    with pytest.raises(MaintenanceError, match=r"_delta_log cannot be read"):
+        leftovers(layout, now() + timedelta(hours=1))
+
+
+def vacuum(layout, *keep, before=None):
+    """Vacuum the training table with no retention; returns what was planned."""
+    plan = plan_vacuum(layout.training, keep, before or now() + timedelta(seconds=1))
+    remove_files([plan])
+    return plan
+
+
+def test_a_pinned_version_is_read_in_full_after_a_vacuum_without_retention_and_others_are_not(layout):
+    build_day(layout, "r4", DAYS[1])
+    build_day(layout, "r5", DAYS[0])
+    all_versions = versions(layout.training)
+    with (
+        pinned(layout.pins, layout.training, 1, "train", "a test"),
+        pinned(layout.pins, layout.quarantine, 0, "x", "y"),
+    ):
+        plan = vacuum(layout, *keep_pinned(layout, layout.training))
+    assert [item.version for item in plan.kept] == [1, 4]
+    assert plan.files
+    assert content(layout.training, 1) == all_versions[1]
+    assert content(layout.training) == all_versions[4]
+    pin(layout.training, 1)
+    for version in (2, 3):
+        with pytest.raises(SnapshotError, match=r"which is gone \(vacuumed\?\); pin a newer version"):
+            pin(layout.training, version)
+
+
+def test_what_was_removed_within_the_retention_stays(layout):
+    before = everything(layout.training)
+    assert vacuum(layout, before=now() - timedelta(hours=1)).files == ()
+    assert everything(layout.training) == before
+    assert vacuum(layout).files
+    assert vacuum(layout).files == ()
+
+
+def test_a_vacuum_leaves_strangers_files_and_those_of_runs_at_work_alone(layout):
+    strangers = {aged(put(layout.training / name)) for name in ("notes.txt", f"../{CELL}/part-00000-new.parquet")}
+    vacuum(layout)
+    assert all(path.exists() for path in strangers)
+
+
+def test_a_removal_that_a_checkpoint_forgot_is_still_known(layout):
+    DeltaTable(layout.training).alter.set_table_properties(
+        {"delta.deletedFileRetentionDuration": "interval 0 seconds"}, raise_if_not_exists=False
+    )
+    DeltaTable(layout.training).create_checkpoint()
+    assert len(vacuum(layout).files) == 2
+
+
+def test_a_version_that_the_log_forgot_is_told_and_hinders_nothing(layout):
+    DeltaTable(layout.training).create_checkpoint()
+    for version in (0, 1):
+        (layout.training / f"_delta_log/{version:020}.json").unlink()
+    plan = vacuum(layout, Keep(1, "a model"), Keep(77, "--keep-version"))
+    assert [item.version for item in plan.kept] == [2]
+    assert [item.version for item in plan.lost] == [1, 77]
+    assert content(layout.training)
+
+
+def command(name, layout):
+    """The arguments of a maintenance command over `layout`."""
+    return [name, "--config", str(ROOT / "conf/synthetic.yaml"), f"out={layout.root}"]
+
+
+def test_the_job_keeps_what_the_model_and_the_predictions_rest_on(layout, capsys):
+    build_day(layout, "r4", DAYS[1])
+    build_day(layout, "r5", DAYS[0])
+    build_day(layout, "r6", DAYS[1])
+    before = versions(layout.training)
+    manifest = {
+        "model_version": "0" * 12, "code_version": "1", "table": "t", "table_version": 0, "snapshot_hash": "h",
+        "feature_schema_hash": "f", "encoder_version": 1, "config_hash": "c", "files": {},
+    }  # fmt: skip
+    put(layout.bundle / "manifest.json", json.dumps(manifest))
+    scored = training_rows("r2", DAYS[1]).append_column("snapshot_version", [[2] * 10])
+    write_deltalake(layout.predictions, scored, partition_by=["modality", "slot", "date"])
+    assert keep_scored(layout) == [Keep(2, "predictions were scored from it")]
+    asked = [*command("vacuum", layout), "--retain", "0s"]
+    with pytest.raises(MaintenanceError, match="--force"):
+        main(asked)
+    there = everything(layout.root)
+    main([*asked, "--force", "--delete", "--keep-version", "3"])
+    assert "keeps version     3  --keep-version" in capsys.readouterr().out
+    main([*asked, "--force"])
+    said = capsys.readouterr().out
+    assert everything(layout.root) == there
+    assert "keeps version     0  model 000000000000 was trained on it" in said
+    assert "keeps version     2  predictions were scored from it" in said
+    assert "nothing was removed; add --delete" in said
+    main([*asked, "--force", "--delete"])
+    for version in (0, 2, 5):
+        assert content(layout.training, version) == before[version]
+    for version in (3, 4):
+        with pytest.raises(SnapshotError, match="gone"):
+            pin(layout.training, version)
+
+
+def test_the_job_lists_leftovers_and_clears_them_only_when_told(layout, capsys):
+    left = aged(put(layout.root / LEFT[0]))
+    asked = command("orphans", layout)
+    main(asked)
+    assert left.exists()
+    main([*asked, "--delete", "--older-than", "2d"])
+    assert left.exists()
+    main([*asked, "--older-than", "1d", "--delete"])
+    assert not left.exists()
+    assert "data file: 1, 1 files, 1 bytes" in capsys.readouterr().out
+    main(asked)
+    assert "nothing was left behind" in capsys.readouterr().out
+
+
+def test_the_job_lists_and_removes_pins(layout, capsys):
+    asked = command("pins", layout)
+    with pinned(layout.pins, layout.training, 1, "train", "a test") as held:
+        main(asked)
+        assert f"{held.pin_id}  training version 1" in capsys.readouterr().out
+        main([*asked, "--remove", held.pin_id, "--force"])
+    assert "no version is pinned" in capsys.readouterr().out
+
+
+def test_the_job_refuses_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(MaintenanceError, match="there is no folder"):
+        main(command("orphans", Layout(tmp_path / "missing")))
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0s", 0), ("90m", 5400), ("2h", 7200), ("3d", 259200)])
+def test_ages(text, seconds):
+    assert age(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "3", "d", "1.5h", "-1d", "3 d", "1w"])
+def test_what_is_no_age_is_refused(text):
+    with pytest.raises(MaintenanceError, match="is no age"):
+        age(text)
