@@ -62,19 +62,29 @@ def as_text(value: Column, kind: DataType) -> Column:
     return value.cast("string")
 
 
-def require_hidden(raw: DataFrame, hashed: Mapping[str, str], plain: Mapping[str, str]) -> None:
-    """Raise `ConfigError` when a `plain` expression reads a column of `raw` that a `hashed` one reads.
+def hidden_columns(raw: DataFrame, hashed: Mapping[str, str]) -> frozenset[str]:
+    """The columns of `raw` that hold what the `hashed` expressions are to hide.
 
-    Its value would carry what is to be hidden.
+    An expression that reads one of them beside other columns, such as an impression id made of user, ad and time, adds
+    no further ones.
     """
-    hidden = columns_read(raw, hashed)
+    reads = sorted((columns_read(raw, {name: sql}) for name, sql in hashed.items()), key=len)
+    hidden = frozenset[str]()
+    for columns in reads:
+        hidden |= frozenset() if columns & hidden else columns
+    return hidden
+
+
+def require_hidden(raw: DataFrame, hashed: Mapping[str, str], plain: Mapping[str, str]) -> None:
+    """Raise `ConfigError` when a `plain` expression reads a column of `raw` that holds what is to be hidden."""
+    hidden = hidden_columns(raw, hashed)
     for name, sql in plain.items() if hidden else ():
         shared = sorted(columns_read(raw, {name: sql}) & hidden)
         if shared:
             raise ConfigError(
                 f"sources.keyed_hash: '{name}: {sql}' reads the column {shared[0]}, which a hashed column reads too, "
-                f"so it would carry what is to be hidden; add {name} to sources.keyed_hash.columns, or take it out of "
-                "the mapping"
+                f"so it would carry what is to be hidden; add {name} to sources.keyed_hash.columns, take it out of the "
+                "mapping, or map the identifier by itself too, so that it is known which column holds it"
             )
 
 

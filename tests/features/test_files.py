@@ -1,0 +1,122 @@
+"""A run opens the folders of its own days, and says what lay there."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from camoe.contracts.errors import InputError
+from camoe.contracts.sources import Sources
+from features.files import impression_paths, input_versions, outcome_paths
+from features.raw import read_impressions
+from features.window import Window
+from tests.features import lake
+
+FIRST = date(2026, 3, 28)
+DAY_S = 86_400
+BY_DAY = {"path": "clicks/{day}.json"}
+
+
+def day(number):
+    return FIRST + timedelta(days=number)
+
+
+def window(*numbers, as_of="2026-05-01T00:00:00+00:00"):
+    return Window("Europe/Stockholm", tuple(day(number) for number in numbers), datetime.fromisoformat(as_of))
+
+
+def sources(window_s=60, **changes):
+    settings = lake.config(lake.Path("-"))["sources"]
+    settings["objectives"]["click"]["window_s"] = window_s
+    settings["impressions"]["path"] = "log/{day}"
+    for name, change in changes.items():
+        settings[name].update(change)
+    return Sources.model_validate(settings)
+
+
+def write_days(folder, numbers, name="log/{}/part.json"):
+    for number in numbers:
+        row = {**lake.impressions()[0], "id": f"i{number}", "ts": f"{day(number)}T12:00:00"}
+        lake.write(folder / name.format(day(number)), [row])
+
+
+def test_only_the_days_of_the_run_are_read(spark, tmp_path):
+    write_days(tmp_path, range(4))
+    (tmp_path / f"log/{day(0)}/part.json").write_bytes(b"\x00 not to be opened")
+    rows = read_impressions(spark, tmp_path, sources(), window(1, 3)).collect()
+    assert {row.impression_id for row in rows} == {"i1", "i3"}
+
+
+def test_a_missing_day_of_impressions_is_named(tmp_path):
+    write_days(tmp_path, [0, 2])
+    with pytest.raises(InputError, match=r"impressions of 2026-03-29: \S*log/2026-03-29 does not exist"):
+        impression_paths(tmp_path, sources(), window(0, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("window_s", "built", "reached"),
+    [
+        (0, [0], [0]),
+        (1, [0], [0, 1]),
+        # The clocks go forward on day 1, so its 23 hours end before the window of its eve does.
+        (DAY_S, [0], [0, 1, 2]),
+        (DAY_S, [2], [2, 3]),
+        (DAY_S + 1, [2], [2, 3, 4]),
+        (60, [0, 1, 5], [0, 1, 2, 5, 6]),
+    ],
+)
+def test_outcomes_are_read_of_every_day_that_a_window_reaches(window_s, built, reached):
+    assert window(*built).reached(window_s) == tuple(day(number) for number in reached)
+
+
+def test_a_day_of_outcomes_may_be_missing_only_while_it_has_not_begun(tmp_path):
+    log = sources(DAY_S, outcomes=BY_DAY)
+    write_days(tmp_path, [2], "clicks/{}.json")
+    # Day 3 begins at 22:00 UTC of the day before.
+    before = window(2, as_of=f"{day(2)}T21:59:59+00:00")
+    assert outcome_paths(tmp_path, log, before) == [tmp_path / f"clicks/{day(2)}.json"]
+    with pytest.raises(InputError, match=rf"outcomes of {day(3)}: \S*clicks/{day(3)}\.json does not exist"):
+        outcome_paths(tmp_path, log, window(2, as_of=f"{day(2)}T22:00:00+00:00"))
+    write_days(tmp_path, [3], "clicks/{}.json")
+    assert len(outcome_paths(tmp_path, log, before)) == 2
+
+
+def test_versions_follow_the_files_of_the_run_and_the_version_of_a_delta_table(spark, tmp_path):
+    log = sources(outcomes=BY_DAY, **{})
+    settings = log.model_dump()
+    settings["entities"]["user"].update(path="users", format="delta")
+    log = Sources.model_validate(settings)
+    write_days(tmp_path, range(3))
+    write_days(tmp_path, range(3), "clicks/{}.json")
+    lake.write(tmp_path / "campaigns.json", lake.campaigns())
+    users = spark.createDataFrame([("u1",)], "user string")
+    users.write.format("delta").save(str(tmp_path / "users"))
+
+    def versions():
+        return input_versions(spark, tmp_path, log, window(0, 1))
+
+    first = versions()
+    assert first.keys() == {"impressions", "outcomes", "user", "campaign"}
+    assert first["user"] == "delta version 0"
+    assert versions() == first
+    os.utime(tmp_path / f"log/{day(2)}/part.json", ns=(1, 1))
+    assert versions() == first
+    os.utime(tmp_path / f"log/{day(1)}/part.json", ns=(1, 1))
+    users.write.format("delta").mode("append").save(str(tmp_path / "users"))
+    second = versions()
+    assert {name for name in first if first[name] != second[name]} == {"impressions", "user"}
+    write_days(tmp_path, [1], "log/{}/more.json")
+    assert versions()["impressions"] not in {first["impressions"], second["impressions"]}
+
+
+def test_a_path_by_day_is_for_logs_of_files(tmp_path):
+    with pytest.raises(ValueError, match="an entity's path is read whole"):
+        sources(entities={"user": {**lake.config(tmp_path)["sources"]["entities"]["user"], "path": "users/{day}"}})
+    with pytest.raises(ValueError, match="a Delta table is one folder"):
+        sources(impressions={"format": "delta"})
+
+
+def test_a_window_begins_at_midnight_of_its_zone():
+    assert window(0).begins(day(2)) == datetime(2026, 3, 29, 22, tzinfo=UTC)
