@@ -13,10 +13,11 @@ from camoe.report.feature_view import TRAINING, Document, later_groups, level, m
 STYLES = {"large": "bold red", "moderate": "yellow", "chance": "dim", "none": ""}
 
 
-def feature_table(document: Document, lines: int = 6) -> Table:
-    """The `lines` most shifted features, then the `lines` with the most missing rows; fits 120 columns.
+def feature_table(document: Document, lines: int = 5) -> Table:
+    """The `lines` most shifted features, those with the most missing and the most unknown rows; fits 120 columns.
 
     Shares are those of the training days and, after the arrow, of the later group where they are largest.
+    At most the last three later groups have a column.
     """
     later = later_groups(document)
     psi_groups = later if TRAINING in document["groups"] else []
@@ -26,7 +27,8 @@ def feature_table(document: Document, lines: int = 6) -> Table:
     for name in ("missing", "unknown", *(f"PSI {name}" for name in psi_groups[-3:])):
         table.add_column(name, justify="right", no_wrap=True)
     marked = [item for item in most_shifted(document) if psi_groups][:lines]
-    for what, features in (("most shifted", marked), ("most missing", most(document, "missing")[:lines])):
+    shares = {f"most {what}": most(document, what)[:lines] for what in ("missing", "unknown")}
+    for what, features in {"most shifted": marked, **shares}.items():
         for place, feature in enumerate(features):
             table.add_row("" if place else what, feature["name"], *_cells(feature, later, psi_groups[-3:], document))
         table.add_section()
