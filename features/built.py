@@ -12,6 +12,7 @@ from camoe.contracts.encoder import Encoder
 from features.join.choice import Choice
 from features.outcome_tally import OutcomeTally
 from features.plan import Plan
+from features.report.coverage import Coverage
 from features.tally import Tally
 from features.training_commit import Replaced
 
@@ -20,16 +21,22 @@ DAYS_SHOWN = 12
 
 @dataclass(frozen=True)
 class Built:
-    """Rows of both logs by fate, matched share per entity, the encoder, the commit, and the days that are stale now."""
+    """Rows of both logs by fate, how the entities were joined, the commit, stale days, and the report's document."""
 
     plan: Plan
     tally: Tally
     outcomes: OutcomeTally
     choices: tuple[Choice, ...]
-    matched: Mapping[str, float]
+    coverage: tuple[Coverage, ...]
     encoder: Encoder
     replaced: Replaced
     stale: Mapping[date, str]
+    report: Mapping[str, Any]
+
+    @property
+    def matched(self) -> dict[str, float]:
+        """Share of the impressions that an entity matched, over all days."""
+        return {item.entity: round(item.matched, 6) for item in self.coverage if item.day is None}
 
     def counts(self) -> dict[str, Any]:
         """The run as counts.json keeps it."""
@@ -49,7 +56,7 @@ class Built:
             "rows_per_day_and_slot": slots,
             "content_hash": {day.isoformat(): text for day, text in self.replaced.content.items()},
             "joins": {choice.entity: str(choice) for choice in self.choices},
-            "matched": dict(self.matched),
+            "matched": self.matched,
             "vocabulary": self.encoder.sizes(),
             "encoder_version": self.encoder.version,
             "table_version": self.replaced.commit.version,

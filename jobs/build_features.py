@@ -11,12 +11,15 @@ import time
 from datetime import UTC, datetime
 
 from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
 
 from camoe.config import Config, given, load_config, parse, parser
 from camoe.contracts import counts
 from camoe.contracts.days import parse_days
 from camoe.contracts.errors import exit_with
 from camoe.contracts.runs import RunId
+from camoe.report.feature_page import write_feature_report
+from camoe.report.feature_terminal import feature_table
 from features.build import build
 from features.inputs import JOB
 from features.plan import Plan, finished, new_run_id, window_of
@@ -78,8 +81,10 @@ def main(argv: list[str]) -> None:
     built = build(spark_session(JOB), plan)
     seconds = time.monotonic() - started
     counts.record(config.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})
+    page = write_feature_report(built.report, config.layout.feature_report)[1]
+    Console().print(feature_table(built.report))
     print(built.summary(f"{SUBMIT} jobs/build_features.py {given(chosen)}"))
-    print(f"counts      {config.layout.counts}")
+    print(f"report      {page}, counts {config.layout.counts}")
     print(f"took        {seconds:.1f} s")
     print(f"next        python jobs/train.py {given(chosen)}", flush=True)
 
