@@ -109,19 +109,27 @@ def logged(table: Path, version: int | None = None) -> Snapshot:
     """
     root = str(table.resolve())
     if not (table / "_delta_log").is_dir():
-        raise SnapshotError(f"no Delta table at {root}; run jobs/build_features.py first")
+        raise SnapshotError(f"no Delta table at {root}; {_where_to_find_one(table.resolve())}")
     try:
         delta = DeltaTable(root, version=version)
     except (TableNotFoundError, DeltaError, FileNotFoundError) as error:
         wanted = "" if version is None else f" version {version}"
         reason = str(error).splitlines()[0]
-        raise SnapshotError(f"no Delta table{wanted} at {root}; run jobs/build_features.py first ({reason})") from None
+        raise SnapshotError(
+            f"{root}{wanted} cannot be read ({reason}); choose a version that the log still has, "
+            "or rebuild the table without the feature named here"
+        ) from None
     _refuse_unsafe(delta, root)
     actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
     files = [_named(root, action) for action in actions]
     ordered = tuple(sorted(files, key=lambda file: file.path))
     columns = tuple(field.name for field in delta.schema().fields)
     return Snapshot(root, delta.version(), ordered, dict(delta.metadata().configuration), columns)
+
+
+def _where_to_find_one(folder: Path) -> str:
+    above = next((parent for parent in folder.parents if (parent / "_delta_log").is_dir()), None)
+    return "run jobs/build_features.py first" if above is None else f"it is a part of {above}: give that table"
 
 
 def _refuse_unsafe(delta: DeltaTable, root: str) -> None:

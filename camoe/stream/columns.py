@@ -80,9 +80,10 @@ class Block:
         first = WORD * (len(self.columns.categorical) + len(self.columns.numeric) + 1)
         return self.records.view(np.int8)[:, first : first + len(self.columns.labels)]
 
-    def take(self, order: npt.NDArray[np.int64]) -> Block:
-        """The rows `order`, copied."""
-        return Block(self.columns, self.records.take(order, axis=0), tuple(key[order] for key in self.keys))
+    def reorder(self, order: npt.NDArray[np.int64], out: Words) -> Block:
+        """The rows `order`, copied into `out`, which has as many rows."""
+        np.take(self.records, order, axis=0, out=out, mode="clip")
+        return Block(self.columns, out, tuple(key[order] for key in self.keys))
 
 
 def assemble(columns: Columns, parts: Sequence[tuple[Block, int, int]]) -> Block:

@@ -39,4 +39,4 @@ def _stratum_lines(plan: Plan, number: int, stratum: Stratum) -> list[str]:
 
 def _held_rows(plan: Plan) -> int:
     drawn = [plan.drawn(number, 0) for number in range(len(plan.strata))]
-    return sum(int(plan.row_groups.rows[lane.sources].max()) for one in drawn for lane in one.lanes)
+    return sum(int(plan.row_groups.rows[list(lane.sources)].max()) for one in drawn for lane in one.lanes)

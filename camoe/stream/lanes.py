@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,17 +22,17 @@ class Lane:
     """
 
     number: int
-    sources: Counts
-    ends: Counts
+    sources: tuple[int, ...]
+    ends: tuple[int, ...]
 
     def stretches(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """Rows `[start, stop)` of the lane as (row group, first, last) within the row group's shuffled order."""
-        index = int(np.searchsorted(self.ends, start, side="right"))
-        begin = int(self.ends[index - 1]) if index else 0
+        index = bisect_right(self.ends, start)
+        begin = self.ends[index - 1] if index else 0
         while start < stop:
-            end = int(self.ends[index])
+            end = self.ends[index]
             last = min(stop, end)
-            yield int(self.sources[index]), start - begin, last - begin
+            yield self.sources[index], start - begin, last - begin
             start, begin, index = last, end, index + 1
 
 
@@ -61,7 +62,7 @@ def draw(slots: Sequence[Counts], rows: Counts, lanes: int, key: tuple[int, ...]
         list(_deal(groups[shuffled(len(groups), (*key, slot))], rows, min(lanes, len(groups))))
         for slot, groups in enumerate(slots)
     ]
-    by_lane = tuple(make_quota([int(lane.ends[-1]) for lane in of_slot]) for of_slot in dealt)
+    by_lane = tuple(make_quota([lane.ends[-1] for lane in of_slot]) for of_slot in dealt)
     by_slot = make_quota([quota.rows for quota in by_lane])
     return Pass(tuple(lane for of_slot in dealt for lane in of_slot), by_slot, by_lane)
 
@@ -80,5 +81,5 @@ def _deal(line: Counts, rows: Counts, lanes: int) -> Iterator[Lane]:
         cut = int(np.searchsorted(ends, target, side="left")) + 1
         last = min(max(cut, first + 1), len(line) - (lanes - 1 - number))
         begin = int(ends[first - 1]) if first else 0
-        yield Lane(number, line[first:last], ends[first:last] - begin)
+        yield Lane(number, tuple(line[first:last].tolist()), tuple((ends[first:last] - begin).tolist()))
         first = last

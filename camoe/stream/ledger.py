@@ -26,17 +26,31 @@ class Ledger:
 
     rows: dict[int, int] = field(default_factory=dict)
     trace: dict[int, int] = field(default_factory=dict)
+    # By row group and pass: the stretch that the last pieces make up, not yet in the trace.
+    open: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
     def add(self, plan: Plan, piece: Piece) -> None:
         """Book one delivered piece."""
-        source = piece.load.source
-        begin = piece.load.cycle * plan.rows_of(source)
-        self.rows[source] = self.rows.get(source, 0) + piece.stop - piece.start
-        step = _hash(begin + piece.stop) - _hash(begin + piece.start)
+        _, _, cycle, source, start, stop = piece
+        self.rows[source] = self.rows.get(source, 0) + stop - start
+        first, last = self.open.get((source, cycle), (start, start))
+        if last != start:
+            self._close(plan, source, cycle)
+            first = start
+        self.open[source, cycle] = first, stop
+        if stop == plan.rows_of(source):
+            self._close(plan, source, cycle)
+
+    def _close(self, plan: Plan, source: int, cycle: int) -> None:
+        start, stop = self.open.pop((source, cycle))
+        begin = cycle * plan.rows_of(source)
+        step = _hash(begin + stop) - _hash(begin + start)
         self.trace[source] = (self.trace.get(source, 0) + step) & MASK
 
     def as_array(self, plan: Plan) -> Counts:
         """Both accounts as int64 `[2, row groups]`, to be summed over all workers; sums may wrap around."""
+        for source, cycle in list(self.open):
+            self._close(plan, source, cycle)
         groups = range(len(plan.row_groups.rows))
         rows = np.array([self.rows.get(source, 0) for source in groups], dtype=np.int64)
         trace = np.array([self.trace.get(source, 0) for source in groups], dtype=np.uint64)

@@ -14,8 +14,8 @@ from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, WORD, Block, Columns, W
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
-def pack(table: pa.Table, columns: Columns) -> Block:
-    """The rows of `table` as a block, in their order.
+def pack(table: pa.Table, columns: Columns, out: Words) -> Block:
+    """The rows of `table` as a block, in their order, written into `out`, which has as many rows.
 
     Raises:
         StreamError: a column has a type that does not fit, or nulls where none are allowed.
@@ -25,8 +25,8 @@ def pack(table: pa.Table, columns: Columns) -> Block:
         *(_floats(table, name).view(np.int32) for name in columns.numeric),
         _integers(table, SLOT_ID),
     ]
-    records = np.concatenate([*(part[:, np.newaxis] for part in parts), _labels(table, columns.labels)], axis=1)
-    return Block(columns, records, tuple(table[name].to_numpy() for name in columns.keys))
+    wide = [*(part[:, np.newaxis] for part in parts), _labels(table, columns.labels)]
+    return Block(columns, np.concatenate(wide, axis=1, out=out), tuple(table[name].to_numpy() for name in columns.keys))
 
 
 def _labels(table: pa.Table, names: tuple[str, ...]) -> Words:

@@ -13,6 +13,8 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,8 +56,7 @@ class Stratum:
             start += last - first
 
 
-@dataclass(frozen=True)
-class Take:
+class Take(NamedTuple):
     """Rows `[start, stop)` of what lane number `lane` gives in pass `cycle` of a stratum."""
 
     stratum: int
@@ -100,13 +101,13 @@ class Plan:
         for number, stratum in enumerate(self.strata):
             for cycle, first, last in stratum.cycles(before[number], after[number]):
                 drawn = self.drawn(number, cycle)
-                starts, stops = drawn.delivered(first), drawn.delivered(last)
+                bounds = zip(drawn.lanes, drawn.delivered(first), drawn.delivered(last), strict=True)
                 takes.extend(
-                    (drawn.lanes[lane].number, Take(number, cycle, lane, start, stop))
-                    for lane, (start, stop) in enumerate(zip(starts, stops, strict=True))
+                    (lane.number, Take(number, cycle, index, start, stop))
+                    for index, (lane, start, stop) in enumerate(bounds)
                     if start < stop
                 )
-        takes.sort(key=lambda item: item[0])
+        takes.sort(key=itemgetter(0))
         return [take for _, take in takes]
 
     def drawn(self, stratum: int, cycle: int) -> Pass:
@@ -146,8 +147,9 @@ class Plan:
             if first:
                 drawn = self.drawn(number, cycle)
                 for lane, rows in zip(drawn.lanes, drawn.delivered(first), strict=True):
-                    whole = self.row_groups.rows[lane.sources]
-                    counts[lane.sources] += np.clip(rows - (lane.ends - whole), 0, whole)
+                    sources = np.array(lane.sources)
+                    whole = self.row_groups.rows[sources]
+                    counts[sources] += np.clip(rows - (np.array(lane.ends) - whole), 0, whole)
         return counts
 
     def content_hash(self) -> str:

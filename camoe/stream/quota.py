@@ -11,10 +11,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Fork:
+class Fork(NamedTuple):
     """Node `node` of `rows` rows, of which `left_rows` belong to node `left` and the others to node `right`."""
 
     node: int
@@ -35,10 +35,10 @@ class Quota:
     def __call__(self, first: int) -> list[int]:
         """How many of the first `first` rows belong to each part; `first` lies between 0 and `rows`."""
         counts = [first] * (2 * self.parts - 1)
-        for fork in self.forks:
-            above = counts[fork.node]
-            counts[fork.left] = (2 * above * fork.left_rows + fork.rows) // (2 * fork.rows)
-            counts[fork.right] = above - counts[fork.left]
+        for node, left, right, left_rows, rows in self.forks:
+            above = counts[node]
+            counts[left] = given = (2 * above * left_rows + rows) // (2 * rows)
+            counts[right] = above - given
         return counts[: self.parts]
 
     def bound(self) -> float:

@@ -13,6 +13,7 @@ from petastorm.reader import Reader
 from petastorm.workers_pool.ventilator import Ventilator
 
 from camoe.contracts.errors import StreamError
+from camoe.stream.buffers import Buffers
 from camoe.stream.columns import Block, Columns
 from camoe.stream.lanes import shuffled
 from camoe.stream.pack import pack
@@ -26,7 +27,8 @@ READ_AHEAD = 1
 class Request:
     """`columns` of row group `group` of the file at `path`, which must have `rows` rows, in an order of its own.
 
-    The order is drawn from `order_key` in the reader thread, so a request stays small.
+    The order is drawn from `order_key` in the reader thread, so a request stays small. The rows go into a buffer of
+    `buffers`.
     """
 
     path: str
@@ -34,6 +36,7 @@ class Request:
     rows: int
     order_key: tuple[int, ...]
     columns: Columns
+    buffers: Buffers
 
     def __str__(self) -> str:
         return f"{self.path}, row group {self.group}"
@@ -85,10 +88,14 @@ def read_block(request: Request) -> Block:
         rows = f"{table.num_rows} rows where the plan has {request.rows}"
         found = f"no column {', '.join(missing)}" if missing else rows
         raise StreamError(f"{request}: {found}; the file changed after the table version was pinned")
+    scratch = request.buffers.take(request.rows)
     try:
-        return pack(table, columns).take(shuffled(request.rows, request.order_key))
+        packed = pack(table, columns, scratch)
     except StreamError as error:
         raise StreamError(f"{request}: {error}") from None
+    block = packed.reorder(shuffled(request.rows, request.order_key), request.buffers.take(request.rows))
+    request.buffers.give(scratch)
+    return block
 
 
 class Idle(Ventilator):  # type: ignore[misc]  # petastorm ships no types

@@ -9,18 +9,16 @@ from camoe.stream.plan import Plan, Take
 from camoe.stream.world import World
 
 
-class Load(NamedTuple):
-    """Row group number `source`, in its order of pass `cycle`."""
-
-    source: int
-    cycle: int
-
-
 class Piece(NamedTuple):
-    """Rows `[start, stop)` of a row group's order, which are due in `lane` (stratum, lane). A lane only moves on."""
+    """Rows `[start, stop)` of the order that row group number `source` has in pass `cycle` of a stratum.
 
-    lane: tuple[int, int]
-    load: Load
+    They are due in a lane of the stratum; a lane only moves on.
+    """
+
+    stratum: int
+    lane: int
+    cycle: int
+    source: int
     start: int
     stop: int
 
@@ -30,20 +28,19 @@ def split(plan: Plan, step: int, world: World) -> Iterator[Take]:
     first, last = world.share(plan.batch_rows(step))
     offset = 0
     for take in plan.batch(step):
-        size = take.stop - take.start
-        start, stop = max(first - offset, 0), min(last - offset, size)
-        if start < stop:
-            yield Take(take.stratum, take.cycle, take.lane, take.start + start, take.start + stop)
-        offset += size
+        end = offset + take.stop - take.start
+        if first <= offset and end <= last:
+            yield take
+        elif offset < last and first < end:
+            yield take._replace(start=take.start + max(first - offset, 0), stop=take.stop - max(end - last, 0))
+        offset = end
 
 
 def pieces(plan: Plan, step: int, world: World) -> list[Piece]:
     """One worker's share of the global batch of `step`, cut at the bounds of row groups."""
     found: list[Piece] = []
-    for take in split(plan, step, world):
-        lane = plan.drawn(take.stratum, take.cycle).lanes[take.lane]
-        found.extend(
-            Piece((take.stratum, take.lane), Load(source, take.cycle), start, stop)
-            for source, start, stop in lane.stretches(take.start, take.stop)
-        )
+    for stratum, cycle, number, first, last in split(plan, step, world):
+        lane = plan.drawn(stratum, cycle).lanes[number]
+        for source, start, stop in lane.stretches(first, last):
+            found.append(Piece(stratum, number, cycle, source, start, stop))
     return found

@@ -8,12 +8,13 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from camoe.contracts.errors import StreamError
+from camoe.stream.buffers import Buffers
 from camoe.stream.columns import Block, Columns, assemble
 from camoe.stream.ledger import Ledger
 from camoe.stream.plan import Plan
 from camoe.stream.pool import OrderedPool
 from camoe.stream.reader import Request, RequestReader
-from camoe.stream.split import Load, Piece, pieces
+from camoe.stream.split import Piece, pieces
 from camoe.stream.world import World
 
 # Batches whose row groups are asked for ahead of time, at most.
@@ -61,14 +62,19 @@ class _Assembly:
         self._plan, self._columns, self._world, self._reader = plan, columns, world, reader
         self._steps = iter(range(first_step, plan.steps))
         self._coming: deque[list[Piece]] = deque()
-        self._asked: dict[tuple[int, int], Load] = {}
-        self._held: dict[tuple[int, int], tuple[Load, Block]] = {}
+        # By lane: the row group asked for last, and the one in use, each as (row group, pass).
+        self._asked: dict[tuple[int, int], tuple[int, int]] = {}
+        self._held: dict[tuple[int, int], tuple[tuple[int, int], Block]] = {}
+        self._buffers = Buffers(int(plan.row_groups.rows.max()), columns.words)
+        self._passed: list[Block] = []
 
     def blocks(self, ledger: Ledger) -> Iterator[Block]:
         """The worker's share of each step."""
         while self._look_ahead():
             share = self._coming.popleft()
             block = assemble(self._columns, [(self._block(piece), piece.start, piece.stop) for piece in share])
+            while self._passed:
+                self._buffers.give(self._passed.pop().records)
             for piece in share:
                 ledger.add(self._plan, piece)
             yield block
@@ -81,18 +87,23 @@ class _Assembly:
                 break
             share = pieces(self._plan, step, self._world)
             for piece in share:
-                if self._asked.get(piece.lane) != piece.load:
-                    self._asked[piece.lane] = piece.load
-                    self._reader.request(_request(self._plan, piece.load, self._columns))
+                lane, load = (piece.stratum, piece.lane), (piece.source, piece.cycle)
+                if self._asked.get(lane) != load:
+                    self._asked[lane] = load
+                    self._reader.request(self._request(piece))
             self._coming.append(share)
         return bool(self._coming)
 
     def _block(self, piece: Piece) -> Block:
         """The row group of `piece`; a lane's row group goes when the lane moves on to the next."""
-        load, block = self._held.get(piece.lane, (None, None))
-        if block is None or load != piece.load:
-            block = self._next_block()
-            self._held[piece.lane] = (piece.load, block)
+        lane, load = (piece.stratum, piece.lane), (piece.source, piece.cycle)
+        held = self._held.get(lane)
+        if held is not None and held[0] == load:
+            return held[1]
+        if held is not None:
+            self._passed.append(held[1])
+        block = self._next_block()
+        self._held[lane] = (load, block)
         return block
 
     def _next_block(self) -> Block:
@@ -102,8 +113,8 @@ class _Assembly:
             raise StreamError("the reader ended before all row groups of the plan had come") from None
         return block
 
-
-def _request(plan: Plan, load: Load, columns: Columns) -> Request:
-    path = plan.snapshot.files[int(plan.row_groups.file[load.source])].path
-    group = int(plan.row_groups.group[load.source])
-    return Request(path, group, plan.rows_of(load.source), plan.order_key(load.source, load.cycle), columns)
+    def _request(self, piece: Piece) -> Request:
+        plan, source = self._plan, piece.source
+        path = plan.snapshot.files[int(plan.row_groups.file[source])].path
+        group, key = int(plan.row_groups.group[source]), plan.order_key(source, piece.cycle)
+        return Request(path, group, plan.rows_of(source), key, self._columns, self._buffers)

@@ -52,7 +52,7 @@ def test_how_much_of_each_row_group_has_come_is_known_at_any_step(plan, data):
     seen = Counter()
     for earlier in range(step):
         for piece in pieces(plan, earlier, World(0, 1)):
-            seen[piece.load.source] += piece.stop - piece.start
+            seen[piece.source] += piece.stop - piece.start
     assert plan.delivered(step).tolist() == [seen[source] for source in range(len(plan.row_groups.rows))]
 
 
@@ -85,7 +85,7 @@ def test_the_same_arguments_give_the_same_batches(snapshot, batch_size):
 @settings(max_examples=60, deadline=None)
 @given(proportional)
 def test_a_row_group_lies_in_one_lane(plan):
-    sources = [source for lane in plan.drawn(0, 0).lanes for source in lane.sources.tolist()]
+    sources = [source for lane in plan.drawn(0, 0).lanes for source in lane.sources]
     assert sorted(sources) == list(range(len(plan.row_groups.rows)))
 
 

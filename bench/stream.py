@@ -1,0 +1,180 @@
+"""Measures the stream. The last line each command prints is one JSON object; ratios above 1 are better for us.
+
+python -m bench.stream plan                        planning a billion rows: seconds and memory
+python -m bench.stream quality                     how well batches are mixed, against a full shuffle
+python -m bench.stream speed  [--cache FOLDER]     rows per second into tensors, side by side with other ways
+python -m bench.stream growth [--cache FOLDER]     cost per row from 0.2 million to 20 million rows
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pandas  # noqa: F401  # pyarrow imports it at the first conversion, which takes a second
+import torch
+
+from bench import stream_contenders as contenders
+from bench.stream_table import snapshot_of, table_of
+from camoe.contracts.snapshot import Snapshot
+from camoe.stream.describe import describe
+from camoe.stream.mixing import Mixing, Shares
+from camoe.stream.plan import make_plan
+from camoe.stream.quality import autocorrelation, counts_by, fully_shuffled
+from camoe.stream.split import pieces
+from camoe.stream.world import World
+from camoe.train.launch import WORKER_ENVIRONMENT
+
+Figures = dict[str, float]
+HALVES = Shares(by="modality", of={"audio": 1, "video": 1})
+LAGS = (1, 10, 100)
+
+
+def plan(_cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
+    """Plan a billion rows in batches of 4096, and walk through steps at the start, in the middle and at the end."""
+    snapshot = snapshot_of(1_000_000_000, days=30)
+    before = _peak_mb()
+    started = time.perf_counter()
+    made = make_plan(snapshot, seed=1, epoch=0, batch_size=4096, lanes=4)
+    pieces(made, 0, World(0, 8))
+    figures = {"make_plan_s": time.perf_counter() - started}
+    for name, mixing in {"proportional": "proportional", "halves": HALVES}.items():
+        figures |= _walk(snapshot, name, mixing)
+    started = time.perf_counter()
+    made.delivered(made.steps // 2)
+    figures |= {"resume_s": time.perf_counter() - started, "plan_memory_mb": _peak_mb() - before}
+    print(describe(made))
+    config = {"rows": snapshot.rows, "files": len(snapshot.files), "steps": made.steps, "lanes": 4}
+    return config, figures, {}
+
+
+def _walk(snapshot: Snapshot, name: str, mixing: Mixing) -> Figures:
+    made = make_plan(snapshot, seed=1, epoch=0, batch_size=4096, lanes=4, mixing=mixing)
+    figures = {}
+    for where, first in {"first": 0, "middle": made.steps // 2, "last": made.steps - 1000}.items():
+        started = time.perf_counter()
+        for step in range(first, first + 1000):
+            pieces(made, step, World(0, 1))
+        figures[f"{name}_{where}_steps_us"] = (time.perf_counter() - started) * 1000
+    return figures
+
+
+def quality(_cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
+    """Autocorrelation of slot and of day: this plan with several numbers of lanes, a full shuffle, file order."""
+    snapshot = snapshot_of(8_000_000, days=8)
+    slots, days = (sorted({getattr(file, name) for file in snapshot.files}) for name in ("slot", "day"))
+    values = {
+        "slot": [slots.index(file.slot) for file in snapshot.files],
+        "day": [days.index(file.day) for file in snapshot.files],
+    }
+    figures: Figures = {}
+    for lanes in (1, 4, 16):
+        made = make_plan(snapshot, seed=1, epoch=0, batch_size=4096, lanes=lanes)
+        for name, of_file in values.items():
+            counts = counts_by(made, of_file)
+            figures |= _correlations(f"{name}_lanes_{lanes}", counts)
+            if lanes == 1:
+                figures |= _correlations(f"{name}_full_shuffle", fully_shuffled(counts, 1))
+    return {"rows": snapshot.rows, "batch": 4096, "days": 8, "lags": LAGS}, figures, {}
+
+
+def _correlations(name: str, counts: object) -> Figures:
+    found = autocorrelation(counts, LAGS)
+    between = {f"{name}_lag_{lag}": value for lag, value in zip(found.lags, found.between, strict=True)}
+    print(f"{name:24s} within {found.within:+.5f}  " + "  ".join(f"{k[-7:]} {v:+.5f}" for k, v in between.items()))
+    return {f"{name}_within": found.within} | between
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pass over a table: million rows a second, by the wall clock and by processor seconds."""
+
+    wall: float
+    processor: float
+
+
+def _timed(contender: contenders.Contender, snapshot: Snapshot) -> Run:
+    wall, processor = time.perf_counter(), time.process_time()
+    rows = sum(len(batch.slot) for batch in contender(snapshot))
+    assert rows == snapshot.rows, (contender.__name__, rows)
+    return Run(rows / 1e6 / (time.perf_counter() - wall), rows / 1e6 / (time.process_time() - processor))
+
+
+def speed(cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
+    """Rows into tensors, the contenders in turn so that all meet the same machine; ratios are medians of rounds."""
+    whole = table_of(2_000_000, cache)
+    part = replace(whole, files=whole.files[:3])
+    contenders.memory_mapped(whole)
+    field = {
+        contenders.camoe: (whole, 7), contenders.pyarrow_dataset: (whole, 7), contenders.memory_map: (whole, 7),
+        contenders.batched_loader: (whole, 3), contenders.data_loader: (part, 1),
+    }  # fmt: skip
+    runs: dict[str, list[Run]] = {contender.__name__: [] for contender in field}
+    for number in range(max(rounds for _, rounds in field.values())):
+        for contender, (table, rounds) in field.items():
+            if number < rounds:
+                runs[contender.__name__].append(_timed(contender, table))
+                print(f"{number} {contender.__name__:16s} {runs[contender.__name__][-1]}", flush=True)
+    figures, ratios = {}, {}
+    for name, found in runs.items():
+        for clock in ("wall", "processor"):
+            mine = [asdict(run)[clock] for run in runs["camoe"]]
+            theirs = [asdict(run)[clock] for run in found]
+            figures[f"{name}_{clock}_best_mrows_s"] = max(theirs)
+            figures[f"{name}_{clock}_median_mrows_s"] = statistics.median(theirs)
+            if name != "camoe":
+                pairs = [a / b for a, b in zip(mine, theirs, strict=False)]
+                ratios[f"{name}_{clock}"] = statistics.median(pairs)
+                ratios[f"{name}_{clock}_best"] = max(mine) / max(theirs)
+    config = {"rows": whole.rows, "files": len(whole.files), "batch": contenders.BATCH, "queue": contenders.QUEUE}
+    return config, figures, ratios
+
+
+def growth(cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
+    """Processor time per row. The largest table is the middle one's files ten times over, so it fits on the disk."""
+    small, middle = table_of(200_000, cache), table_of(2_000_000, cache)
+    tables = [small, middle, replace(middle, files=middle.files * 10)]
+    figures = {}
+    for table in tables:
+        runs = [_timed(contenders.camoe, table) for _ in range(5 if table.rows < 20_000_000 else 2)]
+        figures[f"{table.rows}_rows_ns"] = min(1000 / run.processor for run in runs)
+    cost = list(figures.values())
+    return {"rows": [table.rows for table in tables]}, figures, {"middle_over_largest": cost[1] / cost[2]}
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+COMMANDS: Mapping[str, Callable[[Path], tuple[Mapping[str, object], Figures, Figures]]] = {
+    command.__name__: command for command in (plan, quality, speed, growth)
+}
+
+
+def main(argv: Iterable[str]) -> None:
+    """Run one command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=sorted(COMMANDS))
+    parser.add_argument("--cache", type=Path, default=Path("out/bench/stream"))
+    chosen = parser.parse_args(list(argv))
+    torch.set_num_threads(1)
+    config, figures, ratios = COMMANDS[chosen.command](chosen.cache)
+    rounded = {name: round(value, 5) for name, value in figures.items()}
+    line = {"bench": f"stream {chosen.command}", "config": config, "figures": rounded}
+    print(json.dumps(line | {"ratios": {name: round(value, 3) for name, value in ratios.items()}}))
+
+
+if __name__ == "__main__":
+    # The allocator reads its settings when the process starts, and jobs/train.py gives these to its workers.
+    if not WORKER_ENVIRONMENT.keys() <= os.environ.keys():
+        command = [sys.executable, "-m", "bench.stream", *sys.argv[1:]]
+        os.execve(sys.executable, command, WORKER_ENVIRONMENT | os.environ)  # noqa: S606  # itself, without a shell
+    main(sys.argv[1:])

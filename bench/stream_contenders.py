@@ -1,0 +1,117 @@
+"""Ways from the same parquet files to tensors that a model can take, each a generator of batches.
+
+All end with `Tensors`: categorical int64, numeric float32, labels int64, slot int64, of `BATCH` rows, on the CPU.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.dataset as ds
+import torch
+from petastorm import make_batch_reader
+from petastorm.pytorch import BatchedDataLoader, DataLoader
+from torch import Tensor
+
+from bench.stream_table import COLUMNS
+from camoe.contracts.snapshot import Snapshot
+from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, Block
+from camoe.stream.ledger import Ledger, require_complete
+from camoe.stream.pack import pack
+from camoe.stream.plan import make_plan
+from camoe.stream.stream import Reading, stream
+from camoe.stream.world import World
+from camoe.train.step import Tensors, to_tensors
+
+BATCH = 4096
+QUEUE = 200_000
+LANES = 4
+CPU = torch.device("cpu")
+
+Array = npt.NDArray[np.generic]
+Contender = Callable[[Snapshot], Iterator[Tensors]]
+
+
+def camoe(snapshot: Snapshot) -> Iterator[Tensors]:
+    """This stream: shuffled, every slot in every batch, counted and checked."""
+    plan = make_plan(snapshot, seed=1, epoch=0, batch_size=BATCH, lanes=LANES)
+    ledger = Ledger()
+    for block in stream(plan, COLUMNS, World(0, 1), Reading(2), ledger=ledger):
+        yield to_tensors(block, CPU, torch.float32)
+    require_complete(plan, ledger.as_array(plan))
+
+
+def pyarrow_dataset(snapshot: Snapshot) -> Iterator[Tensors]:
+    """pyarrow's scanner with its own threads, in file order: one matrix a type for 65 536 rows, cut into batches."""
+    dataset = ds.dataset([file.path for file in snapshot.files], format="parquet")
+    for rows in dataset.to_batches(columns=list(COLUMNS.names), batch_size=65_536):
+        labels = {name: rows[name].fill_null(UNKNOWN_LABEL) for name in COLUMNS.labels}
+        categorical = np.stack([rows[name].to_numpy() for name in COLUMNS.categorical], axis=1)
+        numeric = np.stack([rows[name].to_numpy(zero_copy_only=False) for name in COLUMNS.numeric], axis=1)
+        label = np.stack([column.to_numpy() for column in labels.values()], axis=1)
+        slot = rows[SLOT_ID].to_numpy()
+        for first in range(0, rows.num_rows, BATCH):
+            part = slice(first, first + BATCH)
+            yield _tensors(categorical[part], numeric[part], label[part], slot[part])
+
+
+def memory_map(snapshot: Snapshot) -> Iterator[Tensors]:
+    """The packed rows in one memory-mapped numpy file, rows drawn in a full shuffle."""
+    records = np.load(memory_mapped(snapshot), mmap_mode="r")
+    order = np.random.default_rng(1).permutation(len(records))
+    for first in range(0, len(order), BATCH):
+        rows = records[order[first : first + BATCH]]
+        yield to_tensors(Block(COLUMNS, rows), CPU, torch.float32)
+
+
+def batched_loader(snapshot: Snapshot) -> Iterator[Tensors]:
+    """Petastorm's BatchedDataLoader with its shuffling queue."""
+    with _petastorm(snapshot) as reader:
+        loader = BatchedDataLoader(reader, batch_size=BATCH, shuffling_queue_capacity=QUEUE)
+        yield from map(_stacked, loader)
+
+
+def data_loader(snapshot: Snapshot) -> Iterator[Tensors]:
+    """Petastorm's DataLoader with its shuffling queue, row by row."""
+    with _petastorm(snapshot) as reader:
+        loader = DataLoader(reader, batch_size=BATCH, shuffling_queue_capacity=QUEUE // 4)
+        yield from map(_stacked, loader)
+
+
+def memory_mapped(snapshot: Snapshot) -> Path:
+    """The file of packed rows beside the table, written once."""
+    path = Path(f"{snapshot.table}.npy")
+    if not path.exists():
+        tables = [ds.dataset(file.path).to_table(columns=list(COLUMNS.names)) for file in snapshot.files]
+        records = [np.empty((table.num_rows, COLUMNS.words), np.int32) for table in tables]
+        np.save(path, np.concatenate([pack(t, COLUMNS, out).records for t, out in zip(tables, records, strict=True)]))
+    return path
+
+
+def _tensors(categorical: Array, numeric: Array, labels: Array, slot: Array) -> Tensors:
+    return Tensors(
+        categorical=torch.from_numpy(categorical).to(torch.int64),
+        numeric=torch.from_numpy(numeric),
+        labels=torch.from_numpy(labels).to(torch.int64),
+        slot=torch.from_numpy(slot).to(torch.int64),
+    )
+
+
+def _petastorm(snapshot: Snapshot) -> object:
+    warnings.simplefilter("ignore")
+    urls = [f"file://{file.path}" for file in snapshot.files]
+    return make_batch_reader(urls, schema_fields=list(COLUMNS.names), workers_count=2, num_epochs=1)
+
+
+def _stacked(columns: dict[str, Tensor]) -> Tensors:
+    labels = torch.stack([columns[name] for name in COLUMNS.labels], 1)
+    return Tensors(
+        categorical=torch.stack([columns[name] for name in COLUMNS.categorical], 1).to(torch.int64),
+        numeric=torch.stack([columns[name] for name in COLUMNS.numeric], 1),
+        labels=torch.nan_to_num(labels, nan=UNKNOWN_LABEL).to(torch.int64),
+        slot=columns[SLOT_ID].to(torch.int64),
+    )
