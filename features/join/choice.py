@@ -57,8 +57,9 @@ class Brackets:
     def over(cls, first: int, last: int, count: int) -> Brackets:
         """At most `count` brackets that hold `first` to `last`, both included."""
         span = last - first + 1
-        width = max(1, ceil(span / count))
-        return cls(first, width, ceil(span / width))
+        # Whole numbers throughout: microseconds are more than a float can tell apart.
+        width = max(1, -(-span // count))
+        return cls(first, width, -(-span // width))
 
 
 @dataclass(frozen=True)
