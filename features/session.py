@@ -9,6 +9,14 @@ from pyspark.sql import SparkSession
 
 from camoe.contracts.errors import ConfigError
 
+# They log the message of a failed task, and so the value that could not be cast.
+QUOTING_LOGGERS = (
+    "org.apache.spark.executor.Executor",
+    "org.apache.spark.scheduler.TaskSetManager",
+    "org.apache.spark.sql.execution.datasources.FileFormatWriter",
+    "org.apache.spark.sql.execution.datasources.v2",
+    "org.apache.spark.util.Utils",
+)
 DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 
 
@@ -28,7 +36,18 @@ def spark_session(name: str) -> SparkSession:
     # PySpark logs each failed query as JSON before it raises; the jobs tell failures themselves, in one line.
     for query_log in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(query_log).setLevel(logging.CRITICAL)
+    _tell_no_values(spark)
     return spark
+
+
+def _tell_no_values(spark: SparkSession) -> None:
+    """Silence the loggers that quote the value on which a task failed; the error of the job says what failed."""
+    java = spark.sparkContext._jvm
+    if java is None:
+        return
+    log4j = java.org.apache.logging.log4j
+    for name in QUOTING_LOGGERS:
+        log4j.core.config.Configurator.setLevel(name, log4j.Level.OFF)
 
 
 def _setting(spark: SparkSession, key: str) -> str:
