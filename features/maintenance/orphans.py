@@ -24,11 +24,10 @@ LOG_TEMPORARY = re.compile(r"(\.|_commit_).*\.tmp(\.crc)?")
 
 @dataclass(frozen=True)
 class Leftover:
-    """A file or folder that may go, the number of files in it and their size in bytes."""
+    """A file or folder that may go, and the size in bytes of what is in it."""
 
     what: str
     path: Path
-    files: int
     size: int
 
 
@@ -102,8 +101,7 @@ def _records(layout: Layout) -> Iterator[Path]:
 
 def _leftover(what: str, path: Path) -> Leftover:
     inside = [path, *path.rglob("*")] if path.is_dir() else [path]
-    files = [item for item in inside if item.is_file()]
-    return Leftover(what, path, len(files), sum(file.stat().st_size for file in files))
+    return Leftover(what, path, sum(item.stat().st_size for item in inside if item.is_file()))
 
 
 def _changed(path: Path) -> float:

@@ -32,9 +32,7 @@ def orphan_lines(files: Sequence[Leftover], rows: Sequence[OrphanRows], delete: 
         ]
     for what, number in sorted(Counter(item.what for item in files).items()):
         mine = [item for item in files if item.what == what]
-        lines.append(
-            f"{what}: {number:,}, {sum(item.files for item in mine):,} files, {size(sum(item.size for item in mine))}"
-        )
+        lines.append(f"{what}: {number:,}, {size(sum(item.size for item in mine))}")
     lines += [f"rows of {table.table.name}: {sum(table.rows.values()):,} of {len(table.rows):,} runs" for table in rows]
     return [*lines, _fate(delete)] if lines else ["nothing was left behind"]
 

@@ -303,7 +303,7 @@ def test_the_job_lists_leftovers_and_clears_them_only_when_told(layout, capsys):
     assert left.exists()
     main([*asked, "--older-than", "1d", "--delete"])
     assert not left.exists()
-    assert "data file: 1, 1 files, 1 bytes" in capsys.readouterr().out
+    assert "data file: 1, 1 bytes" in capsys.readouterr().out
     main(asked)
     assert "nothing was left behind" in capsys.readouterr().out
 
