@@ -85,11 +85,12 @@ def pinned(folder: Path, table: Path, version: int, job: str, why: str) -> Itera
 
 def read_pins(folder: Path) -> tuple[Pin, ...]:
     """All pins, oldest first. Raises `PinError` when one is damaged: what it protects is not known then."""
-    return tuple(sorted((_read(path) for path in _files(folder)), key=lambda pin: (pin.since, pin.pin_id)))
+    found = (_read(path) for path in _files(folder))
+    return tuple(sorted((pin for pin in found if pin is not None), key=lambda pin: (pin.since, pin.pin_id)))
 
 
 def remove_pin(folder: Path, pin_id: str, force: bool = False) -> Pin | None:
-    """Remove one pin and return it (None when it was damaged); that of a running process only with `force`.
+    """Remove one pin and return it (None when it was damaged or went meanwhile); a running one only with `force`.
 
     Raises:
         PinError: there is no such pin, or its process runs on this host.
@@ -112,9 +113,12 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.json") if path.is_file())
 
 
-def _read(path: Path) -> Pin:
+def _read(path: Path) -> Pin | None:
+    """The pin at `path`; None when it was released meanwhile."""
     try:
         return Pin.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
     except ValidationError as error:
         raise PinError(
             f"{path} is damaged ({error.error_count()} errors): the version that it protects is not known; "

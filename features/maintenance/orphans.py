@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,12 +44,14 @@ def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
     Raises:
         MaintenanceError: a table's log cannot be read, so what it names is not known.
     """
-    found = [item for table in tables(layout) for item in _of_table(table)]
-    found += [_leftover("staging folder", path) for path in _staging(layout)]
-    found += [_leftover("temporary file", path) for path in _temporaries(layout)]
-    found += [_leftover("run record", path) for path in _records(layout)]
-    limit = before.timestamp()
-    return tuple(sorted((item for item in found if _changed(item.path) < limit), key=lambda item: item.path))
+    candidates = [
+        *(item for table in tables(layout) for item in _of_table(table)),
+        *(("staging folder", path) for path in _staging(layout)),
+        *(("temporary file", path) for path in _temporaries(layout)),
+        *(("run record", path) for path in _records(layout)),
+    ]
+    found = (_leftover(what, path, before) for what, path in candidates)
+    return tuple(sorted((item for item in found if item is not None), key=lambda item: item.path))
 
 
 def clear(found: Sequence[Leftover]) -> None:
@@ -60,7 +63,7 @@ def clear(found: Sequence[Leftover]) -> None:
             item.path.unlink(missing_ok=True)
 
 
-def _of_table(table: Path) -> Iterator[Leftover]:
+def _of_table(table: Path) -> Iterator[tuple[str, Path]]:
     # The files first, then the log: a file that is committed between the two is found to be named.
     lying = list(data_files(table))
     named = named_files(table)
@@ -68,12 +71,12 @@ def _of_table(table: Path) -> Iterator[Leftover]:
         owner = data_file_of(path)
         checksum_alone = owner != path and not owner.exists()
         if owner not in named or checksum_alone:
-            yield _leftover("data file", path)
+            yield "data file", path
     for path in (table / LOG).iterdir():
         if LOG_TEMPORARY.fullmatch(path.name) and path.is_file():
-            yield _leftover("temporary file of the log", path)
+            yield "temporary file of the log", path
     if (table / "_temporary").is_dir():
-        yield _leftover("temporary folder", table / "_temporary")
+        yield "temporary folder", table / "_temporary"
 
 
 def _staging(layout: Layout) -> Iterator[Path]:
@@ -99,11 +102,12 @@ def _records(layout: Layout) -> Iterator[Path]:
     yield from (path for run, path in written.items() if run in never and path.stem == run)
 
 
-def _leftover(what: str, path: Path) -> Leftover:
-    inside = [path, *path.rglob("*")] if path.is_dir() else [path]
-    return Leftover(what, path, sum(item.stat().st_size for item in inside if item.is_file()))
-
-
-def _changed(path: Path) -> float:
-    inside = [path, *path.rglob("*")] if path.is_dir() else [path]
-    return max(item.lstat().st_mtime for item in inside)
+def _leftover(what: str, path: Path, before: datetime) -> Leftover | None:
+    """The leftover at `path`; None when it changed since `before`, or goes while it is looked at: a job is at work."""
+    try:
+        inside = [item.lstat() for item in ([path, *path.rglob("*")] if path.is_dir() else [path])]
+    except FileNotFoundError:
+        return None
+    if max(item.st_mtime for item in inside) >= before.timestamp():
+        return None
+    return Leftover(what, path, sum(item.st_size for item in inside if stat.S_ISREG(item.st_mode)))
