@@ -15,6 +15,7 @@ import resource
 import statistics
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -166,6 +167,8 @@ def main(argv: Iterable[str]) -> None:
     parser.add_argument("--cache", type=Path, default=Path("out/bench/stream"))
     chosen = parser.parse_args(list(argv))
     torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     config, figures, ratios = COMMANDS[chosen.command](chosen.cache)
     rounded = {name: round(value, 5) for name, value in figures.items()}
     line = {"bench": f"stream {chosen.command}", "config": config, "figures": rounded}

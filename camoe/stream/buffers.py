@@ -1,8 +1,6 @@
-"""Memory for row groups that is used again: fresh pages cost as much as the copying into them."""
+"""Memory for row groups that is used again: fresh pages cost more than the copying into them."""
 
 from __future__ import annotations
-
-from collections import deque
 
 import numpy as np
 
@@ -10,19 +8,18 @@ from camoe.stream.columns import Words
 
 
 class Buffers:
-    """Record buffers of up to `rows` rows of `words` words. Reader threads take, the consumer gives back."""
+    """Record buffers of up to `rows` rows of `words` words, for one thread to take and to give back.
+
+    That thread should live on from epoch to epoch: what it frees, the allocator can give to it again.
+    """
 
     def __init__(self, rows: int, words: int) -> None:
         self._shape = (rows, words)
-        # Appending to a deque and popping from it are atomic.
-        self._free: deque[Words] = deque()
+        self._free: list[Words] = []
 
     def take(self, rows: int) -> Words:
         """A buffer of `rows` rows with any content."""
-        try:
-            whole = self._free.pop()
-        except IndexError:
-            whole = np.empty(self._shape, dtype=np.int32)
+        whole = self._free.pop() if self._free else np.empty(self._shape, dtype=np.int32)
         return whole[:rows]
 
     def give(self, records: Words) -> None:

@@ -26,13 +26,12 @@ class Ledger:
 
     rows: dict[int, int] = field(default_factory=dict)
     trace: dict[int, int] = field(default_factory=dict)
-    # By row group and pass: the stretch that the last pieces make up, not yet in the trace.
+    # By row group and pass: the stretch that the last pieces make up, not yet in the accounts.
     open: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
     def add(self, plan: Plan, piece: Piece) -> None:
         """Book one delivered piece."""
         _, _, cycle, source, start, stop = piece
-        self.rows[source] = self.rows.get(source, 0) + stop - start
         first, last = self.open.get((source, cycle), (start, start))
         if last != start:
             self._close(plan, source, cycle)
@@ -45,6 +44,7 @@ class Ledger:
         start, stop = self.open.pop((source, cycle))
         begin = cycle * plan.rows_of(source)
         step = _hash(begin + stop) - _hash(begin + start)
+        self.rows[source] = self.rows.get(source, 0) + stop - start
         self.trace[source] = (self.trace.get(source, 0) + step) & MASK
 
     def as_array(self, plan: Plan) -> Counts:

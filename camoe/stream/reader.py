@@ -13,8 +13,7 @@ from petastorm.reader import Reader
 from petastorm.workers_pool.ventilator import Ventilator
 
 from camoe.contracts.errors import StreamError
-from camoe.stream.buffers import Buffers
-from camoe.stream.columns import Block, Columns
+from camoe.stream.columns import Block, Columns, Words
 from camoe.stream.lanes import shuffled
 from camoe.stream.pack import pack
 from camoe.stream.pool import OrderedPool
@@ -27,8 +26,8 @@ READ_AHEAD = 1
 class Request:
     """`columns` of row group `group` of the file at `path`, which must have `rows` rows, in an order of its own.
 
-    The order is drawn from `order_key` in the reader thread, so a request stays small. The rows go into a buffer of
-    `buffers`.
+    The order is drawn from `order_key` in the reader thread, so a request stays small. The rows are laid out in
+    `scratch` and go into `records`, both of `rows` rows, which belong to the request until its block has come.
     """
 
     path: str
@@ -36,7 +35,8 @@ class Request:
     rows: int
     order_key: tuple[int, ...]
     columns: Columns
-    buffers: Buffers
+    scratch: Words
+    records: Words
 
     def __str__(self) -> str:
         return f"{self.path}, row group {self.group}"
@@ -88,14 +88,11 @@ def read_block(request: Request) -> Block:
         rows = f"{table.num_rows} rows where the plan has {request.rows}"
         found = f"no column {', '.join(missing)}" if missing else rows
         raise StreamError(f"{request}: {found}; the file changed after the table version was pinned")
-    scratch = request.buffers.take(request.rows)
     try:
-        packed = pack(table, columns, scratch)
+        packed = pack(table, columns, request.scratch)
     except StreamError as error:
         raise StreamError(f"{request}: {error}") from None
-    block = packed.reorder(shuffled(request.rows, request.order_key), request.buffers.take(request.rows))
-    request.buffers.give(scratch)
-    return block
+    return packed.reorder(shuffled(request.rows, request.order_key), request.records)
 
 
 class Idle(Ventilator):  # type: ignore[misc]  # petastorm ships no types

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from camoe.contracts.errors import StreamError
 from camoe.stream.buffers import Buffers
-from camoe.stream.columns import Block, Columns, assemble
+from camoe.stream.columns import Block, Columns, Words, assemble
 from camoe.stream.ledger import Ledger
 from camoe.stream.plan import Plan
 from camoe.stream.pool import OrderedPool
@@ -66,6 +66,7 @@ class _Assembly:
         self._asked: dict[tuple[int, int], tuple[int, int]] = {}
         self._held: dict[tuple[int, int], tuple[tuple[int, int], Block]] = {}
         self._buffers = Buffers(int(plan.row_groups.rows.max()), columns.words)
+        self._scratch: deque[Words] = deque()
         self._passed: list[Block] = []
 
     def blocks(self, ledger: Ledger) -> Iterator[Block]:
@@ -111,10 +112,14 @@ class _Assembly:
             block: Block = next(self._reader)
         except StopIteration:
             raise StreamError("the reader ended before all row groups of the plan had come") from None
+        self._buffers.give(self._scratch.popleft())
         return block
 
     def _request(self, piece: Piece) -> Request:
         plan, source = self._plan, piece.source
+        rows = plan.rows_of(source)
+        scratch, records = self._buffers.take(rows), self._buffers.take(rows)
+        self._scratch.append(scratch)
         path = plan.snapshot.files[int(plan.row_groups.file[source])].path
         group, key = int(plan.row_groups.group[source]), plan.order_key(source, piece.cycle)
-        return Request(path, group, plan.rows_of(source), key, self._columns, self._buffers)
+        return Request(path, group, rows, key, self._columns, scratch, records)
