@@ -2,81 +2,52 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from camoe.contracts.errors import SnapshotError
 from camoe.contracts.layout import Layout
-from camoe.contracts.pins import pinned
-from camoe.contracts.snapshot import pin
 from features.maintenance.ages import age
 from features.maintenance.committed import clear_rows, orphan_rows, uncommitted
 from features.maintenance.errors import MaintenanceError
-from features.maintenance.keep import Keep, keep_pinned, keep_scored
 from features.maintenance.orphans import clear, leftovers
-from features.maintenance.vacuum import plan_vacuum, remove_files
 from jobs.maintain import main
-from tests.conftest import ROOT
 from tests.features.upkeep import (
+    CELL,
     DAYS,
     add_side_rows,
-    build_day,
+    aged,
+    command,
     content,
     everything,
     leave_record,
+    now,
+    put,
+    three_runs,
     training_rows,
     versions,
 )
 
-OLD = timedelta(hours=30)
-
-
-def aged(path: Path, by: timedelta = OLD) -> Path:
-    """Let `path`, and what is in it, be `by` old."""
-    then = time.time() - by.total_seconds()
-    for item in [path, *path.rglob("*")] if path.is_dir() else [path]:
-        os.utime(item, (then, then))
-    return path
-
-
-def put(path: Path, text: str = "x") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """An output folder after three runs: r1 and r2 built a day each, r3 built the first again."""
-    layout = Layout(tmp_path_factory.mktemp("built"))
-    for run, day in (("r1", DAYS[0]), ("r2", DAYS[1]), ("r3", DAYS[0])):
-        build_day(layout, run, day)
-        add_side_rows(layout.quarantine, run, day, 2)
-        add_side_rows(layout.profiles, run, day, 3)
-    return layout
+    """An output folder after three runs."""
+    return three_runs(tmp_path_factory.mktemp("built"))
 
 
 @pytest.fixture
 def layout(built, tmp_path):
     """A copy of `built` for one test."""
-    shutil.copytree(built.root, tmp_path / "out")
-    return Layout(tmp_path / "out")
+    return Layout(Path(shutil.copytree(built.root, tmp_path / "out")))
 
 
-CELL = "training/modality=m/slot=feed/date=2026-01-01"
 # Leftovers of every kind, then what looks like one and is none.
 LEFT = (
     f"{CELL}/part-00000-dead.c000.snappy.parquet",
@@ -198,102 +169,6 @@ def test_a_log_that_cannot_be_read_stops_the_search(layout):
         leftovers(layout, now() + timedelta(hours=1))
 
 
-def vacuum(layout, *keep, before=None):
-    """Vacuum the training table with no retention; returns what was planned."""
-    plan = plan_vacuum(layout.training, keep, before or now() + timedelta(seconds=1))
-    remove_files([plan])
-    return plan
-
-
-def test_a_pinned_version_is_read_in_full_after_a_vacuum_without_retention_and_others_are_not(layout):
-    build_day(layout, "r4", DAYS[1])
-    build_day(layout, "r5", DAYS[0])
-    all_versions = versions(layout.training)
-    with (
-        pinned(layout.pins, layout.training, 1, "train", "a test"),
-        pinned(layout.pins, layout.quarantine, 0, "x", "y"),
-    ):
-        plan = vacuum(layout, *keep_pinned(layout, layout.training))
-    assert [item.version for item in plan.kept] == [1, 4]
-    assert plan.files
-    assert content(layout.training, 1) == all_versions[1]
-    assert content(layout.training) == all_versions[4]
-    pin(layout.training, 1)
-    for version in (2, 3):
-        with pytest.raises(SnapshotError, match=r"which is gone \(vacuumed\?\); pin a newer version"):
-            pin(layout.training, version)
-
-
-def test_what_was_removed_within_the_retention_stays(layout):
-    before = everything(layout.training)
-    assert vacuum(layout, before=now() - timedelta(hours=1)).files == ()
-    assert everything(layout.training) == before
-    assert vacuum(layout).files
-    assert vacuum(layout).files == ()
-
-
-def test_a_vacuum_leaves_strangers_files_and_those_of_runs_at_work_alone(layout):
-    strangers = {aged(put(layout.training / name)) for name in ("notes.txt", f"../{CELL}/part-00000-new.parquet")}
-    vacuum(layout)
-    assert all(path.exists() for path in strangers)
-
-
-def test_a_removal_that_a_checkpoint_forgot_is_still_known(layout):
-    DeltaTable(layout.training).alter.set_table_properties(
-        {"delta.deletedFileRetentionDuration": "interval 0 seconds"}, raise_if_not_exists=False
-    )
-    DeltaTable(layout.training).create_checkpoint()
-    assert len(vacuum(layout).files) == 2
-
-
-def test_a_version_that_the_log_forgot_is_told_and_hinders_nothing(layout):
-    DeltaTable(layout.training).create_checkpoint()
-    for version in (0, 1):
-        (layout.training / f"_delta_log/{version:020}.json").unlink()
-    plan = vacuum(layout, Keep(1, "a model"), Keep(77, "--keep-version"))
-    assert [item.version for item in plan.kept] == [2]
-    assert [item.version for item in plan.lost] == [1, 77]
-    assert content(layout.training)
-
-
-def command(name, layout):
-    """The arguments of a maintenance command over `layout`."""
-    return [name, "--config", str(ROOT / "conf/synthetic.yaml"), f"out={layout.root}"]
-
-
-def test_the_job_keeps_what_the_model_and_the_predictions_rest_on(layout, capsys):
-    build_day(layout, "r4", DAYS[1])
-    build_day(layout, "r5", DAYS[0])
-    build_day(layout, "r6", DAYS[1])
-    before = versions(layout.training)
-    manifest = {
-        "model_version": "0" * 12, "code_version": "1", "table": "t", "table_version": 0, "snapshot_hash": "h",
-        "feature_schema_hash": "f", "encoder_version": 1, "config_hash": "c", "files": {},
-    }  # fmt: skip
-    put(layout.bundle / "manifest.json", json.dumps(manifest))
-    scored = training_rows("r2", DAYS[1]).append_column("snapshot_version", [[2] * 10])
-    write_deltalake(layout.predictions, scored, partition_by=["modality", "slot", "date"])
-    assert keep_scored(layout) == [Keep(2, "predictions were scored from it")]
-    asked = [*command("vacuum", layout), "--retain", "0s"]
-    with pytest.raises(MaintenanceError, match="--force"):
-        main(asked)
-    there = everything(layout.root)
-    main([*asked, "--force", "--delete", "--keep-version", "3"])
-    assert "keeps version     3  --keep-version" in capsys.readouterr().out
-    main([*asked, "--force"])
-    said = capsys.readouterr().out
-    assert everything(layout.root) == there
-    assert "keeps version     0  model 000000000000 was trained on it" in said
-    assert "keeps version     2  predictions were scored from it" in said
-    assert "nothing was removed; add --delete" in said
-    main([*asked, "--force", "--delete"])
-    for version in (0, 2, 5):
-        assert content(layout.training, version) == before[version]
-    for version in (3, 4):
-        with pytest.raises(SnapshotError, match="gone"):
-            pin(layout.training, version)
-
-
 def test_the_job_lists_leftovers_and_clears_them_only_when_told(layout, capsys):
     left = aged(put(layout.root / LEFT[0]))
     asked = command("orphans", layout)
@@ -306,15 +181,6 @@ def test_the_job_lists_leftovers_and_clears_them_only_when_told(layout, capsys):
     assert "data file: 1, 1 bytes" in capsys.readouterr().out
     main(asked)
     assert "nothing was left behind" in capsys.readouterr().out
-
-
-def test_the_job_lists_and_removes_pins(layout, capsys):
-    asked = command("pins", layout)
-    with pinned(layout.pins, layout.training, 1, "train", "a test") as held:
-        main(asked)
-        assert f"{held.pin_id}  training version 1" in capsys.readouterr().out
-        main([*asked, "--remove", held.pin_id, "--force"])
-    assert "no version is pinned" in capsys.readouterr().out
 
 
 def test_the_job_refuses_a_folder_that_is_not_there(tmp_path):

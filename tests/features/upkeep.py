@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import os
+import time
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +13,10 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from camoe.contracts.layout import TRAINING_PARTITIONS, Layout
 from camoe.contracts.runs import RunRecord, write_record
+from tests.conftest import ROOT
 
+CELL = "training/modality=m/slot=feed/date=2026-01-01"
+OLD = timedelta(hours=30)
 DAYS = (date(2026, 1, 1), date(2026, 1, 2))
 SLOTS = ("feed", "break")
 
@@ -77,3 +82,36 @@ def versions(table: Path) -> dict[int, list[tuple[object, ...]]]:
 def everything(folder: Path) -> set[Path]:
     """Every file under `folder`."""
     return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def three_runs(root: Path) -> Layout:
+    """An output folder after three runs: r1 and r2 built a day each, r3 built the first again."""
+    layout = Layout(root)
+    for run, day in (("r1", DAYS[0]), ("r2", DAYS[1]), ("r3", DAYS[0])):
+        build_day(layout, run, day)
+        add_side_rows(layout.quarantine, run, day, 2)
+        add_side_rows(layout.profiles, run, day, 3)
+    return layout
+
+
+def aged(path: Path, by: timedelta = OLD) -> Path:
+    """Let `path`, and what is in it, be `by` old."""
+    then = time.time() - by.total_seconds()
+    for item in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        os.utime(item, (then, then))
+    return path
+
+
+def put(path: Path, text: str = "x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def command(name, layout):
+    """The arguments of a maintenance command over `layout`."""
+    return [name, "--config", str(ROOT / "conf/synthetic.yaml"), f"out={layout.root}"]
