@@ -74,9 +74,11 @@ def join_entities(
 
 
 def _require_one_row_a_key(rows: DataFrame, name: str, folder: Path, entity: Entity) -> None:
-    twice = rows.groupBy(KEY).count().where("count > 1").first()
-    if twice is not None:
+    twice = rows.groupBy(KEY).count().where("count > 1").count()
+    if twice:
+        # Not which: a key may be a person's identifier.
         raise InputError(
-            f"{name} at {folder / entity.path} has {twice['count']} rows with {entity.key} = {twice[KEY]} "
-            "and maps no ts to tell versions apart; map ts or leave one row a key"
+            f"{name} at {folder / entity.path} has several rows for {twice:,} values of {entity.key} and maps no ts to "
+            f"tell versions apart; map ts or leave one row a key (to find them: group by {entity.columns[entity.key]} "
+            "having count(*) > 1)"
         )
