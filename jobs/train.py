@@ -52,11 +52,11 @@ def _summary(config: Config, command_line: str, seconds: float) -> None:
     metrics = json.loads((config.layout.bundle / METRICS).read_text())
     best = metrics["epochs"][metrics["best_epoch"]]
     for epoch in metrics["epochs"]:
-        require_equal(f"rows trained in epoch {epoch['epoch']}", metrics["data"]["train_rows"], epoch["rows"])
+        require_equal(f"rows trained in epoch {epoch['epoch']}", epoch["planned"], epoch["rows"])
     record(
         config.layout.counts,
         "train",
-        {"rows_planned_per_epoch": metrics["data"]["train_rows"], "epochs": len(metrics["epochs"]),
+        {"rows_planned_per_epoch": metrics["epochs"][0]["planned"], "epochs": len(metrics["epochs"]),
          "rows_trained_per_epoch": [epoch["rows"] for epoch in metrics["epochs"]],
          "validation_rows": metrics["data"]["validation_rows"]},
     )  # fmt: skip

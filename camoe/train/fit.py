@@ -30,10 +30,11 @@ from camoe.train.workers import Workers, gather, sum_over_workers
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch: the loss of every step, rows trained, the weights' hash (equal on all workers), the validation."""
+    """One epoch: loss of every step, rows planned and trained, weights' hash (equal on all workers), validation."""
 
     epoch: int
     losses: tuple[float, ...]
+    planned: int
     rows: int
     seconds: float
     weights_hash: str
@@ -105,7 +106,7 @@ def _run_epoch(learner: Learner, data: DataPlan, config: TrainingConfig, epoch: 
     watched = _watched(blocks, "validation", watchdog)
     checked = validate(learner.model, learner.masking, watched, learner.workers, learner.dtype)
     _count(check, ledger, watchdog)
-    return EpochResult(epoch, tuple(losses), rows, seconds, digest, checked)
+    return EpochResult(epoch, tuple(losses), plan.rows, rows, seconds, digest, checked)
 
 
 def _train(

@@ -84,6 +84,7 @@ def _metrics(
                 "train_loss": sum(result.losses) / len(result.losses),
                 "validation_ne": [optional(value) for value in result.validation.ne],
                 "validation_score": result.validation.score,
+                "planned": result.planned,
                 "rows": result.rows,
                 "seconds": round(result.seconds, 2),
                 "weights_hash": result.weights_hash,

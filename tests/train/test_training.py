@@ -73,6 +73,14 @@ def test_every_epoch_trains_exactly_the_rows_of_the_plan(runs):
         assert {epoch["rows"] for epoch in epochs} == {2 * sum(ROWS.values())}
 
 
+def test_an_epoch_over_shares_repeats_the_smaller_modality(tmp_path):
+    """The audio slots have 1068 rows on the training days, and the video slot's 14 come as often."""
+    config = write_pipeline(tmp_path, ROWS)
+    mixing = "training.stream.mixing={by: modality, of: {audio: 1, video: 1}}"
+    train(config, 2, mixing, "training.epochs=1")
+    assert [epoch["rows"] for epoch in metrics(tmp_path / "out")["epochs"]] == [2 * 1068]
+
+
 def test_each_epoch_has_a_hash_that_all_workers_agreed_on(runs):
     hashes = [epoch["weights_hash"] for epoch in json.loads((runs[2] / "metrics.json").read_text())["epochs"]]
     assert all(len(digest) == 64 for digest in hashes)
