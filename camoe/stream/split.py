@@ -31,7 +31,7 @@ def split(plan: Plan, step: int, world: World) -> Iterator[Take]:
         end = offset + take.stop - take.start
         if first <= offset and end <= last:
             yield take
-        elif offset < last and first < end:
+        elif max(first, offset) < min(last, end):
             yield take._replace(start=take.start + max(first - offset, 0), stop=take.stop - max(end - last, 0))
         offset = end
 
