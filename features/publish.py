@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
@@ -17,7 +18,7 @@ from camoe.contracts.counts import require_equal
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, active_records, write_record
 from camoe.contracts.snapshot import logged
-from features.commit import Run, has_committed
+from features.commit import Run, has_committed, has_log
 from features.side_tables import parts, prune, put, superseded
 from features.training_commit import Replaced, Switch, replace_days
 
@@ -42,8 +43,9 @@ def publish(draft: Draft, switch: Switch, layout: Layout, run: Run) -> Replaced:
     """
     with ExitStack() as undo:
         undo.callback(_withdraw, draft.rows.sparkSession, layout, run)
-        refused = put(draft.quarantine, layout.quarantine, run)
-        require_equal("rows of the quarantine table", draft.rows_quarantined, refused)
+        if draft.rows_quarantined or _may_hold(layout.quarantine, run):
+            refused = put(draft.quarantine, layout.quarantine, run)
+            require_equal("rows of the quarantine table", draft.rows_quarantined, refused)
         put(draft.profiles, layout.profiles, run)
         write_record(draft.record, layout.runs)
         replaced = replace_days(draft.rows, switch, run)
@@ -65,6 +67,11 @@ def tidy(spark: SparkSession, layout: Layout, run: Run) -> dict[date, RunRecord]
     for table, found in listed.items():
         prune(spark, table, superseded(found, active, committed), run)
     return active
+
+
+def _may_hold(table: Path, run: Run) -> bool:
+    """Whether `table` is yet to be made, or has rows of an earlier attempt of the run."""
+    return not has_log(table) or any(maker == run.run_id for _, maker in parts(table))
 
 
 def _withdraw(spark: SparkSession, layout: Layout, run: Run) -> None:

@@ -104,6 +104,8 @@ def as_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per_fi
     """Arrange rows so that a file holds one slot and one day in the order of hash(impression_id).
 
     `cells` are the rows of each (day, slot). A large cell is cut by ranges of the hash, so that several tasks write it.
+    The file is the unit that readers share out: parquet-mr 1.15 cuts row groups by bytes alone, so a file is one row
+    group as long as its rows stay below parquet.block.size (128 MiB).
     """
     files = {cell: files_needed(count, rows_per_file) for cell, count in cells.items()}
     digest = F.xxhash64("impression_id")
