@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Entity
 from features.join.choice import Brackets, Key
-from features.join.names import ADDRESS, BRACKET, FROM, KEY, TO, address
+from features.join.names import ADDRESS, BRACKET, FROM, KEY, TO, address, key_hash
 from features.join.versions import total_order
 
 
@@ -23,8 +23,8 @@ def bracket_of(instant: Column, brackets: Brackets) -> Column:
 
 
 def is_hot(key: str, hot: Sequence[Key]) -> Column:
-    """Whether a row's key is one that is cut."""
-    return F.col(key).isin(list(hot)) if hot else F.lit(False)
+    """Whether a row's key is one that is cut. `hot` are hashes; to cut a key that shares one does no harm."""
+    return key_hash(F.col(key)).isin(list(hot)) if hot else F.lit(False)
 
 
 def uncut(rows: DataFrame) -> DataFrame:

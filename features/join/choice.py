@@ -9,7 +9,8 @@ from typing import Literal
 from camoe.contracts.sources import Entity
 
 Strategy = Literal["broadcast", "intervals", "union"]
-Key = object
+# A key is named by its hash.
+Key = int
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def hot_keys(statistics: Statistics, limits: Limits) -> tuple[Key, ...]:
         if served.heavy[key] * table.heavy[key] > limits.hot_pairs:
             large.add(key)
     weight = {key: served.heavy.get(key, 0) + table.heavy.get(key, 0) for key in large}
-    return tuple(sorted(large, key=lambda key: (-weight[key], str(key)))[: limits.hot_keys])
+    return tuple(sorted(large, key=lambda key: (-weight[key], key))[: limits.hot_keys])
 
 
 def _broadcast(name: str, statistics: Statistics, entity: Entity, limits: Limits) -> Choice:

@@ -49,8 +49,10 @@ def _instant(entity: Entity, choice: Choice) -> Column:
 
 def met(served: DataFrame, rows: DataFrame, name: str, entity: Entity) -> DataFrame:
     """Placed impressions, each with the one of `rows` of its key and bracket that holds its instant, or without."""
-    same = (F.col(SERVED_ADDRESS) == F.col(ADDRESS)) & (F.col(entity.key) == F.col(KEY))
-    condition = same & (F.col(SERVED_BRACKET) == F.col(BRACKET))
+    # Only the address is compared by `=`: Spark would shuffle and sort by each column that is.
+    condition = F.col(SERVED_ADDRESS) == F.col(ADDRESS)
+    condition = condition & F.col(entity.key).between(F.col(KEY), F.col(KEY))
+    condition = condition & F.col(SERVED_BRACKET).between(F.col(BRACKET), F.col(BRACKET))
     if "ts" in entity.columns:
         condition = condition & (F.col(FROM) <= F.col(INSTANT)) & (F.col(INSTANT) < F.col(TO))
     return with_row(served.join(rows, on=condition, how="left"), F.col(ADDRESS).isNotNull(), name, entity)

@@ -26,6 +26,11 @@ def field(column: str) -> str:
     return f"_field_{column}"
 
 
+def key_hash(key: Column) -> Column:
+    """A number for a key, by which hot keys are named: none is written anywhere, and numbers are quick to count."""
+    return F.xxhash64(key)
+
+
 def address(key: Column, bracket: Column) -> Column:
     """The row's `ADDRESS`. Different (key, bracket) may share one, so a join by it compares them too."""
     return F.xxhash64(key, bracket)

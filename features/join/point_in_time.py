@@ -47,7 +47,8 @@ def decide(
     if entity.strategy == "broadcast" or (entity.strategy == "auto" and fits_broadcast(small, limits)):
         return choose(name, small, entity, limits)
     served = measure_served(impressions, entity, limits)
-    table = measure_table(keyed, entity, (first, last), limits, served.heavy) if served.heavy else small.table
+    asked = served.heavy.keys() - small.table.heavy.keys()
+    table = measure_table(keyed, entity, (first, last), limits, served.heavy) if asked else small.table
     choice = choose(name, Statistics(table, first, last, served), entity, limits)
     if not choice.hot or "ts" not in entity.columns:
         return choice

@@ -10,9 +10,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringType, StructType, VariantType
 
 from camoe.contracts.sources import Entity
-from features.join.brackets import is_hot
 from features.join.choice import Key, Limits, ServedStatistics, TableStatistics
-from features.join.names import BRACKET, FROM, KEY
+from features.join.names import BRACKET, FROM, KEY, key_hash
 
 SAMPLE = 1_000
 WORD_BYTES = 8
@@ -34,8 +33,10 @@ def measure_table(
 ) -> TableStatistics:
     """Count `versions` (of `features.join.versions`); `asked`: keys wanted whatever their rows."""
     inside = F.col(FROM).between(*within) if "ts" in entity.columns else F.lit(True)
-    by_key = versions.groupBy(KEY).agg(F.count(F.lit(1)).alias("rows"), F.count_if(inside).alias("inside"))
-    named = F.when((F.col("inside") >= limits.hot_rows) | is_hot(KEY, list(asked)), F.col(KEY))
+    by_key = versions.groupBy(key_hash(F.col(KEY)).alias("key")).agg(
+        F.count(F.lit(1)).alias("rows"), F.count_if(inside).alias("inside")
+    )
+    named = F.when((F.col("inside") >= limits.hot_rows) | F.col("key").isin(list(asked)), F.col("key"))
     found = (
         by_key.groupBy(named.alias("key"))
         .agg(
@@ -48,10 +49,11 @@ def measure_table(
         .limit(2 * limits.hot_keys + 1)
         .collect()
     )
+    rows = sum(row["rows"] for row in found)
     return TableStatistics(
-        rows=sum(row["rows"] for row in found),
+        rows=rows,
         keys=sum(row["keys"] for row in found),
-        row_bytes=_row_bytes(versions),
+        row_bytes=_row_bytes(versions, rows, limits),
         inside=sum(row["inside"] for row in found),
         most_inside=max((row["most"] for row in found), default=0),
         heavy={row["key"]: row["inside"] for row in found if row["key"] is not None},
@@ -61,12 +63,14 @@ def measure_table(
 def measure_served(impressions: DataFrame, entity: Entity, limits: Limits) -> ServedStatistics:
     """Count the impressions that have the entity's key and a time, and find the keys of many."""
     instant = F.unix_micros(F.col("ts").cast("timestamp"))
-    keyed = impressions.select(F.col(entity.key).alias(KEY), instant.alias("instant")).dropna()
-    by_key = keyed.groupBy(KEY).agg(
-        F.count(F.lit(1)).alias("rows"), F.min("instant").alias("first"), F.max("instant").alias("last")
+    known = impressions.where(F.col(entity.key).isNotNull() & F.col("ts").isNotNull())
+    by_key = (
+        known.select(key_hash(F.col(entity.key)).alias("key"), instant.alias("instant"))
+        .groupBy("key")
+        .agg(F.count(F.lit(1)).alias("rows"), F.min("instant").alias("first"), F.max("instant").alias("last"))
     )
     found = (
-        by_key.groupBy(F.when(F.col("rows") >= limits.hot_rows, F.col(KEY)).alias("key"))
+        by_key.groupBy(F.when(F.col("rows") >= limits.hot_rows, F.col("key")).alias("key"))
         .agg(F.sum("rows").alias("rows"), F.min("first").alias("first"), F.max("last").alias("last"))
         .orderBy(F.col("key").isNotNull(), F.desc("rows"))
         .limit(limits.hot_keys + 1)
@@ -86,9 +90,14 @@ def densest(bracketed: DataFrame) -> int:
     return 0 if most is None or most["most"] is None else int(most["most"])
 
 
-def _row_bytes(versions: DataFrame) -> float:
-    """Bytes of a row in memory: a word a column, and what the first rows' texts and nested values take."""
+def _row_bytes(versions: DataFrame, rows: int, limits: Limits) -> float:
+    """Bytes of a row in memory: a word a column, and what the first rows' texts and nested values take.
+
+    Of a table that is too large for a broadcast by its words alone the texts are not looked at.
+    """
     fixed = WORD_BYTES * (len(versions.columns) + 1)
+    if rows * fixed > limits.broadcast_bytes:
+        return fixed
     sizes = [size for item in versions.schema.fields if (size := _size(item.name, item.dataType)) is not None]
     if not sizes:
         return fixed

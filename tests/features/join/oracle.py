@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Entity
@@ -18,29 +17,33 @@ ANCHORS = [
     for when in ((1900, 1, 1), (1969, 12, 31, 23, 59, 59), (2026, 3, 29, 1), (2026, 10, 25, 1), (9999, 12, 31))
 ]
 # Few keys and few instants, so that ties, corrections and late rows are common; one key has most of the rows.
-keys = st.sampled_from([None, "hot", "hot", "hot", "hot", "a", "b", "c"])
-served_keys = st.one_of(keys, st.just("without versions"))
-instants = st.builds(
-    lambda anchor, second, micro: anchor + second * SECOND + micro,
-    st.sampled_from(ANCHORS),
-    st.integers(-2, 6),
-    st.sampled_from([0, 0, 0, 1, -1]),
-)
-maybe_instants = st.one_of(st.none(), instants, instants, instants)
+KEYS = [None, "hot", "hot", "hot", "hot", "a", "b", "c"]
+SMALL = [None, 0, 1, 2]
+# available_at often lies soon after ts, else anywhere.
+DELAYS = [0, 0, SECOND, 3 * SECOND, None, None]
 
 
-@st.composite
+def instant(draw):
+    """A microsecond near one of the anchors, or no time."""
+    near = draw.choice(ANCHORS) + draw.randint(-2, 6) * SECOND + draw.choice([0, 0, 0, 1, -1])
+    return draw.choice([None, near, near, near, near])
+
+
+def impressions(draw, rows=200):
+    """(key, instant) of impressions; some keys have no versions."""
+    return [(draw.choice([*KEYS, "without versions"]), instant(draw)) for _ in range(rows)]
+
+
+def versions(draw, rows=300):
+    """(key, ts, available_at, turn, value) of versions."""
+    return [version(draw) for _ in range(rows)]
+
+
 def version(draw):
-    """(key, ts, available_at, turn, value); available_at often lies soon after ts, else anywhere."""
-    ts = draw(maybe_instants)
-    delay = draw(st.sampled_from([0, 0, SECOND, 3 * SECOND, None, None]))
-    known = draw(maybe_instants) if ts is None or delay is None else ts + delay
-    small = st.one_of(st.none(), st.integers(0, 2))
-    return draw(keys), ts, known, draw(small), draw(small)
+    ts, delay = instant(draw), draw.choice(DELAYS)
+    known = instant(draw) if ts is None or delay is None else ts + delay
+    return draw.choice(KEYS), ts, known, draw.choice(SMALL), draw.choice(SMALL)
 
-
-impressions = st.lists(st.tuples(served_keys, maybe_instants), min_size=60, max_size=150)
-versions = st.one_of(st.lists(version(), min_size=60, max_size=200), st.just([]))
 
 ENTITIES = {
     "no later": {},

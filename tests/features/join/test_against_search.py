@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from functools import reduce
+from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from features.join.choice import Brackets, Choice
 from features.join.point_in_time import join_entity
 from tests.features.join import oracle
+from tests.features.join.hashes import spark_hash_of
 
 FIRST, LAST = min(oracle.ANCHORS) - 3 * oracle.SECOND, max(oracle.ANCHORS) + 7 * oracle.SECOND
-HOT = ("hot", "a")
+HOT = tuple(spark_hash_of(key) for key in ("hot", "a"))
 COARSE = Brackets.over(FIRST, LAST, 7)
 # Brackets of seconds around one anchor: most rows lie outside of them.
 FINE = Brackets(oracle.ANCHORS[2] - oracle.SECOND, oracle.SECOND, 4)
@@ -27,12 +29,18 @@ CHOICES = {
     "union": Choice("user", "union", "-"),
     "union, hot": Choice("user", "union", "-", COARSE, HOT),
 }
-few = settings(
-    max_examples=2,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+seeds = st.integers(0, 2**32)
+
+
+def examples(count):
+    """Each example is two large random tables, so few are enough; smaller ones would not fail sooner."""
+    return settings(
+        max_examples=count,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
 
 
 def joined_each_way(left, right, entity, choices):
@@ -47,47 +55,53 @@ def joined_each_way(left, right, entity, choices):
     return {way: set(answer) for way, answer in found.items()}
 
 
-@pytest.mark.parametrize("kind", oracle.ENTITIES)
-def test_every_strategy_joins_what_a_search_of_all_versions_finds(spark, kind):
-    entity = oracle.entity(**oracle.ENTITIES[kind])
-
-    @few
-    @given(served=oracle.impressions, rows=oracle.versions)
-    def agrees(served, rows):
-        left, right = oracle.frames(spark, served, rows)
-        expected = oracle.searched(served, rows, entity)
-        for way, answer in joined_each_way(left, right, entity, CHOICES).items():
-            assert answer == expected, way
-
-    agrees()
-
-
-def test_brackets_by_the_second_of_the_hot_key(spark):
-    """The impressions lie within the brackets, the versions before, in and after them."""
-    entity = oracle.entity(available=True)
-    choices = {way: Choice("user", way, "-", FINE, HOT) for way in ("intervals", "union")}
-
-    @few
-    @given(
-        served=st.lists(st.tuples(oracle.served_keys, st.integers(FINE.first, FINE.end - 1)), min_size=80),
-        rows=oracle.versions,
-    )
-    def agrees(served, rows):
-        left, right = oracle.frames(spark, served, rows)
-        expected = oracle.searched(served, rows, entity)
-        for way, answer in joined_each_way(left, right, entity, choices).items():
-            assert answer == expected, way
-
-    agrees()
-
-
-@settings(few, max_examples=1)
-@given(served=oracle.impressions, rows=oracle.versions, now=oracle.instants)
-def test_rows_that_came_later_change_nothing_before(spark, served, rows, now):
-    """Tables cut down to what was available by a time give the same features to all impressions up to it."""
-    entity = oracle.entity(available=True, lookback_s=3)
+def agrees(spark, entity, served, rows, choices):
     left, right = oracle.frames(spark, served, rows)
-    known = F.timestamp_micros(F.lit(now))
+    expected = oracle.searched(served, rows, entity)
+    for way, answer in joined_each_way(left, right, entity, choices).items():
+        assert answer == expected, way
+
+
+@pytest.mark.parametrize("kind", oracle.ENTITIES)
+@examples(1)
+@given(seed=seeds)
+def test_every_strategy_joins_what_a_search_of_all_versions_finds(spark, kind, seed):
+    draw = Random(f"{kind} {seed}")
+    entity = oracle.entity(**oracle.ENTITIES[kind])
+    agrees(spark, entity, oracle.impressions(draw), oracle.versions(draw), CHOICES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", oracle.ENTITIES)
+@examples(8)
+@given(seed=seeds)
+def test_every_strategy_joins_what_a_search_finds_in_many_tables(spark, kind, seed):
+    draw = Random(f"many {kind} {seed}")
+    entity = oracle.entity(**oracle.ENTITIES[kind])
+    agrees(spark, entity, oracle.impressions(draw), oracle.versions(draw), CHOICES)
+
+
+@examples(1)
+@given(seed=seeds)
+def test_brackets_of_a_second_with_most_versions_before_and_after_them(spark, seed):
+    draw = Random(seed)
+    within = [(key, draw.randrange(FINE.first, FINE.end)) for key, _ in oracle.impressions(draw)]
+    choices = {way: Choice("user", way, "-", FINE, HOT) for way in ("intervals", "union")}
+    agrees(spark, oracle.entity(available=True), within, oracle.versions(draw), choices)
+
+
+def test_a_table_without_rows_leaves_every_impression_without_features(spark):
+    agrees(spark, oracle.entity(available=True), oracle.impressions(Random(1), 20), [], CHOICES)
+
+
+@examples(1)
+@given(seed=seeds)
+def test_rows_that_came_later_change_nothing_before(spark, seed):
+    """Tables cut down to what was available by a time give the same features to all impressions up to it."""
+    draw = Random(seed)
+    left, right = oracle.frames(spark, oracle.impressions(draw), oracle.versions(draw))
+    entity = oracle.entity(available=True, lookback_s=3)
+    known = F.timestamp_micros(F.lit(oracle.ANCHORS[2] + oracle.SECOND))
     until = left.where(F.col("ts") <= known)
     then = right.where((F.col("ts") <= known) & (F.col("available_at") <= known))
     assert joined_each_way(until, then, entity, CHOICES) == joined_each_way(until, right, entity, CHOICES)

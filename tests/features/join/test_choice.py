@@ -18,6 +18,7 @@ from features.join.choice import (
     settle,
 )
 
+U, V = 11, 22
 DAY = 86_400_000_000
 LIMITS = Limits()
 COLUMNS = {"user_id": "user_id", "ts": "ts", "plan": "plan"}
@@ -71,35 +72,33 @@ def test_many_versions_a_key_are_sorted_together():
 
 
 def test_a_key_with_a_fifth_of_both_sides_is_cut():
-    statistics = counts(
-        1_000_000, 100_000, heavy={"u": 200_000}, served=2_000_000, served_heavy={"u": 400_000, "v": 15_000}
-    )
+    statistics = counts(1_000_000, 100_000, heavy={U: 200_000}, served=2_000_000, served_heavy={U: 400_000, V: 15_000})
     choice = chosen(statistics)
-    assert (choice.strategy, choice.hot) == ("intervals", ("u",))
+    assert (choice.strategy, choice.hot) == ("intervals", (U,))
     assert 200_000 / choice.brackets.count <= LIMITS.versions_a_bracket
     assert "1 hot key in" in str(choice)
 
 
 def test_a_key_of_few_versions_and_many_impressions_is_cut_too():
-    choice = chosen(counts(1_000_000, 100_000, heavy={"u": 3}, served=2_000_000, served_heavy={"u": 400_000}))
-    assert choice.hot == ("u",)
+    choice = chosen(counts(1_000_000, 100_000, heavy={U: 3}, served=2_000_000, served_heavy={U: 400_000}))
+    assert choice.hot == (U,)
     assert 400_000 / choice.brackets.count <= LIMITS.impressions_a_bracket
 
 
 def test_a_key_of_small_shares_and_too_many_pairs_is_cut():
-    statistics = counts(10**9, 10**8, heavy={"u": 200_000}, served=10**9, served_heavy={"u": 200_000})
-    assert chosen(statistics).hot == ("u",)
+    statistics = counts(10**9, 10**8, heavy={U: 200_000}, served=10**9, served_heavy={U: 200_000})
+    assert chosen(statistics).hot == (U,)
 
 
 def test_hot_keys_of_a_table_without_ts_are_dealt_out():
-    statistics = counts(10_000_000, 10_000_000, served=2_000_000, served_heavy={"u": 400_000})
+    statistics = counts(10_000_000, 10_000_000, served=2_000_000, served_heavy={U: 400_000})
     choice = chosen(statistics, entity(timed=False))
-    assert (choice.strategy, choice.hot) == ("intervals", ("u",))
+    assert (choice.strategy, choice.hot) == ("intervals", (U,))
     assert choice.brackets == Brackets(0, 1, 40)
 
 
 def test_a_hot_key_whose_versions_crowd_in_one_bracket_is_sorted_instead():
-    first = chosen(counts(1_000_000, 100_000, heavy={"u": 200_000}, served=2_000_000, served_heavy={"u": 400_000}))
+    first = chosen(counts(1_000_000, 100_000, heavy={U: 200_000}, served=2_000_000, served_heavy={U: 400_000}))
     assert settle(first, 100, entity(), LIMITS) == first
     crowded = settle(first, 100_000, entity(), LIMITS)
     assert (crowded.strategy, crowded.hot, crowded.brackets) == ("union", first.hot, first.brackets)

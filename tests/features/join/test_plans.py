@@ -11,8 +11,10 @@ from pyspark.sql import functions as F
 from camoe.contracts.sources import Entity
 from features.join.choice import Brackets, Choice, Limits
 from features.join.point_in_time import decide, join_entity
+from tests.features.join.hashes import spark_hash_of
 
 TASKS = 8
+HOT = (spark_hash_of("hot"),)
 HOUR = 3_600_000_000
 COLUMNS = {"user_id": "user_id", "ts": "ts", "value": "value"}
 VERSIONED = Entity(path="-", key="user_id", columns=COLUMNS)
@@ -58,9 +60,9 @@ def nodes(plan):
 def choices():
     yield VERSIONED, Choice("user", "broadcast", "-", CUT)
     yield STATIC, Choice("user", "broadcast", "-")
-    yield STATIC, Choice("user", "intervals", "-", Brackets(0, 1, TASKS), ("hot",))
+    yield STATIC, Choice("user", "intervals", "-", Brackets(0, 1, TASKS), HOT)
     for strategy in ("intervals", "union"):
-        yield VERSIONED, Choice("user", strategy, "-", CUT, ("hot",))
+        yield VERSIONED, Choice("user", strategy, "-", CUT, HOT)
 
 
 def test_no_strategy_draws_lots(sides):
@@ -91,7 +93,7 @@ def test_a_hot_key_and_rows_without_a_key_are_spread_over_the_tasks(spark, sides
         spark, spark__sql__shuffle__partitions=str(TASKS), spark__sql__adaptive__coalescePartitions__enabled="false"
     ):
         choice = decide(served, table, "user", entity, [date(1970, 1, 1)], limits=SMALL)
-        assert (choice.strategy, choice.hot) == ("union" if kind == "union" else "intervals", ("hot",))
+        assert (choice.strategy, choice.hot) == ("union" if kind == "union" else "intervals", HOT)
         joined = join_entity(served, table, "user", entity, choice)
         task = F.spark_partition_id().alias("task")
         # Spark would leave out a join of which nothing is asked.

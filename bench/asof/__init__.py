@@ -1,0 +1,1 @@
+"""Point-in-time joins side by side: data, peers and answers."""

@@ -1,0 +1,1 @@
+"""The whole feature job on lakes of growing size."""

@@ -1,0 +1,83 @@
+"""The feature job as a user starts it, measured from outside."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from growth.lake import write_lake
+
+ROOT = Path(__file__).resolve().parents[2]
+LOG = logging.getLogger("bench")
+LOOK_S = 0.5
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Seconds of a run, and the most memory (bytes) that its processes held together."""
+
+    seconds: float
+    peak: int
+
+
+def grow(sizes: list[int], memory: str, cores: int) -> dict[str, Any]:
+    """Build the features of a lake of each size; `slope`: of log seconds against log rows, at most 1 when linear."""
+    figures: dict[str, float] = {}
+    runs: dict[int, Run] = {}
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as home:
+            write_lake(size, Path(home) / "raw")
+            runs[size] = build(Path(home), memory, cores)
+        LOG.info("%s impressions: %s", f"{size:,}", runs[size])
+        figures[f"{size}.seconds"] = round(runs[size].seconds, 2)
+        figures[f"{size}.rows_per_s"] = round(size / runs[size].seconds)
+        figures[f"{size}.peak_mib"] = round(runs[size].peak / 2**20)
+    ratios: dict[str, float] = {}
+    if len(runs) > 1:
+        slope = np.polyfit([math.log(size) for size in runs], [math.log(run.seconds) for run in runs.values()], 1)[0]
+        figures["slope"] = round(float(slope), 3)
+        ratios["linear"] = round(1 / float(slope), 3)
+    return {"config": {"sizes": sizes, "memory": memory, "cores": cores}, "figures": figures, "ratios": ratios}
+
+
+def build(home: Path, memory: str, cores: int) -> Run:
+    """Run jobs/build_features.py on `home/raw` and watch it.
+
+    Raises:
+        RuntimeError: the job failed; with the end of what it said.
+    """
+    submit = ["spark-submit", "--properties-file", "conf/spark/local.conf", "--master", f"local[{cores}]"]
+    job = [*submit, "--driver-memory", memory, "jobs/build_features.py", f"out={home / 'out'}", f"input={home / 'raw'}"]
+    log = home / "job.log"
+    started, peak = time.perf_counter(), 0
+    with log.open("w") as output:
+        process = subprocess.Popen(job, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        while process.poll() is None:
+            peak = max(peak, resident(process.pid))
+            time.sleep(LOOK_S)
+    if process.returncode:
+        raise RuntimeError(f"the job failed with {process.returncode}: {log.read_text()[-2000:]}")
+    return Run(time.perf_counter() - started, peak)
+
+
+def resident(session: int) -> int:
+    """Bytes of memory that the processes of a session hold now; pages that they share count for each."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                total += int((folder / "statm").read_text().split()[1]) * PAGE
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # It ended while we looked.
+    return total
