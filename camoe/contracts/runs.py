@@ -6,12 +6,16 @@ a table version say which run each day comes from, and the record of a run that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
-from datetime import date, datetime, timedelta
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from functools import reduce
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, StringConstraints, ValidationError
 
 from camoe.contracts.config_file import Section
@@ -38,11 +42,6 @@ class EntityState(Section):
 
     fingerprints: Mapping[date, str]
     reach_days: int | None = None
-
-    def visible(self, day: date, reach_days: int | None) -> dict[date, str]:
-        """The fingerprints that rows of `day` may rest on, when joins look back `reach_days`."""
-        first = date.min if reach_days is None else day - timedelta(days=reach_days)
-        return {known: text for known, text in self.fingerprints.items() if known == TIMELESS or first <= known <= day}
 
 
 class RunRecord(Section):
@@ -127,14 +126,23 @@ def stale_days(active: Mapping[date, RunRecord]) -> dict[date, str]:
     `active` maps every built day to the record of its run. A day depends on the entity rows that were known by its end
     and within reach of its joins; it is stale when a later run of an earlier day saw other ones.
     """
+    days = sorted(active)
+    runs = list({active[day].run_id: active[day] for day in days}.values())
+    row = {record.run_id: number for number, record in enumerate(runs)}
+    rows = [row[active[day].run_id] for day in days]
+    moments = {built: rank for rank, built in enumerate(sorted({record.built for record in runs}))}
+    built = [moments[active[day].built] for day in days]
+    seen = {name: _Seen.of(name, runs) for name in sorted({name for record in runs for name in record.entities})}
     stale: dict[date, str] = {}
-    for day, own in active.items():
-        for earlier, other in active.items():
-            if earlier < day and other.built > own.built:
-                changed = _changed(own, other, day)
-                if changed:
-                    stale[day] = f"{changed} changed before {earlier} was built again by run {other.run_id}"
-                    break
+    for number, day in enumerate(days):
+        later = [earlier for earlier, moment in enumerate(built[:number]) if moment > built[number]]
+        others = [rows[earlier] for earlier in later]
+        changed = {name: own.differ(day, rows[number], others) for name, own in seen.items() if later}
+        hits = np.flatnonzero(reduce(np.logical_or, changed.values())).tolist() if changed else []
+        if hits:
+            names = " and ".join(name for name, differs in changed.items() if differs[hits[0]])
+            earlier = days[later[hits[0]]]
+            stale[day] = f"{names} changed before {earlier} was built again by run {active[earlier].run_id}"
     return stale
 
 
@@ -149,11 +157,35 @@ def require_fresh(active: Mapping[date, RunRecord], days: Iterable[date], where:
         )
 
 
-def _changed(own: RunRecord, other: RunRecord, day: date) -> str:
-    none = EntityState(fingerprints={})
-    differing = []
-    for name in sorted(own.entities.keys() | other.entities.keys()):
-        mine, theirs = own.entities.get(name, none), other.entities.get(name, none)
-        if mine.visible(day, mine.reach_days) != theirs.visible(day, mine.reach_days):
-            differing.append(name)
-    return " and ".join(differing)
+@dataclass(frozen=True)
+class _Seen:
+    """What runs saw of one entity: `prints` numbers the fingerprints by (run, known day), 0 where there is none.
+
+    `known` are the known days as ordinals, in order, and `reach` is each run's `reach_days`. Arrays, because a table
+    of a thousand days may have a thousand runs, each with as many fingerprints.
+    """
+
+    known: list[int]
+    prints: NDArray[np.int32]
+    reach: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, name: str, runs: Sequence[RunRecord]) -> _Seen:
+        states = [record.entities.get(name, EntityState(fingerprints={})) for record in runs]
+        known = sorted({day for state in states for day in state.fingerprints})
+        numbers: dict[str | None, int] = {None: 0}
+        prints = np.empty((len(states), len(known)), dtype=np.int32)
+        for row, state in enumerate(states):
+            prints[row] = [numbers.setdefault(state.fingerprints.get(day), len(numbers)) for day in known]
+        return cls([day.toordinal() for day in known], prints, tuple(state.reach_days for state in states))
+
+    def differ(self, day: date, own: int, others: Sequence[int]) -> NDArray[np.bool_]:
+        """Which of `others` saw other rows than `own` among those that rows of `day` may rest on."""
+        last, reach = day.toordinal(), self.reach[own]
+        timeless = bisect_right(self.known, TIMELESS.toordinal())
+        first = timeless if reach is None else max(timeless, bisect_left(self.known, last - reach))
+        after = bisect_right(self.known, last)
+        different = np.zeros(len(others), dtype=np.bool_)
+        for visible in (slice(timeless), slice(first, after)):
+            different |= (self.prints[others, visible] != self.prints[own, visible]).any(axis=1)
+        return different

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from camoe.contracts.runs import (
     TIMELESS,
@@ -96,6 +98,53 @@ def test_an_entity_without_time_concerns_every_day():
 
     assert stale(run("r", 0, [1, 2, 3], "x"), run("s", 1, [1], "y")) == {2, 3}
     assert stale(run("r", 0, [1, 2, 3], "x"), run("s", 1, [1], "x")) == set()
+
+
+def rests_on(state, day):
+    """The fingerprints of the entity rows that rows of `day` may rest on."""
+    first = date.min if state.reach_days is None else day - timedelta(days=state.reach_days)
+    return {known: text for known, text in state.fingerprints.items() if known == TIMELESS or first <= known <= day}
+
+
+def changed(own, other, day):
+    """The entities that two runs saw differently, from the view of a row of `day` that `own` built."""
+    none = EntityState(fingerprints={})
+    for name in sorted(own.entities.keys() | other.entities.keys()):
+        mine = own.entities.get(name, none)
+        theirs = other.entities.get(name, none).model_copy(update={"reach_days": mine.reach_days})
+        if rests_on(mine, day) != rests_on(theirs, day):
+            yield name
+
+
+def searched(active):
+    """Stale days by comparing every day with every earlier one."""
+    stale = {}
+    for of in active:
+        for earlier in sorted(active, reverse=True):
+            names = " and ".join(changed(active[of], active[earlier], of))
+            if earlier < of and active[earlier].built > active[of].built and names:
+                stale[of] = f"{names} changed before {earlier} was built again by run {active[earlier].run_id}"
+    return stale
+
+
+states = st.builds(
+    EntityState,
+    fingerprints=st.dictionaries(st.sampled_from([TIMELESS, *map(day, range(1, 7))]), st.sampled_from("ab")),
+    reach_days=st.none() | st.integers(0, 4),
+)
+runs = st.lists(
+    st.tuples(st.integers(0, 3), st.dictionaries(st.sampled_from(["user", "ad"]), states)), min_size=1, max_size=4
+)
+
+
+@given(runs, st.data())
+def test_staleness_is_that_of_a_search_over_all_pairs_of_days(drawn, data):
+    made = [
+        record(f"r{number}", built, [], {}).model_copy(update={"entities": entities})
+        for number, (built, entities) in enumerate(drawn)
+    ]
+    active = data.draw(st.dictionaries(st.sampled_from([day(number) for number in range(1, 8)]), st.sampled_from(made)))
+    assert stale_days(active) == searched(active)
 
 
 def test_stale_days_are_refused_with_what_changed_and_the_days_to_build():
