@@ -15,7 +15,7 @@ from camoe.contracts.days import parse_days
 from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
 from camoe.contracts.runs import active_records, encoder_version, require_fresh
-from camoe.contracts.snapshot import pin
+from camoe.contracts.snapshot import logged, opened
 from camoe.score.scorer import read_model, require_fit, require_vocabulary
 from camoe.score.spark import count_predictions, read_rows, score, write_predictions
 from features.progress import step
@@ -34,8 +34,8 @@ def main(argv: list[str]) -> None:
     days = tuple(chosen.days or config.days.test.days())
     layout = config.layout
     model = read_model(layout.bundle)
-    table = pin(layout.training)
-    snapshot = table.on(days)
+    table = logged(layout.training)
+    snapshot = opened(table, days).on(days)
     require_fit(model, snapshot)
     runs = active_records(table, layout.runs)
     require_fresh(runs, days, f"{table.table} version {table.version}")

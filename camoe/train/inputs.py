@@ -11,7 +11,7 @@ from camoe.contracts.errors import SnapshotError
 from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, SLOTS_PROPERTY
 from camoe.contracts.runs import active_records, encoder_version, require_fresh
 from camoe.contracts.slots import SlotCatalogue
-from camoe.contracts.snapshot import Snapshot, pin
+from camoe.contracts.snapshot import Snapshot, logged, opened
 from camoe.stream.columns import Columns, model_columns
 
 
@@ -28,19 +28,22 @@ class TrainingInputs:
 def open_inputs(config: Config, version: int | None = None) -> TrainingInputs:
     """Pin the training table at `version` (default: the newest) and cut it into training and validation days.
 
+    No file of another day is opened, so that none can hinder.
+
     Raises:
         SnapshotError: no table, a day without rows, or a table made from other features.
         RunError: a training or validation day is stale, or the record of a run is missing.
         EncoderError: the encoder of the table is missing or damaged.
     """
-    snapshot = pin(config.layout.training, version)
+    snapshot = logged(config.layout.training, version)
     require_features(snapshot, config.features.schema_hash())
     require_slots(snapshot, config.slots)
     require_columns(snapshot, model_columns(config.features, config.heads.objectives))
-    days = config.days
-    train, validation = snapshot.on(days.train.days()), snapshot.on(days.validation.days())
+    first, second = config.days.train.days(), config.days.validation.days()
+    rows = opened(snapshot, {*first, *second})
+    train, validation = rows.on(first), rows.on(second)
     records = active_records(snapshot, config.layout.runs)
-    require_fresh(records, days.train.days() + days.validation.days(), f"{snapshot.table} version {snapshot.version}")
+    require_fresh(records, first + second, f"{snapshot.table} version {snapshot.version}")
     encoder = encoders.read(config.layout.encoder, encoder_version(records))
     return TrainingInputs(snapshot.version, train, validation, encoder)
 

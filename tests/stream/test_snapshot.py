@@ -8,7 +8,7 @@ import pytest
 
 from camoe.contracts.errors import SnapshotError
 from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
-from camoe.contracts.snapshot import pin
+from camoe.contracts.snapshot import logged, opened, pin
 from camoe.train.inputs import require_features
 from tests.stream.lake import FIRST_DAY, write_table
 
@@ -78,6 +78,16 @@ def test_column_mapping_that_is_switched_on(table):
 def test_a_vacuumed_file(table):
     next(table.rglob("part-0002.parquet")).unlink()
     refused(table, "version 0", "part-0002.parquet", "gone (vacuumed?)", "pin a newer version")
+
+
+def test_a_lost_file_hinders_only_those_who_want_its_day(table):
+    whole = pin(table)
+    lost = next(file for file in whole.files if file.day == FIRST_DAY)
+    (table / lost.path).unlink()
+    later = [file.day for file in whole.files if file.day > FIRST_DAY]
+    assert opened(logged(table), later) == whole.on(later)
+    with pytest.raises(SnapshotError, match=r"gone \(vacuumed\?\)"):
+        opened(logged(table), [FIRST_DAY])
 
 
 def test_a_truncated_file(table):
