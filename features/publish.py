@@ -6,6 +6,7 @@ rows of the side tables that this commit superseded go. Until that commit nobody
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -17,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from camoe.contracts.counts import require_equal
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, active_records, write_record
-from camoe.contracts.snapshot import logged
+from camoe.contracts.snapshot import Snapshot, logged
 from features.commit import Run, has_committed, has_log
 from features.side_tables import parts, prune, put, superseded
 from features.training_commit import Replaced, Switch, replace_days
@@ -60,13 +61,17 @@ def tidy(spark: SparkSession, layout: Layout, run: Run) -> dict[date, RunRecord]
     """
     # Listed before the training table is read: a run that commits after that is not taken for a superseded one.
     listed = {table: parts(table) for table in (layout.quarantine, layout.profiles)}
-    active = active_records(logged(layout.training), layout.runs)
-    training = DeltaTable(str(layout.training.resolve()))
-    names = {name for found in listed.values() for _, name in found}
-    committed = {name for name in names if training.transaction_version(name) is not None}
+    snapshot = logged(layout.training)
+    active = active_records(snapshot, layout.runs)
     for table, found in listed.items():
-        prune(spark, table, superseded(found, active, committed), run)
+        prune(spark, table, superseded(found, active, committed_at(snapshot, {maker for _, maker in found})), run)
     return active
+
+
+def committed_at(snapshot: Snapshot, runs: Collection[str]) -> set[str]:
+    """Those of `runs` that had committed by the version of `snapshot`; what came after it is not looked at."""
+    training = DeltaTable(snapshot.table, version=snapshot.version)
+    return {name for name in runs if training.transaction_version(name) is not None}
 
 
 def _may_hold(table: Path, run: Run) -> bool:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from camoe.contracts.runs import RunRecord
-from features.side_tables import superseded
+from camoe.contracts.layout import Layout
+from camoe.contracts.runs import RunRecord, active_records
+from camoe.contracts.snapshot import logged
+from features.publish import committed_at
+from features.side_tables import parts, superseded
+from tests.features.upkeep import add_side_rows, build_day
 
 ONE, TWO, THREE = (date(2026, 3, number) for number in (1, 2, 3))
 
@@ -61,3 +65,16 @@ def test_rows_without_a_day_stay_until_all_logs_of_their_run_were_read_again():
     again, rest = record("b", 1, [ONE], ("1",)), record("c", 2, [TWO], ("2",))
     assert gone([(None, "a"), (None, "b")], both, again) == set()
     assert gone([(None, "a"), (None, "b"), (None, "c")], both, again, rest) == {(None, "a")}
+
+
+def test_the_rows_of_a_run_that_commits_while_another_tidies_stay(tmp_path):
+    layout = Layout(tmp_path)
+    for run, day in (("old", ONE), ("new", ONE)):
+        build_day(layout, run, day)
+        add_side_rows(layout.profiles, run, day, 2)
+    add_side_rows(layout.profiles, "meanwhile", TWO, 2)
+    found = parts(layout.profiles)
+    snapshot = logged(layout.training)
+    build_day(layout, "meanwhile", TWO)
+    committed = committed_at(snapshot, {run for _, run in found})
+    assert superseded(found, active_records(snapshot, layout.runs), committed) == {(ONE, "old")}
