@@ -75,6 +75,16 @@ def entity_states(
     }
 
 
+def reaching(
+    states: Mapping[str, EntityState], sources: Sources, zone: str, days: Collection[date]
+) -> dict[str, EntityState]:
+    """The same `states` for joins that look back from `days`."""
+    return {
+        name: state.model_copy(update={"reach_days": reach_days(sources.entities[name], zone, days)})
+        for name, state in states.items()
+    }
+
+
 def reach_days(entity: Entity, zone: str, days: Collection[date]) -> int | None:
     """How many days before one of `days` a joined version can lie, at most; None without a limit."""
     if entity.lookback_s is None or "ts" not in entity.columns:

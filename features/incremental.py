@@ -18,6 +18,7 @@ from camoe.contracts.layout import RUN_ID, Layout
 from camoe.contracts.runs import EntityState, RunError, RunRecord, active_records, makers, stale_days
 from camoe.contracts.snapshot import logged
 from features.commit import has_log
+from features.fingerprints import reaching
 from features.plan import Plan
 from features.side_tables import parts
 from features.table import is_remade
@@ -60,7 +61,7 @@ def cascaded(plan: Plan, before: Found, entities: Mapping[str, EntityState]) -> 
     """The run's days and those that it would leave stale, or that are so already, in order."""
     days = set(plan.window.days)
     while True:
-        own = plan.on(sorted(days)).record(entities)
+        own = plan.on(sorted(days)).record(reaching(entities, plan.sources, plan.window.zone, days))
         more = stale_days({**before.records, **dict.fromkeys(days, own)}).keys() - days
         if not more:
             return tuple(sorted(days))

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from camoe.contracts.runs import EntityState
 from features.entities import read_entities
 from features.files import input_versions
-from features.fingerprints import entity_states
+from features.fingerprints import entity_states, reaching
 from features.impressions import judged_impressions
 from features.incremental import Found, cascaded, found
 from features.outcomes import read_outcomes
@@ -49,7 +49,10 @@ def read_inputs(spark: SparkSession, plan: Plan) -> Read:
     days = cascaded(plan, before, states) if plan.cascade else plan.window.days
     if days != plan.window.days:
         plan, before = plan.on(days), before.without(days)
-        versions = input_versions(spark, plan.folder, plan.sources, plan.window)
+        # The entities were read before: their versions of then are what their rows are known to be no older than.
+        entities = {name: versions[name] for name in tables}
+        versions = {**input_versions(spark, plan.folder, plan.sources, plan.window), **entities}
+        states = reaching(states, plan.sources, plan.window.zone, days)
         judged, outcomes = _judged(spark, plan)
     return Read(plan, before, judged, outcomes, tables, states, versions)
 

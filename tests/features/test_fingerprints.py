@@ -7,9 +7,9 @@ from datetime import date
 import pytest
 from pyspark.sql import Observation
 
-from camoe.contracts.runs import TIMELESS
+from camoe.contracts.runs import TIMELESS, EntityState
 from camoe.contracts.sources import Sources
-from features.fingerprints import entity_states, observe_days, observed_days, reach_days
+from features.fingerprints import entity_states, observe_days, observed_days, reach_days, reaching
 
 DAYS = (date(2026, 3, 28), date(2026, 3, 29))
 SCHEMA = "date date, id string, left int, right int"
@@ -95,6 +95,13 @@ def test_entity_rows_count_on_the_local_day_on_which_they_became_known(spark):
 )
 def test_the_reach_is_the_lookback_in_days_of_the_zone(lookback_s, days, reach):
     assert reach_days(sources(lookback_s).entities["user"], "Europe/Stockholm", days) == reach
+
+
+def test_the_reach_of_added_days_is_their_own():
+    # Stockholm's 29 March 2026 has 23 hours.
+    state = {"user": EntityState(fingerprints={DAYS[0]: "f"}, reach_days=1)}
+    (found,) = reaching(state, sources(86_400), "Europe/Stockholm", [date(2026, 3, 20), date(2026, 3, 30)]).values()
+    assert found == EntityState(fingerprints={DAYS[0]: "f"}, reach_days=2)
 
 
 def test_an_entity_without_time_has_no_reach():
