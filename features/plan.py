@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from camoe.contracts.days import Days, day_list, in_zone
+from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, SETTINGS_PROPERTY, SLOTS_PROPERTY, Layout
 from camoe.contracts.runs import EntityState, RunError, RunRecord, read_record
@@ -118,10 +119,27 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def window_of(days: Days, sources: Sources, asked: Sequence[date], as_of: datetime | None) -> Window:
-    """The run's days and as-of time; the default is when the windows of the last day have closed."""
-    moment = days.known_at(sources.longest_window_s, max(asked)) if as_of is None else in_zone(as_of, days.zone)
-    return Window(days.zone, tuple(sorted(asked)), moment)
+def window_of(days: Days, sources: Sources, asked: Sequence[date], as_of: datetime | None, started: datetime) -> Window:
+    """The run's days and as-of time, in UTC.
+
+    The default is when the windows of the last day have closed, at most `started`: what has not happened yet is not
+    known not to happen.
+
+    Raises:
+        ConfigError: the as-of time that was told lies after `started`.
+    """
+    told = as_of or days.as_of
+    if told is None:
+        moment = min(days.known_at(sources.longest_window_s, max(asked)), started)
+    else:
+        moment = in_zone(told, days.zone)
+        # Not compared as they are: aware times of a repeated hour differ from every time of another zone.
+        if moment.astimezone(UTC) > started.astimezone(UTC):
+            raise ConfigError(
+                f"as-of time {moment.isoformat()} has not come yet (the run started at {started.isoformat()}), and "
+                "labels whose windows are open would be taken for 0; give an earlier --as-of or days.as_of, or none"
+            )
+    return Window(days.zone, tuple(sorted(asked)), moment.astimezone(UTC))
 
 
 def new_run_id(now: datetime) -> str:
@@ -140,7 +158,7 @@ def finished(plan: Plan) -> RunRecord | None:
     earlier = read_record(plan.layout.runs, plan.run_id)
     for what, then, now in (
         ("days", day_list(earlier.asked), day_list(plan.asked)),
-        ("as-of time", earlier.as_of, plan.window.as_of),
+        ("as-of time", _told_as_of(earlier, plan), plan.window.as_of.astimezone(UTC)),
         ("settings", earlier.settings_hash, plan.settings_hash),
         ("input", earlier.input, str(plan.folder.resolve())),
     ):
@@ -150,3 +168,9 @@ def finished(plan: Plan) -> RunRecord | None:
                 "leave out --run-id, or give the run its own"
             )
     return earlier if has_committed(plan.layout.training, plan.run_id) else None
+
+
+def _told_as_of(earlier: RunRecord, plan: Plan) -> datetime:
+    """When the record's as-of time is the run's own start, none was told: then that of a retry, which starts later."""
+    then, now = earlier.as_of.astimezone(UTC), plan.window.as_of.astimezone(UTC)
+    return max(then, now) if earlier.as_of == earlier.built else then

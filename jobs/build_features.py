@@ -52,7 +52,7 @@ def plan_of(chosen: argparse.Namespace, config: Config) -> Plan:
         slots=config.slots,
         days=config.days,
         features=config.features,
-        window=window_of(config.days, config.sources, asked, chosen.as_of),
+        window=window_of(config.days, config.sources, asked, chosen.as_of, now),
         asked=asked,
         config_hash=config.content_hash(),
         rows_per_file=config.rows_per_file,

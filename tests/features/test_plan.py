@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
 from pydantic import TypeAdapter
 
-from camoe.config import Config
-from camoe.contracts.runs import RunId
-from features.plan import new_run_id, settings_hash, window_of
+from camoe.config import Config, load_config, parse
+from camoe.contracts.errors import ConfigError
+from camoe.contracts.runs import RunError, RunId, write_record
+from features.plan import finished, new_run_id, settings_hash, window_of
+from jobs.build_features import options, plan_of
 from tests.features import lake
 
 
@@ -83,11 +86,39 @@ def test_the_as_of_time_is_as_told_else_when_the_windows_of_the_last_day_have_cl
     config = Config.model_validate(lake.config(tmp_path))
     asked = (date(2026, 1, 9), date(2026, 1, 2))
 
-    def window(as_of):
-        return window_of(config.days, config.sources, asked, as_of)
+    def window(as_of, started=datetime(2026, 3, 1, tzinfo=UTC)):
+        return window_of(config.days, config.sources, asked, as_of, started)
 
     assert window(None).days == (date(2026, 1, 2), date(2026, 1, 9))
     # The windows of 9 January close an hour after midnight in Stockholm.
     assert window(None).as_of == datetime(2026, 1, 10, 0, tzinfo=UTC)
     assert window(datetime(2026, 1, 5, 12)).as_of == datetime(2026, 1, 5, 11, tzinfo=UTC)
     assert window(datetime(2026, 1, 5, 12, tzinfo=UTC)).as_of == datetime(2026, 1, 5, 12, tzinfo=UTC)
+    # Until they have closed, what is known is what is known at the start.
+    early = datetime(2026, 1, 9, 23, 59, tzinfo=UTC)
+    assert window(None, early).as_of == early
+    with pytest.raises(ConfigError, match="has not come yet"):
+        window(datetime(2026, 1, 10), datetime(2026, 1, 9, 22, 59, tzinfo=UTC))
+    assert window(datetime(2026, 1, 10), datetime(2026, 1, 9, 23, tzinfo=UTC)).as_of.hour == 23
+
+
+def plan(tmp_path, *arguments, now=None):
+    chosen = parse(options(), ["--config", str(lake.write_config(tmp_path, lake.config(tmp_path))), *arguments])
+    made = plan_of(chosen, load_config(chosen))
+    return made if now is None else replace(made, started=now, window=replace(made.window, as_of=now))
+
+
+def test_a_retry_is_of_the_same_as_of_time_also_in_a_repeated_hour_and_when_none_was_told(tmp_path):
+    # Stockholm's clocks show 02:30 twice on that day.
+    told = ("--run-id", "r1", "--as-of", "2025-10-26T02:30")
+    first = plan(tmp_path, *told)
+    write_record(first.record({}), first.layout.runs)
+    assert finished(plan(tmp_path, *told)) is None
+    with pytest.raises(RunError, match="other as-of time"):
+        finished(plan(tmp_path, "--run-id", "r1", "--as-of", "2025-10-26T02:30+01:00"))
+
+    early = datetime(2026, 1, 4, 12, tzinfo=UTC)
+    write_record(plan(tmp_path, "--run-id", "r1", now=early).record({}), first.layout.runs)
+    assert finished(plan(tmp_path, "--run-id", "r1")) is None
+    with pytest.raises(RunError, match="other as-of time"):
+        finished(plan(tmp_path, "--run-id", "r1", "--as-of", "2026-01-04T11:00+00:00"))
