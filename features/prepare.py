@@ -98,9 +98,9 @@ def _values(read: Read, joined: DataFrame) -> DataFrame:
     plan = read.plan
     labels = [label_column(objective) for objective in plan.sources.objectives]
     flags = [helper(name) for name in read.tables for helper in (matched_column, age_column)]
+    joined = with_ages(joined, read.tables)
     # A label of an objective that is not trained on is as much a leak as one that is.
     hidden = [name for name in joined.columns if name.startswith((label_column(""), "_"))]
-    joined = with_ages(joined, read.tables)
     return feature_values(joined, plan.features, [*KEYS, "date", "slot", *labels, *flags], hidden)
 
 
