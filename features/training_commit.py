@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, DataFrameWriterV2, Observation
+from pyspark.sql import DataFrame, DataFrameWriterV2, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.days import day_list
@@ -113,17 +113,24 @@ def _new_table(rows: DataFrame, target: Target, options: Options) -> DataFrameWr
 
 def _replace_days(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:
     if slots_appended(target):
-        # The one change of the table's metadata; runs that write at this moment will have to start again.
-        known = {**target.constraints, **target.properties}
-        texts = [f"'{name}' = '{_escaped(known[name])}'" for name in (SLOTS_PROPERTY, SLOT_CONSTRAINT)]
-        rows.sparkSession.sql(f"ALTER TABLE {target.identifier} SET TBLPROPERTIES ({', '.join(texts)})")
+        _append_slots(rows.sparkSession, target)
     condition = f"date IN ({', '.join(repr(day.isoformat()) for day in days)})"
     writer = rows.write.format("delta").mode("overwrite").options(**options)
     writer.option("replaceWhere", condition).save(str(target.path.resolve()))
 
 
-def _escaped(text: str) -> str:
-    return text.replace("'", "\\'")
+def _append_slots(spark: SparkSession, target: Target) -> None:
+    """The one change of the table's metadata; runs that write at this moment will have to start again.
+
+    The property comes last: until then the next run does all of it again.
+    """
+    name = SLOT_CONSTRAINT.rpartition(".")[2]
+    for change in (
+        f"DROP CONSTRAINT IF EXISTS {name}",
+        f"ADD CONSTRAINT {name} CHECK ({target.constraints[SLOT_CONSTRAINT]})",
+        f"SET TBLPROPERTIES ('{SLOTS_PROPERTY}' = '{target.properties[SLOTS_PROPERTY]}')",
+    ):
+        spark.sql(f"ALTER TABLE {target.identifier} {change}")
 
 
 def _require_as_found(switch: Switch, run: Run) -> None:

@@ -1,0 +1,113 @@
+"""A real job killed by SIGKILL: the training table is at its old or its new version, and the next run succeeds."""
+
+from __future__ import annotations
+
+import signal
+from datetime import date
+
+import pytest
+
+from camoe.contracts.layout import Layout
+from camoe.contracts.runs import active_runs
+from camoe.contracts.snapshot import pin
+from tests.features import lake
+from tests.features.real_job import Job
+
+DAYS = tuple(date.fromisoformat(text) for text in lake.DAYS)
+ATTEMPTS = 5
+
+
+@pytest.fixture(scope="module")
+def built(spark, tmp_path_factory):
+    """A table of all days: (lake, config, layout)."""
+    folder = tmp_path_factory.mktemp("crash")
+    config = lake.write_lake(folder)
+    assert lake.run_job(config) == 0
+    return folder, config, Layout(folder / "out")
+
+
+def rows(spark, layout):
+    """The table's rows at its newest version, without their run."""
+    found = spark.read.format("delta").load(str(layout.training)).collect()
+    return {row.impression_id: {**row.asDict(), "run_id": None} for row in found}
+
+
+def entries(layout):
+    return {path.name for path in (layout.training / "_delta_log").glob("*.json")}
+
+
+def data_files(layout):
+    return set(layout.training.glob("modality=*/slot=*/date=*/*.parquet"))
+
+
+def killed_while_reading(start, layout):
+    job = start("reading")
+    job.until(lambda: job.has_printed("checking impressions: done"))
+    job.kill()
+
+
+def killed_while_writing(start, layout):
+    before = data_files(layout)
+    job = start("writing")
+    job.until(lambda: data_files(layout) > before)
+    job.kill()
+
+
+def killed_before_the_log(start, layout):
+    """Stop the job when all data files are there, look that the log has no entry of it yet, and kill it."""
+    wanted = len(pin(layout.training).files)
+    for attempt in range(ATTEMPTS):
+        before, log = data_files(layout), entries(layout)
+        job = start(f"log{attempt}")
+        job.until(lambda: len(data_files(layout) - before) == wanted)  # noqa: B023
+        job.signal(signal.SIGSTOP)
+        too_late = entries(layout) != log
+        job.kill()
+        if not too_late:
+            return
+    pytest.skip(f"the commit was faster than the look at its files, {ATTEMPTS} times")
+
+
+def killed_after_the_commit(start, layout):
+    log = entries(layout)
+    job = start("commit")
+    job.until(lambda: entries(layout) > log)
+    job.kill()
+
+
+@pytest.mark.parametrize(
+    ("crash", "commits"),
+    [
+        pytest.param(killed_while_reading, False, marks=pytest.mark.slow),
+        pytest.param(killed_while_writing, False, marks=pytest.mark.slow),
+        (killed_before_the_log, False),
+        (killed_after_the_commit, True),
+    ],
+)
+def test_a_killed_job_leaves_the_old_or_the_new_version_and_the_next_run_succeeds(
+    spark, built, tmp_path, capfd, crash, commits
+):
+    folder, config, layout = built
+    old, version = rows(spark, layout), pin(layout.training).version
+    # What is built from now on differs from all that was built before.
+    lake.write(
+        folder / "raw/users.json", [{**row, "plays": row["plays"] + 100 * version + 100} for row in lake.users()]
+    )
+
+    def start(name):
+        return Job(tmp_path / name, config, "--run-id", f"{crash.__name__}-{name}"[-32:].strip("_"))
+
+    crash(start, layout)
+    found, killed = pin(layout.training), rows(spark, layout)
+    assert found.version == version + commits
+    (run,) = set(active_runs(found).values())
+    assert commits or killed == old
+
+    capfd.readouterr()
+    assert lake.run_job(config, "--run-id", run if commits else f"next-{version}") == 0
+    assert ("nothing to do" in capfd.readouterr().out) == commits
+    assert pin(layout.training).version == version + 1
+    new = rows(spark, layout)
+    assert new.keys() == old.keys()
+    assert new != old
+    assert not commits or killed == new

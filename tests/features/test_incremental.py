@@ -1,0 +1,197 @@
+"""Days built one by one, again, and after their inputs changed: only what must change changes, and all of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pytest
+
+from camoe.config import Config
+from camoe.contracts import encoder as encoders
+from camoe.contracts.config_file import load
+from camoe.contracts.layout import Layout
+from camoe.contracts.runs import RunError, active_runs
+from camoe.contracts.snapshot import pin
+from camoe.train.inputs import open_inputs
+from features.side_tables import parts
+from tests.features import lake
+
+DAYS = tuple(date.fromisoformat(text) for text in lake.DAYS)
+
+
+def dirty():
+    """The clean lake, a bad row a day, one of no day, and an advertiser seen once on each training day."""
+    clean = lake.impressions()
+    firsts = clean[:: lake.ROWS_A_DAY]
+    bad = [{**row, "id": f"bad{day}", "user": None} for day, row in enumerate(firsts)]
+    rare = [{**row, "id": f"rare{day}", "campaign": "c9"} for day, row in enumerate(firsts[:2])]
+    return [*clean, *bad, *rare, {**clean[0], "id": "never", "ts": "noon"}]
+
+
+CAMPAIGNS = [*lake.campaigns(), {"campaign": "c9", "advertiser": "a9"}]
+
+
+@pytest.fixture(scope="module")
+def whole(spark, tmp_path_factory):
+    """All days built by one run."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert lake.run_job(lake.write_lake(folder, impressions=dirty(), campaigns=CAMPAIGNS)) == 0
+    return Layout(folder / "out")
+
+
+@pytest.fixture(scope="module")
+def daily(spark, tmp_path_factory):
+    """Each day built by a run of its own, `d0` to `d3`: (folder, config, layout)."""
+    folder = tmp_path_factory.mktemp("daily")
+    config = lake.write_lake(folder, impressions=dirty(), campaigns=CAMPAIGNS)
+    for number, day in enumerate(lake.DAYS):
+        assert lake.run_job(config, "--days", day, "--run-id", f"d{number}") == 0
+    return folder, config, Layout(folder / "out")
+
+
+def told(layout):
+    """What the last run told of itself."""
+    return json.loads(layout.counts.read_text())["build_features"]
+
+
+def meaning(spark, layout):
+    """The table's rows with each category as its value, so that encoders can be compared."""
+    encoder = encoders.read(layout.encoder)
+    found = {}
+    for row in spark.read.format("delta").load(str(layout.training)).collect():
+        values = row.asDict()
+        del values["run_id"], values["label_as_of"]
+        for name, known in encoder.values.items():
+            index = values[f"cat_{name}"]
+            values[f"cat_{name}"] = known[index - encoders.FIRST] if index >= encoders.FIRST else index
+        found[row.impression_id] = values
+    return found
+
+
+def files(layout, days):
+    return {file.path for file in pin(layout.training).files if file.day in days}
+
+
+def versions(layout):
+    return [pin(layout.training).version, parts(layout.quarantine), parts(layout.profiles), layout.counts.read_text()]
+
+
+def test_days_built_one_by_one_have_the_rows_and_the_vocabularies_of_days_built_at_once(spark, whole, daily):
+    _, _, layout = daily
+    assert active_runs(pin(layout.training)) == {day: f"d{number}" for number, day in enumerate(DAYS)}
+    one_by_one, at_once = (encoders.read(made.encoder).values for made in (layout, whole))
+    assert {name: set(values) for name, values in one_by_one.items()} == {
+        name: set(values) for name, values in at_once.items()
+    }
+    # Once a day: only the sum over the training days reaches its min_count of 2.
+    assert "a9" in one_by_one["advertiser"]
+    found, expected = meaning(spark, layout), meaning(spark, whole)
+    assert found["rare0"].pop("cat_advertiser") == encoders.UNKNOWN
+    assert expected["rare0"].pop("cat_advertiser") == "a9"
+    assert found == expected
+
+
+def test_the_quarantine_holds_the_rejected_rows_of_the_active_runs(spark, daily):
+    _, _, layout = daily
+    rows = spark.read.format("delta").load(str(layout.quarantine)).collect()
+    assert {(row.date, row.run_id, row.impression_id) for row in rows} == {
+        *((day, f"d{number}", f"bad{number}") for number, day in enumerate(DAYS)),
+        (None, "d3", "never"),
+    }
+
+
+def test_a_run_that_has_committed_is_not_run_again(daily, capfd):
+    _, config, layout = daily
+    before = versions(layout)
+    assert lake.run_job(config, "--days", lake.DAYS[0], "--run-id", "d0") == 0
+    assert "run d0 has committed its days already" in capfd.readouterr().out
+    for other, what in (
+        (("--days", lake.DAYS[1]), "days"),
+        (("--days", lake.DAYS[0], "--as-of", "2026-02-01"), "as-of time"),
+        (("--days", lake.DAYS[0], "days.zone=UTC", "days.as_of=2026-01-05T00:00:00Z"), "settings"),
+    ):
+        assert lake.run_job(config, *other, "--run-id", "d0") == 2
+        assert f"run d0 was for other {what}" in capfd.readouterr().err
+    assert versions(layout) == before
+
+
+def test_a_run_without_training_days_needs_an_encoder(spark, tmp_path, capfd):
+    config = lake.write_lake(tmp_path)
+    assert lake.run_job(config, "--days", lake.DAYS[3]) == 2
+    assert "no encoder" in capfd.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_day_built_again_keeps_its_content_and_the_files_of_other_days(daily, capfd):
+    _, config, layout = daily
+    others = [day for day in DAYS if day != DAYS[3]]
+    kept, replaced, content = files(layout, others), files(layout, DAYS[3:]), told(layout)["content_hash"]
+    assert lake.run_job(config, "--days", lake.DAYS[3], "--run-id", "again") == 0
+    assert files(layout, others) == kept
+    assert not files(layout, DAYS[3:]) & replaced
+    assert told(layout)["content_hash"] == content
+    assert "stale       no days" in capfd.readouterr().out
+
+
+def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_a_cascade(spark, daily, capfd):
+    folder, config, layout = daily
+    late = {"user": "u0", "ts": f"{lake.DAYS[1]}T07:00:00", "plan": "gold", "plays": 50.0}
+    lake.write(folder / "raw/users.json", [*lake.users(), late])
+    assert lake.run_job(config, "--days", lake.DAYS[1], "--run-id", "changed") == 0
+    printed = capfd.readouterr().out
+    assert (
+        "stale       2026-01-03..2026-01-04: user changed before 2026-01-02 was built again by run changed" in printed
+    )
+    assert "--days 2026-01-03..2026-01-04" in printed
+    assert told(layout)["stale_days"].keys() == {"2026-01-03", "2026-01-04"}
+    settings = load(config, Config)
+    with pytest.raises(RunError, match="stale days 2026-01-03 "):
+        open_inputs(settings)
+
+    version, first = pin(layout.training).version, files(layout, DAYS[:1])
+    assert lake.run_job(config, "--days", lake.DAYS[1], "--cascade", "--run-id", "cascade") == 0
+    assert "cascade     added 2026-01-03..2026-01-04" in capfd.readouterr().out
+    assert pin(layout.training).version == version + 1
+    assert active_runs(pin(layout.training)) == {DAYS[0]: "d0", **dict.fromkeys(DAYS[1:], "cascade")}
+    assert files(layout, DAYS[:1]) == first
+    assert told(layout)["stale_days"] == {}
+    assert open_inputs(settings).version == version + 1
+    rows = meaning(spark, layout)
+    assert {rows[f"i{day}-0"]["cat_plan"] for day in (1, 3)} == {"gold", encoders.UNKNOWN}
+    assert parts(layout.quarantine) == {(DAYS[0], "d0"), (None, "cascade"), *((day, "cascade") for day in DAYS[1:])}
+    assert parts(layout.profiles) == {(DAYS[0], "d0"), *((day, "cascade") for day in DAYS[1:])}
+
+
+def test_impressions_after_the_as_of_time_were_not_known_then(daily):
+    _, config, layout = daily
+    # The twelve first impressions of the day, and the bad one, come within its first eleven minutes.
+    as_of = f"{lake.DAYS[3]}T12:11:00+00:00"
+    assert lake.run_job(config, "--days", lake.DAYS[3], "--as-of", as_of) == 0
+    counts = told(layout)
+    assert counts["excluded"]["after_as_of"] == lake.ROWS_A_DAY - 12
+    assert counts["written"] == 12
+    fates = (counts["excluded"], counts["quarantined"])
+    assert counts["read"] == counts["written"] + counts["duplicates"] + sum(sum(part.values()) for part in fates)
+
+
+def test_a_slot_may_be_appended_and_the_table_refuses_rows_that_cannot_be(spark, daily, capfd):
+    folder, _, layout = daily
+    settings = lake.config(folder)
+    settings["slots"]["slots"].append({"id": "cover", "name": "Cover", "modality": "video"})
+    shown = {**lake.impressions()[-1], "id": "new", "slot": "cover"}
+    lake.write(folder / "raw/impressions.json", [*dirty(), shown])
+    assert lake.run_job(lake.write_config(folder, settings), "--days", lake.DAYS[3]) == 0
+    assert told(layout)["rows_per_day_and_slot"][lake.DAYS[3]]["cover"] == 1
+
+    table = spark.read.format("delta").load(str(layout.training))
+    row = table.where("impression_id = 'new'")
+    for change in (
+        {"slot": "'roof'"},
+        {"label_click": "cast(2 as tinyint)"},
+        {"impression_id": "cast(null as string)"},
+    ):
+        names = [f"{change.get(name, name)} AS {name}" for name in table.columns]
+        with pytest.raises(Exception, match="DELTA_VIOLATE_CONSTRAINT"):
+            row.selectExpr(*names).write.format("delta").mode("append").save(str(layout.training))
+    assert pin(layout.training).on([DAYS[3]]).rows == lake.ROWS_A_DAY + 1
