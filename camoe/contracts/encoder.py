@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,11 @@ from camoe.contracts.files import write_json
 MISSING = 0
 UNKNOWN = 1
 FIRST = 2
+# Building alone does not help: a build grows the newest version, so it reads the damaged one.
+REMEDY = (
+    "restore that folder, or remove it, so that the version before it counts, and build the days again "
+    "that were built with it"
+)
 
 
 class EncoderError(CamoeError):
@@ -127,7 +133,10 @@ def write(encoder: Encoder, folder: Path) -> Path:
     ]
     columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
     schema = pa.schema([("feature", pa.string()), ("value", pa.string()), ("index", pa.int32())])
-    pq.write_table(pa.table([list(column) for column in columns], schema=schema), staging / "vocabulary.parquet")
+    with (staging / "vocabulary.parquet").open("wb") as file:
+        pq.write_table(pa.table([list(column) for column in columns], schema=schema), file)
+        file.flush()
+        os.fsync(file.fileno())
     write_json(
         staging / "encoder.json",
         {"version": encoder.version, "hash": encoder.content_hash(), "sizes": encoder.sizes()},
@@ -158,17 +167,18 @@ def read(folder: Path, version: int | None = None) -> Encoder:
 
 def read_version(folder: Path) -> Encoder:
     """Read one version's own folder. Raises `EncoderError` as `read` does."""
-    if not (folder / "encoder.json").is_file():
+    if not folder.is_dir():
         raise EncoderError(f"no encoder at {folder}; run jobs/build_features.py first")
     try:
         manifest = json.loads((folder / "encoder.json").read_bytes())
         table = pq.read_table(folder / "vocabulary.parquet")
-    except (ValueError, OSError) as error:
-        raise EncoderError(f"the encoder at {folder} is damaged ({error}); build the features again") from None
-    values: dict[str, list[str]] = {feature: [] for feature in manifest["sizes"]}
-    for feature, value in zip(table["feature"].to_pylist(), table["value"].to_pylist(), strict=True):
-        values[feature].append(value)
-    encoder = Encoder(manifest["version"], {feature: tuple(items) for feature, items in values.items()})
-    if encoder.content_hash() != manifest["hash"]:
-        raise EncoderError(f"the vocabulary at {folder} does not match its hash; build the features again")
+        values: dict[str, list[str]] = {feature: [] for feature in manifest["sizes"]}
+        for feature, value in zip(table["feature"].to_pylist(), table["value"].to_pylist(), strict=True):
+            values[feature].append(value)
+        encoder = Encoder(manifest["version"], {feature: tuple(items) for feature, items in values.items()})
+        written = manifest["hash"]
+    except (ValueError, OSError, KeyError) as error:
+        raise EncoderError(f"the encoder at {folder} is damaged ({error}); {REMEDY}") from None
+    if encoder.content_hash() != written:
+        raise EncoderError(f"the vocabulary at {folder} does not match its hash; {REMEDY}")
     return encoder

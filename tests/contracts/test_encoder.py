@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -47,6 +50,44 @@ def test_a_changed_vocabulary_is_refused(tmp_path):
     pq.write_table(table.slice(0, 1), folder / "vocabulary.parquet")
     with pytest.raises(EncoderError, match="does not match its hash"):
         encoders.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("vocabulary.parquet", b"PAR1"),
+        ("vocabulary.parquet", None),
+        ("encoder.json", b"{"),
+        ("encoder.json", b"{}"),
+        ("encoder.json", None),
+    ],
+)
+def test_a_damaged_newest_version_is_no_obstacle_once_its_folder_is_removed(tmp_path, name, content):
+    one = encoders.publish({"genre": ["jazz"]}, tmp_path)
+    encoders.publish({"genre": ["jazz", "rock"]}, tmp_path)
+    if content is None:
+        (tmp_path / "v2" / name).unlink()
+    else:
+        (tmp_path / "v2" / name).write_bytes(content)
+    with pytest.raises(EncoderError, match=r"v2 is damaged .*; restore that folder, or remove it, so that the version"):
+        encoders.publish({"genre": ["folk"]}, tmp_path)
+    assert encoders.read(tmp_path, 1) == one
+    shutil.rmtree(tmp_path / "v2")
+    assert encoders.publish({"genre": ["folk"]}, tmp_path).values == {"genre": ("jazz", "folk")}
+
+
+def test_a_version_is_whole_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    synced, sync = {}, os.fsync
+
+    def noted(descriptor):
+        sync(descriptor)
+        status = os.fstat(descriptor)
+        synced[status.st_ino] = status.st_size
+
+    monkeypatch.setattr(os, "fsync", noted)
+    folder = encoders.write(EMPTY.grow({"genre": ["jazz"]}), tmp_path)
+    for path in folder.iterdir():
+        assert synced[path.stat().st_ino] == path.stat().st_size
 
 
 def test_a_missing_encoder_names_the_job_to_run(tmp_path):
