@@ -53,4 +53,5 @@ def decide(
     if not choice.hot or "ts" not in entity.columns:
         return choice
     bracketed = keyed.where(is_hot(KEY, choice.hot)).withColumn(BRACKET, bracket_of(F.col(FROM), choice.brackets))
-    return settle(choice, densest(bracketed.where(F.col(BRACKET) >= 0)), entity, limits)
+    inside = F.col(BRACKET).between(0, choice.brackets.count - 1)
+    return settle(choice, densest(bracketed.where(inside)), entity, limits)

@@ -36,27 +36,21 @@ def measure_table(
     by_key = versions.groupBy(key_hash(F.col(KEY)).alias("key")).agg(
         F.count(F.lit(1)).alias("rows"), F.count_if(inside).alias("inside")
     )
-    named = F.when((F.col("inside") >= limits.hot_rows) | F.col("key").isin(list(asked)), F.col("key"))
-    found = (
-        by_key.groupBy(named.alias("key"))
-        .agg(
-            F.sum("rows").alias("rows"),
-            F.count(F.lit(1)).alias("keys"),
-            F.sum("inside").alias("inside"),
-            F.max("inside").alias("most"),
-        )
-        .orderBy(F.col("key").isNotNull(), F.desc("inside"))
-        .limit(2 * limits.hot_keys + 1)
-        .collect()
-    )
-    rows = sum(row["rows"] for row in found)
+    wanted = (F.col("inside") >= limits.hot_rows) | F.col("key").isin(list(asked))
+    found = by_key.agg(
+        F.coalesce(F.sum("rows"), F.lit(0)).alias("rows"),
+        F.count(F.lit(1)).alias("keys"),
+        F.coalesce(F.sum("inside"), F.lit(0)).alias("inside"),
+        F.coalesce(F.max("inside"), F.lit(0)).alias("most"),
+        _heaviest(wanted, F.col("inside"), 2 * limits.hot_keys).alias("heavy"),
+    ).collect()[0]
     return TableStatistics(
-        rows=rows,
-        keys=sum(row["keys"] for row in found),
-        row_bytes=_row_bytes(versions, rows, limits),
-        inside=sum(row["inside"] for row in found),
-        most_inside=max((row["most"] for row in found), default=0),
-        heavy={row["key"]: row["inside"] for row in found if row["key"] is not None},
+        rows=found["rows"],
+        keys=found["keys"],
+        row_bytes=_row_bytes(versions, found["rows"], limits),
+        inside=found["inside"],
+        most_inside=found["most"],
+        heavy={row["key"]: row["rows"] for row in found["heavy"]},
     )
 
 
@@ -69,19 +63,23 @@ def measure_served(impressions: DataFrame, entity: Entity, limits: Limits) -> Se
         .groupBy("key")
         .agg(F.count(F.lit(1)).alias("rows"), F.min("instant").alias("first"), F.max("instant").alias("last"))
     )
-    found = (
-        by_key.groupBy(F.when(F.col("rows") >= limits.hot_rows, F.col("key")).alias("key"))
-        .agg(F.sum("rows").alias("rows"), F.min("first").alias("first"), F.max("last").alias("last"))
-        .orderBy(F.col("key").isNotNull(), F.desc("rows"))
-        .limit(limits.hot_keys + 1)
-        .collect()
-    )
-    return ServedStatistics(
-        rows=sum(row["rows"] for row in found),
-        first=min((row["first"] for row in found), default=0),
-        last=max((row["last"] for row in found), default=0),
-        heavy={row["key"]: row["rows"] for row in found if row["key"] is not None},
-    )
+    found = by_key.agg(
+        F.coalesce(F.sum("rows"), F.lit(0)).alias("rows"),
+        F.coalesce(F.min("first"), F.lit(0)).alias("first"),
+        F.coalesce(F.max("last"), F.lit(0)).alias("last"),
+        _heaviest(F.col("rows") >= limits.hot_rows, F.col("rows"), limits.hot_keys).alias("heavy"),
+    ).collect()[0]
+    heavy = {row["key"]: row["rows"] for row in found["heavy"]}
+    return ServedStatistics(found["rows"], found["first"], found["last"], heavy)
+
+
+def _heaviest(wanted: Column, rows: Column, most: int) -> Column:
+    """Aggregate: the `most` keys of many rows and one more, which tells that there are more; the heaviest first.
+
+    The list is short before it is cut, too: a key in it stands for `hot_rows` rows, or was asked for.
+    """
+    heavy = F.when(wanted, F.struct(rows.alias("rows"), F.col("key").alias("key")))
+    return F.slice(F.sort_array(F.collect_list(heavy), asc=False), 1, most + 1)
 
 
 def densest(bracketed: DataFrame) -> int:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.sources import Entity
 from features.join.choice import Brackets, Choice, Limits
 from features.join.point_in_time import decide, join_entity
+from features.join.statistics import measure_served
 from tests.features.join.hashes import spark_hash_of
 
 TASKS = 8
@@ -103,3 +104,13 @@ def test_a_hot_key_and_rows_without_a_key_are_spread_over_the_tasks(spark, sides
         assert sum(shares) == pytest.approx(1)
         assert len(shares) == TASKS
         assert max(shares) < 0.4
+
+
+def test_the_times_of_all_impressions_count_whatever_keys_are_named(spark):
+    rows = [("a", 5), ("a", 6), ("a", 7), ("b", 5), ("b", 6), ("c", 1), ("c", 2), ("d", 9), (None, 99)]
+    served = spark.createDataFrame(rows, "user_id string, second long").select(
+        "user_id", F.timestamp_seconds("second").alias("ts")
+    )
+    found = measure_served(served, VERSIONED, Limits(hot_keys=1, hot_rows=2))
+    assert (found.rows, found.first, found.last) == (8, 1_000_000, 9_000_000)
+    assert sorted(found.heavy.values()) == [2, 3]
