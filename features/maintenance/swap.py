@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from camoe.contracts.runs import RunError, read_record
 from camoe.contracts.snapshot import DataFile, Snapshot
 from features.maintenance.committed import LEAVE_LOG, signature, uncommitted
 from features.maintenance.errors import MaintenanceError
-from features.maintenance.log import LOG, active_files, open_table
+from features.maintenance.log import LOG, active_files, named_files, open_table
 
 ATTEMPTS = 5
 
@@ -33,14 +34,15 @@ def swap_files(layout: Layout, snapshot: Snapshot, old: Sequence[DataFile], scra
     """
     table = Path(snapshot.table)
     added = [entry["add"] for entry in _entries(scratch) if "add" in entry]
-    for entry in added:
-        target = table / unquote(entry["path"])
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (scratch / unquote(entry["path"])).rename(target)
-    try:
-        return _commit(layout, table, snapshot, old, added)
-    finally:
-        _drop_unless_active(table, [table / unquote(entry["path"]) for entry in added])
+    with ExitStack() as undo:
+        undo.callback(_drop_unnamed, table, [table / unquote(entry["path"]) for entry in added])
+        for entry in added:
+            target = table / unquote(entry["path"])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (scratch / unquote(entry["path"])).rename(target)
+        version = _commit(layout, table, snapshot, old, added)
+        undo.pop_all()
+    return version
 
 
 def _commit(
@@ -101,11 +103,12 @@ def _require_no_run(layout: Layout, days: Sequence[date]) -> None:
             )
 
 
-def _drop_unless_active(table: Path, files: Sequence[Path]) -> None:
-    # Asked of the log, because a commit may have succeeded although it was reported as failed.
-    active = {file["path"] for file in active_files(table)}
+def _drop_unnamed(table: Path, files: Sequence[Path]) -> None:
+    # Asked of the whole log, because a commit may have succeeded although it was reported as failed, and an older
+    # version needs its files also when a run has replaced the day since.
+    named = named_files(table)
     for path in files:
-        if path not in active:
+        if path not in named:
             path.unlink(missing_ok=True)
 
 

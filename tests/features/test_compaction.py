@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from camoe.contracts.layout import TRAINING_PARTITIONS, Layout
 from camoe.contracts.pins import read_pins
 from camoe.contracts.runs import RunError
 from camoe.contracts.snapshot import pin
+from features.maintenance import swap
 from features.maintenance.committed import uncommitted
 from features.maintenance.compact import compact, require_same_rows, small_cells
 from features.maintenance.errors import MaintenanceError
@@ -160,6 +162,26 @@ def test_a_run_that_replaced_another_day_meanwhile_hinders_nothing(spark, layout
     rows = content(layout.training)
     assert swap_files(layout, snapshot, old, scratch) == snapshot.version + 2
     assert content(layout.training) == rows
+
+
+@pytest.mark.parametrize("reported", [True, False])
+def test_a_run_that_replaces_the_day_right_after_the_commit_leaves_its_version_readable(
+    spark, layout, tmp_path, monkeypatch, reported
+):
+    snapshot, old, scratch = scratch_of(spark, layout, tmp_path)
+    rows, commit = content(layout.training), swap._commit
+
+    def overtaken(*given):
+        version = commit(*given)
+        replace_day(layout, "r9", FIRST)
+        if not reported:
+            raise MaintenanceError("the commit was reported as failed")
+        return version
+
+    monkeypatch.setattr(swap, "_commit", overtaken)
+    with nullcontext() if reported else pytest.raises(MaintenanceError, match="reported as failed"):
+        swap_files(layout, snapshot, old, scratch)
+    assert versions(layout.training)[snapshot.version + 1] == rows
 
 
 def test_a_run_that_is_about_to_commit_the_day_wins(spark, layout):
