@@ -54,12 +54,15 @@ class Tally:
         )
 
     def require_usable(self, limit: float, days: Sequence[date]) -> None:
-        """Raise `InputError` when more than `limit` of the rows read are quarantined, or one of `days` is empty."""
+        """Raise `InputError` when over `limit` of the rows not excluded are quarantined, or one of `days` is empty."""
         reasons = ", ".join(f"{name} {rows:,}" for name, rows in self.quarantined.items()) or "none"
-        if self.rows_quarantined > limit * self.read:
+        # Excluded rows, such as those of other days, would let a run of a few days pass with all of them broken.
+        judged = self.read - sum(self.excluded.values())
+        if self.rows_quarantined > limit * judged:
             raise InputError(
-                f"{self.rows_quarantined:,} of {self.read:,} impressions would be quarantined ({reasons}), more than "
-                f"sources.max_quarantined={limit:g} allows; mend the input or raise that limit; nothing was written"
+                f"{self.rows_quarantined:,} of {judged:,} impressions that no exclusion leaves out would be "
+                f"quarantined ({reasons}), more than sources.max_quarantined={limit:g} allows; mend the input or raise "
+                "that limit; nothing was written"
             )
         empty = [day.isoformat() for day in days if day not in self.per_day()]
         if empty:

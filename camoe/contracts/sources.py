@@ -148,7 +148,7 @@ class KeyedHash(Section):
 
 
 class Sources(Section):
-    """All raw tables of one lake, and the largest share of impressions that may be quarantined."""
+    """All raw tables of one lake, and the largest share of the impressions not excluded that may be quarantined."""
 
     impressions: Impressions
     outcomes: Outcomes | None = None
