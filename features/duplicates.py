@@ -35,9 +35,9 @@ def payload_columns(table: Impressions) -> tuple[str, ...]:
 def mark_duplicates(impressions: DataFrame, payload: Sequence[str], survivor: Sequence[str]) -> DataFrame:
     """Add `_duplicate`, true for all but one of the rows of an id that agree in `payload`.
 
-    Rows of an id that disagree all get the reason conflicting_id and none is a duplicate. The row that survives is the
-    first by the expressions `survivor` over the mapped columns, ascending with nulls first, and among equals the first
-    by raw row; it does not depend on the order of the input.
+    Rows of an id that disagree all get the reason conflicting_id and none is a duplicate. The row that survives is one
+    with the fewest reasons; among those the first by the expressions `survivor` over the mapped columns, ascending with
+    nulls first, and among equals the first by raw row; it does not depend on the order of the input.
 
     Raises:
         InputError: an expression of `survivor` does not parse or names a column that the impressions do not map.
@@ -45,7 +45,7 @@ def mark_duplicates(impressions: DataFrame, payload: Sequence[str], survivor: Se
     mapped = impressions.drop(REASONS, RAW, EXCLUDED)
     order = resolve(mapped, {f"survivor {text}": text for text in survivor}, "the survivor of duplicate impressions")
     content = F.struct(*payload)
-    ordered = Window.partitionBy("impression_id").orderBy(content, *order.values(), F.col(RAW))
+    ordered = Window.partitionBy("impression_id").orderBy(content, F.size(REASONS), *order.values(), F.col(RAW))
     whole = ordered.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     # Sorted by payload: the rows agree exactly when the first and the last do.
     ranked = impressions.withColumns(

@@ -72,8 +72,8 @@ class Impressions(Table):
     """The impression log.
 
     `labels` maps an objective to an expression when the log itself carries the label. Rows of one id that agree
-    in `payload` (default: every mapped column and label) are duplicates, of which the first in the order of the
-    expressions `survivor` over the mapped columns is kept; rows of one id that do not agree are in conflict.
+    in `payload` (default: every mapped column and label) are duplicates, of which one is kept: of those with the fewest
+    faults the first by the expressions `survivor` over the mapped columns. Rows of an id that disagree are in conflict.
     """
 
     labels: dict[SafeName, str] = Field(default_factory=dict)

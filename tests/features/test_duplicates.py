@@ -20,9 +20,9 @@ log = st.lists(
 )
 
 
-def judged(spark, rows, survivor=()):
+def judged(spark, rows, survivor=(), reasons=()):
     frame = spark.createDataFrame(
-        [(number, user, f"raw{raw}", []) for number, user, raw in rows],
+        [(number, user, f"raw{raw}", list(reasons) if raw == 1 else []) for number, user, raw in rows],
         "impression_id int, user_id string, _raw string, _reasons array<string>",
     ).withColumns({"received": F.regexp_extract("_raw", r"(\d+)", 1).cast("int"), EXCLUDED: F.lit(None).cast("string")})
     return mark_duplicates(frame, ["impression_id", "user_id"], survivor).collect()
@@ -62,6 +62,11 @@ def test_the_survivor_is_the_first_by_the_declared_expressions(spark, survivor, 
     rows = [(1, "a", 3), (1, "a", 10), (1, "a", 1)]
     for order in (rows, rows[::-1]):
         assert [row._raw for row in judged(spark, order, survivor) if not row._duplicate] == [expected]
+
+
+def test_a_row_without_faults_survives_those_that_are_to_be_quarantined(spark):
+    rows = judged(spark, [(1, "a", 1), (1, "a", 2), (1, "a", 3)], ["received"], reasons=["unknown_slot"])
+    assert [row._raw for row in rows if not row._duplicate] == ["raw2"]
 
 
 def test_a_survivor_cannot_save_rows_that_contradict_each_other(spark):
