@@ -47,7 +47,9 @@ def outcome_fates(
     judged: DataFrame, outcomes: DataFrame, objectives: Mapping[str, Objective], as_of: datetime
 ) -> dict[str, int]:
     """Rows of the outcome log by fate, in one pass; `judged` as `judged_impressions` gives it."""
-    shown = judged.groupBy("impression_id").agg(F.max("ts").alias("_shown"), F.max(is_kept()).alias("_written"))
+    # The time of the written row: repeats may differ in it where the payload leaves it out.
+    written = F.max(F.when(is_kept(), F.col("ts")))
+    shown = judged.groupBy("impression_id").agg(written.alias("_shown"), F.max(is_kept()).alias("_written"))
     joined = typed(outcomes, as_of).join(shown, on="impression_id", how="left")
     counted = joined.groupBy(_fate(objectives, as_of).alias("fate")).count().collect()
     rows = {row["fate"]: row["count"] for row in counted}

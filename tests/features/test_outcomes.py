@@ -88,11 +88,11 @@ def test_an_outcome_without_available_at_is_known_from_its_own_time(spark):
 
 
 def judged_log(spark):
-    """Impressions kept, repeated, refused, and without an id."""
+    """Impressions kept, repeated with another time, refused, and without an id."""
     shown = [("kept", True), ("twice", True), ("refused", False)]
     return spark.createDataFrame(
         [(name, SHOWN, [] if good else ["null_slot"], None, False) for name, good in [*shown, (None, False)]]
-        + [("twice", SHOWN, [], None, True)],
+        + [("twice", SHOWN + timedelta(hours=2), [], None, True)],
         f"impression_id string, ts timestamp, {REASONS} array<string>, {EXCLUDED} string, {DUPLICATE} boolean",
     )
 
