@@ -50,7 +50,7 @@ def outcome_fates(
     # The time of the written row: repeats may differ in it where the payload leaves it out.
     written = F.max(F.when(is_kept(), F.col("ts")))
     shown = judged.groupBy("impression_id").agg(written.alias("_shown"), F.max(is_kept()).alias("_written"))
-    joined = typed(outcomes, as_of).join(shown, on="impression_id", how="left")
+    joined = typed(outcomes, judged, as_of).join(shown, on="impression_id", how="left")
     counted = joined.groupBy(_fate(objectives, as_of).alias("fate")).count().collect()
     rows = {row["fate"]: row["count"] for row in counted}
     return {fate: rows.get(fate, 0) for fate in FATES}

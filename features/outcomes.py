@@ -39,21 +39,25 @@ def label(
     unparsable available_at, or a mapped `value` other than 0 and 1, make the impression invalid_label; a `value` of 0
     is no outcome.
     """
-    joined = impressions.join(_collected(typed(outcomes, as_of)), on="impression_id", how="left")
+    joined = impressions.join(_collected(typed(outcomes, impressions, as_of)), on="impression_id", how="left")
     labels = {label_column(name): _label(name, objective, as_of) for name, objective in objectives.items()}
     broken = F.exists("_outcomes", lambda one: one.invalid & one.objective.isin(list(objectives)))
     return joined.withColumns({**labels, REASONS: add_reason(broken, INVALID_LABEL)}).drop("_outcomes")
 
 
-def typed(outcomes: DataFrame, as_of: datetime) -> DataFrame:
-    """`impression_id`, `objective`, `ts` (timestamp), `happened` (not a value of 0), `known` at `as_of`, `invalid`."""
+def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataFrame:
+    """`impression_id`, `objective`, `ts` (timestamp), `happened` (not a value of 0), `known` at `as_of`, `invalid`.
+
+    The id is in the type that it has in `impressions`, null where it does not fit: no impression can have it then.
+    """
+    kind = impressions.schema["impression_id"].dataType
     ts = F.col("ts").try_cast("timestamp")
     told = F.col("available_at") if "available_at" in outcomes.columns else F.lit(None).cast("timestamp")
     available = told.try_cast("timestamp")
     value = F.col("value").try_cast("double") if "value" in outcomes.columns else F.lit(1.0)
     is_label = F.coalesce(value.isin(0.0, 1.0), F.lit(False))
     return outcomes.select(
-        "impression_id",
+        F.col("impression_id").try_cast(kind).alias("impression_id"),
         F.col("objective").cast("string").alias("objective"),
         ts.alias("ts"),
         F.coalesce(value == 1, F.lit(False)).alias("happened"),

@@ -87,6 +87,21 @@ def test_an_outcome_without_available_at_is_known_from_its_own_time(spark):
     assert labelled(spark, [("i", "click", 30, 61, "1")], SHOWN + timedelta(seconds=60))["i"][0] == 0
 
 
+def test_ids_of_the_log_take_the_type_of_the_impressions(spark):
+    """A log of text beside impressions of numbers: what is no number belongs to no impression."""
+    shown = [(number, SHOWN, [], None, False) for number in (1, 2)]
+    impressions = spark.createDataFrame(
+        shown, f"impression_id long, ts timestamp, {REASONS} array<string>, {EXCLUDED} string, {DUPLICATE} boolean"
+    )
+    log = outcome_log(spark, [("1", "click", 1, 1, "1"), ("none", "click", 1, 1, "1")])
+    assert {row.impression_id: row.label_click for row in label(impressions, log, WINDOWS, LATER).collect()} == {
+        1: 1,
+        2: 0,
+    }
+    found = outcome_fates(impressions, log, WINDOWS, LATER)
+    assert {fate: rows for fate, rows in found.items() if rows} == {"without_impression": 1, "used": 1}
+
+
 def judged_log(spark):
     """Impressions kept, repeated with another time, refused, and without an id."""
     shown = [("kept", True), ("twice", True), ("refused", False)]
