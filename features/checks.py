@@ -13,6 +13,9 @@ from features.damage import DAMAGE
 
 REASONS = "_reasons"
 INVALID_LABEL = "invalid_label"
+# Every instant between these has a date of the years 1 to 9999 in every zone.
+FIRST_INSTANT = "0001-01-02 00:00:00"
+LAST_INSTANT = "9999-12-30 23:59:59.999999"
 
 
 def check(impressions: DataFrame, slots: SlotCatalogue, objectives: Collection[str]) -> DataFrame:
@@ -22,7 +25,7 @@ def check(impressions: DataFrame, slots: SlotCatalogue, objectives: Collection[s
     cast is null beside its reason. Reasons: null_<key>, null_slot, unparsable_ts, unknown_slot, invalid_label; or the
     `_damage` alone (corrupt_record, invalid_text) of a row that could not be read right.
     """
-    ts = F.col("ts").try_cast("timestamp")
+    ts = as_instant(F.col("ts"))
     slot = F.col("slot").cast("string")
     found = [_when(F.col(key).isNull(), f"null_{key}") for key in (*KEYS, "slot")]
     found.append(_when(F.col("ts").isNotNull() & ts.isNull(), "unparsable_ts"))
@@ -38,6 +41,17 @@ def check(impressions: DataFrame, slots: SlotCatalogue, objectives: Collection[s
             **{name: _as_label(label) for name, label in labels.items()},
         }
     )
+
+
+def as_instant(value: Column) -> Column:
+    """The value as a timestamp; null where it is none, or lies outside the years 1 to 9999 (less a day at each end).
+
+    Spark's timestamps reach some 290,000 years further, where a change of zone overflows: nanoseconds read as
+    microseconds come to lie there.
+    """
+    moment = value.try_cast("timestamp")
+    bounds = [F.lit(text).cast("timestamp") for text in (FIRST_INSTANT, LAST_INSTANT)]
+    return F.when(moment.between(*bounds), moment)
 
 
 def add_reason(condition: Column, reason: str) -> Column:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.layout import label_column
 from camoe.contracts.sources import Objective, Sources
-from features.checks import INVALID_LABEL, REASONS, add_reason
+from features.checks import INVALID_LABEL, REASONS, add_reason, as_instant
 from features.raw import read_outcome_log
 from features.window import Window
 
@@ -51,7 +51,7 @@ def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataF
     The id is in the type that it has in `impressions`, null where it does not fit: no impression can have it then.
     """
     kind = impressions.schema["impression_id"].dataType
-    ts = F.col("ts").try_cast("timestamp")
+    ts = as_instant(F.col("ts"))
     told = F.col("available_at") if "available_at" in outcomes.columns else F.lit(None).cast("timestamp")
     available = told.try_cast("timestamp")
     value = F.col("value").try_cast("double") if "value" in outcomes.columns else F.lit(1.0)

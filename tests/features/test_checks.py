@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 import pytest
+from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.slots import SlotCatalogue
@@ -55,6 +56,23 @@ def test_every_fault_has_its_reason(spark):
     ]
     rows = check(impressions(spark, *[change for change, _ in cases]), SLOTS, ["click"]).collect()
     assert [row[REASONS] for row in rows] == [reasons for _, reasons in cases]
+
+
+def test_a_time_that_no_calendar_holds_is_refused_and_stops_nothing(spark):
+    """Nanoseconds read as microseconds lie in the year 55,000, or at the end of what 64 bits hold."""
+    times = {
+        (1 << 63) - 1: ["unparsable_ts"],
+        1_772_000_000_000_000_000: ["unparsable_ts"],
+        -(1 << 63): ["unparsable_ts"],
+        253_402_300_799_999_999: ["unparsable_ts"],
+        253_402_214_399_999_999: [],
+        -62_135_510_400_000_000: [],
+        1_772_000_000_000_000: [],
+    }
+    rows = impressions(spark, *[{"impression_id": str(micros)} for micros in times])
+    rows = rows.withColumn("ts", F.timestamp_micros(F.col("impression_id").cast("long")))
+    found = exclude(check(rows, SLOTS, []), (), WINDOW).select("impression_id", REASONS, F.col("date").cast("string"))
+    assert {int(row.impression_id): row[REASONS] for row in found.collect()} == times
 
 
 def test_labels_are_taken_as_they_are(spark):

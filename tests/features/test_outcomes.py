@@ -157,14 +157,16 @@ def test_broken_outcomes_refuse_the_impression(spark):
         ("no_time", "click", None, 1, "1"),
         ("odd_value", "click", 1, 1, "7"),
         ("odd_available", "click", 1, "soon", "1"),
+        ("far_time", "click", "+55000-01-01 00:00:00", 1, "1"),
         ("zero", "click", 1, 1, "0"),
         ("other_kind", "like", None, 1, "9"),
     ]
-    found = labelled(spark, rows, ids=("no_time", "odd_value", "odd_available", "zero", "other_kind"))
+    found = labelled(spark, rows, ids=tuple(row[0] for row in rows))
     assert {name: reasons for name, (_, _, reasons) in found.items()} == {
         "no_time": ["invalid_label"],
         "odd_value": ["invalid_label"],
         "odd_available": ["invalid_label"],
+        "far_time": ["invalid_label"],
         "zero": [],
         "other_kind": [],
     }
