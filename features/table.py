@@ -27,6 +27,11 @@ from camoe.contracts.slots import SlotCatalogue, only_appended
 from features.commit import has_log
 
 SAFE_FOR_FILE_READERS = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
+# A model's table version can be opened for as long as the log goes back; removed files are named in each checkpoint.
+RETENTION = {
+    "delta.logRetentionDuration": "interval 365 days",
+    "delta.deletedFileRetentionDuration": "interval 30 days",
+}
 SLOT_CONSTRAINT = "delta.constraints.slot"
 
 
@@ -107,21 +112,27 @@ def as_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per_fi
     The file is the unit that readers share out: parquet-mr 1.15 cuts row groups by bytes alone, so a file is one row
     group as long as its rows stay below parquet.block.size (128 MiB).
     """
-    files = {cell: files_needed(count, rows_per_file) for cell, count in cells.items()}
     digest = F.xxhash64("impression_id")
     share = F.shiftrightunsigned(digest, 32) / F.lit(2.0**32)
-    several = [
-        F.when((F.col("date") == day) & (F.col("slot") == slot), F.floor(share * count))
-        for (day, slot), count in files.items()
-        if count > 1
-    ]
-    part = F.coalesce(*several, F.lit(0))
     return (
-        rows.withColumn("_part", part)
+        _with_files(rows, cells, rows_per_file)
+        .withColumn("_part", F.floor(share * F.col("_files")))
         .repartition("date", "slot", "_part")
-        .drop("_part")
+        .select(*rows.columns)
         .sortWithinPartitions(*TRAINING_PARTITIONS, digest, "impression_id")
     )
+
+
+def _with_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per_file: int) -> DataFrame:
+    """`rows` with `_files`, the files that their cell is cut into."""
+    counts = {cell: files_needed(count, rows_per_file) for cell, count in cells.items()}
+    large = [(day, slot, count) for (day, slot), count in counts.items() if count > 1]
+    if not large:
+        return rows.withColumn("_files", F.lit(1))
+    # Joined, because a branch for each cell makes an expression that no compiler takes once there are years of days.
+    frame = rows.sparkSession.createDataFrame(large, "date date, slot string, _files int")
+    joined = rows.join(F.broadcast(frame), on=["date", "slot"], how="left")
+    return joined.withColumn("_files", F.coalesce("_files", F.lit(1)))
 
 
 def is_remade(target: Target) -> bool:
