@@ -18,6 +18,7 @@ from camoe.contracts.runs import EntityState, RunError, RunRecord, read_record
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
 from features.commit import Run, has_committed
+from features.keyed_hash import fingerprint, read_key
 from features.table import Target
 from features.window import Window
 
@@ -108,13 +109,19 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
 
     Left out: where the tables lie, the limit of quarantined rows, how a join is carried out, the name of the variable
     that holds a hashing key, what only the model does with a feature, and the slots, which a table lists for itself.
+    Of a hashing key its fingerprint counts: rows hashed with another key would join with none of the earlier ones.
+
+    Raises:
+        ConfigError: a hashing key is missing or short.
     """
     mapping = sources.model_dump(mode="json", exclude_defaults=True, exclude={"max_quarantined"})
     tables = [mapping["impressions"], mapping.get("outcomes", {}), *mapping.get("entities", {}).values()]
     for table in tables:
         table.pop("path", None)
         table.pop("strategy", None)
-    mapping.get("keyed_hash", {}).pop("key_env", None)
+    if sources.keyed_hash is not None:
+        mapping["keyed_hash"].pop("key_env", None)
+        mapping["keyed_hash"]["key"] = fingerprint(read_key(sources.keyed_hash))
     text = json.dumps([mapping, features.schema_hash(), zone], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -16,6 +16,13 @@ from jobs.build_features import options, plan_of
 from tests.features import lake
 
 
+@pytest.fixture(autouse=True)
+def keys(monkeypatch):
+    for name in ("CAMOE_HASH_KEY", "OTHER_NAME"):
+        monkeypatch.setenv(name, "0123456789abcdef")
+    monkeypatch.setenv("OTHER_KEY", "fedcba9876543210")
+
+
 def hash_of(tmp_path, change=lambda settings: None):
     settings = lake.config(tmp_path)
     settings["sources"]["keyed_hash"] = {"columns": ["user_id"]}
@@ -46,7 +53,7 @@ def put(*path, value):
         put("sources", "impressions", "path", value="elsewhere"),
         put("sources", "entities", "user", "path", value="elsewhere"),
         put("sources", "entities", "user", "strategy", value="union"),
-        put("sources", "keyed_hash", "key_env", value="OTHER_KEY"),
+        put("sources", "keyed_hash", "key_env", value="OTHER_NAME"),
         put("features", "numeric", 0, "transform", value="log1p"),
         put("slots", "slots", 0, "name", value="Other"),
     ],
@@ -66,6 +73,7 @@ def test_what_does_not_decide_rows_leaves_the_settings_alone(tmp_path, change):
         put("sources", "entities", "user", "columns", "plan", value="upper(plan)"),
         put("sources", "objectives", "click", value={"window_s": 60}),
         put("sources", "keyed_hash", "columns", value=["user_id", "campaign_id"]),
+        put("sources", "keyed_hash", "key_env", value="OTHER_KEY"),
         put("features", "numeric", 0, "sql", value="user.plays + 1"),
     ],
 )
