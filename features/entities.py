@@ -16,7 +16,7 @@ from features.join.choice import Choice, Limits
 from features.join.names import KEY
 from features.join.point_in_time import decide, join_entity
 from features.join.versions import with_key
-from features.raw import read_table
+from features.raw import read_table, reserved_names
 
 DEFAULT_LIMITS = Limits()
 
@@ -39,12 +39,15 @@ def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressio
 
     Raises:
         InputError: a table is missing, empty, lacks a column, or has no ts and yet several rows of one key.
-        ConfigError: an entity has the name of a mapped impression column.
+        ConfigError: an entity has the name of a mapped impression column, or one that the training table uses itself.
     """
     tables = {}
+    mapped = {column.lower() for column in sources.impressions.columns}
     for name, entity in sources.entities.items():
-        if name in sources.impressions.columns:
+        if name.lower() in mapped:
             raise ConfigError(f"entity '{name}' has the name of an impression column; rename one of them")
+        if name.lower() in reserved_names(sources):
+            raise ConfigError(f"entity '{name}' has a name the training table uses itself; choose another")
         tables[name] = read_table(spark, folder, name, entity, sources.keyed_hash)
         if "ts" not in entity.columns:
             _require_one_row_a_key(with_key(tables[name], entity, impressions), name, folder, entity)

@@ -57,7 +57,7 @@ def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window
         ConfigError: a mapped column has a name that the training table uses for something else.
     """
     log = sources.impressions
-    taken = sorted(RESERVED & set(log.columns))
+    taken = [name for name in log.columns if name.lower() in reserved_names(sources)]
     if taken:
         raise ConfigError(f"impressions map '{taken[0]}', a name the training table uses itself; choose another")
     labels = {label_column(objective): sql for objective, sql in log.labels.items()}
@@ -67,6 +67,12 @@ def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window
     values = [F.when(sound, F.col(f"__{name}")).alias(name) for name in expressions]
     frames = [_mapped(part, expressions, sources.keyed_hash).select(*values, RAW, DAMAGE) for part in parts]
     return _one(frames, parts, "impressions")
+
+
+def reserved_names(sources: Sources) -> frozenset[str]:
+    """Names that the training table uses itself, in small letters: to Spark `Date` and `date` are one column."""
+    labels = [label_column(objective).lower() for objective in (*sources.objectives, *sources.impressions.labels)]
+    return RESERVED.union(labels)
 
 
 def _whole(

@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from camoe.contracts.errors import InputError
+from camoe.contracts.errors import ConfigError, InputError
 from camoe.contracts.sources import Sources
+from features.entities import read_entities
 from features.files import impression_paths, input_versions, outcome_paths
 from features.raw import read_impressions
 from features.window import Window
@@ -120,3 +121,23 @@ def test_a_path_by_day_is_for_logs_of_files(tmp_path):
 
 def test_a_window_begins_at_midnight_of_its_zone():
     assert window(0).begins(day(2)) == datetime(2026, 3, 29, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", ["Date", "local_ts", "Run_Id", "label_click", "Label_Click"])
+def test_names_that_the_table_uses_itself_are_refused_in_any_letters(tmp_path, name):
+    """Before anything is read: Spark holds `Date` and `date` for one column, and would replace the mapped one."""
+    mapped = sources()
+    columns = {**mapped.impressions.columns, name: "ts"}
+    impressions = mapped.impressions.model_copy(update={"columns": columns})
+    with pytest.raises(ConfigError, match=f"impressions map '{name}', a name the training table uses itself"):
+        read_impressions(None, tmp_path, mapped.model_copy(update={"impressions": impressions}), window(0))
+    entities = {name: mapped.entities["user"]}
+    with pytest.raises(ConfigError, match=f"entity '{name}' has a name the training table uses itself"):
+        read_entities(None, tmp_path, mapped.model_copy(update={"entities": entities}), None)
+
+
+def test_an_entity_named_as_an_impression_column_in_any_letters_is_refused(tmp_path):
+    mapped = sources()
+    mapped = mapped.model_copy(update={"entities": {"Slot": mapped.entities["user"]}})
+    with pytest.raises(ConfigError, match="entity 'Slot' has the name of an impression column"):
+        read_entities(None, tmp_path, mapped, None)
