@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import reduce
 from pathlib import Path
 from typing import Annotated
@@ -153,8 +153,18 @@ def require_fresh(active: Mapping[date, RunRecord], days: Iterable[date], where:
     if hit:
         listed = day_list(hit)
         raise RunError(
-            f"{where}: stale days {listed} ({stale[hit[0]]}); rebuild them with jobs/build_features.py --days {listed}"
+            f"{where}: stale days {listed} ({stale[hit[0]]}); "
+            f"rebuild them with jobs/build_features.py {rebuild_options(active, hit)}"
         )
+
+
+def rebuild_options(active: Mapping[date, RunRecord], days: Iterable[date]) -> str:
+    """The options under which the feature job builds `days` again, with all that the runs in `active` knew.
+
+    Without the time, labels whose windows were open for them would be settled.
+    """
+    known = max(record.as_of.astimezone(UTC) for record in active.values())
+    return f"--days {day_list(days)} --as-of {known.isoformat()}"
 
 
 @dataclass(frozen=True)

@@ -152,8 +152,11 @@ def test_stale_days_are_refused_with_what_changed_and_the_days_to_build():
         day(2): record("s", 1, [2], NEW)
     }
     require_fresh(active, [day(1), day(2)], "the table")
-    with pytest.raises(RunError, match=r"the table: stale days 2026-03-03\.\.2026-03-04 \(user changed .* run s\); .*"):
+    with pytest.raises(
+        RunError, match=r"the table: stale days 2026-03-03\.\.2026-03-04 \(user changed .* run s\); .*"
+    ) as refused:
         require_fresh(active, [day(2), day(3), day(4)], "the table")
+    assert str(refused.value).endswith("--days 2026-03-03..2026-03-04 --as-of 2026-03-10T00:00:00+00:00")
 
 
 def test_the_encoder_of_a_table_is_the_greatest_of_its_runs():
