@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from deltalake import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import DAY, Sources, Table
@@ -23,6 +26,17 @@ LISTING = ("recursiveFileLookup", "pathGlobFilter", "modifiedBefore", "modifiedA
 def impression_paths(folder: Path, sources: Sources, window: Window) -> list[Path]:
     """The impression log's path, or the folder of each day of the run. Raises `InputError` when one is missing."""
     return _paths(folder, "impressions", sources.impressions, window.days)
+
+
+def folder_day(folder: Path, table: Table, file: Column) -> Column:
+    """The day for which the path of a `file` stands (Spark's URI of it), null where the table is not kept by day."""
+    if DAY not in table.path:
+        return F.lit(None).cast("date")
+    # As Spark names files: from the root, without `..`, and links as they are.
+    before = os.path.normpath((folder / table.path).absolute()).partition(DAY)[0]
+    # A plus sign stands for itself in a path, for a blank in the forms that url_decode is made for.
+    path = F.url_decode(F.replace(file, F.lit("+"), F.lit("%2B")))
+    return F.regexp_extract(path, rf"{re.escape(before)}(\d{{4}}-\d\d-\d\d)", 1).try_cast("date")
 
 
 def outcome_paths(folder: Path, sources: Sources, window: Window) -> list[Path]:

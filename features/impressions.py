@@ -13,7 +13,7 @@ from features.damage import DAMAGE
 from features.duplicates import DUPLICATE, mark_duplicates, payload_columns
 from features.exclusions import EXCLUDED, exclude
 from features.outcomes import label, logged, mature
-from features.raw import RAW
+from features.raw import FOLDER_DAY, RAW
 from features.window import Window
 
 
@@ -32,7 +32,7 @@ def judged_impressions(
     log = sources.impressions
     payload = payload_columns(log)
     checked = check(impressions, slots, log.labels)
-    timed = exclude(checked, log.exclude, window).drop(DAMAGE)
+    timed = exclude(checked, log.exclude, window).drop(DAMAGE, FOLDER_DAY)
     # Rows without an id would all meet in one task; they and excluded rows need neither comparison nor outcome.
     apart = F.col("impression_id").isNull() | F.col(EXCLUDED).isNotNull()
     judged = mark_duplicates(timed.where(~apart), payload, log.survivor)

@@ -15,13 +15,14 @@ from camoe.contracts.sources import Entity, KeyedHash, Outcomes, Sources
 from features.columns import UNREADABLE
 from features.damage import DAMAGE, damage, refused
 from features.failures import explained, resolve
-from features.files import impression_paths, outcome_paths, table_path
+from features.files import folder_day, impression_paths, outcome_paths, table_path
 from features.keyed_hash import as_text, columns_read, failing_as_null, hasher, read_key, require_hidden
 from features.parts import Part, read_parts
 from features.window import Window
 
 RAW = "_raw"
 FILE = "__file"
+FOLDER_DAY = "_folder_day"
 RESERVED = (frozenset((*PHYSICAL_IDS, *TRAINING_PARTITIONS, RUN_ID, "label_as_of", "local_ts")) - frozenset(KEYS)) - {
     "slot"
 }
@@ -47,10 +48,11 @@ def read_outcome_log(spark: SparkSession, folder: Path, sources: Sources, log: O
 
 
 def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> DataFrame:
-    """The impression log: mapped columns, `label_<objective>` where the log carries it, `_raw` and `_damage`.
+    """The impression log: mapped columns, `label_<objective>` where it carries one, `_raw`, `_folder_day`, `_damage`.
 
-    `_raw`: the raw row as JSON; where columns are hashed, only what the others read. `_damage`: why the row cannot be
-    read right, or null; all mapped columns of such a row are null, because values may stand in the wrong columns.
+    `_raw`: the raw row as JSON; where columns are hashed, only what the others read. `_folder_day`: the day in the
+    path of the row's file, null where the path has none. `_damage`: why the row cannot be read right, or null; all
+    mapped columns of such a row are null, because values may stand in the wrong columns.
 
     Raises:
         InputError, ConfigError: as `read_table` does.
@@ -65,7 +67,8 @@ def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window
     parts = read_parts(spark, "impressions", log, impression_paths(folder, sources, window))
     sound = F.col(DAMAGE).isNull()
     values = [F.when(sound, F.col(f"__{name}")).alias(name) for name in expressions]
-    frames = [_mapped(part, expressions, sources.keyed_hash).select(*values, RAW, DAMAGE) for part in parts]
+    day = folder_day(folder, log, F.col(FILE)).alias(FOLDER_DAY)
+    frames = [_mapped(part, expressions, sources.keyed_hash).select(*values, RAW, day, DAMAGE) for part in parts]
     return _one(frames, parts, "impressions")
 
 

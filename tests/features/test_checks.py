@@ -21,7 +21,7 @@ WINDOW = Window(
 )
 SCHEMA = (
     "impression_id string, user_id string, campaign_id string, slot string, ts string, label_click string, "
-    "_damage string"
+    "_folder_day date, _damage string"
 )
 GOOD = {
     "impression_id": "i",
@@ -30,6 +30,7 @@ GOOD = {
     "slot": "feed",
     "ts": "2026-03-28 12:00:00",
     "label_click": "1",
+    "_folder_day": None,
     "_damage": None,
 }
 
@@ -100,6 +101,11 @@ def test_exclusions_have_names_and_the_first_that_holds_counts(spark):
         ({"slot": None, "user_id": "t"}, "test_users"),
         ({"slot": None}, None),
         ({"ts": "2026-04-01 12:00:00"}, "outside_days"),
+        ({"_folder_day": date(2026, 3, 28)}, None),
+        ({"_folder_day": date(2026, 3, 29)}, "other_folder"),
+        ({"_folder_day": date(2026, 3, 29), "ts": "2026-04-01 12:00:00"}, "other_folder"),
+        ({"_folder_day": date(2026, 3, 29), "user_id": "t"}, "test_users"),
+        ({"_folder_day": date(2026, 3, 29), "ts": None}, None),
         ({"ts": None}, None),
         ({"slot": "roof", "_damage": "invalid_text"}, None),
     ]

@@ -11,7 +11,7 @@ from camoe.contracts.errors import ConfigError, InputError
 from camoe.contracts.sources import Sources
 from features.entities import read_entities
 from features.files import impression_paths, input_versions, outcome_paths
-from features.raw import read_impressions
+from features.raw import FOLDER_DAY, read_impressions
 from features.window import Window
 from tests.features import lake
 
@@ -47,7 +47,24 @@ def test_only_the_days_of_the_run_are_read(spark, tmp_path):
     write_days(tmp_path, range(4))
     (tmp_path / f"log/{day(0)}/part.json").write_bytes(b"\x00 not to be opened")
     rows = read_impressions(spark, tmp_path, sources(), window(1, 3)).collect()
-    assert {row.impression_id for row in rows} == {"i1", "i3"}
+    assert {row.impression_id: row[FOLDER_DAY] for row in rows} == {"i1": day(1), "i3": day(3)}
+
+
+@pytest.mark.parametrize(
+    "path", ["log/{day}", "a b+%41é/{day}.json", "log/{day}/part-2026-01-01.json", "{day}/of={day}"]
+)
+def test_the_day_of_a_file_is_that_in_the_declared_place_of_its_path(spark, tmp_path, path):
+    folder = tmp_path / "2026-01-01 (é+)" / ".." / "2026-01-01 (é+)"
+    name = path.replace("{day}", "{0}") + ("" if path.endswith("json") else "/part.json")
+    write_days(folder.resolve(), [0, 1], name)
+    rows = read_impressions(spark, folder, sources(impressions={"path": path}), window(0, 1)).collect()
+    assert {row.impression_id: row[FOLDER_DAY] for row in rows} == {"i0": day(0), "i1": day(1)}
+
+
+def test_a_log_that_is_not_kept_by_day_says_no_day(spark, tmp_path):
+    write_days(tmp_path, [0], "log/part-{}.json")
+    rows = read_impressions(spark, tmp_path, sources(impressions={"path": "log"}), window(0)).collect()
+    assert [row[FOLDER_DAY] for row in rows] == [None]
 
 
 def test_a_missing_day_of_impressions_is_named(tmp_path):
