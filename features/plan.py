@@ -158,9 +158,17 @@ def finished(plan: Plan) -> RunRecord | None:
     """The record of an earlier attempt of this run that has committed, None when there is none.
 
     Raises:
-        RunError: the run id belongs to a run of other days, another as-of time or other settings.
+        RunError: the run id belongs to a run of other days, another as-of time or other settings, or the record of a
+            committed run is missing.
     """
-    if not (plan.layout.runs / f"{plan.run_id}.json").exists():
+    committed = has_committed(plan.layout.training, plan.run_id)
+    path = plan.layout.runs / f"{plan.run_id}.json"
+    if not path.exists():
+        if committed:
+            raise RunError(
+                f"run {plan.run_id} has committed to {plan.layout.training}, but its record {path} is missing; "
+                "restore it, or build its days again under another --run-id"
+            )
         return None
     earlier = read_record(plan.layout.runs, plan.run_id)
     for what, then, now in (
@@ -174,7 +182,7 @@ def finished(plan: Plan) -> RunRecord | None:
                 f"run {plan.run_id} was for other {what} ({then}, now {now}); "
                 "leave out --run-id, or give the run its own"
             )
-    return earlier if has_committed(plan.layout.training, plan.run_id) else None
+    return earlier if committed else None
 
 
 def _told_as_of(earlier: RunRecord, plan: Plan) -> datetime:

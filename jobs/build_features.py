@@ -20,6 +20,7 @@ from camoe.contracts.errors import exit_with
 from camoe.contracts.runs import RunId
 from camoe.report.feature_page import write_feature_report
 from camoe.report.feature_terminal import feature_table
+from features.attempt import only_attempt
 from features.build import build
 from features.inputs import JOB
 from features.plan import Plan, finished, new_run_id, window_of
@@ -74,11 +75,12 @@ def main(argv: list[str]) -> None:
     chosen = parse(options(), argv)
     config = load_config(chosen)
     plan = plan_of(chosen, config)
-    earlier = finished(plan)
-    if earlier is not None:
-        print(f"run {plan.run_id} has committed its days already, on {earlier.built:%Y-%m-%d %H:%M}; nothing to do")
-        return
-    built = build(spark_session(JOB), plan)
+    with only_attempt(plan.layout.runs, plan.run_id):
+        earlier = finished(plan)
+        if earlier is not None:
+            print(f"run {plan.run_id} has committed its days already, on {earlier.built:%Y-%m-%d %H:%M}; nothing to do")
+            return
+        built = build(spark_session(JOB), plan)
     seconds = time.monotonic() - started
     counts.record(config.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})
     page = write_feature_report(built.report, config.layout.feature_report)[1]

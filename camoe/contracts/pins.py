@@ -44,21 +44,26 @@ class Pin(Section):
 
     def state(self) -> str:
         """`RUNNING` or `ENDED` as this host's processes tell, `ELSEWHERE` when another host has to tell."""
-        if self.host != socket.gethostname():
-            return ELSEWHERE
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return ENDED
-        except PermissionError:
-            return RUNNING
-        return RUNNING
+        return process_state(self.host, self.pid)
 
     def __str__(self) -> str:
         return (
             f"{self.pin_id}  {self.table} version {self.version}  {self.why}, "
             f"since {self.since:%Y-%m-%d %H:%M:%S} UTC, {self.state()}"
         )
+
+
+def process_state(host: str, pid: int) -> str:
+    """`RUNNING` or `ENDED` as this host's processes tell, `ELSEWHERE` when another host has to tell."""
+    if host != socket.gethostname():
+        return ELSEWHERE
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ENDED
+    except PermissionError:
+        return RUNNING
+    return RUNNING
 
 
 @contextmanager

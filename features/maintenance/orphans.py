@@ -9,6 +9,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from camoe.contracts.files import is_temporary
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError, read_record
+from features.attempt import lock_of, read_attempt
 from features.maintenance.committed import uncommitted
 from features.maintenance.log import LOG, data_file_of, data_files, is_table, named_files
 
@@ -49,6 +51,7 @@ def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
         *(("staging folder", path) for path in _staging(layout)),
         *(("temporary file", path) for path in _temporaries(layout)),
         *(("run record", path) for path in _records(layout)),
+        *(("lock of a run", path) for path in _locks(layout)),
     ]
     found = (_leftover(what, path, before) for what, path in candidates)
     return tuple(sorted((item for item in found if item is not None), key=lambda item: item.path))
@@ -100,6 +103,14 @@ def _records(layout: Layout) -> Iterator[Path]:
             continue
     never = uncommitted(layout.training, written)
     yield from (path for run, path in written.items() if run in never and path.stem == run)
+
+
+def _locks(layout: Layout) -> Iterator[Path]:
+    for path in layout.runs.glob(lock_of(layout.runs, "*").name):
+        with suppress(FileNotFoundError):
+            holder = read_attempt(path)
+            if path.is_file() and (holder is None or holder.has_ended()):
+                yield path
 
 
 def _leftover(what: str, path: Path, before: datetime) -> Leftover | None:
