@@ -18,8 +18,10 @@ SPARK_FAILURES = (PySparkException, Py4JJavaError)
 FAILED_FILE = re.compile(r"\[FAILED_READ_FILE\S*\] Encountered error while reading file (\S+?)\.?\s")
 RAISED = "[USER_RAISED_EXCEPTION] "
 # SQL states of data exceptions and broken constraints, whose messages quote the value.
-QUOTES_A_VALUE = re.compile(r"\[[^\]]+\].*SQLSTATE: 2[23]", re.DOTALL)
+QUOTES_A_VALUE = re.compile(r"\[[A-Z][A-Z0-9_.]*\].*SQLSTATE: 2[23]", re.DOTALL)
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+# Up to the last quote of the line, since a value may hold quotes itself, or to its end, since it may hold line breaks.
+QUOTED_VALUE = re.compile(r"(?<!\w)'(?:.*'|.*)|\"(?:.*\"|.*)")
 # Names that Spark takes for functions where there is no such column; `user` would be who runs the job.
 FUNCTION_WORD = re.compile(
     r"(?<![.\w`])(user|session_user|current_(?:user|date|timestamp|time|catalog|database|schema)|localtimestamp)\b(?!\s*\()"
@@ -32,12 +34,17 @@ def first_line(error: Exception) -> str:
     """The error in one line, without Java's class names, Spark's state code, and any value of the data."""
     texts = list(_texts(error))
     for text in texts:
-        if text.startswith(RAISED):
-            return _first(text.removeprefix(RAISED))
-        if QUOTES_A_VALUE.match(text):
-            return _without_value(text)
+        # A task's message may stand within one that says which task failed.
+        _, raised, told = text.partition(RAISED)
+        if raised:
+            return _first(told)
+        quoting = QUOTES_A_VALUE.search(text)
+        if quoting:
+            return _without_value(text[quoting.start() :])
     file = next((f"{found[1]}: " for found in map(FAILED_FILE.match, texts) if found), "")
-    return file + _first(texts[-1])
+    said = _first(texts[-1])
+    # What analysis says quotes expressions and types; what fails on rows may quote a value, also Java's own errors.
+    return file + (said if isinstance(error, AnalysisException) else QUOTED_VALUE.sub("'...'", said))
 
 
 def _texts(error: Exception) -> Iterator[str]:
