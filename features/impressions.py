@@ -11,7 +11,7 @@ from camoe.contracts.sources import Objective, Sources
 from features.checks import REASONS, check
 from features.damage import DAMAGE
 from features.duplicates import DUPLICATE, mark_duplicates, payload_columns
-from features.exclusions import EXCLUDED, exclude
+from features.exclusions import AFTER_AS_OF, EXCLUDED, OUTSIDE_DAYS, exclude
 from features.outcomes import label, logged, mature
 from features.raw import FOLDER_DAY, RAW
 from features.window import Window
@@ -22,9 +22,9 @@ def judged_impressions(
 ) -> DataFrame:
     """Every impression as `read_impressions` gives it, with its labels, `local_ts`, `date` and what decides its fate.
 
-    `_excluded`: name of the exclusion, or null. `_duplicate`: a repeat of a kept row. `_reasons`: why it is
-    quarantined, empty when it is not. `_raw`: the raw row as JSON where there are reasons. A label is null until the
-    window of its objective has closed by the as-of time.
+    `_excluded`: name of the exclusion, or null. `_duplicate`: a repeat of a row that is kept, or that would be were its
+    day one of the run's. `_reasons`: why it is quarantined, empty when it is not. `_raw`: the raw row as JSON where
+    there are reasons. A label is null until the window of its objective has closed by the as-of time.
 
     Raises:
         InputError, ConfigError: an exclusion or the payload names what is not mapped.
@@ -33,8 +33,10 @@ def judged_impressions(
     payload = payload_columns(log)
     checked = check(impressions, slots, log.labels)
     timed = exclude(checked, log.exclude, window).drop(DAMAGE, FOLDER_DAY)
-    # Rows without an id would all meet in one task; they and excluded rows need neither comparison nor outcome.
-    apart = F.col("impression_id").isNull() | F.col(EXCLUDED).isNotNull()
+    # Rows without an id would all meet in one task. What the run leaves out for its time is compared all the same: the
+    # fate of a row must not rest on the days that are built with it.
+    declared = F.col(EXCLUDED).isNotNull() & ~F.col(EXCLUDED).isin(OUTSIDE_DAYS, AFTER_AS_OF)
+    apart = F.col("impression_id").isNull() | declared
     judged = mark_duplicates(timed.where(~apart), payload, log.survivor)
     if outcomes is not None:
         judged = label(judged, outcomes, logged(sources), window.as_of)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,9 +11,13 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import ConfigError, InputError
-from camoe.contracts.sources import Impressions
+from camoe.contracts.slots import SlotCatalogue
+from camoe.contracts.sources import Impressions, Sources
 from features.duplicates import CONFLICT, mark_duplicates, payload_columns
 from features.exclusions import EXCLUDED
+from features.impressions import judged_impressions
+from features.tally import is_kept
+from features.window import Window as Run
 
 COLUMNS = {name: name for name in ("impression_id", "user_id", "campaign_id", "slot", "ts")}
 log = st.lists(
@@ -89,3 +94,32 @@ def test_a_payload_of_an_unknown_column_is_refused():
     table = Impressions(path="-", columns=COLUMNS, payload=("hour",))
     with pytest.raises(ConfigError, match="'hour'"):
         payload_columns(table)
+
+
+def written(spark, rows, days, as_of):
+    """(id, day) of the rows that a run of `days` keeps; `rows` are (id, user, ts), which agree where users do."""
+    log = {"path": "-", "columns": COLUMNS, "labels": {"click": "0"}, "payload": ["user_id"]}
+    log["exclude"] = [{"name": "house", "where": "user_id = 'house'"}]
+    sources = Sources.model_validate({"impressions": log, "objectives": {"click": {}}})
+    slots = SlotCatalogue.model_validate({"slots": [{"id": "feed", "name": "Feed", "modality": "video"}]})
+    frame = spark.createDataFrame(
+        [(*row, "c", "feed", 0, "raw", None, None) for row in rows],
+        "impression_id string, user_id string, ts string, campaign_id string, slot string, label_click int, "
+        "_raw string, _folder_day date, _damage string",
+    )
+    judged = judged_impressions(frame, None, sources, slots, Run("UTC", days, as_of))
+    return {(row.impression_id, row.date) for row in judged.where(is_kept()).collect()}
+
+
+def test_fates_do_not_rest_on_the_days_that_are_built_together(spark):
+    """Rows on both sides of midnight; the run of the first day is as of that midnight."""
+    first, second = date(2026, 3, 1), date(2026, 3, 2)
+    midnight = datetime(2026, 3, 2, tzinfo=UTC)
+    sides = ("2026-03-01 23:59:59", "2026-03-02 00:00:01")
+    users = {"twice": ("u1", "u1"), "clash": ("u1", "u2"), "spared": ("u1", "house")}
+    rows = [(name, user, ts) for name, both in users.items() for user, ts in zip(both, sides, strict=True)]
+    whole = written(spark, rows, (first, second), midnight + timedelta(days=1))
+    alone = [written(spark, rows, (first,), midnight), written(spark, rows, (second,), midnight + timedelta(days=1))]
+    assert whole == alone[0] | alone[1]
+    assert not alone[0] & alone[1]
+    assert sorted(name for name, _ in whole) == ["spared", "twice"]
