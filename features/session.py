@@ -9,7 +9,8 @@ from pyspark.sql import SparkSession
 
 from camoe.contracts.errors import ConfigError
 
-# They log the message of a failed task, and so the value that could not be cast.
+# They log the message of a failed task, and so the value that could not be cast. Executors of a cluster are JVMs of
+# their own, where conf/spark/log4j2.properties switches the same ones off.
 QUOTING_LOGGERS = (
     "org.apache.spark.executor.Executor",
     "org.apache.spark.scheduler.TaskSetManager",

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.sources import KeyedHash, Sources
 from features.keyed_hash import as_text, columns_read, hasher, read_key, require_hidden
+from features.session import QUOTING_LOGGERS
 from tests.conftest import ROOT
 from tests.features import lake
 
@@ -88,6 +89,23 @@ def test_a_column_that_is_not_mapped_or_is_computed_with_is_refused(tmp_path, co
     settings = {**lake.config(tmp_path)["sources"], "keyed_hash": {"columns": [column]}}
     with pytest.raises(ValueError, match=message):
         Sources.model_validate(settings)
+
+
+def test_executors_are_given_a_logging_that_is_silent_where_the_driver_is(spark):
+    """As log4j reads the file; the configurations for clusters name it."""
+    file = ROOT / "conf/spark/log4j2.properties"
+    java = spark.sparkContext._jvm
+    core = java.org.apache.logging.log4j.core
+    source = core.config.ConfigurationSource(java.java.io.FileInputStream(str(file)), java.java.io.File(str(file)))
+    factory = core.config.properties.PropertiesConfigurationFactory()
+    logging = factory.getConfiguration(core.LoggerContext.getContext(False), source)
+    logging.initialize()
+    silent = {name for name, logger in logging.getLoggers().items() if logger.getLevel().toString() == "OFF"}
+    assert silent == set(QUOTING_LOGGERS)
+    for name in ("yarn.conf", "kubernetes.conf"):
+        lines = (ROOT / "conf/spark" / name).read_text().splitlines()
+        options = dict(line.split(None, 1) for line in lines if not line.startswith("#"))
+        assert options["spark.executor.extraJavaOptions"].endswith(file.name)
 
 
 def private_lake(folder):
