@@ -18,7 +18,7 @@ from camoe.contracts.snapshot import logged
 from features.commit import CONFLICTS, Commit, Run, commit_after, has_log, signed
 from features.failures import first_line
 from features.fingerprints import observe_days, observed_days
-from features.table import SAFE_FOR_FILE_READERS, SLOT_CONSTRAINT, Target, is_remade, slots_appended
+from features.table import RETENTION, SAFE_FOR_FILE_READERS, SLOT_CONSTRAINT, Target, is_remade, slots_appended
 
 TABLE_EXISTS = ("TABLE_OR_VIEW_ALREADY_EXISTS", "DELTA_TABLE_ALREADY_EXISTS")
 
@@ -106,7 +106,7 @@ def _new_table(rows: DataFrame, target: Target, options: Options) -> DataFrameWr
     new = rows.writeTo(target.identifier).using("delta")
     for name, value in options.items():
         new = new.option(name, value)
-    for name, text in {**SAFE_FOR_FILE_READERS, **target.constraints, **target.properties}.items():
+    for name, text in {**SAFE_FOR_FILE_READERS, **RETENTION, **target.constraints, **target.properties}.items():
         new = new.tableProperty(name, text)
     return new.partitionedBy(*[F.col(name) for name in TRAINING_PARTITIONS])
 
