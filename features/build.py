@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from camoe.contracts import encoder as encoders
 from camoe.contracts.counts import require_equal
 from camoe.contracts.encoder import Encoder
-from camoe.contracts.runs import stale_days
+from camoe.contracts.layout import RUN_ID
+from camoe.contracts.runs import rebuild_options, stale_days
 from camoe.contracts.snapshot import logged
+from features.after_commit import after_commit
 from features.built import Built
+from features.commit import Commit, Run
 from features.failures import explained
+from features.fingerprints import day_hashes
 from features.inputs import JOB
 from features.plan import Plan
 from features.prepare import Prepared, encoded_rows, prepared
@@ -23,7 +29,7 @@ from features.report.cells import profile_cells
 from features.side_tables import profile_rows, quarantine_rows
 from features.table import as_files
 from features.tally import Tally, quarantined
-from features.training_commit import Replaced, Switch
+from features.training_commit import Switch
 
 
 def build(spark: SparkSession, plan: Plan) -> Built:
@@ -37,7 +43,8 @@ def build(spark: SparkSession, plan: Plan) -> Built:
         EncoderError: the run has no training day and there is no encoder.
         RunError: the record or the profile of an earlier run is missing.
         ConcurrentRunError: another run replaced one of the days meanwhile.
-        CountError: the rows written are not the rows that were to be written.
+        CountError: the quarantine holds other rows than were counted.
+        CommittedError: something failed after the commit, also when the rows are not those that were to be written.
     """
     remedy = "mend the input, or use try_cast in the expression that failed"
     with explained(f"cannot build from {plan.folder}", remedy), prepared(spark, plan) as ready:
@@ -60,11 +67,21 @@ def _written(spark: SparkSession, ready: Prepared) -> Built:
             record=record,
         )
         switch = Switch(plan.target, plan.window.days, before.version, before.makers, plan.rows_per_file)
-        replaced = publish(draft, switch, plan.layout, run)
+        commit = publish(draft, switch, plan.layout, run)
+    with after_commit(plan, commit.version):
+        return _told(spark, ready, encoder, commit, run)
+
+
+def _told(spark: SparkSession, ready: Prepared, encoder: Encoder, commit: Commit, run: Run) -> Built:
+    """What came of the run, once its commit is checked and what it superseded is gone."""
+    plan = ready.read.plan
+    _require_written(plan, ready.tally, commit.version)
+    with step(spark.sparkContext, f"{JOB}: looking at what was written"):
         active = tidy(spark, plan.layout, run)
-    _require_written(plan, ready.tally, replaced.commit.version)
+        content = _content(spark, plan, commit.version)
     with step(spark.sparkContext, f"{JOB}: comparing features with the training days"):
-        report = _report(ready, encoder, replaced)
+        report = _report(ready, encoder, commit.version)
+    stale = stale_days(active)
     return Built(
         plan=plan,
         tally=ready.tally,
@@ -72,13 +89,22 @@ def _written(spark: SparkSession, ready: Prepared) -> Built:
         choices=ready.choices,
         coverage=ready.coverage,
         encoder=encoder,
-        replaced=replaced,
-        stale=stale_days(active),
+        commit=commit,
+        content=content,
+        stale=stale,
+        rebuild=rebuild_options(active, stale),
         report=report,
     )
 
 
-def _report(ready: Prepared, encoder: Encoder, replaced: Replaced) -> dict[str, Any]:
+def _content(spark: SparkSession, plan: Plan, version: int) -> dict[date, str]:
+    """The hash of each of the run's days over all columns but the run, as they can be read now."""
+    table = spark.read.format("delta").option("versionAsOf", version).load(str(plan.layout.training.resolve()))
+    mine = table.where(F.col("date").isin(list(plan.window.days)))
+    return day_hashes(mine, [name for name in mine.columns if name != RUN_ID])
+
+
+def _report(ready: Prepared, encoder: Encoder, version: int) -> dict[str, Any]:
     plan, training = ready.read.plan, ready.read.plan.days.train.days()
     reference = {day for day in ready.read.before.records if day in training}
     facts = RunFacts(
@@ -86,7 +112,7 @@ def _report(ready: Prepared, encoder: Encoder, replaced: Replaced) -> dict[str, 
         as_of=plan.window.as_of.isoformat(),
         encoder_version=encoder.version,
         table=str(plan.layout.training),
-        table_version=replaced.commit.version,
+        table_version=version,
         groups=day_groups(plan.days, reference | set(plan.window.days)),
     )
     return feature_report(

@@ -9,19 +9,22 @@ from typing import Any
 
 from camoe.contracts.days import day_list
 from camoe.contracts.encoder import Encoder
+from features.commit import Commit
 from features.join.choice import Choice
 from features.outcome_tally import OutcomeTally
 from features.plan import Plan
 from features.report.coverage import Coverage
 from features.tally import Tally
-from features.training_commit import Replaced
 
 DAYS_SHOWN = 12
 
 
 @dataclass(frozen=True)
 class Built:
-    """Rows of both logs by fate, how the entities were joined, the commit, stale days, and the report's document."""
+    """Rows of both logs by fate, how the entities were joined, the commit, stale days, and the report's document.
+
+    `content` is the hash of each day's rows, `rebuild` are the options that build the stale days again.
+    """
 
     plan: Plan
     tally: Tally
@@ -29,8 +32,10 @@ class Built:
     choices: tuple[Choice, ...]
     coverage: tuple[Coverage, ...]
     encoder: Encoder
-    replaced: Replaced
+    commit: Commit
+    content: Mapping[date, str]
     stale: Mapping[date, str]
+    rebuild: str
     report: Mapping[str, Any]
 
     @property
@@ -54,17 +59,17 @@ class Built:
             "outcomes": self.outcomes.counts(),
             "written": self.tally.rows_kept,
             "rows_per_day_and_slot": slots,
-            "content_hash": {day.isoformat(): text for day, text in self.replaced.content.items()},
+            "content_hash": {day.isoformat(): text for day, text in self.content.items()},
             "joins": {choice.entity: str(choice) for choice in self.choices},
             "matched": self.matched,
             "vocabulary": self.encoder.sizes(),
             "encoder_version": self.encoder.version,
-            "table_version": self.replaced.commit.version,
+            "table_version": self.commit.version,
             "stale_days": {day.isoformat(): reason for day, reason in self.stale.items()},
         }
 
-    def summary(self, rebuild: str) -> str:
-        """The run in a few lines; `rebuild` is the command that builds days, to which the stale ones are added."""
+    def summary(self, command: str) -> str:
+        """The run in a few lines; `command` starts the job, to which the options for the stale days are added."""
         counted, plan = self.tally, self.plan
         per_day = counted.per_day()
         added = sorted(set(plan.window.days) - set(plan.asked))
@@ -76,25 +81,21 @@ class Built:
             f"duplicates  {counted.duplicates:>12,}",
             f"quarantined {counted.rows_quarantined:>12,}{_parts(counted.quarantined)}",
             f"written     {counted.rows_kept:>12,}  on {len(per_day)} days",
-            *[
-                f"  {day}{per_day[day]:>12,}  content {self.replaced.content[day]}"
-                for day in list(per_day)[:DAYS_SHOWN]
-            ],
+            *[f"  {day}{per_day[day]:>12,}  content {self.content[day]}" for day in list(per_day)[:DAYS_SHOWN]],
             *([f"  and {len(per_day) - DAYS_SHOWN} days more, in counts.json"] if len(per_day) > DAYS_SHOWN else []),
             *[f"join        {choice}" for choice in self.choices],
             "matched     " + (", ".join(f"{name} {share:.2%}" for name, share in self.matched.items()) or "nothing"),
-            f"table       {plan.layout.training} version {self.replaced.commit.version}",
+            f"table       {plan.layout.training} version {self.commit.version}",
             f"encoder     {plan.layout.encoder} version {self.encoder.version}",
             f"beside it   {plan.layout.quarantine}, {plan.layout.profiles}, {plan.layout.runs}/{plan.run_id}.json",
         ]
-        return "\n".join([*lines, *self._stale_lines(rebuild)])
+        return "\n".join([*lines, *self._stale_lines(command)])
 
-    def _stale_lines(self, rebuild: str) -> list[str]:
+    def _stale_lines(self, command: str) -> list[str]:
         if not self.stale:
             return ["stale       no days"]
         reason = next(iter(self.stale.values()))
-        listed = day_list(self.stale)
-        return [f"stale       {listed}: {reason}", f"rebuild     {rebuild} --days {listed}"]
+        return [f"stale       {day_list(self.stale)}: {reason}", f"rebuild     {command} {self.rebuild}"]
 
 
 def _parts(counted: Mapping[str, int]) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from zoneinfo import ZoneInfo
 
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts.runs import TIMELESS, EntityState
@@ -31,23 +31,11 @@ def digest(rows: int, upper: int, lower: int) -> str:
     return hashlib.sha256(f"{rows},{upper},{lower}".encode()).hexdigest()[:16]
 
 
-def observe_days(rows: DataFrame, days: Collection[date], columns: Sequence[str], into: Observation) -> DataFrame:
-    """`rows` unchanged, with each day's hash over `columns` counted into `into` while they are written."""
-    upper, lower = _halves(row_hash(columns))
-    sums = []
-    for day in days:
-        of_day = F.col("date") == day
-        sums.append(F.count_if(of_day).alias(f"rows {day}"))
-        sums.append(F.sum(F.when(of_day, upper)).alias(f"upper {day}"))
-        sums.append(F.sum(F.when(of_day, lower)).alias(f"lower {day}"))
-    return rows.observe(into, *sums)
-
-
-def observed_days(found: Mapping[str, int | None], days: Collection[date]) -> dict[date, str]:
-    """Each day's hash from what `observe_days` counted."""
-    return {
-        day: digest(found[f"rows {day}"] or 0, found[f"upper {day}"] or 0, found[f"lower {day}"] or 0) for day in days
-    }
+def day_hashes(rows: DataFrame, columns: Sequence[str]) -> dict[date, str]:
+    """The hash over `columns` of the rows of each `date`, in one Spark job however many days there are."""
+    hashed = rows.select("date", row_hash(columns).alias("hash"))
+    found = hashed.groupBy("date").agg(*_sums()).orderBy("date").collect()
+    return {row["date"]: digest(row["rows"], row["upper"], row["lower"]) for row in found}
 
 
 def entity_states(
@@ -61,10 +49,8 @@ def entity_states(
     if not tables:
         return {}
     parts = [_hashed(tables[name], name, sources.entities[name], zone) for name in tables]
-    upper, lower = _halves(F.col("hash"))
-    sums = [F.count(F.lit(1)).alias("rows"), F.sum(upper).alias("upper"), F.sum(lower).alias("lower")]
     found: dict[str, dict[date, str]] = {name: {} for name in tables}
-    for row in reduce(DataFrame.unionByName, parts).groupBy("entity", "day").agg(*sums).collect():
+    for row in reduce(DataFrame.unionByName, parts).groupBy("entity", "day").agg(*_sums()).collect():
         # Spark takes no literal of the year 1, so there the timeless rows have no day.
         found[row["entity"]][row["day"] or TIMELESS] = digest(row["rows"], row["upper"], row["lower"])
     return {
@@ -95,8 +81,10 @@ def reach_days(entity: Entity, zone: str, days: Collection[date]) -> int | None:
     return max(((day - (begin - back).astimezone(local).date()).days for day, begin in begins.items()), default=0)
 
 
-def _halves(hashed: Column) -> tuple[Column, Column]:
-    return F.shiftrightunsigned(hashed, 32), hashed.bitwiseAND(F.lit(LOWER))
+def _sums() -> list[Column]:
+    """What `digest` takes, of the rows' column `hash`."""
+    upper, lower = F.shiftrightunsigned("hash", 32), F.col("hash").bitwiseAND(F.lit(LOWER))
+    return [F.count(F.lit(1)).alias("rows"), F.sum(upper).alias("upper"), F.sum(lower).alias("lower")]
 
 
 def _hashed(rows: DataFrame, name: str, entity: Entity, zone: str) -> DataFrame:

@@ -19,9 +19,9 @@ from camoe.contracts.counts import require_equal
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, active_records, write_record
 from camoe.contracts.snapshot import Snapshot, logged
-from features.commit import Run, has_committed, has_log
+from features.commit import Commit, Run, has_committed, has_log
 from features.side_tables import parts, prune, put, superseded
-from features.training_commit import Replaced, Switch, replace_days
+from features.training_commit import Switch, replace_days
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Draft:
     record: RunRecord
 
 
-def publish(draft: Draft, switch: Switch, layout: Layout, run: Run) -> Replaced:
+def publish(draft: Draft, switch: Switch, layout: Layout, run: Run) -> Commit:
     """Write a run's draft. When it fails before its commit, nothing of it is left.
 
     Raises:
@@ -49,9 +49,9 @@ def publish(draft: Draft, switch: Switch, layout: Layout, run: Run) -> Replaced:
             require_equal("rows of the quarantine table", draft.rows_quarantined, refused)
         put(draft.profiles, layout.profiles, run)
         write_record(draft.record, layout.runs)
-        replaced = replace_days(draft.rows, switch, run)
+        commit = replace_days(draft.rows, switch, run)
         undo.pop_all()
-    return replaced
+    return commit
 
 
 def tidy(spark: SparkSession, layout: Layout, run: Run) -> dict[date, RunRecord]:

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from datetime import date
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, DataFrameWriterV2, Observation, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriterV2, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.days import day_list
 from camoe.contracts.errors import CamoeError
-from camoe.contracts.layout import RUN_ID, SLOTS_PROPERTY, TRAINING_PARTITIONS
+from camoe.contracts.layout import SLOTS_PROPERTY, TRAINING_PARTITIONS
 from camoe.contracts.runs import makers
 from camoe.contracts.snapshot import logged
 from features.commit import CONFLICTS, Commit, Run, commit_after, has_log, signed
 from features.failures import first_line
-from features.fingerprints import observe_days, observed_days
 from features.table import RETENTION, SAFE_FOR_FILE_READERS, SLOT_CONSTRAINT, Target, is_remade, slots_appended
 
 TABLE_EXISTS = ("TABLE_OR_VIEW_ALREADY_EXISTS", "DELTA_TABLE_ALREADY_EXISTS")
@@ -31,14 +30,6 @@ class ConcurrentRunError(CamoeError):
 
 
 @dataclass(frozen=True)
-class Replaced:
-    """The commit to the training table, and the hash of each day's rows over all columns but the run."""
-
-    commit: Commit
-    content: Mapping[date, str]
-
-
-@dataclass(frozen=True)
 class Switch:
     """What is to be replaced: `days` of `target`, of which `version` and `makers` (runs by day) were found before."""
 
@@ -49,7 +40,7 @@ class Switch:
     rows_per_file: int
 
 
-def replace_days(rows: DataFrame, switch: Switch, run: Run) -> Replaced:
+def replace_days(rows: DataFrame, switch: Switch, run: Run) -> Commit:
     """Put `rows` in the place of the days, in one commit; the table is made where there is none.
 
     Raises:
@@ -77,21 +68,14 @@ def replace_days(rows: DataFrame, switch: Switch, run: Run) -> Replaced:
         ) from error
 
 
-def _attempt(write: Write, rows: DataFrame, switch: Switch, run: Run) -> Replaced:
-    content = Observation()
-    columns = [name for name in rows.columns if name != RUN_ID]
+def _attempt(write: Write, rows: DataFrame, switch: Switch, run: Run) -> Commit:
+    options = {**run.transaction(), "maxRecordsPerFile": switch.rows_per_file}
     with signed(rows.sparkSession, run):
-        write(
-            observe_days(rows, switch.days, columns, content),
-            switch.target,
-            switch.days,
-            {**run.transaction(), "maxRecordsPerFile": switch.rows_per_file},
-        )
+        write(rows, switch.target, switch.days, options)
     commit = commit_after(switch.target.path, switch.version, run)
     if commit is None:
-        # Also keeps from waiting for counts that never come.
         raise ConcurrentRunError(f"{switch.target.path} has no commit of run {run.run_id}; run it again")
-    return Replaced(commit, observed_days(content.get, switch.days))
+    return commit
 
 
 def _create_table(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:

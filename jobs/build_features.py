@@ -20,6 +20,7 @@ from camoe.contracts.errors import exit_with
 from camoe.contracts.runs import RunId
 from camoe.report.feature_page import write_feature_report
 from camoe.report.feature_terminal import feature_table
+from features.after_commit import after_commit, committed_before
 from features.attempt import only_attempt
 from features.build import build
 from features.inputs import JOB
@@ -78,12 +79,13 @@ def main(argv: list[str]) -> None:
     with only_attempt(plan.layout.runs, plan.run_id):
         earlier = finished(plan)
         if earlier is not None:
-            print(f"run {plan.run_id} has committed its days already, on {earlier.built:%Y-%m-%d %H:%M}; nothing to do")
+            print(committed_before(plan, earlier))
             return
         built = build(spark_session(JOB), plan)
-    seconds = time.monotonic() - started
-    counts.record(config.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})
-    page = write_feature_report(built.report, config.layout.feature_report)[1]
+        seconds = time.monotonic() - started
+        with after_commit(plan, built.commit.version):
+            counts.record(config.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})
+            page = write_feature_report(built.report, config.layout.feature_report)[1]
     Console().print(feature_table(built.report))
     print(built.summary(f"{SUBMIT} jobs/build_features.py {given(chosen)}"))
     print(f"report      {page}, counts {config.layout.counts}")

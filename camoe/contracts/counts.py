@@ -23,6 +23,15 @@ def require_equal(what: str, expected: int, found: int) -> None:
 
 def record(path: Path, stage: str, counts: Mapping[str, Any]) -> None:
     """Put one stage's counts into the file at `path`, keeping the other stages'."""
-    stages = json.loads(path.read_text()) if path.exists() else {}
-    stages[stage] = dict(counts)
-    write_json(path, stages)
+    write_json(path, {**_stages(path), stage: dict(counts)})
+
+
+def recorded(path: Path, stage: str) -> Mapping[str, Any]:
+    """One stage's counts in the file at `path`; empty when there are none."""
+    found: Mapping[str, Any] = _stages(path).get(stage, {})
+    return found
+
+
+def _stages(path: Path) -> dict[str, Any]:
+    stages: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return stages

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from pyspark.sql import Observation
 
 from camoe.contracts.runs import TIMELESS, EntityState
 from camoe.contracts.sources import Sources
-from features.fingerprints import entity_states, observe_days, observed_days, reach_days, reaching
+from features.fingerprints import day_hashes, entity_states, reach_days, reaching
 
 DAYS = (date(2026, 3, 28), date(2026, 3, 29))
 SCHEMA = "date date, id string, left int, right int"
@@ -17,9 +16,7 @@ SCHEMA = "date date, id string, left int, right int"
 
 def content(spark, rows, partitions=1):
     frame = spark.createDataFrame(rows, SCHEMA).repartition(partitions)
-    into = Observation()
-    observe_days(frame, DAYS, ["date", "id", "left", "right"], into).collect()
-    return observed_days(into.get, DAYS)
+    return day_hashes(frame, ["date", "id", "left", "right"])
 
 
 def test_the_hash_of_a_day_tells_its_set_of_rows_and_nothing_of_other_days(spark):
