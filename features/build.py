@@ -120,7 +120,7 @@ def _report(ready: Prepared, encoder: Encoder, version: int) -> dict[str, Any]:
         ready.tally,
         unknown_slots=ready.unknown_slots,
         coverage=ready.coverage,
-        cells=profile_cells(ready.history, encoder, plan.features, training),
+        cells=profile_cells(ready.history, encoder, plan.features, training, plan.window.days),
         encoder=encoder,
         features=plan.features,
     )

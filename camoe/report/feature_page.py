@@ -95,15 +95,16 @@ def _readers(document: Document) -> dict[str, list[str]]:
 def _shift_picture(document: Document) -> Picture | None:
     if TRAINING not in document["groups"]:
         return None
-    group_of = {day: name for name, of in document["groups"].items() for day in of}
+    measured = {day for item in document["features"] for day in item["days"]}
+    group_of = {day: name for name, of in document["groups"].items() for day in of if day in measured}
     features = [item for item in most_shifted(document) if _ever_shifted(item)][:SHOWN]
     if not features:
         return None
     draw = partial(feature_figures.draw_shift, features=features, days=dict(sorted(group_of.items())))
     caption = (
-        "PSI of each day against all training days, the most shifted features first. White and blue: below 0.1; "
-        f"yellow: 0.1 to 0.25; orange and red: above. The other {len(document['features']) - len(features)} features "
-        "lie lower on every day."
+        "PSI of each day of the run against all training days, the most shifted features first. White and blue: "
+        f"below 0.1; yellow: 0.1 to 0.25; orange and red: above. The other {len(document['features']) - len(features)} "
+        "features lie lower on every day."
     )
     return _picture(draw, (11.5, 1.1 + ROW_HEIGHT * len(features)), caption, wide=True)
 

@@ -20,13 +20,13 @@ KNOWN, UNKNOWN, MISSING = "known", "unknown", "missing"
 
 @dataclass(frozen=True)
 class Cell:
-    """Rows of one feature on one day in one cell.
+    """Rows of one feature on one day in one cell; without a day, those of the earlier training days together.
 
     `kind` is known, unknown (a value that the encoder lacks) or missing. `value` is a number's bin, a hashed value's
     cell or a frequent value; None is all other ones of the kind.
     """
 
-    day: date
+    day: date | None
     feature: str
     kind: str
     value: str | None
@@ -34,9 +34,12 @@ class Cell:
 
 
 def profile_cells(
-    profile_rows: DataFrame, encoder: Encoder, features: FeatureSet, reference: Sequence[date]
+    profile_rows: DataFrame, encoder: Encoder, features: FeatureSet, reference: Sequence[date], days: Sequence[date]
 ) -> tuple[Cell, ...]:
-    """The cells of all features and days; `reference` are the training days. Sums to the rows of the profiles."""
+    """The cells of all features: of each of the run's `days`, and of the other days together.
+
+    `reference` are the training days; the others of `profile_rows` are the run's. Sums to the rows of the profiles.
+    """
     vocabularies = [item.name for item in features.categorical if item.hashing is None]
     by_value = F.col("feature").isin(vocabularies)
     named = _named(profile_rows.where(by_value & F.col("date").isin(list(reference))))
@@ -47,13 +50,18 @@ def profile_cells(
     outside = by_value & F.col("_known").isNull()
     kind = F.when(F.col("value").isNull(), MISSING).when(outside, UNKNOWN).otherwise(KNOWN)
     own = F.when(~by_value | F.col("_named"), F.when(~outside, F.col("value")))
+    day = F.when(F.col("date").isin(list(days)), F.col("date"))
     counted = (
-        joined.select("date", "feature", kind.alias("kind"), own.alias("value"), "rows")
+        joined.select(day.alias("date"), "feature", kind.alias("kind"), own.alias("value"), "rows")
         .groupBy("date", "feature", "kind", "value")
         .agg(F.sum("rows").alias("rows"))
     )
     found = [Cell(*row) for row in counted.collect()]
-    return tuple(sorted(found, key=lambda cell: (cell.feature, cell.day, cell.kind, cell.value or "")))
+    return tuple(sorted(found, key=_order))
+
+
+def _order(cell: Cell) -> tuple[str, date, str, str]:
+    return cell.feature, cell.day or date.min, cell.kind, cell.value or ""
 
 
 def _named(reference_rows: DataFrame) -> DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -21,6 +21,8 @@ TRAINING = "training"
 DIGITS = 6
 
 Counts = Mapping[str, int]
+# Rows by (kind, value) of a cell.
+Rows = Counter[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ def feature_report(
 ) -> dict[str, Any]:
     """The document: `run`, `groups`, `steps`, `unknown_slots`, `entities`, `features` and `marks` of the shift.
 
-    A feature has, per group of days and per day, its rows, the shares that are missing and unknown, and its PSI
-    against the training days beside the PSI that chance alone would give; null where there are no training days.
+    A feature has, per group of days and per day of the run, its rows, the shares that are missing and unknown, and
+    its PSI against the training days beside the one that chance alone would give; null without training days.
     """
     entities = list(dict.fromkeys(item.entity for item in coverage))
     sizes = encoder.column_sizes(features)
@@ -133,39 +135,47 @@ def _read_entities(sql: str, names: Sequence[str]) -> list[str]:
 def _measured(
     feature: Categorical | Numeric, cells: Sequence[Cell], groups: Mapping[str, tuple[date, ...]]
 ) -> dict[str, Any]:
-    reference_days = groups.get(TRAINING, ())
-    starts = _starts(feature, [cell for cell in cells if cell.day in reference_days])
-    reference = _counted(cells, reference_days, starts)
-    days = sorted({cell.day for cell in cells})
+    counted: dict[date | None, Rows] = {}
+    for cell in cells:
+        counted.setdefault(cell.day, Counter())[cell.kind, cell.value or ""] += cell.rows
+    # Training days of earlier runs come as one sum, under no day.
+    of_group = {name: _total(counted, (None, *of) if name == TRAINING else of) for name, of in groups.items()}
+    training = of_group.get(TRAINING, Counter())
+    starts = _starts(feature, training)
+    reference = _in_cells(training, starts)
     return {
-        "groups": {name: _against(reference, _counted(cells, of, starts)) for name, of in groups.items()},
-        "days": {day.isoformat(): _against(reference, _counted(cells, (day,), starts)) for day in days},
+        "groups": {name: _against(reference, _in_cells(rows, starts)) for name, rows in of_group.items()},
+        "days": {
+            day.isoformat(): _against(reference, _in_cells(counted[day], starts))
+            for day in sorted(day for day in counted if day is not None)
+        },
     }
 
 
-def _starts(feature: Categorical | Numeric, reference: Sequence[Cell]) -> tuple[int, ...]:
-    bins: Counter[int] = Counter()
-    if isinstance(feature, Numeric):
-        for cell in reference:
-            if cell.value is not None:
-                bins[int(cell.value)] += cell.rows
-    return numeric_cells(bins)
+def _total(counted: Mapping[date | None, Rows], days: Iterable[date | None]) -> Rows:
+    total: Rows = Counter()
+    for day in days:
+        total.update(counted.get(day, {}))
+    return total
 
 
-def _counted(cells: Sequence[Cell], days: Collection[date], starts: Sequence[int]) -> Counter[tuple[str, str]]:
-    """Rows by (kind, cell) on `days`; a numeric's bins, which have `starts`, are put together to its cells."""
-    counted: Counter[tuple[str, str]] = Counter()
-    for cell in cells:
-        if cell.day in days:
-            counted[cell.kind, cell.value or ""] += cell.rows
+def _starts(feature: Categorical | Numeric, reference: Rows) -> tuple[int, ...]:
+    return numeric_cells(_bins(reference)) if isinstance(feature, Numeric) else ()
+
+
+def _bins(rows: Rows) -> dict[int, int]:
+    return {int(value): count for (kind, value), count in rows.items() if kind != MISSING}
+
+
+def _in_cells(rows: Rows, starts: Sequence[int]) -> Rows:
+    """A numeric's bins, which have `starts`, put together to its cells."""
     if not starts:
-        return counted
-    bins = {int(value): rows for (kind, value), rows in counted.items() if kind != MISSING}
-    grouped = {("known", name): rows for name, rows in in_cells(bins, starts).items()}
-    return Counter({**{key: rows for key, rows in counted.items() if key[0] == MISSING}, **grouped})
+        return rows
+    missing = {key: count for key, count in rows.items() if key[0] == MISSING}
+    return Counter({**missing, **{("known", name): count for name, count in in_cells(_bins(rows), starts).items()}})
 
 
-def _against(reference: Counter[tuple[str, str]], later: Counter[tuple[str, str]]) -> dict[str, Any]:
+def _against(reference: Rows, later: Rows) -> dict[str, Any]:
     names = sorted(reference.keys() | later.keys())
     before, after = [reference[name] for name in names], [later[name] for name in names]
     rows = later.total()

@@ -66,7 +66,7 @@ def values(spark):
 def made(values):
     counted = profile(values, FEATURES).cache()
     encoder = EMPTY.grow(fit(counted, FEATURES, DAYS.train.days()))
-    cells = profile_cells(counted, encoder, FEATURES, DAYS.train.days())
+    cells = profile_cells(counted, encoder, FEATURES, DAYS.train.days(), DAYS.all_days())
     return encoder, cells, entity_coverage(values, ["user"])
 
 
@@ -142,6 +142,18 @@ def test_an_entity_without_ages_says_so(values):
     coverage = entity_coverage(ageless, ["video"])
     assert {item.age_s for item in coverage} == {None}
     assert coverage[0] == Coverage("video", None, 4 * ROWS, 0.75, None)
+
+
+def test_training_days_of_earlier_runs_are_one_sum_that_later_days_are_held_against(values, made, document):
+    encoder, _, coverage = made
+    own = DAYS.all_days()[1:]
+    cells = profile_cells(profile(values, FEATURES), encoder, FEATURES, DAYS.train.days(), own)
+    assert {cell.day for cell in cells} == {None, *own}
+    assert sum(cell.rows for cell in cells if cell.day is None) == 4 * ROWS
+    later = document_of((encoder, cells, coverage), day_groups(DAYS, DAYS.all_days()))
+    for item, whole in zip(later["features"], document["features"], strict=True):
+        assert item["groups"] == whole["groups"]
+        assert item["days"] == {day.isoformat(): whole["days"][day.isoformat()] for day in own}
 
 
 def test_features_know_the_entities_that_their_sql_reads(document):
