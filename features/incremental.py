@@ -83,11 +83,11 @@ def earlier_profiles(spark: SparkSession, layout: Layout, before: Found, days: C
             f"{layout.profiles} lacks the counts of {day_list(missing)}, which the encoder is fitted on; "
             f"build them again with --days {day_list(missing)}"
         )
-    pairs = [F.struct(F.lit(day).alias("date"), F.lit(run).alias(RUN_ID)) for day, run in sorted(wanted)]
+    pairs = spark.createDataFrame(sorted(wanted), f"date date, {RUN_ID} string")
     rows = spark.read.format("delta").load(str(layout.profiles.resolve()))
     # Days and runs by themselves let Delta skip the files of others.
     near = F.col("date").isin([day for day, _ in wanted]) & F.col(RUN_ID).isin([run for _, run in wanted])
-    return rows.where(near & F.struct("date", RUN_ID).isin(pairs))
+    return rows.where(near).join(F.broadcast(pairs), on=["date", RUN_ID], how="left_semi")
 
 
 def require_vocabularies(folder: Path, features: FeatureSet) -> None:

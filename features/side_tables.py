@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import date
+from functools import reduce
 from pathlib import Path
 
 from delta.tables import DeltaTable as SparkDeltaTable
@@ -25,6 +26,8 @@ from features.raw import RAW
 # By day and run, so that replacing or pruning rows never touches a file of another day or run.
 SIDE_PARTITIONS = ("date", RUN_ID)
 ATTEMPTS = 5
+# So that no condition is nested too deeply for Spark.
+RUNS_A_DELETE = 100
 
 Part = tuple[date | None, str]
 
@@ -51,7 +54,9 @@ def put(rows: DataFrame, table: Path, run: Run) -> int:
 
     A first attempt of the run that died may have left rows; other runs' rows are neither read nor touched.
     """
-    writer = rows.coalesce(1).write.format("delta").mode("overwrite").partitionBy(*SIDE_PARTITIONS)
+    # A file a day, and several tasks for a day that is more than one task should write.
+    even = rows.hint("rebalance", F.col("date"))
+    writer = even.write.format("delta").mode("overwrite").partitionBy(*SIDE_PARTITIONS)
     mine = writer.option("replaceWhere", f"{RUN_ID} = '{run.run_id}'")
     before = latest_version(table)
     with signed(rows.sparkSession, run):
@@ -94,14 +99,17 @@ def superseded(found: Collection[Part], active: Mapping[date, RunRecord], commit
 
 def prune(spark: SparkSession, table: Path, gone: Collection[Part], run: Run) -> None:
     """Delete the rows of the (date, run) pairs `gone`. What two runs delete at once, a later run deletes."""
-    if not gone:
-        return
-    condition = F.lit(False)
+    days: dict[str, list[date | None]] = {}
     for day, maker in gone:
-        condition = condition | ((F.col(RUN_ID) == maker) & _on(day))
-    with signed(spark, run), suppress(*CONFLICTS):
-        SparkDeltaTable.forPath(spark, str(table.resolve())).delete(condition)
+        days.setdefault(maker, []).append(day)
+    makers = sorted(days)
+    for first in range(0, len(makers), RUNS_A_DELETE):
+        runs = makers[first : first + RUNS_A_DELETE]
+        condition = reduce(Column.__or__, [(F.col(RUN_ID) == maker) & _on(days[maker]) for maker in runs])
+        with signed(spark, run), suppress(*CONFLICTS):
+            SparkDeltaTable.forPath(spark, str(table.resolve())).delete(condition)
 
 
-def _on(day: date | None) -> Column:
-    return F.col("date").isNull() if day is None else F.col("date") == day
+def _on(days: Collection[date | None]) -> Column:
+    dated = F.col("date").isin([day for day in days if day is not None])
+    return dated | F.col("date").isNull() if None in days else dated

@@ -1,16 +1,24 @@
-"""Which rows of quarantine and profiles a commit superseded, told from records alone."""
+"""Rows of quarantine and profiles: how they are written and found, and which of them a commit superseded."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from deltalake import DeltaTable
+from pyspark.sql import functions as F
 
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, active_records
 from camoe.contracts.snapshot import logged
+from features.commit import Run
+from features.incremental import Found, earlier_profiles
 from features.publish import committed_at
-from features.side_tables import parts, superseded
+from features.side_tables import parts, prune, put, superseded
 from tests.features.upkeep import add_side_rows, build_day
 
+TASK_SIZE = "spark.sql.adaptive.advisoryPartitionSizeInBytes"
 ONE, TWO, THREE = (date(2026, 3, number) for number in (1, 2, 3))
 
 
@@ -78,3 +86,44 @@ def test_the_rows_of_a_run_that_commits_while_another_tidies_stay(tmp_path):
     build_day(layout, "meanwhile", TWO)
     committed = committed_at(snapshot, {run for _, run in found})
     assert superseded(found, active_records(snapshot, layout.runs), committed) == {(ONE, "old")}
+
+
+@pytest.fixture(scope="module")
+def profiles(spark, tmp_path_factory):
+    """Three small days by run a, a small and a large one by run b; a task writes no more than a part of that one."""
+    layout = Layout(tmp_path_factory.mktemp("profiles"))
+    spark.conf.set(TASK_SIZE, "20KB")
+    for name, sizes in (("a", {ONE: 5, TWO: 5, THREE: 5}), ("b", {TWO: 5, THREE: 20_000})):
+        days = spark.createDataFrame(list(sizes.items()), "date date, size int")
+        rows = days.select("date", F.explode(F.sequence(F.lit(1), "size")).alias("value"))
+        value = F.col("value").cast("string").alias("value")
+        made = rows.repartition(8).select(
+            "date", F.lit("f").alias("feature"), value, F.lit(1).cast("bigint").alias("rows")
+        )
+        run = Run(name, "settings", "/lake")
+        assert put(made.withColumn("run_id", F.lit(name)), layout.profiles, run) == sum(sizes.values())
+    spark.conf.unset(TASK_SIZE)
+    return layout
+
+
+def test_a_small_day_is_one_file_and_a_large_one_is_written_by_several_tasks(profiles):
+    actions = DeltaTable(profiles.profiles).get_add_actions(flatten=True)
+    files = Counter(zip(*(actions.column(f"partition.{name}").to_pylist() for name in ("date", "run_id")), strict=True))
+    assert files.pop((THREE, "b")) > 1
+    assert files == {(ONE, "a"): 1, (TWO, "a"): 1, (THREE, "a"): 1, (TWO, "b"): 1}
+
+
+def test_earlier_profiles_are_those_of_the_run_that_built_each_day(spark, profiles):
+    records = {ONE: record("a", 0, [ONE]), TWO: record("b", 1, [TWO]), THREE: record("a", 0, [THREE])}
+    found = earlier_profiles(spark, profiles, Found(1, {}, records), [ONE, TWO, THREE])
+    assert dict(Counter((row["date"], row["run_id"]) for row in found.collect())) == {
+        (ONE, "a"): 5,
+        (TWO, "b"): 5,
+        (THREE, "a"): 5,
+    }
+
+
+def test_rows_of_very_many_days_and_runs_are_pruned(spark, profiles):
+    many = {(ONE + timedelta(days=number), f"r{number % 150}") for number in range(3_000)}
+    prune(spark, profiles.profiles, {*many, (None, "a"), (THREE, "a"), (TWO, "b")}, Run("c", "settings", "/lake"))
+    assert parts(profiles.profiles) == {(ONE, "a"), (TWO, "a"), (THREE, "b")}
