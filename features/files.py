@@ -48,7 +48,7 @@ def outcome_paths(folder: Path, sources: Sources, window: Window) -> list[Path]:
         return []
     reached = window.reached(sources.longest_window_s)
     due = [day for day in reached if window.begins(day) <= window.as_of]
-    early = [day for day in reached if day not in due and _path(folder, sources.outcomes, day).exists()]
+    early = [day for day in reached if day not in due and (folder / sources.outcomes.path_on(day)).exists()]
     return _paths(folder, "outcomes", sources.outcomes, [*due, *early])
 
 
@@ -93,11 +93,7 @@ def _version(spark: SparkSession, table: Table, paths: Sequence[Path]) -> str:
 def _paths(folder: Path, name: str, table: Table, days: Iterable[date]) -> list[Path]:
     if DAY not in table.path:
         return [_existing(folder / table.path, name)]
-    return [_existing(_path(folder, table, day), f"{name} of {day}") for day in days]
-
-
-def _path(folder: Path, table: Table, day: date) -> Path:
-    return folder / table.path.replace(DAY, day.isoformat())
+    return [_existing(folder / table.path_on(day), f"{name} of {day}") for day in days]
 
 
 def _existing(path: Path, what: str) -> Path:

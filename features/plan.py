@@ -22,8 +22,6 @@ from features.keyed_hash import fingerprint, read_key
 from features.table import Target
 from features.window import Window
 
-DAY_IN_PATH = "{day}"
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -67,8 +65,7 @@ class Plan:
     @property
     def logs(self) -> tuple[str, ...]:
         """Paths of the impressions that the run reads, in the input folder."""
-        path = self.sources.impressions.path
-        return tuple(dict.fromkeys(path.replace(DAY_IN_PATH, day.isoformat()) for day in self.window.days))
+        return tuple(dict.fromkeys(self.sources.impressions.path_on(day) for day in self.window.days))
 
     def on(self, days: Sequence[date]) -> Plan:
         """The run with `days` to build in place of its own."""

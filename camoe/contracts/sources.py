@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -47,6 +48,10 @@ class Table(Section):
     format: Literal["parquet", "csv", "json", "delta"] = "parquet"
     options: dict[str, str] = Field(default_factory=dict)
     columns: dict[SafeName, str]
+
+    def path_on(self, day: date) -> str:
+        """The path of the rows of `day`; the same for every day without a `{day}` in it."""
+        return self.path.replace(DAY, day.isoformat())
 
     @model_validator(mode="after")
     def _readable(self) -> Table:

@@ -21,6 +21,7 @@ from camoe.contracts.layout import RUN_ID, TRAINING_PARTITIONS, Layout
 from camoe.contracts.pins import pinned
 from camoe.contracts.runs import active_runs
 from camoe.contracts.snapshot import DataFile, Snapshot, pin
+from features.fingerprints import row_hash
 from features.maintenance.errors import MaintenanceError
 from features.maintenance.swap import swap_files
 from features.table import as_files, files_needed
@@ -134,8 +135,7 @@ def require_same_rows(old: DataFrame, new: DataFrame, day: date) -> None:
 
 
 def _content(rows: DataFrame) -> list[tuple[object, ...]]:
-    """Rows and the sum of their hashes by slot; a null is hashed apart, because xxhash64 skips it."""
-    digest = F.xxhash64(*rows.columns, *[F.col(name).isNull() for name in rows.columns])
-    summed = F.sum(digest.cast("decimal(20,0)"))
+    """Rows and the sum of their hashes by slot."""
+    summed = F.sum(row_hash(rows.columns).cast("decimal(20,0)"))
     found = rows.groupBy("slot").agg(F.count(F.lit(1)).alias("rows"), summed.alias("hashes"))
     return sorted(tuple(row) for row in found.collect())

@@ -28,7 +28,10 @@ CHECKPOINT = re.compile(r"(?P<version>\d{20})\.checkpoint\..*")
 
 
 def is_table(table: Path) -> bool:
-    """Whether a Delta table lies at `table`."""
+    """Whether a Delta table lies at `table`, also one whose log holds no commit any more.
+
+    `features.commit.has_log` takes that for no table and lets it be made; here every run would count as uncommitted.
+    """
     return (table / LOG).is_dir()
 
 

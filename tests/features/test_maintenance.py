@@ -169,6 +169,13 @@ def test_a_log_that_cannot_be_read_stops_the_search(layout):
         leftovers(layout, now() + timedelta(hours=1))
 
 
+def test_a_log_that_lost_its_commits_stops_the_search_instead_of_counting_as_no_table(layout):
+    for path in (layout.training / "_delta_log").iterdir():
+        path.unlink()
+    with pytest.raises(MaintenanceError, match=r"the log of .*training cannot be read"):
+        leftovers(layout, now() + timedelta(hours=1))
+
+
 def test_the_job_lists_leftovers_and_clears_them_only_when_told(layout, capsys):
     left = aged(put(layout.root / LEFT[0]))
     asked = command("orphans", layout)
