@@ -50,8 +50,13 @@ def as_instant(value: Column) -> Column:
     microseconds come to lie there.
     """
     moment = value.try_cast("timestamp")
-    bounds = [F.lit(text).cast("timestamp") for text in (FIRST_INSTANT, LAST_INSTANT)]
-    return F.when(moment.between(*bounds), moment)
+    return F.when(moment == in_calendar(moment), moment)
+
+
+def in_calendar(moment: Column) -> Column:
+    """The timestamp, or the end of the years 1 to 9999 (less a day) that it lies beyond: its day can be told."""
+    first, last = (F.lit(text).cast("timestamp") for text in (FIRST_INSTANT, LAST_INSTANT))
+    return F.when(moment < first, first).when(moment > last, last).otherwise(moment)
 
 
 def add_reason(condition: Column, reason: str) -> Column:

@@ -17,6 +17,8 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.runs import TIMELESS, EntityState
 from camoe.contracts.sources import Entity, Sources
+from features.checks import in_calendar
+from features.join.versions import comparable
 
 LOWER = 0xFFFFFFFF
 
@@ -94,5 +96,8 @@ def _hashed(rows: DataFrame, name: str, entity: Entity, zone: str) -> DataFrame:
         moments = {column: F.col(column).try_cast("timestamp") for column in times}
         known = F.greatest(*moments.values()) if len(moments) > 1 else moments["ts"]
         rows = rows.where(reduce(Column.__and__, [moment.isNotNull() for moment in moments.values()]))
-        day = F.from_utc_timestamp(known, zone).cast("date")
-    return rows.select(F.lit(name).alias("entity"), day.alias("day"), row_hash(list(entity.columns)).alias("hash"))
+        day = F.from_utc_timestamp(in_calendar(known), zone).cast("date")
+    plain = rows.withColumns(
+        {column: comparable(F.col(column), rows.schema[column].dataType) for column in entity.columns}
+    )
+    return plain.select(F.lit(name).alias("entity"), day.alias("day"), row_hash(list(entity.columns)).alias("hash"))

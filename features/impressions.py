@@ -11,7 +11,7 @@ from camoe.contracts.sources import Objective, Sources
 from features.checks import REASONS, check
 from features.damage import DAMAGE
 from features.duplicates import DUPLICATE, mark_duplicates, payload_columns
-from features.exclusions import AFTER_AS_OF, EXCLUDED, OUTSIDE_DAYS, exclude
+from features.exclusions import EXCLUDED, OUTSIDE_DAYS, exclude
 from features.outcomes import label, logged, mature
 from features.raw import FOLDER_DAY, RAW
 from features.window import Window
@@ -33,10 +33,10 @@ def judged_impressions(
     payload = payload_columns(log)
     checked = check(impressions, slots, log.labels)
     timed = exclude(checked, log.exclude, window).drop(DAMAGE, FOLDER_DAY)
-    # Rows without an id would all meet in one task. What the run leaves out for its time is compared all the same: the
-    # fate of a row must not rest on the days that are built with it.
-    declared = F.col(EXCLUDED).isNotNull() & ~F.col(EXCLUDED).isin(OUTSIDE_DAYS, AFTER_AS_OF)
-    apart = F.col("impression_id").isNull() | declared
+    # Rows without an id would all meet in one task. Rows of other days are compared all the same: the fate of a row
+    # must not rest on the days that are built with it, nor on what was not known at the as-of time.
+    compared = F.col(EXCLUDED).isNull() | ((F.col(EXCLUDED) == OUTSIDE_DAYS) & (F.col("ts") <= F.lit(window.as_of)))
+    apart = F.col("impression_id").isNull() | ~compared
     judged = mark_duplicates(timed.where(~apart), payload, log.survivor)
     if outcomes is not None:
         judged = label(judged, outcomes, logged(sources), window.as_of)

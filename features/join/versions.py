@@ -59,11 +59,11 @@ def rank(entity: Entity) -> list[str]:
 def total_order(frame: DataFrame, entity: Entity) -> list[Column]:
     """Sort keys under which the greatest version of an instant is the last: the rank, then every other column."""
     names = dict.fromkeys([*rank(entity), *[field(name) for name in entity.columns]])
-    return [_comparable(F.col(name), frame.schema[name].dataType) for name in names]
+    return [comparable(F.col(name), frame.schema[name].dataType) for name in names]
 
 
-def _comparable(column: Column, kind: DataType) -> Column:
-    """The column, or its JSON where Spark cannot order its type."""
+def comparable(column: Column, kind: DataType) -> Column:
+    """The column, or its JSON where Spark can neither order nor hash its type."""
     return F.to_json(F.struct(column)) if _has_map(kind) else column
 
 

@@ -112,14 +112,16 @@ def written(spark, rows, days, as_of):
 
 
 def test_fates_do_not_rest_on_the_days_that_are_built_together(spark):
-    """Rows on both sides of midnight; the run of the first day is as of that midnight."""
+    """Rows on both sides of midnight; what came after the as-of time is compared with none."""
     first, second = date(2026, 3, 1), date(2026, 3, 2)
     midnight = datetime(2026, 3, 2, tzinfo=UTC)
+    later = midnight + timedelta(days=1)
     sides = ("2026-03-01 23:59:59", "2026-03-02 00:00:01")
     users = {"twice": ("u1", "u1"), "clash": ("u1", "u2"), "spared": ("u1", "house")}
     rows = [(name, user, ts) for name, both in users.items() for user, ts in zip(both, sides, strict=True)]
-    whole = written(spark, rows, (first, second), midnight + timedelta(days=1))
-    alone = [written(spark, rows, (first,), midnight), written(spark, rows, (second,), midnight + timedelta(days=1))]
+    whole = written(spark, rows, (first, second), later)
+    alone = [written(spark, rows, (first,), later), written(spark, rows, (second,), later)]
     assert whole == alone[0] | alone[1]
     assert not alone[0] & alone[1]
     assert sorted(name for name, _ in whole) == ["spared", "twice"]
+    assert {name for name, _ in written(spark, rows, (first,), midnight)} == set(users)

@@ -68,9 +68,11 @@ def test_entity_rows_count_on_the_local_day_on_which_they_became_known(spark):
         ("u3", "2026-03-05T10:00:00", "2026-03-04T10:00:00", "free"),
         ("u4", "noon", "2026-03-09T10:00:00", "free"),
         ("u5", "2026-03-09T10:00:00", None, "free"),
+        # In Stockholm the year 9999 has ended.
+        ("u6", "2026-03-01T10:00:00", "9999-12-31T23:30:00", "free"),
     ]
     before, timeless = states(spark, users)
-    assert list(before) == [date(2026, 3, 1), date(2026, 3, 3), date(2026, 3, 5)]
+    assert list(before) == [date(2026, 3, 1), date(2026, 3, 3), date(2026, 3, 5), date(9999, 12, 31)]
     assert list(timeless) == [TIMELESS]
     late = ("u1", "2026-03-01T10:00:00", "2026-03-05T10:00:00", "paid")
     after, other = states(spark, [*users[::-1], late], ("c2", "c1", "c1"))
