@@ -11,14 +11,17 @@ from camoe.contracts.errors import ConfigError
 from tests.conftest import ROOT
 
 
-@pytest.mark.parametrize("name", ["synthetic", "kuairand"])
+PIPELINES = ("synthetic", "kuairand", "taobao")
+
+
+@pytest.mark.parametrize("name", PIPELINES)
 def test_the_shipped_configurations_load(name):
     assert load(ROOT / f"conf/{name}.yaml", Config).slots.slots
 
 
 @pytest.mark.parametrize("heads", sorted((ROOT / "conf/heads").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_heads_file_gives_each_slot_one_head(heads):
-    pipeline = "kuairand" if heads.stem == "kuairand" else "synthetic"
+    pipeline = heads.stem if heads.stem in PIPELINES else "synthetic"
     config = load(ROOT / f"conf/{pipeline}.yaml", Config, [f"heads={heads}"])
     for slot in config.slots.slots:
         for objective in config.heads.objectives:
