@@ -10,7 +10,6 @@ from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
 from tests.conftest import ROOT
 
-
 PIPELINES = ("synthetic", "kuairand", "taobao")
 
 
