@@ -81,7 +81,7 @@ def killed_after_the_commit(start, layout):
         pytest.param(killed_while_reading, False, marks=pytest.mark.slow),
         pytest.param(killed_while_writing, False, marks=pytest.mark.slow),
         (killed_before_the_log, False),
-        (killed_after_the_commit, True),
+        pytest.param(killed_after_the_commit, True, marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_job_leaves_the_old_or_the_new_version_and_the_next_run_succeeds(

@@ -173,6 +173,7 @@ def test_the_job_joins_by_hashes_and_leaves_no_identifier_and_no_key_anywhere(sp
     assert holding(tmp_path / "raw", "person-u1")
 
 
+@pytest.mark.slow
 def test_a_failing_job_tells_no_identifier(tmp_path):
     private_lake(tmp_path)
     users = [{"user": "person-u1", "plan": "free", "plays": "many", "ts": "2026-01-01"}, *lake.users()]
