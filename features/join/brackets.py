@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.sources import Entity
 from features.join.choice import Brackets, Key
 from features.join.names import ADDRESS, BRACKET, FROM, KEY, TO, address, key_hash
-from features.join.versions import total_order
+from features.join.versions import rank, total_order
 
 
 def bracket_of(instant: Column, brackets: Brackets) -> Column:
@@ -74,18 +74,16 @@ def carried_in(hot: DataFrame, entity: Entity, brackets: Brackets) -> DataFrame:
     One aggregate a (key, bracket), then a running maximum over the brackets of a key: linear, and the versions
     themselves never meet in one task.
     """
-    order = F.struct(*total_order(hot, entity))
     names = [name for name in hot.columns if name not in (KEY, BRACKET, FROM)]
-    best = hot.groupBy(KEY, BRACKET).agg(
-        F.max(order).alias("_order"), F.max_by(F.struct(*names), order).alias("_version")
-    )
+    greatest = F.max_by(F.struct(*names), F.struct(*total_order(hot, entity)))
+    best = hot.groupBy(KEY, BRACKET).agg(greatest.alias("_best"))
     timeline = Window.partitionBy(KEY).orderBy(BRACKET)
     past = timeline.rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    # Versions of two brackets began in different instants, so their ranks differ.
+    running = F.max_by("_best", F.struct(*[F.col(f"_best.{name}") for name in rank(entity)])).over(past)
     until = F.least(F.coalesce(F.lead(BRACKET).over(timeline), F.lit(brackets.count)), F.lit(brackets.count - 1))
-    running = best.select(
-        KEY, F.col(BRACKET).alias("_last"), until.alias("_until"), F.max_by("_version", "_order").over(past).alias("_v")
-    )
-    following = F.sequence(F.col("_last") + 1, F.col("_until"))
-    later = running.where(F.col("_last") < F.col("_until")).withColumn(BRACKET, F.explode(following))
+    known = best.select(KEY, (F.col(BRACKET) + 1).alias("_next"), until.alias("_until"), running.alias("_best"))
+    following = F.explode(F.sequence("_next", "_until"))
+    later = known.where(F.col("_next") <= F.col("_until")).withColumn(BRACKET, following)
     begin = F.lit(brackets.first) + F.col(BRACKET) * F.lit(brackets.width)
-    return later.select(KEY, begin.cast("long").alias(FROM), *[F.col(f"_v.{name}") for name in names], BRACKET)
+    return later.select(KEY, begin.cast("long").alias(FROM), *[F.col(f"_best.{name}") for name in names], BRACKET)
