@@ -137,6 +137,7 @@ def test_a_file_holds_one_slot_and_one_day_in_hash_order_and_no_more_rows_than_d
     snapshot = pin(folder / "out/training")
     assert snapshot.rows == CLEAN
     assert max(file.rows for file in snapshot.files) <= 6
+    assert {len(file.row_groups) for file in snapshot.files} == {1}
     placed = [
         (file.path, position, name)
         for file in snapshot.files
