@@ -91,6 +91,8 @@ def _whole(
 
 def _mapped(part: Part, expressions: Mapping[str, str], keyed: KeyedHash | None) -> DataFrame:
     """`_damage`, `_raw`, `__file`, and each mapped column under its name after `__`, hashed where `keyed` names it."""
+    if not part.raw.columns and part.frame.isEmpty():
+        raise InputError(f"{part.where} has no rows; nothing was written")
     resolve(part.raw, expressions, part.where, there=part.there)
     hashed = [name for name in expressions if keyed is not None and name in keyed.columns]
     plain = {name: sql for name, sql in expressions.items() if name not in hashed}
