@@ -16,6 +16,8 @@ from features.side_tables import parts
 from tests.features import lake
 from tests.features.real_job import Job
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND, THIRD, LAST = (date.fromisoformat(text) for text in lake.DAYS)
 
 
@@ -74,7 +76,6 @@ def test_jobs_on_different_days_both_hold_and_on_the_same_day_one_does(pipeline)
     require_whole(layout, {**built, FIRST: winner})
 
 
-@pytest.mark.slow
 def test_jobs_on_different_days_of_a_table_both_hold(pipeline):
     folder, config = pipeline
     layout = Layout(folder / "out")
