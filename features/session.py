@@ -34,6 +34,9 @@ def spark_session(name: str) -> SparkSession:
             "spark-submit --properties-file conf/spark/local.conf (or yarn.conf, kubernetes.conf)"
         )
     spark.conf.set("spark.sql.session.timeZone", "UTC")
+    # Constraints of aliased columns multiply (SPARK-33152): a plan over a table of 30 derived columns takes the
+    # optimizer minutes, and what it infers are null checks.
+    spark.conf.set("spark.sql.constraintPropagation.enabled", "false")
     # PySpark logs each failed query as JSON before it raises; the jobs tell failures themselves, in one line.
     for query_log in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(query_log).setLevel(logging.CRITICAL)
