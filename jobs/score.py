@@ -47,7 +47,9 @@ def main(argv: list[str]) -> None:
         predictions = score(read_rows(spark, snapshot, days, model), model, snapshot)
         write_predictions(predictions, layout.predictions, days, version)
         by_slot = count_predictions(spark, layout.predictions, days, version)
-    expected = snapshot.rows * len(model.spec.heads.objectives)
+    catalogue, heads = model.spec.slots, model.spec.heads
+    served = {slot.id: len(heads.served(slot)) for slot in catalogue.slots}
+    expected = sum(file.rows * served[file.slot] for file in snapshot.files)
     counts.require_equal("rows scored", expected, sum(by_slot.values()))
     seconds = time.monotonic() - started
     counts.record(

@@ -26,7 +26,11 @@ class Head(Section):
 
 
 class HeadSet(Section):
-    """The heads of one model."""
+    """The heads of one model.
+
+    Every slot has exactly one head for the first objective. A further objective may be served in some slots only: in
+    those that one of its heads owns.
+    """
 
     heads: tuple[Head, ...] = Field(min_length=1)
 
@@ -46,26 +50,34 @@ class HeadSet(Section):
         """Rule per head and slot: `membership[head][slot_id]`."""
         return tuple(tuple(head.owns(slot) for slot in catalogue.slots) for head in self.heads)
 
-    def serving_head(self, slot: Slot, objective: str) -> Head:
-        """The head that scores (slot, objective).
+    def serving_head(self, slot: Slot, objective: str) -> Head | None:
+        """The head that scores (slot, objective); None where the objective is not served in that slot.
 
         Raises:
-            ConfigError: none or several heads claim it.
+            ConfigError: several heads claim it, or none does and it is the first objective.
         """
         owners = [head for head in self.heads if head.objective == objective and head.owns(slot)]
-        if len(owners) != 1:
-            found = ", ".join(head.name for head in owners) or "none"
-            raise ConfigError(
-                f"slot '{slot.id}' needs exactly one head for objective '{objective}', found: {found}; "
-                "change the heads file so that each slot and objective has one"
-            )
-        return owners[0]
+        if len(owners) == 1:
+            return owners[0]
+        if not owners and objective != self.objectives[0]:
+            return None
+        found = ", ".join(head.name for head in owners) or "none"
+        raise ConfigError(
+            f"slot '{slot.id}' needs exactly one head for objective '{objective}', found: {found}; "
+            "change the heads file so that each slot has one (none is allowed for objectives after the first)"
+        )
+
+    def served(self, slot: Slot) -> tuple[str, ...]:
+        """The objectives that impressions of `slot` are scored for. Raises as `serving_head` does."""
+        return tuple(name for name in self.objectives if self.serving_head(slot, name) is not None)
 
     def check_serving(self, catalogue: SlotCatalogue) -> None:
-        """Raise `ConfigError` unless each (slot, objective) has exactly one head and each head has a slot."""
-        for objective in self.objectives:
-            for slot in catalogue.slots:
-                self.serving_head(slot, objective)
+        """Raise `ConfigError` unless each slot has one head for the first objective and no two for any other.
+
+        Each head must own a slot.
+        """
+        for slot in catalogue.slots:
+            self.served(slot)
         for head in self.heads:
             if not any(head.owns(slot) for slot in catalogue.slots):
                 raise ConfigError(f"head '{head.name}' owns no slot of the catalogue; correct its 'where'")

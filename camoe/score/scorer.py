@@ -79,20 +79,24 @@ class Scorer:
             for name, graph in model.graphs.items()
         }
 
-    def head_of(self, slot: str, objective: str) -> str:
-        """Name of the head that scores (slot, objective)."""
+    def head_of(self, slot: str, objective: str) -> str | None:
+        """Name of the head that scores (slot, objective); None where the objective is not served in that slot."""
         catalogue = self._spec.slots
-        return self._spec.heads.serving_head(catalogue.slots[catalogue.slot_id(slot)], objective).name
+        head = self._spec.heads.serving_head(catalogue.slots[catalogue.slot_id(slot)], objective)
+        return head.name if head is not None else None
 
     def predict(self, rows: pa.RecordBatch | pa.Table, objective: str) -> npt.NDArray[np.float64]:
-        """Probability `[rows]` that `objective` happens, for training-table rows with `slot` and all features."""
-        p = np.empty(rows.num_rows, dtype=np.float64)
+        """Probability `[rows]` that `objective` happens, for training-table rows with `slot` and all features.
+
+        NaN for rows of slots in which the objective is not served.
+        """
+        p = np.full(rows.num_rows, np.nan)
         slots = np.asarray(rows["slot"].to_pylist(), dtype=object)
         categorical = _matrix(rows, self._spec.features.categorical_columns, np.int64)
         numeric = _matrix(rows, self._spec.features.numeric_columns, np.float32)
         heads = {slot: self.head_of(slot, objective) for slot in set(slots.tolist())}
         owners = np.array([heads[slot] for slot in slots], dtype=object)
-        for head in set(heads.values()):
+        for head in {head for head in heads.values() if head is not None}:
             own = owners == head
             (p[own],) = self._sessions[head].run(None, {CATEGORICAL: categorical[own], NUMERIC: numeric[own]})
         return p

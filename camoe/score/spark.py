@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -27,7 +28,7 @@ def read_rows(spark: SparkSession, snapshot: Snapshot, days: Collection[date], m
 
 
 def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame:
-    """One row an impression and objective, in the columns of the predictions table.
+    """One row an impression and objective that is served in its slot, in the columns of the predictions table.
 
     `p` is the calibrated probability; without a calibration in the bundle it is `p_raw`.
     """
@@ -75,8 +76,10 @@ def count_predictions(spark: SparkSession, path: Path, days: Collection[date], m
 
 
 def _scored(scorer: Scorer, batch: pa.RecordBatch, objective: str) -> pa.RecordBatch:
+    heads = {slot: scorer.head_of(slot, objective) for slot in set(batch["slot"].to_pylist())}
+    served = [slot for slot, head in heads.items() if head is not None]
+    batch = batch.filter(pc.is_in(batch["slot"], pa.array(served, pa.string())))
     slots = batch["slot"].to_pylist()
-    heads = {slot: scorer.head_of(slot, objective) for slot in set(slots)}
     columns = {name: batch[name] for name in CARRIED}
     columns["objective"] = pa.array([objective] * batch.num_rows, pa.string())
     columns["head"] = pa.array([heads[slot] for slot in slots], pa.string())

@@ -6,6 +6,7 @@ import json
 
 import pandas as pd
 import pytest
+import yaml
 
 from tests.conftest import KUAIRAND_LOG, ROOT
 from tests.features.lake import run_job
@@ -53,19 +54,22 @@ def test_rows_per_day_and_slot_are_those_of_the_time_stamps(built, log):
     assert counts["duplicates"] == len(taken) - contradicting.sum() - len(unique)
 
 
-def test_labels_are_the_clicks_and_every_user_and_video_is_known(built, log):
+def test_labels_are_the_logs_and_every_user_and_video_is_known(built, log):
     counts, table = built
-    clicks = {f"{row.user_id}-{row.video_id}-{row.time_ms}": row.is_click for row in log.itertuples()}
-    assert (table.label_click == table.impression_id.map(clicks)).all()
+    keys = log.user_id.astype(str) + "-" + log.video_id.astype(str) + "-" + log.time_ms.astype(str)
+    for objective, column in (("click", "is_click"), ("long_view", "long_view"), ("is_like", "is_like")):
+        logged = dict(zip(keys, log[column], strict=True))
+        assert (table[f"label_{objective}"] == table.impression_id.map(logged)).all()
     assert counts["matched"] == {"user": 1.0, "video": 1.0}
 
 
 def test_what_is_known_only_after_the_impression_is_in_no_mapping():
     for name in ("sources", "features"):
-        text = (ROOT / f"conf/{name}/kuairand.yaml").read_text()
-        settings = "\n".join(line.partition("#")[0] for line in text.splitlines() if "is_click" not in line)
-        settings = settings.replace("is_live_streamer", "").replace("is_video_author", "")
-        assert not [leak for leak in LEAKS if leak in settings]
+        settings = yaml.safe_load((ROOT / f"conf/{name}/kuairand.yaml").read_text())
+        if name == "sources":
+            assert set(settings["impressions"].pop("labels")) == set(settings.pop("objectives"))
+        text = str(settings).replace("is_live_streamer", "").replace("is_video_author", "")
+        assert not [leak for leak in LEAKS if leak in text]
 
 
 def test_the_two_modalities_are_taps_and_valid_plays(built):
