@@ -10,8 +10,9 @@ from torch import Tensor
 from camoe.model.camoe import Camoe
 from camoe.model.loss import Masking, Normaliser, masked_loss, targets
 from camoe.stream.columns import Block
+from camoe.train.exchange import sum_gradients
 from camoe.train.optimiser import Optimisers
-from camoe.train.workers import Workers, sum_gradients, sum_over_workers
+from camoe.train.workers import Workers, sum_over_workers
 
 
 @dataclass(frozen=True)

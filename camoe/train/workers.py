@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -63,37 +62,3 @@ def first_workers(value: ValueT, name: str) -> ValueT:
 def share_weights(model: nn.Module) -> None:
     """Give every worker the first worker's weights."""
     hvd.broadcast_parameters(model.state_dict(), root_rank=0)
-
-
-def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace each gradient by its sum over all workers.
-
-    Dense gradients travel in one buffer. A sparse one travels as its rows, so its cost follows the batch and not the
-    vocabulary. All are under way at once. Horovod is built without CUDA, so they go through host memory.
-    """
-    sparse: list[tuple[nn.Parameter, Tensor]] = []
-    dense: list[tuple[nn.Parameter, Tensor]] = []
-    for parameter in parameters:
-        if parameter.grad is not None:
-            (sparse if parameter.grad.is_sparse else dense).append((parameter, parameter.grad))
-    flat = torch.cat([gradient.flatten() for _, gradient in dense]).cpu()
-    whole = hvd.allreduce_async_(flat, op=hvd.Sum, name="dense_gradients")
-    travelling = [
-        (parameter, gradient, _send_rows(gradient.coalesce(), f"sparse_gradient_{index}"))
-        for index, (parameter, gradient) in enumerate(sparse)
-    ]
-    hvd.synchronize(whole)
-    parts = torch.split(flat, [gradient.numel() for _, gradient in dense])
-    for (_, gradient), part in zip(dense, parts, strict=True):
-        gradient.copy_(part.view_as(gradient))
-    for parameter, gradient, (rows, values) in travelling:
-        indices = hvd.synchronize(rows).unsqueeze(0)
-        total = torch.sparse_coo_tensor(indices, hvd.synchronize(values), gradient.shape, check_invariants=False)
-        parameter.grad = total.coalesce().to(gradient.device)
-
-
-def _send_rows(gradient: Tensor, name: str) -> tuple[int, int]:
-    """Handles of the gathering of a coalesced sparse gradient's row numbers and of its rows."""
-    rows = hvd.allgather_async(gradient.indices()[0].cpu(), name=f"{name}_rows")
-    values = hvd.allgather_async(gradient.values().cpu(), name=f"{name}_values")
-    return rows, values

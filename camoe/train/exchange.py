@@ -1,0 +1,118 @@
+"""The exchange of gradients between the workers of a step, and what needs them whole: clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import horovod.torch as hvd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils import get_total_norm
+
+# Sends a worker's sparse gradient `[V, D]` under a name; what it gives waits for the sum over all workers, coalesced.
+Exchange = Callable[[Tensor, str], Callable[[], Tensor]]
+
+
+def merge_rows(gradient: Tensor) -> Tensor:
+    """A sparse `[V, D]` gradient with every row number once, in order; the values of a repeated row are summed.
+
+    The same as `gradient.coalesce()`, three times faster: 32-bit numbers are sorted by radix, and rows are summed
+    where they lie.
+    """
+    if gradient.is_coalesced():
+        return gradient
+    return _merged(gradient._indices()[0], gradient._values(), gradient.shape)
+
+
+def exchange_rows(gradient: Tensor, name: str) -> Callable[[], Tensor]:
+    """Every worker gets every worker's rows: the cost follows the batches, not the vocabulary."""
+    own = merge_rows(gradient)
+    rows = hvd.allgather_async(_narrow(own.indices()[0], own.shape[0]).cpu(), name=f"{name}_rows")
+    values = hvd.allgather_async(own.values().cpu(), name=f"{name}_values")
+
+    def total() -> Tensor:
+        gathered = hvd.synchronize(rows).to(gradient.device), hvd.synchronize(values).to(gradient.device)
+        return _merged(*gathered, gradient.shape)
+
+    return total
+
+
+def exchange_dense(gradient: Tensor, name: str) -> Callable[[], Tensor]:
+    """The whole table is summed: the cost follows the vocabulary, not the number of workers.
+
+    A row whose sum is zero is left out, as if nobody had read it.
+    """
+    summed = hvd.allreduce_async(gradient.to_dense().cpu(), op=hvd.Sum, name=name)
+
+    def total() -> Tensor:
+        whole: Tensor = hvd.synchronize(summed)
+        return whole.to(gradient.device).to_sparse(1)
+
+    return total
+
+
+def sum_gradients(parameters: Iterable[nn.Parameter], exchange: Exchange = exchange_rows) -> None:
+    """Replace each gradient by its sum over all workers.
+
+    Dense gradients travel in one buffer, sparse ones by `exchange` and come back coalesced. All are under way at once.
+    Horovod is built without CUDA, so they go through host memory.
+    """
+    sparse, dense = _by_layout(parameters)
+    if hvd.size() == 1:
+        for parameter, gradient in sparse:
+            parameter.grad = merge_rows(gradient)
+        return
+    flat = torch.cat([gradient.flatten() for _, gradient in dense]).cpu()
+    whole = hvd.allreduce_async_(flat, op=hvd.Sum, name="dense_gradients")
+    travelling = [
+        (parameter, exchange(gradient, f"sparse_gradient_{index}"))
+        for index, (parameter, gradient) in enumerate(sparse)
+    ]
+    hvd.synchronize(whole)
+    parts = torch.split(flat, [gradient.numel() for _, gradient in dense])
+    for (_, gradient), part in zip(dense, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
+    for parameter, total in travelling:
+        parameter.grad = total()
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float:
+    """Scale all gradients so that their joint L2 norm is at most `max_norm`; the norm before.
+
+    To be called after `sum_gradients`, so that all workers find the same norm. A repeated row of a sparse gradient
+    counts by its sum. A norm that is not finite makes every gradient not finite.
+    """
+    sparse, dense = _by_layout(parameters)
+    for parameter, gradient in sparse:
+        parameter.grad = merge_rows(gradient)
+    values = [gradient for _, gradient in dense]
+    values += [parameter.grad.values() for parameter, _ in sparse if parameter.grad is not None]
+    norm = get_total_norm(values)
+    scale = torch.clamp(max_norm / norm, max=1.0)
+    for value in values:
+        value.mul_(scale)
+    return norm.item()
+
+
+def _by_layout(
+    parameters: Iterable[nn.Parameter],
+) -> tuple[list[tuple[nn.Parameter, Tensor]], list[tuple[nn.Parameter, Tensor]]]:
+    """Parameters with their gradients: the sparse ones, the dense ones."""
+    known = [(parameter, parameter.grad) for parameter in parameters if parameter.grad is not None]
+    return [pair for pair in known if pair[1].is_sparse], [pair for pair in known if not pair[1].is_sparse]
+
+
+def _merged(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
+    ordered, order = torch.sort(_narrow(rows, shape[0]), stable=True)
+    fresh = torch.ones_like(ordered, dtype=torch.bool)
+    torch.ne(ordered[1:], ordered[:-1], out=fresh[1:])
+    starts = fresh.nonzero().squeeze(1)
+    sums = functional.embedding_bag(order, values, starts, mode="sum")
+    indices = ordered[starts].to(torch.int64).unsqueeze(0)
+    return torch.sparse_coo_tensor(indices, sums, shape, is_coalesced=True, check_invariants=False)
+
+
+def _narrow(rows: Tensor, vocabulary: int) -> Tensor:
+    """Row numbers in as few bytes as they need: half the way to sort and to send."""
+    return rows.to(torch.int32) if vocabulary <= torch.iinfo(torch.int32).max else rows
