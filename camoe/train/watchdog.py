@@ -26,12 +26,14 @@ LONGEST_POLL_S = 5.0
 class Watchdog:
     """Ends the process when `beat` has not been called for `timeout_s` seconds. `folder` is the same for all workers.
 
-    Every worker calls `beat` at the same points, so the number of beats says how far it is.
+    Every worker calls `beat` at the same points, so the number of beats says how far it is. What a worker has written
+    about itself is at most `longest_poll_s` or a twentieth of `timeout_s` old; all workers have the same timeout.
     """
 
-    def __init__(self, rank: int, timeout_s: float, folder: Path) -> None:
+    def __init__(self, rank: int, timeout_s: float, folder: Path, longest_poll_s: float = LONGEST_POLL_S) -> None:
         self._rank = rank
         self._timeout_s = timeout_s
+        self._poll_s = min(timeout_s / POLLS_PER_TIMEOUT, longest_poll_s)
         self._folder = folder
         self._beats = 0
         self._doing = "starting"
@@ -61,9 +63,8 @@ class Watchdog:
             self._file(self._rank).unlink()
 
     def _watch(self) -> None:
-        poll_s = min(self._timeout_s / POLLS_PER_TIMEOUT, LONGEST_POLL_S)
         self._write()
-        while not self._stopped.wait(poll_s):
+        while not self._stopped.wait(self._poll_s):
             self._write()
             if time.monotonic() - self._since > self._timeout_s:
                 print(

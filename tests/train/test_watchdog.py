@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import time
 
 from camoe.train.watchdog import EXIT_CODE
 
@@ -13,7 +15,7 @@ import sys, time
 from pathlib import Path
 from camoe.train.watchdog import Watchdog
 rank, timeout_s, wait_s, doing = int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), sys.argv[5:]
-with Watchdog(rank, timeout_s, Path(sys.argv[1])) as dog:
+with Watchdog(rank, timeout_s, Path(sys.argv[1]), longest_poll_s=0.1) as dog:
     for what in doing:
         dog.beat(what)
     dog.note(f"worker {rank} has waited 1 s for part-7.parquet, row group 2")
@@ -37,10 +39,13 @@ def test_a_stuck_worker_ends_and_names_its_step(tmp_path):
 
 
 def test_a_worker_says_for_whom_it_waits(tmp_path):
-    """The other worker is one step behind, and waits for data."""
+    """The other worker is one step behind, and waits for data. It has said so before the first one's time is up."""
     with start(tmp_path, 1, 60, 60, "the data of step 7") as behind:
         assert behind.stdout.readline() == "ready\n"
-        waiting = start(tmp_path, 0, 1.5, 60, "the data of step 7", "step 7")
+        state = tmp_path / "worker-1.json"
+        while "part-7.parquet" not in json.loads(state.read_text())["doing"]:
+            time.sleep(0.05)
+        waiting = start(tmp_path, 0, 4, 60, "the data of step 7", "step 7")
         _, error = waiting.communicate()
         behind.kill()
     assert waiting.returncode == EXIT_CODE
