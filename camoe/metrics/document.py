@@ -12,8 +12,17 @@ from camoe.metrics.calibration import reliability
 from camoe.metrics.evaluation import Evaluation
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.intervals import Estimate, bucket_weights, estimates, paired_difference
-from camoe.metrics.scored import BASE_RATE, MODEL, SLOT_RATE, TRUTH
-from camoe.metrics.table import ALL, RESAMPLED, MetricRow, StateKey, metric_row
+from camoe.metrics.table import (
+    ALL,
+    BASE_RATE,
+    MODEL,
+    RESAMPLED,
+    SLOT_RATE,
+    TRUTH,
+    MetricRow,
+    StateKey,
+    metric_row,
+)
 
 
 def metrics_document(config: Config, evaluation: Evaluation, model_version: str) -> dict[str, Any]:

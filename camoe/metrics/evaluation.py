@@ -14,7 +14,7 @@ from camoe.contracts.layout import label_column
 from camoe.metrics import scored
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.spark import cells, group_states
-from camoe.metrics.table import ALL, StateKey
+from camoe.metrics.table import ALL, BASE_RATE, MODEL, MODEL_RAW, SLOT_RATE, TRUTH, StateKey
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def evaluate(spark: SparkSession, config: Config, model_version: str, config_fil
     settings = config.evaluation
     read = _read_predictions(spark, config, model_version, config_file)
     frame = _with_yardsticks(spark, config, read, config_file)
-    columns = {scored.BASE_RATE: scored.BASE_RATE, scored.SLOT_RATE: scored.SLOT_RATE, scored.MODEL: "p"}
-    columns |= {scored.MODEL_RAW: "p_raw"} if read.recalibrated else {}
-    columns |= {scored.TRUTH: scored.TRUTH} if _has_truth(config) else {}
+    columns = {BASE_RATE: BASE_RATE, SLOT_RATE: SLOT_RATE, MODEL: "p"}
+    columns |= {MODEL_RAW: "p_raw"} if read.recalibrated else {}
+    columns |= {TRUTH: TRUTH} if _has_truth(config) else {}
     joined = Observation("joined")
     table = cells(_observed(frame, joined, columns), columns, settings.groups, settings.user_buckets).toArrow()
     counts = _joined_counts(read.rows, joined.get, columns)
@@ -93,7 +93,7 @@ def _joined_counts(rows: int, joined: Mapping[str, int], columns: Mapping[str, s
     for name in columns:
         require_equal(f"predictions with a probability by {name}", rows, joined[name])
     counts = {"predictions": rows, "found_in_training_table": joined["matched"]}
-    return counts | ({"truth_joined": joined[scored.TRUTH]} if scored.TRUTH in columns else {})
+    return counts | ({"truth_joined": joined[TRUTH]} if TRUTH in columns else {})
 
 
 def _state_counts(states: Mapping[StateKey, Histogram], columns: Mapping[str, str], rows: int) -> dict[str, int]:
@@ -103,7 +103,7 @@ def _state_counts(states: Mapping[StateKey, Histogram], columns: Mapping[str, st
         for kind in kinds:
             chosen = [state for key, state in states.items() if (key.predictor, key.group_kind) == (predictor, kind)]
             require_equal(f"rows of {predictor} by {kind}", rows, sum(state.rows + state.unknown for state in chosen))
-    everything = [state for key, state in states.items() if (key.predictor, key.group_kind) == (scored.MODEL, ALL)]
+    everything = [state for key, state in states.items() if (key.predictor, key.group_kind) == (MODEL, ALL)]
     return {
         "evaluated": sum(state.rows for state in everything),
         "label_unknown": sum(state.unknown for state in everything),

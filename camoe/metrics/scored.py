@@ -14,11 +14,10 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.layout import label_column
+from camoe.metrics.table import BASE_RATE, SLOT_RATE, TRUTH
 
 PREDICTION_COLUMNS = ("impression_id", "user_id", "modality", "slot", "date", "objective", "head", "p", "p_raw")
 VERSION_COLUMNS = ("model_version", "snapshot_version")
-
-MODEL, MODEL_RAW, BASE_RATE, SLOT_RATE, TRUTH = "model", "model_raw", "base_rate", "slot_rate", "truth"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from camoe.metrics.intervals import Estimate, Interval, optional
 from camoe.metrics.ranking import average_precision, average_precision_bounds, ratio, roc_auc
 
 ALL = "all"
+# Predictors: calibrated probabilities, those before calibration, and what a model must be held against.
+MODEL, MODEL_RAW, BASE_RATE, SLOT_RATE, TRUTH = "model", "model_raw", "base_rate", "slot_rate", "truth"
 # The metrics that get intervals and paired differences.
 RESAMPLED = {"auc_pr": average_precision, "ne": normalised_entropy}
 

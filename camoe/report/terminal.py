@@ -33,9 +33,14 @@ def metrics_table(document: Mapping[str, Any], objective: str) -> Table:
         if previous not in (None, group):
             table.add_section()
         style = "bold" if row["predictor"] == "model" else ""
-        table.add_row(row["group"] if group != previous else "", *_cells(row), style=style)
+        table.add_row(_name(*group) if group != previous else "", *_cells(row), style=style)
         previous = group
     return table
+
+
+def _name(kind: str, group: str) -> str:
+    """Heads and modalities often have one name, so a head's kind is shown."""
+    return f"{group} (head)" if kind == "head" else group
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -62,8 +62,8 @@ def document(out: Path, *, truth: bool) -> dict:
             states[StateKey("click", "slot", slot, name)] = by_slot[slot][name]
         for modality in ("audio", "video", ALL):
             parts = [by_slot[slot][name] for slot, about in SLOTS.items() if modality in (about[1], ALL)]
-            kind = ALL if modality == ALL else "modality"
-            states[StateKey("click", kind, modality, name)] = merge(parts, made.evaluation.user_buckets)
+            for kind in (ALL,) if modality == ALL else ("modality", "head"):
+                states[StateKey("click", kind, modality, name)] = merge(parts, made.evaluation.user_buckets)
     rows = sum(about[3] for about in SLOTS.values())
     counts = {"predictions": rows, "evaluated": rows, "label_unknown": 0}
     return metrics_document(made, Evaluation(states, names, 3, counts), "20260311-ab12cd34")
