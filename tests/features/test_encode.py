@@ -9,9 +9,9 @@ import pytest
 from camoe.contracts.encoder import EMPTY, FIRST, MISSING, UNKNOWN, Encoder
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
+from camoe.score.xxhash64 import spark_hash, xxhash64
 from features.encode import apply, feature_values, fit
 from features.profile import profile
-from tests.features.xxhash64 import spark_hash, xxhash64
 
 TRAIN = date(2026, 1, 1)
 TEST = date(2026, 1, 2)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camoe.contracts.features import FeatureSet
+from camoe.score.xxhash64 import spark_hash
 from features.profile import PROFILE_COLUMNS, profile
-from tests.features.xxhash64 import spark_hash
 
 DAYS = (date(2026, 1, 1), date(2026, 1, 2))
 FEATURES = FeatureSet.model_validate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.features.xxhash64 import xxhash64
+from camoe.score.xxhash64 import xxhash64
 
 
 def spark_hash_of(key: str) -> int:

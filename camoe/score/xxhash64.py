@@ -1,4 +1,4 @@
-"""XXH64 after its specification (github.com/Cyan4973/xxHash, doc/xxhash_spec.md), to hold Spark's against."""
+"""XXH64 after its specification (github.com/Cyan4973/xxHash, doc/xxhash_spec.md), as Spark applies it to a value."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ P1, P2, P3, P4, P5 = (
 )
 
 
-def rotate(value: int, bits: int) -> int:
+def _rotate(value: int, bits: int) -> int:
     return ((value << bits) | (value >> (64 - bits))) & MASK
 
 
-def round_(accumulator: int, lane: int) -> int:
-    return rotate((accumulator + lane * P2) & MASK, 31) * P1 & MASK
+def _round(accumulator: int, lane: int) -> int:
+    return _rotate((accumulator + lane * P2) & MASK, 31) * P1 & MASK
 
 
-def lane(data: bytes, start: int, width: int) -> int:
+def _lane(data: bytes, start: int, width: int) -> int:
     return int.from_bytes(data[start : start + width], "little")
 
 
@@ -31,22 +31,22 @@ def xxhash64(data: bytes, seed: int) -> int:
     if len(data) >= 32:
         lanes = [(seed + P1 + P2) & MASK, (seed + P2) & MASK, seed, (seed - P1) & MASK]
         while at + 32 <= len(data):
-            lanes = [round_(value, lane(data, at + 8 * index, 8)) for index, value in enumerate(lanes)]
+            lanes = [_round(value, _lane(data, at + 8 * index, 8)) for index, value in enumerate(lanes)]
             at += 32
-        result = sum(rotate(value, bits) for value, bits in zip(lanes, (1, 7, 12, 18), strict=True)) & MASK
+        result = sum(_rotate(value, bits) for value, bits in zip(lanes, (1, 7, 12, 18), strict=True)) & MASK
         for value in lanes:
-            result = ((result ^ round_(0, value)) * P1 + P4) & MASK
+            result = ((result ^ _round(0, value)) * P1 + P4) & MASK
     else:
         result = (seed + P5) & MASK
     result = (result + len(data)) & MASK
     while at + 8 <= len(data):
-        result = (rotate(result ^ round_(0, lane(data, at, 8)), 27) * P1 + P4) & MASK
+        result = (_rotate(result ^ _round(0, _lane(data, at, 8)), 27) * P1 + P4) & MASK
         at += 8
     if at + 4 <= len(data):
-        result = (rotate(result ^ (lane(data, at, 4) * P1 & MASK), 23) * P2 + P3) & MASK
+        result = (_rotate(result ^ (_lane(data, at, 4) * P1 & MASK), 23) * P2 + P3) & MASK
         at += 4
     for byte in data[at:]:
-        result = rotate(result ^ (byte * P5 & MASK), 11) * P1 & MASK
+        result = _rotate(result ^ (byte * P5 & MASK), 11) * P1 & MASK
     result = ((result ^ (result >> 33)) * P2) & MASK
     result = ((result ^ (result >> 29)) * P3) & MASK
     return result ^ (result >> 32)
