@@ -1,13 +1,15 @@
 """A pinned table version: the exact files, row groups and row counts that a reader may touch.
 
-Petastorm and pyarrow do not read the Delta log: opened at the table's root they would also read files that a later
-version removed. So every reader here gets the file list of one version, resolved by delta-rs without a JVM.
+A table is given as a path or as an address in an object store (`camoe.contracts.storage`). Petastorm and pyarrow do not
+read the Delta log: opened at the table's root they would also read files that a later version removed. So every reader
+here gets the file list of one version, resolved by delta-rs without a JVM.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +25,22 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from camoe.contracts.errors import SnapshotError
 from camoe.contracts.layout import RUN_ID
+from camoe.contracts.storage import (
+    RETRIES,
+    Storage,
+    delta_options,
+    folders_above,
+    location_of,
+    open_storage,
+    path_of,
+    reason,
+    remedy,
+)
 
 SUPPORTED_READER_VERSION = 2
 FOOTERS_AT_ONCE = 16
+# A path that is not relative to the table.
+ELSEWHERE = re.compile(r"/|[a-z][a-z0-9+.-]*:/")
 
 
 @dataclass(frozen=True)
@@ -89,61 +104,66 @@ class Snapshot:
 
     def content_hash(self) -> str:
         """First 16 hex digits of the SHA-256 over version, file names and rows; the same wherever the table lies."""
-        names = [[str(Path(file.path).relative_to(self.table)), list(file.row_groups)] for file in self.files]
+        names = [[file.path.removeprefix(f"{self.table}/"), list(file.row_groups)] for file in self.files]
         return hashlib.sha256(json.dumps([self.version, names]).encode()).hexdigest()[:16]
 
 
-def pin(table: Path, version: int | None = None) -> Snapshot:
+def pin(table: Path | str, version: int | None = None, retries: int = RETRIES) -> Snapshot:
     """Resolve `table` at `version` (default: the newest now) to its active files and their row groups.
 
     Raises:
         SnapshotError: as `logged` does, or a file of the version is gone, damaged, or of other rows than the log says.
     """
-    return opened(logged(table, version))
+    return opened(logged(table, version, retries), retries=retries)
 
 
-def opened(named: Snapshot, days: Collection[date] | None = None) -> Snapshot:
+def opened(named: Snapshot, days: Collection[date] | None = None, retries: int = RETRIES) -> Snapshot:
     """What `logged` tells of `days` (default: all), with the row groups that the footers of their files list.
 
     Raises:
-        SnapshotError: one of these files is gone, damaged, or of other rows than the log says.
+        SnapshotError: one of these files is gone, damaged, out of reach, or of other rows than the log says.
     """
     files = [file for file in named.files if days is None or file.day in days]
     where = f"{named.table} version {named.version}"
+    storage = open_storage(named.table, retries)
     # Footers are small, so it is the waiting for them that takes the time.
     with ThreadPoolExecutor(FOOTERS_AT_ONCE) as pool:
-        return replace(named, files=tuple(pool.map(lambda file: _opened(file, where), files)))
+        return replace(named, files=tuple(pool.map(lambda file: _opened(file, where, storage), files)))
 
 
-def logged(table: Path, version: int | None = None) -> Snapshot:
+def logged(table: Path | str, version: int | None = None, retries: int = RETRIES) -> Snapshot:
     """What the log alone tells of `table` at `version`: no file is opened, so each counts as one row group.
 
     Raises:
-        SnapshotError: no Delta table there, or a protocol feature that file readers would get wrong.
+        SnapshotError: no Delta table there, out of reach, or a protocol feature that file readers would get wrong.
     """
-    root = str(table.resolve())
-    if not (table / "_delta_log").is_dir():
-        raise SnapshotError(f"no Delta table at {root}; {_where_to_find_one(table.resolve())}")
+    root = location_of(table)
+    storage = open_storage(root, retries)
     try:
-        delta = DeltaTable(root, version=version)
-    except (TableNotFoundError, DeltaError, FileNotFoundError) as error:
+        if not storage.tried(lambda: storage.is_folder(f"{root}/_delta_log"), root):
+            raise SnapshotError(f"no Delta table at {root}; {_where_to_find_one(storage, root)}")
+        delta, actions = storage.tried(lambda: _log(root, version), root)
+    except (TableNotFoundError, DeltaError, OSError) as error:
         wanted = "" if version is None else f" version {version}"
-        reason = str(error).splitlines()[0]
-        raise SnapshotError(
-            f"{root}{wanted} cannot be read ({reason}); choose a version that the log still has, "
-            "or rebuild the table without the feature named here"
-        ) from None
+        advice = remedy(error) or (
+            "choose a version that the log still has, or rebuild the table without the feature named here"
+        )
+        raise SnapshotError(f"{root}{wanted} cannot be read ({reason(error)}); {advice}") from None
     _refuse_unsafe(delta, root)
-    actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-    files = [_named(root, action) for action in actions]
-    ordered = tuple(sorted(files, key=lambda file: file.path))
+    ordered = tuple(sorted((_named(root, action) for action in actions), key=lambda file: file.path))
     columns = tuple(field.name for field in delta.schema().fields)
     return Snapshot(root, delta.version(), ordered, dict(delta.metadata().configuration), columns)
 
 
-def _where_to_find_one(folder: Path) -> str:
-    above = next((parent for parent in folder.parents if (parent / "_delta_log").is_dir()), None)
-    return "run jobs/build_features.py first" if above is None else f"it is a part of {above}: give that table"
+def _log(root: str, version: int | None) -> tuple[DeltaTable, list[dict[str, object]]]:
+    delta = DeltaTable(root, version=version, storage_options=delta_options(root))
+    return delta, pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+
+
+def _where_to_find_one(storage: Storage, root: str) -> str:
+    above = (folder for folder in folders_above(root) if storage.is_folder(f"{folder}/_delta_log"))
+    found = next(above, None)
+    return "run jobs/build_features.py first" if found is None else f"it is a part of {found}: give that table"
 
 
 def _refuse_unsafe(delta: DeltaTable, root: str) -> None:
@@ -160,9 +180,13 @@ def _refuse_unsafe(delta: DeltaTable, root: str) -> None:
 
 
 def _named(root: str, action: Mapping[str, object]) -> DataFile:
-    rows = action.get("num_records")
+    path, rows = unquote(str(action["path"])), action.get("num_records")
+    if ELSEWHERE.match(path):
+        raise SnapshotError(
+            f"{root} names {path}, which lies outside of it (a shallow clone?); give a table of its own"
+        )
     return DataFile(
-        path=str(Path(root) / unquote(str(action["path"]))),
+        path=f"{root}/{path}",
         modality=str(action["partition.modality"]),
         slot=str(action["partition.slot"]),
         day=date.fromisoformat(str(action["partition.date"])),
@@ -176,15 +200,21 @@ def _only_run(action: Mapping[str, object]) -> str:
     return smallest if isinstance(smallest, str) and smallest == greatest else ""
 
 
-def _opened(file: DataFile, where: str) -> DataFile:
+def _opened(file: DataFile, where: str, storage: Storage) -> DataFile:
     try:
-        footer = pq.read_metadata(file.path)
+        footer = storage.tried(
+            lambda: pq.read_metadata(path_of(file.path), filesystem=storage.filesystem), f"the footer of {file.path}"
+        )
     except FileNotFoundError:
         raise SnapshotError(
             f"{where} names {Path(file.path).name}, which is gone (vacuumed?); pin a newer version"
         ) from None
     except (OSError, ValueError) as error:
-        raise SnapshotError(f"{file.path} of {where} is damaged ({error}); rebuild its day") from None
+        advice = remedy(error)
+        fault = "cannot be read" if advice else "is damaged"
+        raise SnapshotError(
+            f"{file.path} of {where} {fault} ({reason(error)}); {advice or 'rebuild its day'}"
+        ) from None
     groups = tuple(footer.row_group(index).num_rows for index in range(footer.num_row_groups))
     if file.row_groups and file.rows != sum(groups):
         raise SnapshotError(

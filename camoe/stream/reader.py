@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from petastorm.arrow_reader_worker import ArrowReaderWorker
-from petastorm.fs_utils import get_filesystem_and_path_or_paths
 from petastorm.reader import Reader
 from petastorm.workers_pool.ventilator import Ventilator
+from pyarrow.filesystem import FileSystem
 
 from camoe.contracts.errors import StreamError
+from camoe.contracts.storage import Storage, path_of, reason, remedy
 from camoe.stream.columns import Block, Columns, Words
 from camoe.stream.lanes import shuffled
 from camoe.stream.pack import pack
@@ -24,12 +25,13 @@ READ_AHEAD = 1
 
 @dataclass(frozen=True)
 class Request:
-    """`columns` of row group `group` of the file at `path`, which must have `rows` rows, in an order of its own.
+    """`columns` of row group `group` of the file at `path` in `storage`; it must have `rows` rows, given in an order.
 
     The order is drawn from `order_key` in the reader thread, so a request stays small. The rows are laid out in
     `scratch` and go into `records`, both of `rows` rows, which belong to the request until its block has come.
     """
 
+    storage: Storage
     path: str
     group: int
     rows: int
@@ -79,10 +81,9 @@ def read_block(request: Request) -> Block:
     """
     columns = request.columns
     try:
-        with pq.ParquetFile(request.path) as source:
-            table = source.read_row_group(request.group, columns=list(columns.names), use_threads=False)
+        table = request.storage.tried(lambda: _read(request), str(request))
     except (OSError, pa.ArrowException) as error:
-        raise StreamError(f"{request} cannot be read: {error}; rebuild its day") from error
+        raise _unreadable(str(request), error) from None
     missing = [name for name in columns.names if name not in table.column_names]
     if table.num_rows != request.rows or missing:
         rows = f"{table.num_rows} rows where the plan has {request.rows}"
@@ -93,6 +94,36 @@ def read_block(request: Request) -> Block:
     except StreamError as error:
         raise StreamError(f"{request}: {error}") from None
     return packed.reorder(shuffled(request.rows, request.order_key), request.records)
+
+
+def _read(request: Request) -> pa.Table:
+    with request.storage.parquet(request.path) as source:
+        return source.read_row_group(request.group, columns=list(request.columns.names), use_threads=False)
+
+
+def _unreadable(what: str, error: Exception) -> StreamError:
+    return StreamError(f"{what} cannot be read: {reason(error)}; {remedy(error) or 'rebuild its day'}")
+
+
+class SingleFiles(FileSystem):  # type: ignore[misc]  # pyarrow ships no types
+    """The files of a storage through pyarrow's old interface, the only one that Petastorm's reader takes."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def isdir(self, _path: str) -> bool:
+        """No: the reader is given one file."""
+        return False
+
+    def isfile(self, _path: str) -> bool:
+        """As far as is known; `open` tells otherwise and says why."""
+        return True
+
+    def open(self, path: str, mode: str = "rb") -> pa.NativeFile:
+        """The file at `path`, for reading."""
+        if mode != "rb":
+            raise ValueError(f"{path} was to be opened as {mode}, and a stream only reads")
+        return self._storage.filesystem.open_input_file(path)
 
 
 class Idle(Ventilator):  # type: ignore[misc]  # petastorm ships no types
@@ -122,20 +153,27 @@ class RequestReader(Reader):  # type: ignore[misc]  # petastorm ships no types
         StreamError: that file cannot be read.
     """
 
-    def __init__(self, example: str, columns: Columns, pool: OrderedPool) -> None:
+    def __init__(self, example: str, columns: Columns, pool: OrderedPool, storage: Storage) -> None:
         self._pool = pool
-        filesystem, locations = get_filesystem_and_path_or_paths([f"file://{example}"])
+        self.storage = storage
+        begin = partial(
+            super().__init__,
+            SingleFiles(storage),
+            [path_of(example)],
+            schema_fields=list(columns.names),
+            worker_class=PackingWorker,
+            reader_pool=pool,
+            is_batched_reader=True,
+        )
         try:
-            super().__init__(
-                filesystem,
-                locations,
-                schema_fields=list(columns.names),
-                worker_class=PackingWorker,
-                reader_pool=pool,
-                is_batched_reader=True,
-            )
+            storage.tried(begin, f"the schema of {example}")
         except (OSError, pa.ArrowException) as error:
-            raise StreamError(f"{example} cannot be read: {error}; rebuild its day") from error
+            raise _unreadable(example, error) from None
+
+    def stop(self) -> None:
+        """Let the reader threads end; one that waits to try again does not wait any longer."""
+        self.storage.ended.set()
+        super().stop()
 
     @property
     def wants_more(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 from camoe.contracts.errors import StreamError
+from camoe.contracts.storage import RETRIES, open_storage
 from camoe.stream.buffers import Buffers
 from camoe.stream.columns import Block, Columns, Words, assemble
 from camoe.stream.ledger import Ledger
@@ -28,11 +29,15 @@ def say_on_stderr(text: str) -> None:
 
 @dataclass(frozen=True)
 class Reading:
-    """How rows are read: reader threads, and after how many seconds of waiting for a row group `say` is called."""
+    """How rows are read: reader threads, and after how many seconds of waiting for a row group `say` is called.
+
+    A read whose connection to an object store broke is tried again `retries` times, and `say` is called each time.
+    """
 
     threads: int = 2
     patience_s: float = 30.0
     say: Callable[[str], None] = say_on_stderr
+    retries: int = RETRIES
 
 
 def stream(
@@ -46,8 +51,13 @@ def stream(
     Raises:
         StreamError: a row group came short or could not be read; names it.
     """
-    pool = OrderedPool(reading.threads, reading.patience_s, lambda text: reading.say(f"worker {world.rank} {text}"))
-    reader = RequestReader(plan.snapshot.files[int(plan.row_groups.file[0])].path, columns, pool)
+
+    def say(text: str) -> None:
+        reading.say(f"worker {world.rank} {text}")
+
+    storage = open_storage(plan.snapshot.table, reading.retries, say)
+    pool = OrderedPool(reading.threads, reading.patience_s, say)
+    reader = RequestReader(plan.snapshot.files[int(plan.row_groups.file[0])].path, columns, pool, storage)
     try:
         yield from _Assembly(plan, columns, world, reader, first_step).blocks(ledger)
     finally:
@@ -122,4 +132,4 @@ class _Assembly:
         self._scratch.append(scratch)
         path = plan.snapshot.files[int(plan.row_groups.file[source])].path
         group, key = int(plan.row_groups.group[source]), plan.order_key(source, piece.cycle)
-        return Request(path, group, rows, key, self._columns, scratch, records)
+        return Request(self._reader.storage, path, group, rows, key, self._columns, scratch, records)

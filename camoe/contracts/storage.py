@@ -1,0 +1,199 @@
+"""Files on the local disk or in an S3 object store, read through pyarrow's file systems; lost connections are retried.
+
+A location is an absolute local path, or `s3://bucket/path` (`s3a://` means the same). The store's address, region and
+credentials come from the environment alone (`AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP`, `AWS_REGION`, and what the AWS
+libraries look for themselves); credentials are never read here, but to keep them out of what a store's answer says.
+
+All retries are made here, so that their number is the declared one: the AWS SDK under pyarrow and the client in
+delta-rs are told to make one attempt.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from threading import Event
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import numpy as np
+import pyarrow.parquet as pq
+from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, FileType, LocalFileSystem, S3FileSystem
+
+from camoe.contracts.errors import SnapshotError
+
+RETRIES = 3
+# Waits before the first, second, ... retry double from the first to the longest; half of each is drawn at random.
+FIRST_WAIT_S = 0.25
+LONGEST_WAIT_S = 5.0
+CONNECT_TIMEOUT_S = 3.0
+# For how long a store may send nothing.
+SILENCE_TIMEOUT_S = 5.0
+# For how long one answer to delta-rs may take as a whole; a checkpoint may be large.
+ANSWER_TIMEOUT_S = 60
+
+BUCKET_AND_PATH = re.compile(r"s3a?://[A-Za-z0-9][A-Za-z0-9._-]*(/[^?#]*)?")
+SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+# How the AWS SDK and delta-rs name a connection that broke and a server that cannot answer at the moment.
+DROPPED = re.compile(
+    r"AWS Error (NETWORK_CONNECTION|REQUEST_TIMEOUT|SLOW_DOWN|THROTTLING|SERVICE_UNAVAILABLE|INTERNAL_FAILURE)\b"
+    r"|HTTP status (408|429|5\d\d)\b"
+    r"|non-2xx status code (408|429|5\d\d)\b"
+    r"|\bHTTP error\b"
+)
+# Whatever else a store answers, a file that is not there apart, tells nothing of the file.
+REFUSED = re.compile(r"AWS Error|Generic S3 error|necessary privileges")
+TERMINAL_COLOUR = re.compile(r"\x1b\[\d*m")
+LONGEST_REASON = 300
+
+T = TypeVar("T")
+
+
+class LostConnectionError(OSError):
+    """The connection to a store broke at every try."""
+
+
+def say_on_stderr(text: str) -> None:
+    """Where lost connections are told of, unless told otherwise."""
+    print(f"storage: {text}", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A file system, and how often a read is tried again whose connection broke. `ended` cuts the waiting short."""
+
+    filesystem: FileSystem
+    retries: int = RETRIES
+    say: Callable[[str], None] = say_on_stderr
+    ended: Event = field(default_factory=Event)
+
+    @property
+    def remote(self) -> bool:
+        """Whether each read costs a round trip."""
+        return not isinstance(self.filesystem, LocalFileSystem)
+
+    def parquet(self, location: str) -> pq.ParquetFile:
+        """The parquet file at `location`, opened; a remote one fetches the ranges of a row group side by side."""
+        return pq.ParquetFile(path_of(location), filesystem=self.filesystem, pre_buffer=self.remote)
+
+    def is_folder(self, location: str) -> bool:
+        """Whether a folder is there; in an object store, whether anything is below."""
+        found: bool = self.filesystem.get_file_info(path_of(location)).type == FileType.Directory
+        return found
+
+    def tried(self, read: Callable[[], T], what: str) -> T:
+        """What `read` gives; when its connection breaks, it is called again, at most `retries` times, after waits.
+
+        Raises:
+            LostConnectionError: the connection broke at the last try, too; `what` is named in what is said before.
+            OSError: as `read` does, at once, where no connection broke.
+        """
+        for tries in count(1):
+            try:
+                return read()
+            except OSError as error:
+                if not dropped(error):
+                    raise
+                if tries > self.retries:
+                    raise LostConnectionError(f"lost the connection {tries} times, at last: {reason(error)}") from None
+                self.say(f"lost the connection at try {tries} of {self.retries + 1} to read {what}: {reason(error)}")
+                if self.ended.wait(_pause_s(tries)):
+                    raise
+        raise AssertionError  # The loop has no other end.
+
+
+def location_of(table: Path | str) -> str:
+    """`table` as a location: an absolute path, or `s3://bucket/path` without a slash at its end.
+
+    Raises:
+        SnapshotError: it is neither; what stands there is not repeated, as it may hold a password.
+    """
+    scheme, separator, rest = str(table).partition("://")
+    if not separator or scheme == "file":
+        return str(Path(rest or table).resolve())
+    if not BUCKET_AND_PATH.fullmatch(str(table)):
+        raise SnapshotError(
+            "a table lies at a local path or at s3://bucket/path, and the address given is neither; "
+            "give no credentials in it: they are taken from the environment"
+        )
+    return str(table).rstrip("/")
+
+
+def path_of(location: str) -> str:
+    """What `location` is called on its file system."""
+    return location.partition("://")[2] or location
+
+
+def folders_above(location: str) -> Iterator[str]:
+    """The folders that `location` lies in, the nearest first, down from the root or the bucket."""
+    while (location := location.rpartition("/")[0]) and not location.endswith("/"):
+        yield location
+
+
+def open_storage(location: str, retries: int = RETRIES, say: Callable[[str], None] = say_on_stderr) -> Storage:
+    """The storage that holds `location`.
+
+    Raises:
+        SnapshotError: `AWS_ENDPOINT_URL` is no address, or plain http and not allowed.
+    """
+    return Storage(_s3() if "://" in location else LocalFileSystem(), retries, say)
+
+
+def delta_options(location: str) -> dict[str, str] | None:
+    """How delta-rs shall reach `location`, credentials apart: it takes those from the environment itself."""
+    if "://" not in location:
+        return None
+    return {"max_retries": "0", "connect_timeout": f"{CONNECT_TIMEOUT_S:g}s", "timeout": f"{ANSWER_TIMEOUT_S}s"}
+
+
+def dropped(error: BaseException) -> bool:
+    """Whether a connection broke or a server was overloaded, so that the same read may well succeed later."""
+    return isinstance(error, ConnectionError | TimeoutError) or DROPPED.search(_plain(str(error))) is not None
+
+
+def remedy(error: BaseException) -> str | None:
+    """What to do where the way to the file is at fault; None where it is the file."""
+    if isinstance(error, LostConnectionError):
+        return "try again when the store answers"
+    if isinstance(error, PermissionError) or REFUSED.search(_plain(str(error))):
+        return "look at the address, region, credentials and rights that this process has for it"
+    return None
+
+
+def reason(error: BaseException) -> str:
+    """`error` in one line, without the credentials that a store's answer may repeat."""
+    text = _plain(str(error))
+    for name in SECRETS:
+        if secret := os.environ.get(name):
+            text = text.replace(secret, "***")
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
+
+
+def _plain(text: str) -> str:
+    return " ".join(TERMINAL_COLOUR.sub("", text).replace("↳", "").split())
+
+
+def _pause_s(tries: int) -> float:
+    longest = min(FIRST_WAIT_S * 2 ** (tries - 1), LONGEST_WAIT_S)
+    return float(np.random.default_rng().uniform(longest / 2, longest))
+
+
+def _s3() -> S3FileSystem:
+    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
+    if endpoint.geturl() and (endpoint.scheme not in {"http", "https"} or not endpoint.netloc or endpoint.username):
+        raise SnapshotError("AWS_ENDPOINT_URL must read http(s)://host:port, without user and password")
+    if endpoint.scheme == "http" and os.environ.get("AWS_ALLOW_HTTP", "").lower() not in {"1", "true"}:
+        raise SnapshotError("AWS_ENDPOINT_URL is plain http, which sends rows unencrypted; set AWS_ALLOW_HTTP=true")
+    return S3FileSystem(
+        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+        scheme=endpoint.scheme or "https",
+        endpoint_override=endpoint.netloc or None,
+        connect_timeout=CONNECT_TIMEOUT_S,
+        request_timeout=SILENCE_TIMEOUT_S,
+        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=1),
+    )
