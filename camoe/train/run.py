@@ -39,8 +39,8 @@ def run_worker(config: Config, table_version: int | None = None) -> None:
         version = first_workers(opened.version, "table_version")
         inputs = opened if opened.version == version else open_inputs(config, version)
         data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
-        spec = _spec(config, inputs.encoder)
-        learner = _learner(config, spec, data, workers)
+        spec = model_spec(config, inputs.encoder)
+        learner = make_learner(config, spec, data, workers)
         fitted = fit(learner, data, training, watchdog)
         watchdog.beat("writing the bundle")
         if workers.leads:
@@ -52,14 +52,16 @@ def run_worker(config: Config, table_version: int | None = None) -> None:
         first_workers(None, "done")
 
 
-def _spec(config: Config, encoder: Encoder) -> ModelSpec:
+def model_spec(config: Config, encoder: Encoder) -> ModelSpec:
+    """What the model of `config` is made of, for rows that `encoder` wrote."""
     sizes = tuple(encoder.column_sizes(config.features).values())
     return ModelSpec(
         model=config.model, features=config.features, heads=config.heads, slots=config.slots, vocabulary_sizes=sizes
     )
 
 
-def _learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Workers) -> Learner:
+def make_learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Workers) -> Learner:
+    """A fresh model of `spec`, the same on all workers, with its optimisers."""
     training = config.training
     dtype = torch.float64 if training.dtype == "float64" else torch.float32
     treatments = fit_treatments(data.train, config.features.numeric, workers)

@@ -17,7 +17,7 @@ from camoe.config import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.config_file import load
 from camoe.contracts.encoder import Encoder
-from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, RUN_ID, SLOTS_PROPERTY
+from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, RUN_ID, SLOTS_PROPERTY, label_column
 from camoe.contracts.runs import RunRecord, write_record
 
 FIRST_DAY = date(2026, 1, 1)
@@ -25,7 +25,7 @@ RUN = "first"
 VALUES = tuple("abcdefgh")
 TYPES = {
     "impression_id": "string", "user_id": "string", "campaign_id": "string", "run_id": "string", "cat_genre": "integer",
-    "num_tenure": "float", "label_click": "byte", "modality_id": "integer", "slot_id": "integer",
+    "num_tenure": "float", "modality_id": "integer", "slot_id": "integer",
     "modality": "string", "slot": "string", "date": "date",
 }  # fmt: skip
 CONFIG = {
@@ -64,10 +64,13 @@ CONFIG = {
 }
 
 
-def write_pipeline(folder: Path, rows: dict[str, int], row_group: int = 50) -> Path:
-    """Write config, encoder and a four-day training table with `rows` per slot and day; returns the config's path."""
+def write_pipeline(folder: Path, rows: dict[str, int], row_group: int = 50, **sections: object) -> Path:
+    """Write config, encoder and a four-day training table with `rows` per slot and day; returns the config's path.
+
+    `sections` replace those of `CONFIG`.
+    """
     config_path = folder / "pipeline.yaml"
-    config_path.write_text(yaml.safe_dump({**CONFIG, "out": str(folder / "out")}))
+    config_path.write_text(yaml.safe_dump({**CONFIG, **sections, "out": str(folder / "out")}))
     config = load(config_path, Config)
     encoders.write(Encoder(1, {"genre": VALUES}), config.layout.encoder)
     write_training_table(config, rows, row_group)
@@ -86,13 +89,15 @@ def record(config: Config, rows: dict[str, int]) -> RunRecord:
 def write_training_table(config: Config, rows: dict[str, int], row_group: int) -> None:
     """The Delta training table that the feature job would write."""
     root = config.layout.training
+    labels = [label_column(objective) for objective in config.sources.objectives]
     random = np.random.default_rng(0)
     actions = []
     for slot in config.slots.slots:
         for day in range(4):
             when = (FIRST_DAY + timedelta(days=day)).isoformat()
             path = f"modality={slot.modality}/slot={slot.id}/date={when}/part-0.parquet"
-            table = _rows(random, f"{slot.id}-{when}", rows[slot.id], config.slots.slot_id(slot.id))
+            ids = config.slots.modality_id(slot.id), config.slots.slot_id(slot.id)
+            table = _rows(random, f"{slot.id}-{when}", rows[slot.id], ids, labels)
             (root / path).parent.mkdir(parents=True)
             pq.write_table(table, root / path, row_group_size=row_group)
             actions.append(
@@ -109,7 +114,12 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
             )
     transaction.create_table_with_add_actions(
         str(root),
-        Schema([Field(name, PrimitiveType(kind)) for name, kind in TYPES.items()]),
+        Schema(
+            [
+                Field(name, PrimitiveType(kind))
+                for name, kind in [*TYPES.items(), *((label, "byte") for label in labels)]
+            ]
+        ),
         actions,
         partition_by=["modality", "slot", "date"],
     )
@@ -120,11 +130,13 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
     DeltaTable(str(root)).alter.set_table_properties(properties, raise_if_not_exists=False)
 
 
-def _rows(random: np.random.Generator, prefix: str, rows: int, slot_id: int) -> pa.Table:
+def _rows(random: np.random.Generator, prefix: str, rows: int, ids: tuple[int, int], labels: list[str]) -> pa.Table:
+    modality_id, slot_id = ids
     genre = random.integers(0, len(VALUES) + 2, rows)
     tenure = random.exponential(30, rows)
-    rate = np.where(genre % 2 == 0, 0.6, 0.1) if slot_id < 2 else np.where(genre % 2 == 0, 0.2, 0.8)
-    label = (random.random(rows) < rate).astype(np.int8)
+    rate = np.where(genre % 2 == 0, 0.2, 0.8) if modality_id else np.where(genre % 2 == 0, 0.6, 0.1)
+    drawn = {label: pa.array((random.random(rows) < rate).astype(np.int8), mask=random.random(rows) < 0.05)
+             for label in labels}  # fmt: skip
     return pa.table(
         {
             "impression_id": [f"{prefix}-{row}" for row in range(rows)],
@@ -133,8 +145,8 @@ def _rows(random: np.random.Generator, prefix: str, rows: int, slot_id: int) -> 
             RUN_ID: [RUN] * rows,
             "cat_genre": genre.astype(np.int32),
             "num_tenure": pa.array(tenure.astype(np.float32), mask=random.random(rows) < 0.1),
-            "label_click": pa.array(label, mask=random.random(rows) < 0.05),
-            "modality_id": np.full(rows, slot_id // 2, dtype=np.int32),
+            **drawn,
+            "modality_id": np.full(rows, modality_id, dtype=np.int32),
             "slot_id": np.full(rows, slot_id, dtype=np.int32),
         }
     )
