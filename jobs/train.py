@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import AbstractContextManager, nullcontext
 
 from camoe.bundle.manifest import METRICS, open_bundle
 from camoe.config import Config, given, load_config, parse, parser, positive
@@ -32,12 +33,12 @@ def main(argv: list[str]) -> None:
     started = time.monotonic()
     inputs = open_inputs(config)
     print(
-        f"train: {inputs.train.rows:,} rows of {config.layout.training} version {inputs.version}, "
+        f"train: {inputs.train.rows:,} rows of {inputs.train.table} version {inputs.version}, "
         f"{chosen.workers} workers, batch {config.training.batch_size:,}",
         flush=True,
     )
     log = config.layout.logs / "train_workers.log"
-    with pinned(config.layout.pins, config.layout.training, inputs.version, "train", "training reads it"):
+    with _pinned(config, inputs.version):
         if chosen.launcher == "spark":
             spark_session("train")
             launch_with_spark(config, inputs.version, chosen.workers, log)
@@ -45,6 +46,13 @@ def main(argv: list[str]) -> None:
             arguments = ["--config", chosen.config, "--table-version", str(inputs.version), *chosen.overrides]
             launch_with_horovod(arguments, chosen.workers, chosen.hosts, log)
     _summary(config, given(chosen), time.monotonic() - started)
+
+
+def _pinned(config: Config, version: int) -> AbstractContextManager[object]:
+    """A pin on the table under `out`. One elsewhere is not vacuumed from here."""
+    if config.training.table:
+        return nullcontext()
+    return pinned(config.layout.pins, config.layout.training, version, "train", "training reads it")
 
 
 def _summary(config: Config, command_line: str, seconds: float) -> None:

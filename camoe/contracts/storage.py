@@ -165,6 +165,11 @@ def remedy(error: BaseException) -> str | None:
     return None
 
 
+def explained(error: BaseException) -> str:
+    """Why a data file cannot be read, and what to do about it."""
+    return f"{reason(error)}; {remedy(error) or 'rebuild its day'}"
+
+
 def reason(error: BaseException) -> str:
     """`error` in one line, without the credentials that a store's answer may repeat."""
     text = _plain(str(error))

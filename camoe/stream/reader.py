@@ -13,7 +13,7 @@ from petastorm.workers_pool.ventilator import Ventilator
 from pyarrow.filesystem import FileSystem
 
 from camoe.contracts.errors import StreamError
-from camoe.contracts.storage import Storage, path_of, reason, remedy
+from camoe.contracts.storage import Storage, explained, path_of
 from camoe.stream.columns import Block, Columns, Words
 from camoe.stream.lanes import shuffled
 from camoe.stream.pack import pack
@@ -102,7 +102,7 @@ def _read(request: Request) -> pa.Table:
 
 
 def _unreadable(what: str, error: Exception) -> StreamError:
-    return StreamError(f"{what} cannot be read: {reason(error)}; {remedy(error) or 'rebuild its day'}")
+    return StreamError(f"{what} cannot be read: {explained(error)}")
 
 
 class SingleFiles(FileSystem):  # type: ignore[misc]  # pyarrow ships no types

@@ -132,7 +132,7 @@ def _train(
 
 
 def _reading(config: TrainingConfig, watchdog: Watchdog) -> Reading:
-    return Reading(config.stream.readers, config.stream.wait_report_s, watchdog.note)
+    return Reading(config.stream.readers, config.stream.wait_report_s, watchdog.note, config.stream.retries)
 
 
 def _watched(blocks: Generator[Block, None, None], phase: str, watchdog: Watchdog) -> Iterator[Block]:

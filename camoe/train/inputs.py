@@ -35,12 +35,13 @@ def open_inputs(config: Config, version: int | None = None) -> TrainingInputs:
         RunError: a training or validation day is stale, or the record of a run is missing.
         EncoderError: the encoder of the table is missing or damaged.
     """
-    snapshot = logged(config.layout.training, version)
+    retries = config.training.stream.retries
+    snapshot = logged(config.training.table or config.layout.training, version, retries)
     require_features(snapshot, config.features.schema_hash())
     require_slots(snapshot, config.slots)
     require_columns(snapshot, model_columns(config.features, config.heads.objectives))
     first, second = config.days.train.days(), config.days.validation.days()
-    rows = opened(snapshot, {*first, *second})
+    rows = opened(snapshot, {*first, *second}, retries)
     train, validation = rows.on(first), rows.on(second)
     records = active_records(snapshot, config.layout.runs)
     require_fresh(records, first + second, f"{snapshot.table} version {snapshot.version}")

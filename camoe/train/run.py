@@ -64,7 +64,7 @@ def make_learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Worke
     """A fresh model of `spec`, the same on all workers, with its optimisers."""
     training = config.training
     dtype = torch.float64 if training.dtype == "float64" else torch.float32
-    treatments = fit_treatments(data.train, config.features.numeric, workers)
+    treatments = fit_treatments(data.train, config.features.numeric, workers, training.stream.retries)
     torch.manual_seed(training.seed)
     model = Camoe(spec, treatments).to(dtype)
     share_weights(model)

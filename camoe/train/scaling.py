@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
+import pyarrow as pa
 import torch
 
+from camoe.contracts.errors import SnapshotError
 from camoe.contracts.features import Numeric
 from camoe.contracts.snapshot import DataFile, Snapshot
+from camoe.contracts.storage import RETRIES, Storage, explained, open_storage
 from camoe.model.scaling import Moments, Treatment
 from camoe.train.quantiles import fit_knots
 from camoe.train.workers import Workers, sum_over_workers
@@ -21,22 +23,28 @@ Floats = npt.NDArray[np.float32]
 SMALLEST_STD = 1e-6
 
 
-def fit_treatments(snapshot: Snapshot, features: Sequence[Numeric], workers: Workers) -> tuple[Treatment, ...]:
+def fit_treatments(
+    snapshot: Snapshot, features: Sequence[Numeric], workers: Workers, retries: int = RETRIES
+) -> tuple[Treatment, ...]:
     """`Knots` of each numeric with `transform: quantile` and `Moments` of each other one, in order.
 
     Each worker reads its share of the files: once for the moments, three times the columns that need knots.
+
+    Raises:
+        SnapshotError: a file cannot be read.
     """
+    storage = open_storage(snapshot.table, retries)
     own = snapshot.files[workers.world.rank :: workers.world.size]
     standard = [feature for feature in features if feature.transform != "quantile"]
     quantile = [feature for feature in features if feature.transform == "quantile"]
-    moments = iter(_fit_moments(own, standard))
-    knots = iter(fit_knots(lambda: _known(own, quantile), len(quantile), sum_over_workers))
+    moments = iter(_fit_moments(storage, own, standard))
+    knots = iter(fit_knots(lambda: _known(storage, own, quantile), len(quantile), sum_over_workers))
     return tuple(next(knots) if feature.transform == "quantile" else next(moments) for feature in features)
 
 
-def _fit_moments(files: Sequence[DataFile], features: Sequence[Numeric]) -> tuple[Moments, ...]:
+def _fit_moments(storage: Storage, files: Sequence[DataFile], features: Sequence[Numeric]) -> tuple[Moments, ...]:
     sums = np.zeros((3, len(features)))
-    for columns in _known(files, features):
+    for columns in _known(storage, files, features):
         for index, (feature, column) in enumerate(zip(features, columns, strict=True)):
             values = column.astype(np.float64)
             if feature.transform == "log1p":
@@ -49,9 +57,20 @@ def _fit_moments(files: Sequence[DataFile], features: Sequence[Numeric]) -> tupl
     return tuple(Moments(float(one), float(other)) for one, other in zip(mean, std, strict=True))
 
 
-def _known(files: Sequence[DataFile], features: Sequence[Numeric]) -> Iterator[list[Floats]]:
+def _known(storage: Storage, files: Sequence[DataFile], features: Sequence[Numeric]) -> Iterator[list[Floats]]:
     """The known values of each numeric, a file at a time."""
     names = [feature.column for feature in features]
     for file in files:
-        table = pq.ParquetFile(file.path).read(columns=names)
+        table = _read(storage, file.path, names)
         yield [table[name].drop_null().to_numpy().astype(np.float32) for name in names]
+
+
+def _read(storage: Storage, path: str, columns: list[str]) -> pa.Table:
+    def read() -> pa.Table:
+        with storage.parquet(path) as file:
+            return file.read(columns=columns)
+
+    try:
+        return storage.tried(read, path)
+    except (OSError, pa.ArrowException) as error:
+        raise SnapshotError(f"{path} cannot be read: {explained(error)}") from None
