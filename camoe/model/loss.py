@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -50,8 +51,8 @@ def targets(masking: Masking, labels: Tensor, slot: Tensor) -> tuple[Tensor, Ten
 def masked_loss(logits: Tensor, label: Tensor, mask: Tensor, weight: Tensor, count: Tensor) -> Tensor:
     """This worker's part of `L = sum_h w_h sum_i m_ih BCE(y_ih, p_ih) / N_h`, a scalar.
 
-    `count` `[H]` is `N_h` over all workers, so the workers' parts add up to the loss of the whole batch. A head
-    without rows contributes exactly nothing.
+    `count` `[H]` is `N_h` of the step (a `Normaliser`), the same on all workers, so the workers' parts add up to the
+    loss of the whole batch. A head without rows contributes exactly nothing.
 
     Args:
         logits, label, mask: `[B, H]`.
@@ -59,7 +60,7 @@ def masked_loss(logits: Tensor, label: Tensor, mask: Tensor, weight: Tensor, cou
     """
     terms = binary_cross_entropy_with_logits(logits, label.to(logits.dtype), reduction="none")
     sums = torch.where(mask, terms, 0.0).sum(dim=0)
-    scale = torch.where(count > 0, weight / count.clamp(min=1), 0.0).to(sums.dtype)
+    scale = torch.where(count > 0, weight / torch.where(count > 0, count, 1.0), 0.0).to(sums.dtype)
     return (sums * scale).sum()
 
 
@@ -73,6 +74,30 @@ def whole_batch(count: Tensor, rows: Tensor) -> Tensor:
     return rows.expand_as(count)
 
 
+@dataclass(frozen=True)
+class Expected:
+    """`N_h`: the rows that the head has in a batch of that size on average, `share_h` of it.
+
+    The mean step over an epoch is then the step over the whole epoch at once, also for a head that most batches lack:
+    an unbiased estimate, where `per_head` weighs the few rows of a rare head by how many happened to meet. The shares
+    come from the plan, which counts rows of slots: rows whose label turns out to be unknown are counted in.
+
+    `share` float64 `[H]`.
+    """
+
+    share: Tensor
+
+    def __call__(self, _count: Tensor, rows: Tensor) -> Tensor:
+        """`[H]`."""
+        return self.share * rows
+
+
 # (rows of each head [H], rows of the batch []) over all workers -> N_h [H]
 Normaliser = Callable[[Tensor, Tensor], Tensor]
-NORMALISERS: Mapping[str, Normaliser] = {"head": per_head, "batch": whole_batch}
+
+
+def make_normaliser(kind: Literal["head", "batch", "expected"], masking: Masking, slot_share: Tensor) -> Normaliser:
+    """The normaliser called `kind`; `slot_share` float64 `[slots]` is each slot's share of the plan's rows."""
+    expected = Expected(slot_share.to(masking.weight) @ masking.member.to(masking.weight))
+    kinds: dict[str, Normaliser] = {"head": per_head, "batch": whole_batch, "expected": expected}
+    return kinds[kind]

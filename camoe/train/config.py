@@ -44,7 +44,7 @@ class TrainingConfig(Section):
     patience: int = Field(default=1, ge=1, description="epochs without a better validation NE before stopping")
     seed: int = 1
     dtype: Literal["float32", "float64"] = "float32"
-    normalise: Literal["head", "batch"] = "head"
+    normalise: Literal["head", "batch", "expected"] = "head"
     mask: bool = True
     stall_timeout_s: int = Field(default=300, ge=1)
     stream: StreamConfig = StreamConfig()
