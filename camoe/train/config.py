@@ -39,6 +39,7 @@ class TrainingConfig(Section):
     epochs: int = Field(default=3, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     embedding_learning_rate: float = Field(default=0.02, gt=0)
+    embedding_optimiser: Literal["adagrad", "rowwise_adagrad", "adam"] = "adagrad"
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_steps: int = Field(default=20, ge=0)
     patience: int = Field(default=1, ge=1, description="epochs without a better validation NE before stopping")

@@ -1,16 +1,38 @@
-"""AdamW for the dense weights, sparse Adagrad for the embeddings, one warm-up and cosine schedule for both."""
+"""AdamW for the dense weights, a choice for the embeddings, one warm-up and cosine schedule for both."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from camoe.model.camoe import Camoe
+from camoe.train.adagrad import SparseAdagrad, each_entry, row_mean
 from camoe.train.config import TrainingConfig
+
+
+class TableAdam(torch.optim.Adam):
+    """Adam over whole tables: a row without gradient still moves by its momentum, so a step costs the vocabulary."""
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Make sparse gradients dense, then apply them."""
+        for group in self.param_groups:
+            for table in group["params"]:
+                if table.grad is not None:
+                    table.grad = table.grad.to_dense()
+        super().step()
+
+
+EMBEDDING_OPTIMISERS: Mapping[str, Callable[[list[nn.Parameter], float], torch.optim.Optimizer]] = {
+    "adagrad": partial(SparseAdagrad, squares=each_entry),
+    "rowwise_adagrad": partial(SparseAdagrad, squares=row_mean),
+    "adam": TableAdam,
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +61,7 @@ def make_optimisers(model: Camoe, config: TrainingConfig, total_steps: int) -> O
     dense = [weight for name, weight in model.named_parameters() if not name.startswith("embedding.")]
     parts: tuple[torch.optim.Optimizer, ...] = (
         torch.optim.AdamW(_decayed(dense, config.weight_decay), lr=config.learning_rate),
-        torch.optim.Adagrad(embedding, lr=config.embedding_learning_rate),
+        EMBEDDING_OPTIMISERS[config.embedding_optimiser](embedding, config.embedding_learning_rate),
     )
 
     def factor(step: int) -> float:

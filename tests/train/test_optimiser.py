@@ -1,0 +1,116 @@
+"""The embeddings' optimisers against the formulas and against torch's own, and the rows they leave alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from camoe.model.camoe import Camoe
+from camoe.train.adagrad import EPSILON, SparseAdagrad, each_entry, row_mean
+from camoe.train.config import TrainingConfig
+from camoe.train.optimiser import EMBEDDING_OPTIMISERS, make_optimisers
+from tests.model.test_camoe import MOMENTS, SPEC
+
+VOCABULARY, DIM, LR = 7, 3, 0.1
+# Rows of several steps, some of them twice.
+steps = st.lists(st.lists(st.integers(0, VOCABULARY - 1), max_size=12), min_size=1, max_size=4)
+
+
+def table():
+    return nn.Parameter(torch.linspace(-1, 1, VOCABULARY * DIM, dtype=torch.float64).reshape(VOCABULARY, DIM))
+
+
+def gradient(rows, step):
+    values = torch.randn(len(rows), DIM, generator=torch.Generator().manual_seed(step), dtype=torch.float64)
+    indices = torch.tensor([rows], dtype=torch.int64)
+    return torch.sparse_coo_tensor(indices, values, (VOCABULARY, DIM), check_invariants=False)
+
+
+def learned(optimiser, weight, every, dense=False):
+    for step, rows in enumerate(every):
+        given_gradient = gradient(rows, step)
+        weight.grad = given_gradient.to_dense() if dense else given_gradient
+        optimiser.step()
+    return weight.detach().numpy()
+
+
+@settings(deadline=None, max_examples=30)
+@given(steps)
+def test_adagrad_is_torchs(every):
+    weight, other = table(), table()
+    found = learned(SparseAdagrad([weight], LR, each_entry), weight, every)
+    np.testing.assert_allclose(
+        found, learned(torch.optim.Adagrad([other], lr=LR), other, every), rtol=1e-12, atol=1e-14
+    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(steps)
+def test_row_wise_adagrad_is_its_formula(every):
+    weight, expected, sums = table(), table().detach().numpy(), np.zeros(VOCABULARY)
+    for step, rows in enumerate(every):
+        total = gradient(rows, step).to_dense().numpy()
+        for row in set(rows):
+            sums[row] += (total[row] ** 2).mean()
+            expected[row] -= LR * total[row] / (np.sqrt(sums[row]) + EPSILON)
+    found = learned(SparseAdagrad([weight], LR, row_mean), weight, every)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+@settings(deadline=None, max_examples=15)
+@given(steps)
+def test_adam_is_that_of_dense_gradients(every):
+    weight, other = table(), table()
+    found = learned(EMBEDDING_OPTIMISERS["adam"]([weight], LR), weight, every)
+    expected = learned(torch.optim.Adam([other], lr=LR), other, every, dense=True)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_row_wise_adagrad_keeps_one_number_a_row():
+    weight = table()
+    sizes = {
+        squares: SparseAdagrad([weight], LR, squares).state[weight]["sum"].shape for squares in (row_mean, each_entry)
+    }
+    assert sizes == {row_mean: (VOCABULARY, 1), each_entry: (VOCABULARY, DIM)}
+
+
+@pytest.mark.parametrize("squares", [each_entry, row_mean])
+def test_a_row_without_gradient_keeps_its_bits(squares):
+    weight = table()
+    before = weight.detach().clone()
+    learned(SparseAdagrad([weight], LR, squares), weight, [[2, 5, 2], [5]])
+    changed = (weight.detach() != before).any(dim=1)
+    assert changed.nonzero().squeeze(1).tolist() == [2, 5]
+
+
+@pytest.mark.parametrize("squares", [each_entry, row_mean])
+def test_a_saved_state_continues_where_it_was(squares):
+    every = [[1, 1, 4], [4, 6], [1, 6]]
+    whole, first = table(), table()
+    expected = learned(SparseAdagrad([whole], LR, squares), whole, every)
+    begun = SparseAdagrad([first], LR, squares)
+    learned(begun, first, every[:2])
+    resumed = SparseAdagrad([first], LR, squares)
+    resumed.load_state_dict(begun.state_dict())
+    first.grad = gradient(every[2], 2)
+    resumed.step()
+    np.testing.assert_array_equal(first.detach().numpy(), expected)
+
+
+@pytest.mark.parametrize("name", EMBEDDING_OPTIMISERS)
+def test_the_setting_chooses_the_tables_optimiser(name):
+    torch.manual_seed(3)
+    model = Camoe(SPEC, MOMENTS)
+    config = TrainingConfig(embedding_optimiser=name, warmup_steps=0)
+    optimisers = make_optimisers(model, config, total_steps=3)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    numeric = torch.randn(8, 2)
+    logits, _ = model(torch.randint(0, 6, (8, 2)), numeric)
+    logits.square().sum().backward()
+    optimisers.step()
+    assert type(optimisers.parts[1]) is type(EMBEDDING_OPTIMISERS[name]([table()], LR))
+    assert not torch.equal(model.state_dict()["embedding.table.weight"], before["embedding.table.weight"])
