@@ -56,14 +56,17 @@ class Pass:
         return self.by_slot.bound()
 
 
-def draw(slots: Sequence[Counts], rows: Counts, lanes: int, key: tuple[int, ...]) -> Pass:
-    """A pass over `slots`, each given as its row groups, of which number i has `rows[i]` rows."""
+def draw(slots: Sequence[Counts], rows: Counts, lanes: int, key: tuple[int, ...], stride: int = 1) -> Pass:
+    """A pass over `slots`, each given as its row groups, of which number i has `rows[i]` rows.
+
+    It is asked for at moments at least `stride` rows apart, and at its end.
+    """
     dealt = [
         list(_deal(groups[shuffled(len(groups), (*key, slot))], rows, min(lanes, len(groups))))
         for slot, groups in enumerate(slots)
     ]
     by_lane = tuple(make_quota([lane.ends[-1] for lane in of_slot]) for of_slot in dealt)
-    by_slot = make_quota([quota.rows for quota in by_lane])
+    by_slot = make_quota([quota.rows for quota in by_lane], stride)
     return Pass(tuple(lane for of_slot in dealt for lane in of_slot), by_slot, by_lane)
 
 

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -118,8 +119,16 @@ class Plan:
                 del self._passes[next(iter(self._passes))]
             groups = self.strata[stratum].sources
             order_key = (self.seed, self.epoch, 0, stratum, cycle)
-            self._passes[key] = draw(groups, self.row_groups.rows, self.lanes, order_key)
+            self._passes[key] = draw(groups, self.row_groups.rows, self.lanes, order_key, self._stride(stratum))
         return self._passes[key]
+
+    def _stride(self, stratum: int) -> int:
+        """Rows between the moments at which a pass over the stratum is asked for, at least, but for the pass's end."""
+        whole = self.strata[stratum]
+        if whole.epoch_rows % whole.rows:
+            return 1  # The epoch ends within a pass, maybe soon after the step before.
+        share = self.batch_size * whole.epoch_rows // self.rows
+        return max(1, share - ceil(2 * self.quota.bound()) if len(self.strata) > 1 else share)
 
     @cached_property
     def _passes(self) -> dict[tuple[int, int], Pass]:

@@ -1,9 +1,14 @@
-"""How many of a sequence's first m rows belong to each part, in proportion to the parts' rows: a closed form.
+"""How many of a sequence's first m rows belong to each part, in proportion to the parts' rows: closed forms.
 
-The parts are the leaves of a binary tree. At each inner node the first m rows give `floor(m * left / rows + 1/2)` to
-the left child and what is left to the right one. Both never fall when m grows, so the counts can be asked for at any m
-without a look at what came before. A leaf is off its exact share by at most half a row for each node above it, shrunk
-by the ratio of their sizes: `bound`. Huffman's tree keeps the sum small: it is below 1.7 rows for any number of parts.
+Counts can be asked for at any m without a look at what came before; they add up to m, and all of the parts' rows are
+there at the end.
+
+A tree: at each inner node the first m rows give `floor(m * left / rows + 1/2)` to the left child and what is left to
+the right one. Neither ever falls when m grows. A leaf is off its exact share by at most half a row for each node above
+it, shrunk by the ratio of their sizes. Huffman's tree keeps the sum small: below 1.7 rows for any number of parts.
+
+A line: the parts lie side by side, part i from `E_{i-1}` to `E_i`, and has `round(m E_i / R) - round(m E_{i-1} / R)` of
+the first m of R rows, so it is off by less than one row. It may fall by one where m grows by less than `R / rows_i`.
 """
 
 from __future__ import annotations
@@ -11,7 +16,26 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import accumulate, pairwise
+from typing import NamedTuple, Protocol
+
+
+class Quota(Protocol):
+    """Shares of a sequence of `rows` rows."""
+
+    @property
+    def parts(self) -> int:
+        """Number of parts."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of all parts."""
+
+    def __call__(self, first: int) -> list[int]:
+        """How many of the first `first` rows belong to each part; `first` lies between 0 and `rows`."""
+
+    def bound(self) -> float:
+        """The most rows by which a count can be off the part's exact share."""
 
 
 class Fork(NamedTuple):
@@ -25,7 +49,7 @@ class Fork(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Quota:
+class Tree:
     """A tree over `parts` leaves; its forks from the root down, its leaves in the order in which they were given."""
 
     parts: int
@@ -33,7 +57,7 @@ class Quota:
     forks: tuple[Fork, ...]
 
     def __call__(self, first: int) -> list[int]:
-        """How many of the first `first` rows belong to each part; `first` lies between 0 and `rows`."""
+        """As `Quota`."""
         counts = [first] * (2 * self.parts - 1)
         for node, left, right, left_rows, rows in self.forks:
             above = counts[node]
@@ -42,7 +66,7 @@ class Quota:
         return counts[: self.parts]
 
     def bound(self) -> float:
-        """The most rows by which a count can be off the part's exact share."""
+        """As `Quota`."""
         off = [0.0] * (2 * self.parts - 1)
         for fork in self.forks:
             off[fork.left] = 0.5 + off[fork.node] * fork.left_rows / fork.rows
@@ -50,8 +74,45 @@ class Quota:
         return max(off[: self.parts])
 
 
-def make_quota(rows: Sequence[int]) -> Quota:
-    """The quota of parts with `rows` rows each; at least one part, none empty."""
+@dataclass(frozen=True)
+class Line:
+    """Parts side by side; `ends` are the running sums of their rows."""
+
+    ends: tuple[int, ...]
+
+    @property
+    def parts(self) -> int:
+        """As `Quota`."""
+        return len(self.ends)
+
+    @property
+    def rows(self) -> int:
+        """As `Quota`."""
+        return self.ends[-1]
+
+    def __call__(self, first: int) -> list[int]:
+        """As `Quota`."""
+        marks = [(2 * first * end + self.rows) // (2 * self.rows) for end in (0, *self.ends)]
+        return [after - before for before, after in pairwise(marks)]
+
+    def bound(self) -> float:
+        """As `Quota`: two roundings of half a row each."""
+        return 1.0
+
+
+def make_quota(rows: Sequence[int], stride: int = 1) -> Quota:
+    """The quota of parts with `rows` rows each; at least one part, none empty.
+
+    Its counts do not fall between moments that are at least `stride` rows apart, nor from any moment to the end. It is
+    the form of the smaller bound that keeps this.
+    """
+    tree, total = _tree(rows), sum(rows)
+    if tree.bound() > 1 and stride * min(rows) >= total:
+        return Line(tuple(accumulate(rows)))
+    return tree
+
+
+def _tree(rows: Sequence[int]) -> Tree:
     heap = [(size, part) for part, size in enumerate(rows)]
     heapq.heapify(heap)
     forks: list[Fork] = []
@@ -60,4 +121,4 @@ def make_quota(rows: Sequence[int]) -> Quota:
         node = len(rows) + len(forks)
         forks.append(Fork(node, left, right, left_rows, left_rows + right_rows))
         heapq.heappush(heap, (left_rows + right_rows, node))
-    return Quota(len(rows), sum(rows), tuple(reversed(forks)))
+    return Tree(len(rows), sum(rows), tuple(reversed(forks)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +28,23 @@ def test_counts_add_up_never_fall_and_keep_within_their_bound(rows, data):
         )
         before = counts
     assert before == rows
+
+
+@settings(max_examples=300, deadline=None)
+@given(parts, st.data())
+def test_moments_a_stride_apart_keep_within_one_row(rows, data):
+    total = sum(rows)
+    stride = data.draw(st.integers(-(-total // min(rows)), 2 * total))
+    quota = make_quota(rows, stride)
+    assert quota.bound() <= 1
+    steps = data.draw(st.lists(st.integers(stride, 2 * stride), max_size=30))
+    moments = [moment for moment in accumulate([0, *steps]) if moment <= total] + [total]
+    for before, after in pairwise(moments):
+        then, now = quota(before), quota(after)
+        assert sum(now) == after
+        assert all(old <= new for old, new in zip(then, now, strict=True))
+        assert all(abs(count - size * after / total) < 1 + 1e-6 for count, size in zip(now, rows, strict=True))
+    assert quota(total) == rows
 
 
 @settings(max_examples=100, deadline=None)
