@@ -12,7 +12,7 @@ from camoe.contracts.errors import StreamError
 from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, WORD, Block, Columns, Words
 
 # Rows laid side by side at once: what is written stays in the processor's cache until its lines are full.
-TILE = 4096
+TILE = 2048
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
