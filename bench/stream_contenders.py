@@ -1,6 +1,6 @@
 """Ways from the same parquet files to tensors that a model can take, each a generator of batches.
 
-All end with `Tensors`: categorical int64, numeric float32, labels int64, slot int64, of `BATCH` rows, on the CPU.
+All end with `Tensors`: categorical int32, numeric float32, labels int64, slot int64, of `BATCH` rows, on the CPU.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def memory_mapped(snapshot: Snapshot) -> Path:
 
 def _tensors(categorical: Array, numeric: Array, labels: Array, slot: Array) -> Tensors:
     return Tensors(
-        categorical=torch.from_numpy(categorical).to(torch.int64),
+        categorical=torch.from_numpy(categorical),
         numeric=torch.from_numpy(numeric),
         labels=torch.from_numpy(labels).to(torch.int64),
         slot=torch.from_numpy(slot).to(torch.int64),
@@ -110,7 +110,7 @@ def _petastorm(snapshot: Snapshot) -> object:
 def _stacked(columns: dict[str, Tensor]) -> Tensors:
     labels = torch.stack([columns[name] for name in COLUMNS.labels], 1)
     return Tensors(
-        categorical=torch.stack([columns[name] for name in COLUMNS.categorical], 1).to(torch.int64),
+        categorical=torch.stack([columns[name] for name in COLUMNS.categorical], 1),
         numeric=torch.stack([columns[name] for name in COLUMNS.numeric], 1),
         labels=torch.nan_to_num(labels, nan=UNKNOWN_LABEL).to(torch.int64),
         slot=columns[SLOT_ID].to(torch.int64),

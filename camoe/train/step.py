@@ -17,7 +17,7 @@ from camoe.train.workers import Workers, sum_over_workers
 
 @dataclass(frozen=True)
 class Tensors:
-    """A block on the device: categorical int64 `[B, C]`, numeric `[B, F]`, labels int64 `[B, O]`, slot int64 `[B]`."""
+    """A block on the device: categorical int32 `[B, C]`, numeric `[B, F]`, labels int64 `[B, O]`, slot int64 `[B]`."""
 
     categorical: Tensor
     numeric: Tensor
@@ -26,9 +26,9 @@ class Tensors:
 
 
 def to_tensors(block: Block, device: torch.device, dtype: torch.dtype) -> Tensors:
-    """`block` as tensors on `device`; numerics as `dtype`."""
+    """`block` as tensors on `device`; numerics as `dtype`. On the CPU the wide ones are views of the block."""
     return Tensors(
-        categorical=torch.from_numpy(block.categorical).to(device, torch.int64),
+        categorical=torch.from_numpy(block.categorical).to(device),
         numeric=torch.from_numpy(block.numeric).to(device, dtype),
         labels=torch.from_numpy(block.labels).to(device, torch.int64),
         slot=torch.from_numpy(block.slot).to(device, torch.int64),
