@@ -17,7 +17,7 @@ from camoe.contracts.layout import Layout
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
 from camoe.metrics.config import EvaluationConfig
-from camoe.model.config import ModelConfig
+from camoe.model.config import CamoeConfig, ModelConfig
 from camoe.train.config import TrainingConfig
 
 DEFAULT_CONFIG = "conf/synthetic.yaml"
@@ -34,7 +34,7 @@ class Config(Section):
     sources: Sources
     features: FeatureSet
     days: Days
-    model: ModelConfig = ModelConfig()
+    model: ModelConfig = CamoeConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 

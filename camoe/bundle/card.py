@@ -20,7 +20,7 @@ def model_card(manifest: Manifest, spec: ModelSpec, metrics: Mapping[str, Any]) 
     lines = [
         f"# Model {manifest.model_version}",
         "",
-        f"CAMoE with {spec.model.experts} experts and {len(spec.heads.heads)} heads, "
+        f"{spec.model.summary} and {len(spec.heads.heads)} heads, "
         f"{metrics['parameters']:,} parameters, written by camoe {manifest.code_version}.",
         "",
         "## Data",

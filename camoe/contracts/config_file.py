@@ -63,7 +63,7 @@ def load(path: str | Path, kind: type[SectionT], overrides: Sequence[str] = ()) 
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_explain(error, files)) from None
+        raise ConfigError(_explain(error, files, tree)) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -104,10 +104,21 @@ def _set(tree: dict[str, Any], location: Location, value: Any) -> None:
     node[location[-1]] = value
 
 
-def _explain(error: ValidationError, files: Mapping[Location, str]) -> str:
+def _written(location: Location, tree: Mapping[str, Any]) -> Location:
+    """`location` as it is written: pydantic puts the kind that it chose between a key of several kinds and its own."""
+    node: Any = tree
+    written = []
+    for part in location[:-1]:
+        if not isinstance(node, Mapping) or part in node:
+            written.append(part)
+            node = node.get(part) if isinstance(node, Mapping) else None
+    return (*written, *location[-1:])
+
+
+def _explain(error: ValidationError, files: Mapping[Location, str], tree: Mapping[str, Any]) -> str:
     problems = []
     for item in error.errors():
-        location = tuple(str(part) for part in item["loc"])
+        location = _written(tuple(str(part) for part in item["loc"]), tree)
         prefixes = [location[:length] for length in range(len(location), -1, -1)]
         file = next(files[prefix] for prefix in prefixes if prefix in files)
         what = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")

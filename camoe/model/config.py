@@ -1,22 +1,187 @@
-"""Typed configuration of the model. Torch-free, so that every job can check it."""
+"""Typed configuration of the model, a section for each component. Torch-free, so that every job can check it."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
 
 from camoe.contracts.config_file import Section
 
+Width = Annotated[int, Field(ge=1)]
+Widths = tuple[Width, ...]
+Hidden = Annotated[Widths, Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
-class ModelConfig(Section):
-    """Widths and depths of CAMoE.
 
-    `cross_layers` DCN-v2 cross layers stand beside a deep network of `expert_hidden` units in each expert; a gate
-    and a tower of `tower_hidden` units belong to each head.
+def scaled_width(width: int, factor: float) -> int:
+    """`width` times `factor`, rounded, at least one."""
+    return max(1, round(width * factor))
+
+
+def scaled_widths(widths: Widths, factor: float) -> Widths:
+    """Each of `widths` times `factor`, rounded, at least one."""
+    return tuple(scaled_width(width, factor) for width in widths)
+
+
+class DcnConfig(Section):
+    """A DCN-v2 network: `cross_layers` crosses, full-rank or of `rank`, and a deep network of `hidden` units.
+
+    `parallel`: side by side over the input; `stacked`: the deep network over the crosses.
     """
 
-    embedding_dim: int = Field(default=16, ge=1)
-    experts: int = Field(default=4, ge=1)
-    cross_layers: int = Field(default=2, ge=1)
-    expert_hidden: tuple[int, ...] = Field(default=(64, 32), min_length=1)
-    tower_hidden: tuple[int, ...] = (32,)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    kind: Literal["dcn"] = "dcn"
+    structure: Literal["parallel", "stacked"] = "parallel"
+    cross_layers: Width = 2
+    rank: Width | None = None
+    hidden: Hidden = (64, 32)
+
+    def scaled(self, factor: float) -> DcnConfig:
+        """The same with the rank and the deep network's widths times `factor`."""
+        rank = None if self.rank is None else scaled_width(self.rank, factor)
+        return self.model_copy(update={"rank": rank, "hidden": scaled_widths(self.hidden, factor)})
+
+
+class MlpConfig(Section):
+    """A plain feed-forward network of `hidden` units."""
+
+    kind: Literal["mlp"]
+    hidden: Hidden = (64, 32)
+
+    def scaled(self, factor: float) -> MlpConfig:
+        """The same with the widths times `factor`."""
+        return self.model_copy(update={"hidden": scaled_widths(self.hidden, factor)})
+
+
+def _kind_or(default: str) -> Discriminator:
+    """Chooses a section by its `kind`; `default` where none is given."""
+
+    def kind(value: object) -> str:
+        found = value.get("kind", default) if isinstance(value, Mapping) else getattr(value, "kind", default)
+        return str(found)
+
+    return Discriminator(kind)
+
+
+ExpertConfig = Annotated[Annotated[DcnConfig, Tag("dcn")] | Annotated[MlpConfig, Tag("mlp")], _kind_or("dcn")]
+
+
+class Common(Section):
+    """What every model has: embeddings of `embedding_dim`, `dropout`, and a tower of `tower_hidden` units a head.
+
+    With `match_parameters` all hidden widths and ranks are scaled by one factor, so that the model has about that many
+    parameters beside the embeddings; models can then be compared at equal size.
+    """
+
+    embedding_dim: Width = 16
+    dropout: Share = 0.0
+    tower_hidden: Widths = (32,)
+    match_parameters: int | None = Field(default=None, ge=1)
+
+
+class CamoeConfig(Common):
+    """CAMoE: `experts` shared by all heads, mixed by a gate a head.
+
+    `gate_dropout`: how often, in training, a gate leaves an expert out.
+    """
+
+    kind: Literal["camoe"] = "camoe"
+    experts: Width = 4
+    expert: ExpertConfig = DcnConfig()
+    gate_dropout: Share = 0.0
+
+    @property
+    def summary(self) -> str:
+        """The model in a few words."""
+        return f"CAMoE with {self.experts} {self.expert.kind} experts"
+
+    def scaled(self, factor: float) -> CamoeConfig:
+        """The same with all hidden widths times `factor`."""
+        tower = scaled_widths(self.tower_hidden, factor)
+        return self.model_copy(update={"expert": self.expert.scaled(factor), "tower_hidden": tower})
+
+
+class MmoeConfig(Common):
+    """MMoE: as CAMoE, with `experts` feed-forward networks of `expert_hidden` units."""
+
+    kind: Literal["mmoe"]
+    experts: Width = 4
+    expert_hidden: Hidden = (64, 32)
+    gate_dropout: Share = 0.0
+
+    @property
+    def summary(self) -> str:
+        """The model in a few words."""
+        return f"MMoE with {self.experts} experts"
+
+    def scaled(self, factor: float) -> MmoeConfig:
+        """The same with all hidden widths times `factor`."""
+        expert, tower = (scaled_widths(widths, factor) for widths in (self.expert_hidden, self.tower_hidden))
+        return self.model_copy(update={"expert_hidden": expert, "tower_hidden": tower})
+
+
+class PleConfig(Common):
+    """PLE: `layers` extraction layers of `own_experts` a head and `shared_experts`."""
+
+    kind: Literal["ple"]
+    layers: Width = 1
+    own_experts: Width = 1
+    shared_experts: Width = 2
+    expert: ExpertConfig = MlpConfig(kind="mlp")
+    gate_dropout: Share = 0.0
+
+    @property
+    def summary(self) -> str:
+        """The model in a few words."""
+        return f"PLE with {self.layers} layer(s) of {self.own_experts} own and {self.shared_experts} shared experts"
+
+    def scaled(self, factor: float) -> PleConfig:
+        """The same with all hidden widths times `factor`."""
+        tower = scaled_widths(self.tower_hidden, factor)
+        return self.model_copy(update={"expert": self.expert.scaled(factor), "tower_hidden": tower})
+
+
+class SharedBottomConfig(Common):
+    """A feed-forward network of `hidden` units that all heads share."""
+
+    kind: Literal["shared_bottom"]
+    hidden: Hidden = (128, 64)
+
+    @property
+    def summary(self) -> str:
+        """The model in a few words."""
+        return "shared-bottom network"
+
+    def scaled(self, factor: float) -> SharedBottomConfig:
+        """The same with all hidden widths times `factor`."""
+        hidden, tower = (scaled_widths(widths, factor) for widths in (self.hidden, self.tower_hidden))
+        return self.model_copy(update={"hidden": hidden, "tower_hidden": tower})
+
+
+class DcnModelConfig(Common):
+    """One DCN-v2 `network` that all heads share; with conf/heads/single.yaml and no tower it is DCN-v2 itself."""
+
+    kind: Literal["dcn"]
+    network: DcnConfig = DcnConfig()
+    tower_hidden: Widths = ()
+
+    @property
+    def summary(self) -> str:
+        """The model in a few words."""
+        return "DCN-v2"
+
+    def scaled(self, factor: float) -> DcnModelConfig:
+        """The same with all hidden widths times `factor`."""
+        tower = scaled_widths(self.tower_hidden, factor)
+        return self.model_copy(update={"network": self.network.scaled(factor), "tower_hidden": tower})
+
+
+ModelConfig = Annotated[
+    Annotated[CamoeConfig, Tag("camoe")]
+    | Annotated[MmoeConfig, Tag("mmoe")]
+    | Annotated[PleConfig, Tag("ple")]
+    | Annotated[SharedBottomConfig, Tag("shared_bottom")]
+    | Annotated[DcnModelConfig, Tag("dcn")],
+    _kind_or("camoe"),
+]

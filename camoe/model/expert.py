@@ -1,31 +1,42 @@
-"""One expert of CAMoE: DCN-v2 with its cross network and its deep network in parallel."""
+"""Experts: DCN-v2 or plain feed-forward networks whose outputs can be mixed."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from camoe.model.config import ModelConfig
-from camoe.model.cross import CrossNetwork
+from camoe.model.config import ExpertConfig
+from camoe.model.dcn import DcnV2
 from camoe.model.mlp import mlp
 
 
-class Expert(nn.Module):
-    """`E(x) = W [cross(x); deep(x)] + b` (the parallel structure of DCN-v2, WWW 2021, section 3.3).
+class Experts(nn.ModuleList):
+    """`K` experts over one input, each of the width `E`, the last hidden one of `config`.
 
     Args:
+        number: `K`.
+        config: kind and widths of an expert.
         width: width `D` of the input.
-        config: depth of the cross network, widths of the deep one; the last of those is the output width `E`.
+        dropout: of the experts' units.
     """
 
-    def __init__(self, width: int, config: ModelConfig) -> None:
-        super().__init__()
-        out = config.expert_hidden[-1]
-        self.cross = CrossNetwork(width, config.cross_layers)
-        self.deep = mlp([width, *config.expert_hidden], config.dropout)
-        self.join = nn.Linear(width + out, out)
+    def __init__(self, number: int, config: ExpertConfig, width: int, dropout: float) -> None:
+        super().__init__(make_expert(config, width, dropout) for _ in range(number))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, D]` to `[B, E]`."""
-        joined: Tensor = self.join(torch.cat([self.cross(x), self.deep(x)], dim=1))
-        return joined
+        """`[B, D]` to `[B, K, E]`."""
+        return torch.stack([expert(x) for expert in self], dim=1)
+
+
+def make_expert(config: ExpertConfig, width: int, dropout: float) -> nn.Module:
+    """`[B, width]` to `[B, E]`.
+
+    A DCN-v2 in parallel has a linear layer on top, so that experts of any structure agree in their width:
+    `E(x) = W [cross(x); deep(x)] + b`.
+    """
+    if config.kind == "mlp":
+        return mlp([width, *config.hidden], dropout)
+    network = DcnV2(width, config, dropout)
+    if config.structure == "stacked":
+        return network
+    return nn.Sequential(network, nn.Linear(network.width, config.hidden[-1]))

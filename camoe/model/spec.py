@@ -20,3 +20,9 @@ class ModelSpec(Section):
     heads: HeadSet
     slots: SlotCatalogue
     vocabulary_sizes: tuple[int, ...]
+
+    @property
+    def bottom_width(self) -> int:
+        """Width `D` of the shared bottom: the embeddings, the numerics and the declared indicators of missing ones."""
+        indicators = sum(feature.missing_indicator for feature in self.features.numeric)
+        return len(self.vocabulary_sizes) * self.model.embedding_dim + len(self.features.numeric) + indicators

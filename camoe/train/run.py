@@ -13,6 +13,7 @@ from camoe.contracts.encoder import Encoder
 from camoe.metrics.intervals import optional
 from camoe.model.camoe import Camoe
 from camoe.model.loss import make_masking, make_normaliser
+from camoe.model.parameters import count_parameters, with_matched_parameters
 from camoe.model.spec import ModelSpec
 from camoe.stream.columns import model_columns
 from camoe.stream.slot_shares import slot_shares
@@ -56,9 +57,10 @@ def run_worker(config: Config, table_version: int | None = None) -> None:
 def model_spec(config: Config, encoder: Encoder) -> ModelSpec:
     """What the model of `config` is made of, for rows that `encoder` wrote."""
     sizes = tuple(encoder.column_sizes(config.features).values())
-    return ModelSpec(
+    spec = ModelSpec(
         model=config.model, features=config.features, heads=config.heads, slots=config.slots, vocabulary_sizes=sizes
     )
+    return with_matched_parameters(spec)
 
 
 def make_learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Workers) -> Learner:
@@ -68,6 +70,8 @@ def make_learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Worke
     treatments = fit_treatments(data.train, config.features.numeric, workers, training.stream.retries)
     torch.manual_seed(training.seed)
     model = Camoe(spec, treatments).to(dtype)
+    if workers.leads:
+        print(f"train: {spec.model.summary}, {len(spec.heads.heads)} heads, {count_parameters(model)}", flush=True)
     share_weights(model)
     model.to(workers.device)
     plan = data.epoch(training, 0)

@@ -33,7 +33,7 @@ def validate(
     model.eval()
     heads = len(masking.weight)
     states = [Histogram.empty() for _ in range(heads)]
-    gates = torch.zeros(heads, len(model.experts), dtype=torch.float64)
+    gates = torch.zeros(heads, model.gate_width, dtype=torch.float64)
     rows = torch.zeros(heads, dtype=torch.float64)
     with torch.inference_mode():
         for block in blocks:

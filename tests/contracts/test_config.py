@@ -26,12 +26,19 @@ def test_every_shipped_heads_file_gives_each_slot_one_head_for_clicks(heads):
         assert config.heads.served(slot)[0] == "click"
 
 
+@pytest.mark.parametrize("kind", ["camoe", "mmoe", "ple", "shared_bottom", "dcn"])
+def test_every_architecture_is_one_file(kind):
+    assert load(ROOT / "conf/synthetic.yaml", Config, [f"model=conf/model/{kind}.yaml"]).model.kind == kind
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
         ("nonsense=1", "the command line: 'nonsense': unknown key"),
         ("trainning.epochs=1", "the command line: 'trainning': unknown key"),
         ("training.nonsense=1", "the command line: 'training.nonsense': unknown key"),
+        ("model.nonsense=1", "the command line: 'model.nonsense': unknown key"),
+        ("model.expert.rank=0", "the command line: 'model.expert.rank': Input should be greater than or equal to 1"),
         ("training.batch_size=none", "'training.batch_size': Input should be a valid integer"),
         ("training.batch_size", "is no override: write key=value"),
         ("heads=conf/heads/absent.yaml", "configuration file conf/heads/absent.yaml does not exist"),

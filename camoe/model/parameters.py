@@ -1,0 +1,78 @@
+"""How large a model is, and widths that make it as large as another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from camoe.contracts.errors import ConfigError
+from camoe.model.body import make_body
+from camoe.model.camoe import Camoe
+from camoe.model.config import ModelConfig
+from camoe.model.spec import ModelSpec
+
+# How far from the wanted number of parameters a model may end, as a share of it: widths are whole numbers.
+TOLERANCE = 0.02
+HALVINGS = 40
+
+
+@dataclass(frozen=True)
+class ParameterCount:
+    """Weights of the embedding table, and all others."""
+
+    embedding: int
+    rest: int
+
+    def __str__(self) -> str:
+        return f"{self.embedding:,} embedding parameters and {self.rest:,} others"
+
+
+def count_parameters(model: Camoe) -> ParameterCount:
+    """The parameters of `model`."""
+    embedding = _count(model.embedding)
+    return ParameterCount(embedding, _count(model) - embedding)
+
+
+def with_matched_parameters(spec: ModelSpec) -> ModelSpec:
+    """`spec` with the widths that its `match_parameters` asks for, which is then None; as it is without one.
+
+    All hidden widths and ranks are scaled by one factor, found by bisection: the number of parameters never falls when
+    the factor grows. What has no width of its own, such as full-rank crosses, stays.
+
+    Raises:
+        ConfigError: no factor brings the parameters beside the embeddings within `TOLERANCE` of the wanted number.
+    """
+    wanted = spec.model.match_parameters
+    if wanted is None:
+        return spec
+
+    def rest(factor: float) -> int:
+        return _body_parameters(spec.model.scaled(factor), spec)
+
+    low, high = 0.0, 1.0
+    while rest(high) < wanted:
+        low, high = high, 2 * high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rest(middle) < wanted else (low, middle)
+    nearest = min((low, high), key=lambda factor: abs(rest(factor) - wanted))
+    found = rest(nearest)
+    if abs(found - wanted) > TOLERANCE * wanted:
+        raise ConfigError(
+            f"model.match_parameters: no widths give {wanted:,} parameters beside the embeddings, the nearest are "
+            f"{found:,}; change the number of layers or experts, or give the crosses a rank"
+        )
+    model = spec.model.scaled(nearest).model_copy(update={"match_parameters": None})
+    return spec.model_copy(update={"model": model})
+
+
+def _body_parameters(config: ModelConfig, spec: ModelSpec) -> int:
+    # Tensors of this device have shapes and no values.
+    with torch.device("meta"):
+        return _count(make_body(config, spec.bottom_width, len(spec.heads.heads)))
+
+
+def _count(module: nn.Module) -> int:
+    return sum(weight.numel() for weight in module.parameters())

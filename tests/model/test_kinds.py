@@ -1,0 +1,144 @@
+"""Every architecture against its written formulas, and what masking guarantees for each."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from camoe.bundle.graphs import export_head
+from camoe.bundle.manifest import CATEGORICAL, NUMERIC
+from camoe.model.camoe import Camoe
+from camoe.model.config import ModelConfig
+from camoe.model.loss import make_masking, make_normaliser, masked_loss, targets
+from tests.model import reference
+from tests.model.test_camoe import HEADS, MOMENTS, SLOTS, SPEC
+
+SMALL = {"embedding_dim": 3, "tower_hidden": [3]}
+DCN = {"kind": "dcn", "cross_layers": 2, "hidden": [5, 4]}
+MLP = {"kind": "mlp", "hidden": [5, 4]}
+KINDS = {
+    "camoe": {"experts": 3, "expert": DCN},
+    "camoe-stacked-low-rank": {"experts": 2, "expert": DCN | {"structure": "stacked", "rank": 2}, "tower_hidden": []},
+    "camoe-mlp-experts": {"experts": 2, "expert": MLP},
+    "mmoe": {"kind": "mmoe", "experts": 3, "expert_hidden": [5, 4]},
+    "ple": {"kind": "ple", "own_experts": 1, "shared_experts": 2, "expert": MLP},
+    "ple-two-layers": {"kind": "ple", "layers": 2, "own_experts": 2, "shared_experts": 1, "expert": DCN},
+    "shared-bottom": {"kind": "shared_bottom", "hidden": [6, 5]},
+    "dcn": {"kind": "dcn", "network": DCN, "tower_hidden": []},
+    "dcn-stacked-low-rank": {"kind": "dcn", "network": DCN | {"structure": "stacked", "rank": 3, "cross_layers": 3}},
+}
+each_kind = pytest.mark.parametrize("name", KINDS)
+
+
+def config_of(name):
+    return TypeAdapter(ModelConfig).validate_python(SMALL | KINDS[name])
+
+
+def model_of(name):
+    torch.manual_seed(3)
+    model = Camoe(SPEC.model_copy(update={"model": config_of(name)}), MOMENTS).double()
+    with torch.no_grad():
+        # Biases at zero would hide a bias that is left out.
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.3)
+    return model
+
+
+def batch_of(rows=9):
+    generator = torch.Generator().manual_seed(5)
+    categorical = torch.randint(0, 12, (rows, 2), generator=generator)
+    numeric = torch.randn(rows, 2, generator=generator, dtype=torch.float64)
+    return categorical, numeric
+
+
+@each_kind
+def test_the_forward_pass_is_the_written_formula(name):
+    model, batch = model_of(name), batch_of()
+    logits, gates = model(*batch)
+    assert gates.shape == (9, 2, model.gate_width)
+    weights = {key: value.detach().numpy() for key, value in model.body.state_dict().items()}
+    for row, x in enumerate(model.bottom(*batch).detach().numpy()):
+        expected_logits, expected_gates = reference.body(config_of(name), weights, x, 2)
+        np.testing.assert_allclose(logits[row].detach(), expected_logits, rtol=1e-9)
+        np.testing.assert_allclose(gates[row].detach(), expected_gates, rtol=1e-9)
+
+
+@each_kind
+def test_one_head_alone_gives_its_column(name):
+    model, batch = model_of(name), batch_of()
+    logits, _ = model(*batch)
+    for head in range(2):
+        torch.testing.assert_close(model.head_logit(head, *batch), logits[:, head])
+
+
+def part_loss(model, batch, labels, slot, whole, kind):
+    """The loss of a part of the batch whose labels and slots are `whole`."""
+    masking = make_masking(HEADS, SLOTS, adaptive=True)
+    count = targets(masking, *whole)[1].sum(dim=0).double()
+    share = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
+    n = make_normaliser(kind, masking, share)(count, torch.tensor(float(len(whole[1]))))
+    return masked_loss(model(*batch)[0], *targets(masking, labels, slot), masking.weight, n)
+
+
+def gradients(model):
+    return {
+        name: torch.zeros_like(weight) if weight.grad is None else weight.grad.to_dense()
+        for name, weight in model.named_parameters()
+    }
+
+
+@each_kind
+def test_audio_rows_leave_what_belongs_to_video_exactly_alone(name):
+    model, batch = model_of(name), batch_of()
+    slot, labels = torch.tensor([0, 1, 0] * 3), torch.ones(9, 1, dtype=torch.int64)
+    part_loss(model, batch, labels, slot, (labels, slot), "head").backward()
+    found = gradients(model)
+
+    def of_head(head):
+        parts = [f"body.{part}.{head}." for part in ("gates", "towers", "last.gates", "last.own")]
+        return {key: value for key, value in found.items() if key.startswith(tuple(parts))}
+
+    assert of_head(1)
+    assert not any(value.any() for value in of_head(1).values())
+    assert all(value.any() for key, value in of_head(0).items() if key.endswith("logit.weight"))
+    assert len([key for key in of_head(0) if "gates" in key]) == (2 if model.gate_width else 0)
+    assert all(value.any() for key, value in of_head(0).items() if "gates" in key)
+
+
+# Slots of nine rows that three workers have three each of; slot 2 is video.
+BATCHES = {
+    "both heads on all workers": [0, 2, 1, 2, 0, 0, 2, 1, 0],
+    "video on one worker only": [0, 1, 1, 0, 0, 0, 2, 1, 2],
+    "no video at all": [0, 1, 1, 0, 0, 0, 1, 1, 0],
+}
+
+
+@pytest.mark.parametrize("slots", BATCHES.values(), ids=BATCHES)
+@each_kind
+def test_three_workers_have_the_gradient_of_one(name, slots):
+    model, batch, slot = model_of(name), batch_of(), torch.tensor(slots)
+    labels = torch.tensor([[1], [0], [1], [0], [-1], [1], [0], [1], [1]])
+    part_loss(model, batch, labels, slot, (labels, slot), "expected").backward()
+    one = gradients(model)
+    model.zero_grad()
+    for own in (slice(0, 3), slice(3, 6), slice(6, 9)):
+        part = (batch[0][own], batch[1][own])
+        part_loss(model, part, labels[own], slot[own], (labels, slot), "expected").backward()
+    for key, gradient in gradients(model).items():
+        torch.testing.assert_close(gradient, one[key], rtol=1e-11, atol=1e-13, msg=key)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["camoe-stacked-low-rank", "mmoe", "ple-two-layers", "shared-bottom", "dcn"])
+def test_a_heads_graph_gives_what_torch_gives(name, tmp_path):
+    model = model_of(name).float().eval()
+    export_head(model, 1, tmp_path / "video.onnx")
+    categorical, numeric = batch_of(13)[0], batch_of(13)[1].float()
+    session = onnxruntime.InferenceSession(tmp_path / "video.onnx", providers=["CPUExecutionProvider"])
+    (p,) = session.run(None, {CATEGORICAL: categorical.numpy(), NUMERIC: numeric.numpy()})
+    with torch.inference_mode():
+        expected = torch.sigmoid(model(categorical, numeric)[0][:, 1]).numpy()
+    np.testing.assert_allclose(p, expected, atol=1e-5)
