@@ -31,8 +31,9 @@ class JointEmbedding(nn.Module):
         starts = [sum(sizes[:index]) for index in range(len(sizes))]
         self.register_buffer("sizes", torch.tensor(sizes, dtype=torch.int64), persistent=False)
         self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64), persistent=False)
-        self.table = nn.Embedding(sum(sizes), dim, sparse=True)
-        nn.init.normal_(self.table.weight, std=INITIAL_STD)
+        # Drawn once: nn.Embedding of its own draws a table that would be thrown away.
+        first = torch.empty(sum(sizes), dim).normal_(std=INITIAL_STD)
+        self.table = nn.Embedding.from_pretrained(first, freeze=False, sparse=True)
 
     def forward(self, categorical: Tensor) -> Tensor:
         """`[B, C]` indices to `[B, C * dim]`."""
