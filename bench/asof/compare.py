@@ -34,6 +34,8 @@ class Settings:
             "spark.driver.memory": self.memory,
             "spark.sql.shuffle.partitions": str(2 * self.cores),
             "spark.sql.session.timeZone": "UTC",
+            # As the job's own session has it; all systems gain by it.
+            "spark.sql.constraintPropagation.enabled": "false",
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
         }
