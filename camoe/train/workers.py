@@ -43,6 +43,8 @@ def _own_device(local_rank: int) -> torch.device:
 
 def sum_over_workers(values: Tensor, name: str) -> Tensor:
     """The sum of every worker's `values`, on the device of `values`."""
+    if hvd.size() == 1:
+        return values.clone()
     if values.numel() == 0:  # Horovod would wait for ever.
         return values
     total: Tensor = hvd.allreduce(values.cpu(), op=hvd.Sum, name=name)
