@@ -16,7 +16,7 @@ from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
 from camoe.contracts.runs import active_records, encoder_version, require_fresh
 from camoe.contracts.snapshot import logged, opened
-from camoe.score.scorer import read_model, require_fit, require_vocabulary
+from camoe.score.scorer import expected_predictions, read_model, require_fit, require_vocabulary
 from camoe.score.spark import count_predictions, read_rows, score, write_predictions
 from features.progress import step
 from features.session import spark_session
@@ -47,10 +47,7 @@ def main(argv: list[str]) -> None:
         predictions = score(read_rows(spark, snapshot, days, model), model, snapshot)
         write_predictions(predictions, layout.predictions, days, version)
         by_slot = count_predictions(spark, layout.predictions, days, version)
-    catalogue, heads = model.spec.slots, model.spec.heads
-    served = {slot.id: len(heads.served(slot)) for slot in catalogue.slots}
-    expected = sum(file.rows * served[file.slot] for file in snapshot.files)
-    counts.require_equal("rows scored", expected, sum(by_slot.values()))
+    counts.require_equal("rows scored", expected_predictions(model, snapshot), sum(by_slot.values()))
     seconds = time.monotonic() - started
     counts.record(
         layout.counts,

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from camoe.bundle import manifest as names
+from camoe.bundle.calibration import CALIBRATION, write_calibration
 from camoe.bundle.card import model_card
 from camoe.bundle.graphs import export_head
 from camoe.bundle.manifest import Manifest
@@ -22,6 +23,7 @@ from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.files import write_json, write_text
 from camoe.contracts.snapshot import Snapshot
+from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
 from camoe.model.spec import ModelSpec
 
@@ -35,8 +37,19 @@ class Origin:
     config_hash: str
 
 
-def write_bundle(target: Path, model: Camoe, spec: ModelSpec, origin: Origin, metrics: Mapping[str, Any]) -> Manifest:
-    """Write `model` as a bundle at `target`, replacing the one there; weights and graphs are float32."""
+def write_bundle(
+    target: Path,
+    model: Camoe,
+    spec: ModelSpec,
+    origin: Origin,
+    metrics: Mapping[str, Any],
+    *,
+    calibration: Mapping[str, Platt],
+) -> Manifest:
+    """Write `model` as a bundle at `target`, replacing the one there; weights and graphs are float32.
+
+    `calibration` has one entry a head; `metrics` is metrics.json.
+    """
     staging = target.with_name(f".{target.name}-staging")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
@@ -44,6 +57,7 @@ def write_bundle(target: Path, model: Camoe, spec: ModelSpec, origin: Origin, me
     save_file({name: value.contiguous() for name, value in exported.state_dict().items()}, staging / names.WEIGHTS)
     write_text(staging / names.SPEC, spec.model_dump_json(indent=2))
     write_json(staging / names.METRICS, metrics)
+    write_calibration(staging, calibration)
     for index, head in enumerate(spec.heads.heads):
         export_head(exported, index, staging / names.graph_name(head.name))
     encoders.write(origin.encoder, staging / names.ENCODER)
@@ -57,7 +71,7 @@ def write_bundle(target: Path, model: Camoe, spec: ModelSpec, origin: Origin, me
 
 def _manifest(staging: Path, spec: ModelSpec, origin: Origin) -> Manifest:
     hashes = names.file_hashes(staging)
-    identity = hashes[names.WEIGHTS] + hashes[names.SPEC]
+    identity = hashes[names.WEIGHTS] + hashes[names.SPEC] + hashes[CALIBRATION]
     return Manifest(
         model_version=hashlib.sha256(identity.encode()).hexdigest()[:12],
         code_version=version("camoe"),

@@ -1,42 +1,49 @@
-"""Scores encoded impressions with a bundle's ONNX graphs, each row by its slot's head. Needs no torch, no Spark."""
+"""Scores encoded impressions with a bundle's ONNX graphs, each row by its slot's heads. Needs no torch, no Spark."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import pyarrow as pa
 
+from camoe.bundle.calibration import read_calibration
 from camoe.bundle.manifest import CATEGORICAL, ENCODER, NUMERIC, Manifest, graph_name, open_bundle
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
 from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import Snapshot
+from camoe.metrics.platt import Platt
 from camoe.model.spec import ModelSpec
+from camoe.score.inputs import Inputs, inputs_of
 
-ScalarT = TypeVar("ScalarT", bound=np.generic)
+# Columns of the rows that their predictions carry, where the rows have them.
+CARRIED = ("impression_id", "request_id", "user_id", "campaign_id", "modality", "slot", "date")
+# What a graph is given at once: its intermediate values stay in the processor's cache.
+ROWS_AT_ONCE = 8192
+UNSERVED = -1
 
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A bundle's specification and graphs as plain bytes, fit to be sent to other processes."""
+    """A bundle's specification, and each head's graph as plain bytes and calibration: fit to be sent elsewhere."""
 
     manifest: Manifest
     spec: ModelSpec
     graphs: Mapping[str, bytes]
+    calibration: Mapping[str, Platt]
 
 
 def read_model(folder: Path) -> ScoringModel:
     """The scoring parts of the bundle at `folder`. Raises `BundleError` as `open_bundle` does."""
     manifest, spec = open_bundle(folder)
     graphs = {head.name: (folder / graph_name(head.name)).read_bytes() for head in spec.heads.heads}
-    return ScoringModel(manifest, spec, graphs)
+    return ScoringModel(manifest, spec, graphs, read_calibration(folder, spec.heads))
 
 
 def require_vocabulary(folder: Path, model: ScoringModel, table: Encoder) -> None:
@@ -67,43 +74,73 @@ def require_fit(model: ScoringModel, snapshot: Snapshot) -> None:
         )
 
 
+def expected_predictions(model: ScoringModel, snapshot: Snapshot) -> int:
+    """Rows that the predictions of `snapshot` have: one an impression and objective that is served in its slot."""
+    served = {slot.id: len(model.spec.heads.served(slot)) for slot in model.spec.slots.slots}
+    return sum(file.rows * served[file.slot] for file in snapshot.files)
+
+
 class Scorer:
-    """One ONNX session a head."""
+    """One ONNX session a head, on one thread."""
 
     def __init__(self, model: ScoringModel) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self._spec = model.spec
-        self._sessions = {
-            name: onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-            for name, graph in model.graphs.items()
-        }
+        self._model = model
+        self._names = [head.name for head in model.spec.heads.heads]
+        self._owners = {objective: _owners(model.spec, objective) for objective in model.spec.heads.objectives}
+        self._sessions = [
+            onnxruntime.InferenceSession(model.graphs[name], options, providers=["CPUExecutionProvider"])
+            for name in self._names
+        ]
 
-    def head_of(self, slot: str, objective: str) -> str | None:
-        """Name of the head that scores (slot, objective); None where the objective is not served in that slot."""
-        catalogue = self._spec.slots
-        head = self._spec.heads.serving_head(catalogue.slots[catalogue.slot_id(slot)], objective)
-        return head.name if head is not None else None
+    def predict(self, table: pa.Table) -> pa.Table:
+        """Predictions for rows with `slot` and the encoded columns of the training table; see `predict_inputs`.
 
-    def predict(self, rows: pa.RecordBatch | pa.Table, objective: str) -> npt.NDArray[np.float64]:
-        """Probability `[rows]` that `objective` happens, for training-table rows with `slot` and all features.
-
-        NaN for rows of slots in which the objective is not served.
+        Raises:
+            ScoringError: as `inputs_of` does.
         """
-        p = np.full(rows.num_rows, np.nan)
-        slots = np.asarray(rows["slot"].to_pylist(), dtype=object)
-        categorical = _matrix(rows, self._spec.features.categorical_columns, np.int64)
-        numeric = _matrix(rows, self._spec.features.numeric_columns, np.float32)
-        heads = {slot: self.head_of(slot, objective) for slot in set(slots.tolist())}
-        owners = np.array([heads[slot] for slot in slots], dtype=object)
-        for head in {head for head in heads.values() if head is not None}:
-            own = owners == head
-            (p[own],) = self._sessions[head].run(None, {CATEGORICAL: categorical[own], NUMERIC: numeric[own]})
+        carried = table.select([name for name in CARRIED if name in table.column_names])
+        return self.predict_inputs(inputs_of(table, self._model.spec), carried)
+
+    def predict_inputs(self, inputs: Inputs, carried: pa.Table) -> pa.Table:
+        """One row an objective and an impression whose slot it is served in; objective by objective, in order.
+
+        The columns are those of `carried`, which has a row an impression, and `objective`, `head`, `p_raw` (of the
+        head's graph), `p` (calibrated) and `model_version`.
+        """
+        return pa.concat_tables(self._predict(objective, inputs, carried) for objective in self._owners)
+
+    def _predict(self, objective: str, inputs: Inputs, carried: pa.Table) -> pa.Table:
+        owner = self._owners[objective][inputs.slot]
+        p_raw, p = np.empty(len(owner)), np.empty(len(owner))
+        for head in set(owner.tolist()) - {UNSERVED}:
+            own = np.flatnonzero(owner == head)
+            p_raw[own] = self._run(head, inputs, own)
+            p[own] = self._model.calibration[self._names[head]].calibrated(p_raw[own])
+        served = np.flatnonzero(owner != UNSERVED)
+        chosen = carried if len(served) == len(owner) else carried.take(served)
+        columns = {
+            "objective": pa.repeat(objective, len(served)),
+            "head": pa.array(self._names).take(pa.array(owner[served])),
+            "p_raw": pa.array(p_raw[served]),
+            "p": pa.array(p[served]),
+            "model_version": pa.repeat(self._model.manifest.model_version, len(served)),
+        }
+        for name, column in columns.items():
+            chosen = chosen.append_column(name, column)
+        return chosen
+
+    def _run(self, head: int, inputs: Inputs, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        p = np.empty(len(rows))
+        for first in range(0, len(rows), ROWS_AT_ONCE):
+            part = rows[first : first + ROWS_AT_ONCE]
+            given = {CATEGORICAL: inputs.categorical[part], NUMERIC: inputs.numeric[part]}
+            (p[first : first + ROWS_AT_ONCE],) = self._sessions[head].run(None, given)
         return p
 
 
-def _matrix(rows: pa.RecordBatch | pa.Table, names: tuple[str, ...], dtype: type[ScalarT]) -> npt.NDArray[ScalarT]:
-    matrix = np.empty((rows.num_rows, len(names)), dtype=dtype)
-    for index, name in enumerate(names):
-        matrix[:, index] = np.asarray(rows[name])
-    return matrix
+def _owners(spec: ModelSpec, objective: str) -> npt.NDArray[np.int64]:
+    """By slot id, the number of the head that scores `objective` there, or `UNSERVED`."""
+    heads = [spec.heads.serving_head(slot, objective) for slot in spec.slots.slots]
+    return np.array([UNSERVED if head is None else spec.heads.heads.index(head) for head in heads], dtype=np.int64)

@@ -17,6 +17,7 @@ from camoe.model.parameters import count_parameters, with_matched_parameters
 from camoe.model.spec import ModelSpec
 from camoe.stream.columns import model_columns
 from camoe.stream.slot_shares import slot_shares
+from camoe.train.calibrate import calibrate
 from camoe.train.fit import DataPlan, Fitted, fit
 from camoe.train.inputs import TrainingInputs, open_inputs
 from camoe.train.optimiser import make_optimisers
@@ -44,11 +45,15 @@ def run_worker(config: Config, table_version: int | None = None) -> None:
         spec = model_spec(config, inputs.encoder)
         learner = make_learner(config, spec, data, workers)
         fitted = fit(learner, data, training, watchdog)
+        calibrated = calibrate(learner, data, config, watchdog)
         watchdog.beat("writing the bundle")
         if workers.leads:
             metrics = _metrics(config, inputs, learner, fitted, time.monotonic() - started)
+            metrics["validation"] = calibrated.rows
             origin = Origin(inputs.train, inputs.encoder, config.content_hash())
-            manifest = write_bundle(config.layout.bundle, learner.model, spec, origin, metrics)
+            manifest = write_bundle(
+                config.layout.bundle, learner.model, spec, origin, metrics, calibration=calibrated.by_head
+            )
             print(f"train: bundle {manifest.model_version} written to {config.layout.bundle}", flush=True)
         watchdog.beat("waiting for the bundle")
         first_workers(None, "done")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -10,13 +11,23 @@ import pytest
 import torch
 
 from camoe.bundle import manifest as names
+from camoe.bundle.calibration import CALIBRATION as CALIBRATION_FILE
 from camoe.bundle.write import Origin, write_bundle
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
+from camoe.contracts.heads import HeadSet
 from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
-from camoe.contracts.snapshot import Snapshot
+from camoe.contracts.snapshot import DataFile, Snapshot
+from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
-from camoe.score.scorer import Scorer, read_model, require_fit, require_vocabulary
+from camoe.score.scorer import (
+    ROWS_AT_ONCE,
+    Scorer,
+    expected_predictions,
+    read_model,
+    require_fit,
+    require_vocabulary,
+)
 from tests.model.test_camoe import MOMENTS, SPEC
 from tests.stream.plans import snapshot_of
 
@@ -25,6 +36,11 @@ METRICS = {
     "best_epoch": 0,
     "parameters": 1,
     "data": {"train_days": ["d"], "validation_days": ["d"], "train_rows": 1, "validation_rows": 1},
+    "validation": [],
+}
+CALIBRATION = {
+    "audio": Platt(slope=0.7, intercept=-0.4, rows=900, positives=90),
+    "video": Platt(rows=900, positives=3, reason="3 rows of the rarer label, fewer than 50"),
 }
 
 
@@ -38,7 +54,7 @@ def torch_model():
 def bundle(torch_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
     origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {"x": ("a",)}), "confighash")
-    write_bundle(folder, torch_model, SPEC, origin, METRICS)
+    write_bundle(folder, torch_model, SPEC, origin, METRICS, calibration=CALIBRATION)
     return folder
 
 
@@ -61,16 +77,55 @@ def made_from(schema_hash):
     return replace(snapshot_of([(0, 0, [5])]), properties={FEATURE_SCHEMA_PROPERTY: schema_hash})
 
 
-@pytest.mark.parametrize("number", [1, 2, 7, 500])
-def test_predictions_are_the_torch_models_whatever_the_batch_size(bundle, torch_model, number):
-    rows = rows_of(number)
-    p = Scorer(read_model(bundle)).predict(rows, "click")
+def by_torch(model, rows):
+    """The torch model's probabilities, `[rows, heads]`."""
     categorical = torch.from_numpy(np.column_stack([rows["cat_x"], rows["cat_y"]]).astype(np.int64))
     numeric = torch.from_numpy(np.column_stack([rows["num_u"], rows["num_w"]]).astype(np.float32))
     with torch.inference_mode():
-        both = torch.sigmoid(torch_model.eval()(categorical, numeric)[0]).numpy()
-    head = np.array([1 if slot == "v" else 0 for slot in rows["slot"].to_pylist()])
-    np.testing.assert_allclose(p, both[np.arange(number), head], atol=1e-6)
+        return torch.sigmoid(model.eval()(categorical, numeric)[0]).numpy()
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 7, ROWS_AT_ONCE + 5])
+def test_predictions_are_the_torch_models_whatever_the_number_of_rows(bundle, torch_model, number):
+    rows = rows_of(number)
+    found = Scorer(read_model(bundle)).predict(rows)
+    head = np.array([1 if slot == "v" else 0 for slot in rows["slot"].to_pylist()], dtype=int)
+    expected = by_torch(torch_model, rows)[np.arange(number), head]
+    np.testing.assert_allclose(found["p_raw"], expected, atol=1e-6)
+    assert found["head"].to_pylist() == ["video" if one else "audio" for one in head]
+    assert found["slot"].to_pylist() == rows["slot"].to_pylist()
+
+
+def test_each_head_has_a_calibration_of_its_own(bundle):
+    found = Scorer(read_model(bundle)).predict(rows_of(300)).to_pandas()
+    audio, video = found[found["head"] == "audio"], found[found["head"] == "video"]
+    logit = np.log(audio["p_raw"] / (1 - audio["p_raw"]))
+    np.testing.assert_allclose(audio["p"], 1 / (1 + np.exp(0.4 - 0.7 * logit)), rtol=1e-12)
+    np.testing.assert_array_equal(video["p"], video["p_raw"])
+
+
+def test_an_objective_has_no_row_where_no_head_serves_it(torch_model, tmp_path):
+    heads = HeadSet(
+        heads=[
+            {"name": "all", "objective": "click"},
+            {"name": "watched", "objective": "view", "where": {"modality": ["video"]}},
+        ]
+    )
+    spec = SPEC.model_copy(update={"heads": heads})
+    origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {"x": ("a",)}), "confighash")
+    calibration = {name: Platt(rows=0, positives=0, reason="none") for name in ("all", "watched")}
+    write_bundle(tmp_path / "bundle", torch_model, spec, origin, METRICS, calibration=calibration)
+    model = read_model(tmp_path / "bundle")
+    rows = rows_of(60)
+    found = Scorer(model).predict(rows.append_column("impression_id", pa.array(range(60)))).to_pandas()
+    clicks, views = found[found["objective"] == "click"], found[found["objective"] == "view"]
+    video = np.flatnonzero(np.array(rows["slot"].to_pylist()) == "v")
+    assert clicks["impression_id"].tolist() == list(range(60))
+    assert views["impression_id"].tolist() == video.tolist()
+    np.testing.assert_allclose(views["p_raw"], by_torch(torch_model, rows)[video, 1], atol=1e-6)
+    files = [("a", 7), ("v", 5), ("b", 1)]
+    snapshot = Snapshot("/t", 0, tuple(DataFile(slot, "m", slot, date.min, (rows,)) for slot, rows in files), {}, ())
+    assert expected_predictions(model, snapshot) == 7 + 1 + 2 * 5
 
 
 def test_a_bundle_holds_no_file_that_could_run_code(bundle):
@@ -78,7 +133,7 @@ def test_a_bundle_holds_no_file_that_could_run_code(bundle):
     assert kinds == {".json", ".safetensors", ".onnx", ".md", ".parquet"}
 
 
-@pytest.mark.parametrize("name", [names.WEIGHTS, names.SPEC, "heads/video.onnx", "encoder/v1/vocabulary.parquet"])
+@pytest.mark.parametrize("name", [names.WEIGHTS, CALIBRATION_FILE, "heads/video.onnx", "encoder/v1/vocabulary.parquet"])
 def test_a_missing_file_is_named(bundle, name):
     moved = bundle / f"{name}.moved"
     (bundle / name).rename(moved)

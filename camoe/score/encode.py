@@ -1,0 +1,80 @@
+"""Raw feature values to the encoded columns of the training table, as the features' build does it, without Spark."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from camoe.contracts.encoder import FIRST, MISSING, UNKNOWN, Encoder
+from camoe.contracts.features import Categorical, FeatureSet, Hashing
+from camoe.score.inputs import ScoringError, as_text, require_columns
+from camoe.score.xxhash64 import spark_hash
+
+
+def encode(table: pa.Table, features: FeatureSet, encoder: Encoder) -> pa.Table:
+    """`table` with the encoded columns of all `features` added; a column that is there under such a name is replaced.
+
+    The raw value of each feature, what its `sql` gives, stands in a column of the feature's name: text, whole numbers,
+    booleans or dates for a categorical, numbers for a numeric; null is missing.
+
+    Raises:
+        ScoringError: a column is missing or of another type.
+    """
+    require_columns(table, tuple(feature.name for feature in features.categorical))
+    require_columns(table, tuple(feature.name for feature in features.numeric))
+    made: dict[str, pa.ChunkedArray] = {}
+    for feature in features.categorical:
+        made |= _categorical(table, feature, encoder)
+    for numeric in features.numeric:
+        made[numeric.column] = _number(table, numeric.name)
+    kept = table.drop_columns([name for name in made if name in table.column_names])
+    for name, column in made.items():
+        kept = kept.append_column(name, column)
+    return kept
+
+
+def _categorical(table: pa.Table, feature: Categorical, encoder: Encoder) -> dict[str, pa.ChunkedArray]:
+    values = _as_value(table, feature.name)
+    if feature.hashing is None:
+        known = pa.array(encoder.values[feature.name], pa.string())
+        place = pc.fill_null(pc.index_in(values, value_set=known), UNKNOWN - FIRST)
+        return {feature.column: _or_missing(values, pc.add(place, pa.scalar(FIRST, pa.int32())))}
+    buckets = {}
+    for seed, name in zip(feature.hashing.seeds, feature.columns, strict=True):
+        buckets[name] = _or_missing(values, _bucket(values, seed, feature.hashing))
+    return buckets
+
+
+def _bucket(values: pa.ChunkedArray, seed: int, hashing: Hashing) -> pa.ChunkedArray:
+    """`FIRST + pmod(xxhash64(seed, value), buckets)` of each value; each distinct one is hashed once."""
+    distinct = values.combine_chunks().dictionary_encode()
+    indices = [FIRST + spark_hash(seed, value) % hashing.buckets for value in distinct.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(indices, pa.int32()).take(distinct.indices)])
+
+
+def _or_missing(values: pa.ChunkedArray, index: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.is_null(values), pa.scalar(MISSING, pa.int32()), index)
+
+
+def _as_value(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """The column as the text that Spark makes of it, which is the same as Arrow's for these types."""
+    kind = table[name].type
+    is_value = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_date32, pa.types.is_null)
+    if any(test(kind) for test in is_value):
+        return table[name].cast(pa.string())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_temporal(kind):
+        raise ScoringError(f"column {name} is {kind}, of which texts differ; give the text that its sql makes of it")
+    return as_text(table, name)
+
+
+def _number(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """The column as float32, null unless finite."""
+    kind = table[name].type
+    is_number = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
+    if not any(test(kind) for test in is_number):
+        raise ScoringError(f"column {name} is {kind}, where a number is needed")
+    known = table[name].cast(pa.int8()) if pa.types.is_boolean(kind) else table[name]
+    with np.errstate(over="ignore"):
+        values = known.cast(pa.float64(), safe=False).to_numpy().astype(np.float32)
+    return pa.chunked_array([pa.array(values, mask=~np.isfinite(values))])

@@ -1,0 +1,118 @@
+"""What a model reads of a table of impressions, checked before anything is computed. Needs no torch, no Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from camoe.contracts.errors import CamoeError
+from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
+from camoe.model.spec import ModelSpec
+
+# Unknown values that a message names at most.
+NAMED = 5
+
+
+class ScoringError(CamoeError):
+    """Rows that a model cannot score: a column is missing or of a wrong type, or a slot is unknown to the model."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Model inputs of `[rows]`: slot ids int64, categorical indices int64 `[rows, C]`, numerics float32 `[rows, F]`.
+
+    A numeric is NaN where it is missing.
+    """
+
+    slot: npt.NDArray[np.int64]
+    categorical: npt.NDArray[np.int64]
+    numeric: npt.NDArray[np.float32]
+
+
+def inputs_of(table: pa.Table, spec: ModelSpec) -> Inputs:
+    """The inputs of rows with the encoded columns of the training table, and `slot`.
+
+    Raises:
+        ScoringError: a column is missing, of a wrong type or has values that no index can be, a slot is unknown, or
+            the table says that it was made from other features.
+    """
+    features = spec.features
+    require_schema(table, features.schema_hash())
+    require_columns(table, ("slot", *features.categorical_columns, *features.numeric_columns))
+    categorical = np.empty((table.num_rows, len(features.categorical_columns)), dtype=np.int64)
+    for index, name in enumerate(features.categorical_columns):
+        categorical[:, index] = _indices(table, name)
+    numeric = np.empty((table.num_rows, len(features.numeric_columns)), dtype=np.float32)
+    for index, name in enumerate(features.numeric_columns):
+        numeric[:, index] = _numbers(table, name)
+    return Inputs(slot_ids(table, spec), categorical, numeric)
+
+
+def slot_ids(table: pa.Table, spec: ModelSpec) -> npt.NDArray[np.int64]:
+    """Position of each row's `slot` in the model's catalogue. Raises `ScoringError` for an unknown slot or a null."""
+    slots = as_text(table, "slot")
+    known = pa.array([slot.id for slot in spec.slots.slots])
+    ids = pc.index_in(slots, value_set=known)
+    if ids.null_count:
+        strange = sorted(map(str, pc.unique(slots.filter(pc.is_null(ids))).to_pylist()))
+        raise ScoringError(
+            f"column slot has values that the model does not know: {', '.join(strange[:NAMED])}; "
+            f"it knows {', '.join(known.to_pylist())}"
+        )
+    found: npt.NDArray[np.int64] = ids.to_numpy().astype(np.int64)
+    return found
+
+
+def require_schema(table: pa.Table, schema_hash: str) -> None:
+    """Raise `ScoringError` when the table's metadata name another feature schema; most tables name none."""
+    found = (table.schema.metadata or {}).get(FEATURE_SCHEMA_PROPERTY.encode())
+    if found is not None and found.decode() != schema_hash:
+        raise ScoringError(
+            f"the table was encoded for feature schema {found.decode()}, the model has {schema_hash}; "
+            "encode it with this model"
+        )
+
+
+def require_columns(table: pa.Table, names: tuple[str, ...]) -> None:
+    """Raise `ScoringError` when `table` lacks one of `names`, or has it twice."""
+    absent = [name for name in names if name not in table.column_names]
+    if absent:
+        raise ScoringError(f"the table has no column {', '.join(absent)}; it has {', '.join(table.column_names)}")
+    twice = sorted({name for name in names if table.column_names.count(name) > 1})
+    if twice:
+        raise ScoringError(f"the table has the column {', '.join(twice)} more than once")
+
+
+def as_text(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Column `name` as strings. Raises `ScoringError` when it has none."""
+    kind = table[name].type
+    values = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(values) or pa.types.is_large_string(values)):
+        raise ScoringError(f"column {name} is {kind}, where text is needed")
+    return table[name].cast(pa.string())
+
+
+def _indices(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
+    column = table[name]
+    if not pa.types.is_integer(column.type):
+        raise ScoringError(f"column {name} is {column.type}, where an index is needed; encode raw values first")
+    if column.null_count:
+        raise ScoringError(f"column {name} has {column.null_count} nulls; the index of a missing value is 0")
+    values: npt.NDArray[np.int64] = column.to_numpy().astype(np.int64)
+    if len(values) and values.min() < 0:
+        raise ScoringError(f"column {name} has the index {values.min()}; indices begin at 0")
+    return values
+
+
+def _numbers(table: pa.Table, name: str) -> npt.NDArray[np.float32]:
+    column = table[name]
+    kind = column.type
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
+        raise ScoringError(f"column {name} is {kind}, where a number is needed")
+    with np.errstate(over="ignore"):
+        values: npt.NDArray[np.float32] = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float32)
+    return values

@@ -1,0 +1,73 @@
+"""A bundle ready to score tables of impressions in this process. Needs no torch, no Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from camoe.bundle.manifest import ENCODER
+from camoe.contracts import encoder as encoders
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
+from camoe.score.encode import encode
+from camoe.score.inputs import ScoringError
+from camoe.score.scorer import Scorer, ScoringModel, read_model
+
+ENCODER_PROPERTY = "camoe.encoderHash"
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """The model of the bundle at `folder`."""
+
+    folder: Path
+    model: ScoringModel
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The bundle's vocabularies, read when they are first asked for."""
+        return encoders.read(self.folder / ENCODER, self.model.manifest.encoder_version)
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return Scorer(self.model)
+
+    def encode(self, table: pa.Table) -> pa.Table:
+        """`table` with raw feature values under the features' names, and the encoded columns added for `predict`.
+
+        Raises:
+            ScoringError: a column is missing or of a wrong type.
+        """
+        encoded = encode(table, self.model.spec.features, self.encoder)
+        stamp = {
+            FEATURE_SCHEMA_PROPERTY: self.model.manifest.feature_schema_hash,
+            ENCODER_PROPERTY: self.encoder.content_hash(),
+        }
+        return encoded.replace_schema_metadata({**(table.schema.metadata or {}), **stamp})
+
+    def predict(self, table: pa.Table) -> pa.Table:
+        """What the scoring job gives for rows with `slot` and the encoded columns of the training table.
+
+        One row an objective and an impression whose slot it is served in, objective by objective, in the order of
+        `table`. Columns: the keys that `table` has (impression_id, request_id, user_id, campaign_id, modality, slot,
+        date), objective, head, p_raw, p (calibrated), model_version.
+
+        Raises:
+            ScoringError: a column is missing or of a wrong type, a slot is unknown, or the table was encoded for
+                another model.
+        """
+        found = (table.schema.metadata or {}).get(ENCODER_PROPERTY.encode())
+        if found is not None and found.decode() != self.encoder.content_hash():
+            raise ScoringError(
+                f"the table was encoded with the vocabularies {found.decode()}, model "
+                f"{self.model.manifest.model_version} has {self.encoder.content_hash()}; encode it with this model"
+            )
+        return self._scorer.predict(table)
+
+
+def load(folder: Path) -> Predictor:
+    """The bundle at `folder`, every file checked against its hash. Raises `BundleError` when it is not whole."""
+    return Predictor(folder, read_model(folder))

@@ -1,0 +1,109 @@
+"""The end of training: each head's calibration, and its metrics by slot, on the validation days."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from camoe.config import Config
+from camoe.metrics.histogram import Histogram, merge
+from camoe.metrics.platt import Platt, fit_platt
+from camoe.metrics.validation import by_slot, validation_rows
+from camoe.model.loss import Masking, make_masking, targets
+from camoe.stream.columns import Block, model_columns
+from camoe.stream.ledger import Ledger, require_complete
+from camoe.stream.stream import Reading, stream
+from camoe.train.fit import DataPlan
+from camoe.train.step import Learner, to_tensors
+from camoe.train.watchdog import Watchdog
+from camoe.train.workers import gather, sum_over_workers
+
+USER = "user_id"
+# Entries of states that are collected before they are merged.
+LOOSE_ENTRIES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """By head the calibration, and the rows of metrics of `camoe.metrics.validation`; the same on every worker."""
+
+    by_head: dict[str, Platt]
+    rows: list[dict[str, Any]]
+
+
+def calibrate(learner: Learner, data: DataPlan, config: Config, watchdog: Watchdog) -> Calibrated:
+    """Score the validation days once more, with the weights that training kept, and fit each head's calibration.
+
+    A head sees the labelled rows of the slots that it serves, also where it learned from others. The states of all
+    workers are added up before anything is fitted, so the number of workers does not matter.
+
+    Raises:
+        StreamError: a row of the validation days is missing or came twice.
+    """
+    slots, heads = config.slots.slots, config.heads.heads
+    states = _states(learner, data, config, watchdog)
+    watchdog.beat("adding up the calibration's states")
+    buckets = len(slots) * config.evaluation.user_buckets
+    summed = [merge(parts, buckets) for parts in zip(*gather(states, "calibration"), strict=True)]
+    found = {
+        head.name: fit_platt(state, config.calibration.min_per_class) for head, state in zip(heads, summed, strict=True)
+    }
+    split = {head.name: by_slot(state, len(slots)) for head, state in zip(heads, summed, strict=True)}
+    return Calibrated(found, validation_rows(split, found, config.heads, config.slots, config.evaluation))
+
+
+def _states(learner: Learner, data: DataPlan, config: Config, watchdog: Watchdog) -> list[Histogram]:
+    """This worker's share of the validation rows: a state a head, with a bucket for each slot and bucket of users."""
+    plan, ledger, streaming = data.check(config.training), Ledger(), config.training.stream
+    columns = model_columns(config.features, config.heads.objectives, keys=(USER,))
+    reading = Reading(streaming.readers, streaming.wait_report_s, say=watchdog.note)
+    masking = make_masking(config.heads, config.slots, adaptive=True).to(learner.workers.device)
+    users = config.evaluation.user_buckets
+    collected = [_Collected(len(config.slots.slots) * users) for _ in config.heads.heads]
+    learner.model.eval()
+    blocks = stream(plan, columns, learner.workers.world, reading, ledger=ledger)
+    with contextlib.closing(blocks), torch.inference_mode():
+        for step, block in enumerate(blocks, start=1):
+            watchdog.beat(f"step {step} of the calibration")
+            _collect(collected, learner, masking, block, users)
+    learner.model.train()
+    summed = sum_over_workers(torch.from_numpy(ledger.as_array(plan)), "calibration_ledger").numpy()
+    require_complete(plan, summed)
+    return [one.merged() for one in collected]
+
+
+def _collect(collected: list[_Collected], learner: Learner, masking: Masking, block: Block, users: int) -> None:
+    batch = to_tensors(block, learner.workers.device, learner.dtype)
+    logits, _ = learner.model(batch.categorical, batch.numeric)
+    label, mask = targets(masking, batch.labels, batch.slot)
+    p, label, mask = torch.sigmoid(logits).cpu(), label.cpu(), mask.cpu()
+    user = pd.util.hash_array(np.asarray(block.keys[0], dtype=object)) % np.uint64(users)
+    bucket = block.slot.astype(np.int64) * users + user.astype(np.int64)
+    for head, state in enumerate(collected):
+        own = mask[:, head]
+        state.add(Histogram.from_rows(p[own, head], label[own, head], bucket[own.numpy()], state.buckets))
+
+
+@dataclass
+class _Collected:
+    """States of one head, merged now and then: merging at every step would take time that grows with the days."""
+
+    buckets: int
+    parts: list[Histogram] = field(default_factory=list)
+    loose: int = 0
+
+    def add(self, state: Histogram) -> None:
+        """Take in the rows of `state`."""
+        self.parts.append(state)
+        self.loose += len(state.bin)
+        if self.loose > max(LOOSE_ENTRIES, len(self.parts[0].bin)):
+            self.parts, self.loose = [self.merged()], 0
+
+    def merged(self) -> Histogram:
+        """The state of all rows."""
+        return merge(self.parts, self.buckets)
