@@ -16,7 +16,7 @@ from camoe.contracts.heads import HeadSet
 from camoe.contracts.layout import Layout
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
-from camoe.metrics.config import EvaluationConfig
+from camoe.metrics.config import CalibrationConfig, EvaluationConfig
 from camoe.model.config import CamoeConfig, ModelConfig
 from camoe.train.config import TrainingConfig
 
@@ -36,6 +36,7 @@ class Config(Section):
     days: Days
     model: ModelConfig = CamoeConfig()
     training: TrainingConfig = TrainingConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
 
     @model_validator(mode="after")

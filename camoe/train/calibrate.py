@@ -61,7 +61,7 @@ def _states(learner: Learner, data: DataPlan, config: Config, watchdog: Watchdog
     """This worker's share of the validation rows: a state a head, with a bucket for each slot and bucket of users."""
     plan, ledger, streaming = data.check(config.training), Ledger(), config.training.stream
     columns = model_columns(config.features, config.heads.objectives, keys=(USER,))
-    reading = Reading(streaming.readers, streaming.wait_report_s, say=watchdog.note)
+    reading = Reading(streaming.readers, streaming.wait_report_s, watchdog.note, streaming.retries)
     masking = make_masking(config.heads, config.slots, adaptive=True).to(learner.workers.device)
     users = config.evaluation.user_buckets
     collected = [_Collected(len(config.slots.slots) * users) for _ in config.heads.heads]
