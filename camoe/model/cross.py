@@ -9,7 +9,7 @@ class CrossNetwork(nn.Module):
     """Explicit feature crosses of bounded degree (Wang et al., "DCN V2", WWW 2021).
 
     Full-rank `W_l`: `x_{l+1} = x_0 * (W_l x_l + b_l) + x_l` (equation 1). Of rank r: `W_l = U_l V_l^T` with `U_l` and
-    `V_l` of shape `[D, r]` (equation 2), which costs `2 D r` weights instead of `D^2`.
+    `V_l` of shape `[D, r]`, which costs `2 D r` weights instead of `D^2`.
 
     Args:
         width: width `D` of the input.

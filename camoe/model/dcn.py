@@ -11,7 +11,7 @@ from camoe.model.mlp import mlp
 
 
 class DcnV2(nn.Module):
-    """`[cross(x); deep(x)]` in the parallel structure, `deep(cross(x))` in the stacked one (WWW 2021, section 3.3).
+    """`[cross(x); deep(x)]` in the parallel structure, `deep(cross(x))` in the stacked one (DCN V2, WWW 2021).
 
     Args:
         width: width `D` of the input.

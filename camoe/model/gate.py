@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class Gate(nn.Module):
-    """`g(x) = softmax(G x + c)` (MMoE, Ma et al., KDD 2018, equation 7, with a bias).
+    """`g(x) = softmax(G x + c)` (MMoE, Ma et al., KDD 2018, with a bias).
 
     In training each weight is left out with probability `dropout` and the others are scaled up to one, so that no head
-    comes to rest on one expert (Zhao et al., "Recommending what video to watch next", RecSys 2019, section 4.2). A row
+    comes to rest on one expert (Zhao et al., "Recommending what video to watch next", RecSys 2019). A row
     that would lose all its experts keeps them.
 
     Args:

@@ -12,7 +12,7 @@ from camoe.model.gate import Gate, mix
 
 
 class MixtureOfExperts(nn.Module):
-    """`f_h = sum_k g_hk(x) E_k(x)`, `logit_h = tower_h(f_h)` (MMoE, Ma et al., KDD 2018, equations 5 to 7).
+    """`f_h = sum_k g_hk(x) E_k(x)`, `logit_h = tower_h(f_h)` (MMoE, Ma et al., KDD 2018).
 
     CAMoE (Verma, Chen & Mei, KDD 2025) has DCN-v2 experts, MMoE feed-forward ones.
 

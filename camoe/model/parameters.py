@@ -15,7 +15,7 @@ from camoe.model.spec import ModelSpec
 
 # How far from the wanted number of parameters a model may end, as a share of it: widths are whole numbers.
 TOLERANCE = 0.02
-HALVINGS = 40
+HALVINGS = 24
 
 
 @dataclass(frozen=True)

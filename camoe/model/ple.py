@@ -13,7 +13,7 @@ from camoe.model.gate import Gate, mix
 
 
 class Extraction(nn.Module):
-    """The "customized gate control" of PLE (Tang et al., RecSys 2020, section 4.1).
+    """The "customized gate control" of PLE (Tang et al., RecSys 2020).
 
     `f_h = sum_k g_hk(x_h) [own_h(x_h); shared(x_s)]_k` over the `M` experts of head h and the `S` shared ones.
 
@@ -51,7 +51,7 @@ class Extraction(nn.Module):
 class SharedExtraction(nn.Module):
     """An extraction below another one: beside `f_h` also `f_s`, mixed of all `H M + S` experts by a gate over `x_s`.
 
-    Tang et al., section 4.2. Arguments as of `Extraction`.
+    Arguments as of `Extraction`.
     """
 
     def __init__(self, width: int, heads: int, config: PleConfig) -> None:
