@@ -100,7 +100,7 @@ class Storage:
                 if not dropped(error):
                     raise
                 if tries > self.retries:
-                    raise LostConnectionError(f"lost the connection {tries} times, at last: {reason(error)}") from None
+                    raise LostConnectionError(f"connection lost at each of {tries} tries: {reason(error)}") from None
                 self.say(f"lost the connection at try {tries} of {self.retries + 1} to read {what}: {reason(error)}")
                 if self.ended.wait(_pause_s(tries)):
                     raise
@@ -189,9 +189,10 @@ def _pause_s(tries: int) -> float:
 
 
 def _s3() -> S3FileSystem:
-    endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL", ""))
-    if endpoint.geturl() and (endpoint.scheme not in {"http", "https"} or not endpoint.netloc or endpoint.username):
+    address = os.environ.get("AWS_ENDPOINT_URL", "")
+    if address and (not address.startswith(("http://", "https://")) or "@" in address):
         raise SnapshotError("AWS_ENDPOINT_URL must read http(s)://host:port, without user and password")
+    endpoint = urlsplit(address)
     if endpoint.scheme == "http" and os.environ.get("AWS_ALLOW_HTTP", "").lower() not in {"1", "true"}:
         raise SnapshotError("AWS_ENDPOINT_URL is plain http, which sends rows unencrypted; set AWS_ALLOW_HTTP=true")
     return S3FileSystem(

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from deltalake import Field, Schema, transaction
 from deltalake.schema import PrimitiveType
 
+from camoe.contracts.storage import location_of, open_storage, path_of
 from camoe.stream.columns import Columns
 
 COLUMNS = Columns(categorical=("cat_a", "cat_b"), numeric=("num_x",), labels=("label_click",), keys=("row_id",))
@@ -22,28 +23,37 @@ TYPES = {
 }  # fmt: skip
 
 
-def write_table(root: Path, files: list[tuple[int, int, list[int]]], seed: int = 0) -> Path:
-    """A Delta table at `root` from (slot, day, rows of each row group) per file; `row_id` numbers all rows."""
+def write_table(root: Path | str, files: list[tuple[int, int, list[int]]], seed: int = 0) -> Path | str:
+    """A Delta table at `root`, a path or `s3://bucket/path`, from (slot, day, rows of each row group) per file.
+
+    `row_id` numbers all rows.
+    """
+    location = location_of(root)
     random = np.random.default_rng(seed)
     next_id = 0
     actions = []
     for number, (slot, day, groups) in enumerate(files):
         when = (FIRST_DAY + timedelta(days=day)).isoformat()
         path = f"modality=m{slot % 2}/slot=s{slot}/date={when}/part-{number:04d}.parquet"
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
         tables = []
         for rows in groups:
             tables.append(_rows(random, next_id, rows, slot))
             next_id += rows
-        with pq.ParquetWriter(root / path, _rows(random, 0, 0, slot).schema) as writer:
-            for table in tables:
-                writer.write_table(table)
-        actions.append(_add_action(root / path, path, slot, when, sum(groups)))
+        _write_file(f"{location}/{path}", _rows(random, 0, 0, slot).schema, tables)
+        actions.append(_add_action(f"{location}/{path}", path, slot, when, sum(groups)))
     schema = Schema([Field(name, PrimitiveType(kind)) for name, kind in TYPES.items()])
     transaction.create_table_with_add_actions(
-        str(root), schema, actions, mode="error", partition_by=["modality", "slot", "date"]
+        location, schema, actions, mode="error", partition_by=["modality", "slot", "date"]
     )
     return root
+
+
+def _write_file(location: str, schema: pa.Schema, tables: list[pa.Table]) -> None:
+    files, path = open_storage(location).filesystem, path_of(location)
+    files.create_dir(path.rpartition("/")[0])
+    with pq.ParquetWriter(path, schema, filesystem=files) as writer:
+        for table in tables:
+            writer.write_table(table)
 
 
 def _rows(random: np.random.Generator, first_id: int, rows: int, slot: int) -> pa.Table:
@@ -62,12 +72,13 @@ def _rows(random: np.random.Generator, first_id: int, rows: int, slot: int) -> p
     )
 
 
-def _add_action(file: Path, path: str, slot: int, when: str, rows: int) -> transaction.AddAction:
+def _add_action(location: str, path: str, slot: int, when: str, rows: int) -> transaction.AddAction:
+    written = open_storage(location).filesystem.get_file_info(path_of(location))
     return transaction.AddAction(
         path=path,
-        size=file.stat().st_size,
+        size=written.size,
         partition_values={"modality": f"m{slot % 2}", "slot": f"s{slot}", "date": when},
-        modification_time=int(file.stat().st_mtime * 1000),
+        modification_time=written.mtime_ns // 1_000_000,
         data_change=True,
         stats=json.dumps({"numRecords": rows}),
     )

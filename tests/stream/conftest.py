@@ -1,0 +1,34 @@
+"""A real S3 server for the tests of a module."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from petastorm.workers_pool.thread_pool import WorkerThread
+
+from tests.stream.lake import write_table
+from tests.stream.object_store import object_store
+
+
+@pytest.fixture(scope="module")
+def server():
+    """The store behind its proxy, with a table of 4 files at `tables/t`."""
+    with object_store() as proxy:
+        write_table("s3://lake/tables/t", [(slot, day, [40, 30]) for slot in range(2) for day in range(2)])
+        yield proxy
+
+
+@pytest.fixture
+def store(server):
+    """The proxy, which does not break anything yet. Reader threads may not be left afterwards."""
+    server.begin()
+    yield server
+    server.begin()
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, WorkerThread)]
+
+
+@pytest.fixture
+def write(store, tmp_path):
+    """Writes a table of this test's own; before anything is broken, as writing is not tried again."""
+    return lambda files: write_table(f"s3://lake/{tmp_path.name}", files)
