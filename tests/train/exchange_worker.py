@@ -21,7 +21,7 @@ EXCHANGES = {"rows": exchange_rows, "dense": exchange_dense}
 
 def gradients(rank):
     """A worker's sparse and dense gradients: one row often, one never, rows of one worker only."""
-    for lookups in (LOOKUPS[rank], (3, 12 + rank, 12 + rank)):
+    for lookups in (LOOKUPS[rank], (3, 12 + rank, 12 + rank), ()):
         generator = torch.Generator().manual_seed(10 * rank + len(lookups))
         values = torch.randn(len(lookups), DIM, generator=generator)
         rows = torch.tensor([lookups], dtype=torch.int64)

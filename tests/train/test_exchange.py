@@ -17,7 +17,7 @@ from camoe.train.exchange import clip_gradients, merge_rows
 from tests.conftest import ROOT
 from tests.train.exchange_worker import EXCHANGES, MAX_NORM, gradients
 
-WORKERS, STEPS = 2, 2
+WORKERS, STEPS = 2, 3
 
 
 def sparse(rows, dim=3, vocabulary=9, dtype=torch.float64):
