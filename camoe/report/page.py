@@ -88,7 +88,8 @@ def _pictures(document: Document, objective: str) -> Iterator[Picture]:
 
 def _training_pictures(training: Document) -> Iterator[Picture]:
     gates, epochs = training.get("gate_weights"), training.get("epochs")
-    if gates:
+    # A model without experts has no weights.
+    if gates and any(gates.values()):
         yield _picture(
             partial(figures.draw_gates, weights=gates),
             (4.6, 1.4 + 0.5 * len(gates)),

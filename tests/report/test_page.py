@@ -92,6 +92,8 @@ def test_pictures_of_training_appear_only_with_their_numbers(metrics, page):
     without = parsed(render(metrics, {}, COUNTS)).images
     assert len(page[0].images) == len(without) + 2
     assert len(parsed(render(metrics, {"gate_weights": TRAINING["gate_weights"]}, COUNTS)).images) == len(without) + 1
+    ungated = TRAINING | {"gate_weights": {"audio": [], "video": []}}
+    assert len(parsed(render(metrics, ungated, COUNTS)).images) == len(without) + 1
 
 
 def test_rows_of_every_stage_are_listed(page):
