@@ -184,7 +184,7 @@ def _plain(text: str) -> str:
 
 
 def _pause_s(tries: int) -> float:
-    longest = min(FIRST_WAIT_S * 2 ** (tries - 1), LONGEST_WAIT_S)
+    longest = min(FIRST_WAIT_S * 2.0 ** min(tries - 1, 9), LONGEST_WAIT_S)
     return float(np.random.default_rng().uniform(longest / 2, longest))
 
 
