@@ -3,6 +3,7 @@
 On this machine:   python jobs/train.py -np 2 --config conf/synthetic.yaml out=out/synthetic
 On given hosts:    python jobs/train.py -np 8 -H host1:4,host2:4 ...
 Inside Spark:      spark-submit --properties-file conf/spark/local.conf jobs/train.py --launcher spark -np 2 ...
+After a crash:     the same command with --resume: it continues the newest checkpoint under out/checkpoints
 By hand:           horovodrun --gloo -np 2 python -m camoe.train.worker --config conf/synthetic.yaml ...
 """
 
@@ -19,6 +20,8 @@ from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
 from camoe.train.inputs import open_inputs
 from camoe.train.launch import launch_with_horovod, launch_with_spark
+from camoe.train.resume import beginning
+from camoe.train.retries import with_retries
 from features.session import spark_session
 
 
@@ -28,23 +31,31 @@ def main(argv: list[str]) -> None:
     options.add_argument("-np", "--workers", type=positive, default=2, help="Horovod workers (default: 2)")
     options.add_argument("-H", "--hosts", help="host1:slots,host2:slots (default: this machine)")
     options.add_argument("--launcher", choices=["horovod", "spark"], default="horovod")
+    options.add_argument("--table-version", type=int, help="version of the training table (default: the newest)")
+    options.add_argument("--resume", action="store_true", help="continue the newest checkpoint, if there is one")
+    options.add_argument("--retries", type=int, default=0, help="times to go on without workers that died or hung")
     chosen = parse(options, argv)
     config = load_config(chosen)
     started = time.monotonic()
-    inputs = open_inputs(config)
+    begin = beginning(config.layout.checkpoints, chosen.resume, chosen.table_version)
+    inputs = open_inputs(config, begin.table_version)
     print(
         f"train: {inputs.train.rows:,} rows of {inputs.train.table} version {inputs.version}, "
-        f"{chosen.workers} workers, batch {config.training.batch_size:,}",
+        f"{chosen.workers} workers, batch {config.training.batch_size:,}; {begin.said}",
         flush=True,
     )
-    log = config.layout.logs / "train_workers.log"
-    with _pinned(config, inputs.version):
+
+    def attempt(number: int, workers: int) -> None:
+        log = config.layout.logs / ("train_workers.log" if number == 1 else f"train_workers-{number}.log")
         if chosen.launcher == "spark":
             spark_session("train")
-            launch_with_spark(config, inputs.version, chosen.workers, log)
+            launch_with_spark(config, inputs.version, begin.run, workers, log)
         else:
-            arguments = ["--config", chosen.config, "--table-version", str(inputs.version), *chosen.overrides]
-            launch_with_horovod(arguments, chosen.workers, chosen.hosts, log)
+            what = ["--config", chosen.config, "--table-version", str(inputs.version), "--run", begin.run]
+            launch_with_horovod([*what, *chosen.overrides], workers, chosen.hosts, log)
+
+    with _pinned(config, inputs.version):
+        with_retries(attempt, chosen.workers, chosen.retries, one_machine=chosen.hosts is None)
     _summary(config, given(chosen), time.monotonic() - started)
 
 

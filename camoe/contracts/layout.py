@@ -80,6 +80,11 @@ class Layout:
         return self.root / "bundle"
 
     @property
+    def checkpoints(self) -> Path:
+        """Where the training run under way can be continued."""
+        return self.root / "checkpoints"
+
+    @property
     def report(self) -> Path:
         """Folder of index.html and metrics.json."""
         return self.root / "report"

@@ -57,13 +57,15 @@ class Ledger:
         return np.stack([rows, trace.view(np.int64)])
 
 
-def require_complete(plan: Plan, summed: Counts, first_step: int = 0) -> None:
-    """Check that all workers together delivered the steps from `first_step` on: `summed` is the sum of their ledgers.
+def require_complete(plan: Plan, summed: Counts, first_step: int = 0, stop_step: int | None = None) -> None:
+    """Check that all workers together delivered the steps from `first_step` on, up to `stop_step` (default: the end).
+
+    `summed` is the sum of their ledgers.
 
     Raises:
         StreamError: a row is missing or came twice; names the file and the row group.
     """
-    before, after = plan.delivered(first_step), plan.delivered(plan.steps)
+    before, after = plan.delivered(first_step), plan.delivered(plan.steps if stop_step is None else stop_step)
     bounds = zip(before.tolist(), after.tolist(), strict=True)
     trace = np.array([(_hash(last) - _hash(first)) & MASK for first, last in bounds], dtype=np.uint64)
     wrong = np.flatnonzero((summed[0] != after - before) | (summed[1] != trace.view(np.int64)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
 from camoe.contracts.storage import RETRIES
@@ -28,8 +29,37 @@ class StreamConfig(Section):
     mixing: Mixing = "proportional"
 
 
+class CheckpointConfig(Section):
+    """When a checkpoint is written: after each epoch, and each `every_steps` steps within one when that is given.
+
+    The newest `keep` stay, and that of the best epoch.
+    """
+
+    every_steps: int | None = Field(default=None, ge=1)
+    keep: int = Field(default=2, ge=1)
+
+
+class TrackingConfig(Section):
+    """An MLflow server or folder, and the experiment under which runs are filed."""
+
+    uri: str
+    experiment: str
+
+
 class TrainingConfig(Section):
     """One training run. `batch_size` counts the rows of a global batch, over all workers.
+
+    So the number of workers changes neither the gradient nor its scale, and no learning rate is scaled with it:
+    whoever changes `batch_size` chooses the learning rate anew.
+
+    `precision` is that of the forward pass; `auto` is fp32 as long as bf16 is not shown to give equal metrics.
+    `clip_norm` bounds the joint L2 norm of all gradients. A loss above `exploding_loss` times its running mean ends
+    training. `negatives` maps a head to the share of its negatives that it learns from; validation sees all.
+
+    Each `watch_every_steps` steps one step's losses and gate weights are looked at, by head, for the log and for
+    `tensorboard` (under logs/tensorboard) and `tracking`. `warm_start` is a bundle whose weights training starts from.
+
+    With `steps`, training ends after so many steps, within an epoch if need be, and `epochs` is not looked at.
 
     `table` is where the training table lies when that is not under `out`: a path, or `s3://bucket/path`.
     """
@@ -37,6 +67,7 @@ class TrainingConfig(Section):
     table: str | None = None
     batch_size: int = Field(default=2048, ge=1)
     epochs: int = Field(default=3, ge=1)
+    steps: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
     embedding_learning_rate: float = Field(default=0.02, gt=0)
     embedding_optimiser: Literal["adagrad", "rowwise_adagrad", "adam"] = "adagrad"
@@ -47,5 +78,20 @@ class TrainingConfig(Section):
     dtype: Literal["float32", "float64"] = "float32"
     normalise: Literal["head", "batch", "expected"] = "head"
     mask: bool = True
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    clip_norm: float | None = Field(default=None, gt=0)
+    exploding_loss: float = Field(default=50, gt=1)
+    negatives: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    watch_every_steps: int = Field(default=50, ge=1)
+    tensorboard: bool = True
+    tracking: TrackingConfig | None = None
+    warm_start: Path | None = None
+    checkpoint: CheckpointConfig = CheckpointConfig()
     stall_timeout_s: int = Field(default=300, ge=1)
     stream: StreamConfig = StreamConfig()
+
+    @model_validator(mode="after")
+    def _one_precision(self) -> TrainingConfig:
+        if self.precision == "bf16" and self.dtype == "float64":
+            raise ValueError("precision bf16 needs dtype float32")
+        return self

@@ -1,18 +1,19 @@
-"""The training loop: epochs over the plan, validation after each, the best weights kept."""
+"""The training loop: epochs over the plan, validation after each, checkpoints, the best weights kept."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from camoe.contracts.errors import TrainingError
+from camoe.contracts.errors import StreamError, TrainingError
 from camoe.contracts.snapshot import Snapshot
 from camoe.model.camoe import Camoe
 from camoe.stream.columns import Block, Columns
@@ -20,33 +21,19 @@ from camoe.stream.describe import describe
 from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.plan import Plan, make_plan
 from camoe.stream.stream import Reading, stream
+from camoe.train.checkpoint import Checkpoints
 from camoe.train.config import TrainingConfig
+from camoe.train.guard import WINDOW, LossGuard
+from camoe.train.history import EpochResult, History, Validation
+from camoe.train.observe import observe
+from camoe.train.precision import AUTO
 from camoe.train.progress import Progress
+from camoe.train.random_state import draw_rows, seed_step
 from camoe.train.step import Learner
-from camoe.train.validate import Validation, validate
+from camoe.train.tracking import Tracker, epoch_figures, step_figures, track
+from camoe.train.validate import validate
 from camoe.train.watchdog import Watchdog
 from camoe.train.workers import Workers, gather, sum_over_workers
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """One epoch: loss of every step, rows planned and trained, weights' hash (equal on all workers), validation."""
-
-    epoch: int
-    losses: tuple[float, ...]
-    planned: int
-    rows: int
-    seconds: float
-    weights_hash: str
-    validation: Validation
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """All epochs; `best` is the number of the one whose weights the model has at the end."""
-
-    epochs: tuple[EpochResult, ...]
-    best: int
 
 
 @dataclass(frozen=True)
@@ -72,87 +59,172 @@ class DataPlan:
         """The plan of the validation rows."""
         return make_plan(self.validation, seed=config.seed, epoch=0, batch_size=config.batch_size, lanes=1)
 
-
-def fit(learner: Learner, data: DataPlan, config: TrainingConfig, watchdog: Watchdog) -> Fitted:
-    """Train until the epochs are over or `patience` epochs brought no better validation NE; keep the best weights."""
-    results: list[EpochResult] = []
-    best = 0
-    kept: dict[str, Tensor] = {}
-    for epoch in range(config.epochs):
-        result = _run_epoch(learner, data, config, epoch, watchdog)
-        results.append(result)
-        if learner.workers.leads:
-            ne = ", ".join(f"{value:.4f}" for value in result.validation.ne)
-            print(f"train: epoch {epoch + 1}/{config.epochs}  validation NE {ne}", flush=True)
-        if not kept or result.validation.score < results[best].validation.score:
-            best = epoch
-            kept = {name: value.clone() for name, value in learner.model.state_dict().items()}
-        elif epoch - best >= config.patience:
-            break
-    learner.model.load_state_dict(kept)
-    return Fitted(tuple(results), best)
+    def total_steps(self, config: TrainingConfig) -> int:
+        """Steps of the whole run, if it is not ended early; every epoch has as many."""
+        return config.steps or config.epochs * self.epoch(config, 0).steps
 
 
-def _run_epoch(learner: Learner, data: DataPlan, config: TrainingConfig, epoch: int, watchdog: Watchdog) -> EpochResult:
-    started = time.monotonic()
-    plan = data.epoch(config, epoch)
-    if learner.workers.leads and epoch == 0:
+@dataclass(frozen=True)
+class Run:
+    """One training run, as one worker has it."""
+
+    learner: Learner
+    data: DataPlan
+    config: TrainingConfig
+    checkpoints: Checkpoints
+    watchdog: Watchdog
+    heads: tuple[str, ...]
+    trackers: tuple[Tracker, ...]
+
+    @property
+    def workers(self) -> Workers:
+        """This worker's place among all."""
+        return self.learner.workers
+
+    def watched(
+        self, blocks: Generator[Block, None, None], phase: str, steps: range
+    ) -> Iterator[tuple[int, Block, float]]:
+        """(step, its block, seconds waited for it); the watchdog knows whether the worker waits for data or works."""
+        with contextlib.closing(blocks):
+            for step in steps:
+                asked = time.monotonic()
+                self.watchdog.beat(f"the data of step {step + 1} of {phase}")
+                block = next(blocks, None)
+                if block is None:
+                    raise StreamError(f"the stream ended before step {step + 1} of {phase}")
+                self.watchdog.beat(f"step {step + 1} of {phase}")
+                yield step, block, time.monotonic() - asked
+
+    def count(self, plan: Plan, ledger: Ledger, steps: range) -> int:
+        """Check that all workers together had every row of `steps`; how many that were."""
+        self.watchdog.beat("counting the rows")
+        summed = sum_over_workers(torch.from_numpy(ledger.as_array(plan)), "ledger").numpy()
+        require_complete(plan, summed, steps.start, steps.stop)
+        return int(summed[0].sum())
+
+    def reading(self) -> Reading:
+        """How rows are read."""
+        own = self.config.stream
+        return Reading(own.readers, own.wait_report_s, self.watchdog.note, own.retries)
+
+    def save(self, history: History) -> None:
+        """Write a checkpoint; the other workers go on and wait for the first one at the next exchange."""
+        self.watchdog.beat("writing a checkpoint")
+        if self.workers.leads:
+            self.checkpoints.save(self.learner.model, self.learner.optimisers, history)
+
+
+def fit(run: Run, start: Path | None = None) -> History:
+    """Train from the checkpoint at `start`, or from the beginning; the model ends with the best epoch's weights.
+
+    Training is over after its epochs or steps, or when `patience` epochs brought no better validation NE.
+
+    Raises:
+        TrainingError: the loss is not finite, a checkpoint could not be read or written, the workers differ.
+        StreamError: a row of the plan did not come exactly as often as planned.
+    """
+    history, best = _begin(run, start)
+    total = run.data.total_steps(run.config)
+    while not _over(history, total, run.config.patience):
+        history = _run_epoch(run, history, total)
+        if run.workers.leads:
+            track(run.trackers, epoch_figures(run.heads, history.epochs[-1].validation), history.steps)
+            ne = ", ".join(f"{value:.4f}" for value in history.epochs[-1].validation.ne)
+            print(f"train: epoch {history.epoch} done  validation NE {ne}", flush=True)
+        if history.best == history.epoch - 1:
+            best = {name: value.clone() for name, value in run.learner.model.state_dict().items()}
+        run.save(history)
+    run.learner.model.load_state_dict(best)
+    return history
+
+
+def _begin(run: Run, start: Path | None) -> tuple[History, dict[str, Tensor]]:
+    if run.config.precision == "auto" and run.workers.leads:
+        print(f"train: {AUTO}", flush=True)
+    if start is None:
+        return History(), {}
+    history = run.checkpoints.restore(start, run.learner.model, run.learner.optimisers)
+    if run.workers.leads:
+        print(f"train: goes on at {history.said()}, from {start}", flush=True)
+    return history, run.checkpoints.best_weights(history, run.workers.device) if history.epochs else {}
+
+
+def _over(history: History, total: int, patience: int) -> bool:
+    if history.steps >= total:
+        return True
+    return history.epoch > 0 and not history.step and history.epoch - 1 - history.best >= patience
+
+
+def _run_epoch(run: Run, history: History, total: int) -> History:
+    started = time.monotonic() - history.seconds
+    plan = run.data.epoch(run.config, history.epoch)
+    if run.workers.leads and history.epoch == 0:
         print(describe(plan), flush=True)
-    losses, rows = _train(learner, plan, data.columns, config, watchdog)
-    digest = common_hash(learner.model, learner.workers)
-    seconds = time.monotonic() - started
-    check, ledger = data.check(config), Ledger()
-    blocks = stream(check, data.columns, learner.workers.world, _reading(config, watchdog), ledger=ledger)
-    watched = _watched(blocks, "validation", watchdog)
-    checked = validate(learner.model, learner.masking, watched, learner.workers, learner.dtype)
-    _count(check, ledger, watchdog)
-    return EpochResult(epoch, tuple(losses), plan.rows, rows, seconds, digest, checked)
+    steps = range(history.step, min(plan.steps, total - history.steps + history.step))
+    losses, rows = _train(run, plan, history, steps)
+    result = EpochResult(
+        epoch=plan.epoch,
+        losses=losses,
+        planned=_rows(plan, steps.stop),
+        rows=_rows(plan, steps.start) + rows,
+        seconds=time.monotonic() - started,
+        weights_hash=common_hash(run.learner.model, run.workers),
+        validation=_validated(run),
+    )
+    return History((*history.epochs, result))
 
 
-def _train(
-    learner: Learner, plan: Plan, columns: Columns, config: TrainingConfig, watchdog: Watchdog
-) -> tuple[list[float], int]:
-    progress = Progress(plan.epoch, config.epochs, plan.steps)
-    losses: list[float] = []
-    ledger = Ledger()
-    blocks = stream(plan, columns, learner.workers.world, _reading(config, watchdog), ledger=ledger)
-    asked = time.monotonic()
-    for step, block in enumerate(_watched(blocks, f"epoch {plan.epoch + 1}", watchdog)):
-        waited = time.monotonic() - asked
-        losses.append(learner.step(block))
-        if not torch.isfinite(torch.tensor(losses[-1])):
-            raise TrainingError(
-                f"the loss is {losses[-1]} at step {step + 1} of epoch {plan.epoch + 1}; "
-                "lower training.learning_rate or look for extreme values among the numeric features"
-            )
-        if learner.workers.leads:
-            progress.advance(plan.batch_rows(step), waited, losses[-1])
-        asked = time.monotonic()
-    return losses, _count(plan, ledger, watchdog)
+def _train(run: Run, plan: Plan, history: History, steps: range) -> tuple[tuple[float, ...], int]:
+    """The losses of the epoch up to `steps.stop`, and the rows of `steps`, which are trained here."""
+    config, learner, ledger = run.config, run.learner, Ledger()
+    started = time.monotonic() - history.seconds
+    later = run.data.total_steps(config) - history.steps - len(steps)
+    progress = Progress(plan.epoch, steps.start, steps.stop, later, run.heads)
+    seen = None
+    losses = list(history.losses)
+    guard = LossGuard(config.exploding_loss, history.recent_losses(WINDOW))
+    blocks = stream(plan, run.data.columns, run.workers.world, run.reading(), ledger=ledger, first_step=steps.start)
+    for step, block, waited_s in run.watched(blocks, f"epoch {plan.epoch + 1}", steps):
+        seed_step(config.seed, plan.epoch, step, run.workers.world.rank)
+        if step % config.watch_every_steps == 0:
+            seen = observe(learner, block)
+        losses.append(learner.step(block, _own_draw(plan, step, run.workers)))
+        guard.check(losses[-1], plan, step)
+        if seen and step % config.watch_every_steps == 0:
+            figures = chain(step_figures(run.heads, seen), progress.figures(losses[-1], seen))
+            track(run.trackers, figures, history.steps - history.step + step + 1)
+        if run.workers.leads:
+            progress.advance(plan.batch_rows(step), waited_s, losses[-1], seen)
+        if _due(config.checkpoint.every_steps, step + 1) and step + 1 < steps.stop:
+            run.count(plan, ledger, range(steps.start, step + 1))
+            run.save(replace(history, losses=tuple(losses), seconds=time.monotonic() - started))
+    return tuple(losses), run.count(plan, ledger, steps)
 
 
-def _reading(config: TrainingConfig, watchdog: Watchdog) -> Reading:
-    return Reading(config.stream.readers, config.stream.wait_report_s, watchdog.note, config.stream.retries)
+def _own_draw(plan: Plan, step: int, workers: Workers) -> Tensor:
+    """This worker's part of the numbers drawn for the rows of the global batch."""
+    rows = plan.batch_rows(step)
+    draw = draw_rows(plan.seed, plan.epoch, step, rows)
+    return torch.from_numpy(draw[slice(*workers.world.share(rows))]).to(workers.device)
 
 
-def _watched(blocks: Generator[Block, None, None], phase: str, watchdog: Watchdog) -> Iterator[Block]:
-    """`blocks`; the watchdog knows at each step whether the worker waits for data or is at work with the others."""
-    with contextlib.closing(blocks):
-        for step in itertools.count(1):
-            watchdog.beat(f"the data of step {step} of {phase}")
-            block = next(blocks, None)
-            if block is None:
-                return
-            watchdog.beat(f"step {step} of {phase}")
-            yield block
+def _due(every: int | None, steps: int) -> bool:
+    return every is not None and steps % every == 0
 
 
-def _count(plan: Plan, ledger: Ledger, watchdog: Watchdog) -> int:
-    """Check that all workers together had every row of the plan; how many that were."""
-    watchdog.beat("counting the epoch's rows")
-    summed = sum_over_workers(torch.from_numpy(ledger.as_array(plan)), "ledger").numpy()
-    require_complete(plan, summed)
-    return int(summed[0].sum())
+def _rows(plan: Plan, steps: int) -> int:
+    """Rows of the first `steps` batches."""
+    return min(steps * plan.batch_size, plan.rows)
+
+
+def _validated(run: Run) -> Validation:
+    plan, ledger, learner = run.data.check(run.config), Ledger(), run.learner
+    blocks = stream(plan, run.data.columns, run.workers.world, run.reading(), ledger=ledger)
+    steps = range(plan.steps)
+    watched = (block for _, block, _ in run.watched(blocks, "validation", steps))
+    checked = validate(learner.model, learner.masking, watched, run.workers, learner.dtype)
+    run.count(plan, ledger, steps)
+    return checked
 
 
 def common_hash(model: Camoe, workers: Workers) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,12 +14,11 @@ from horovod.runner.common.util.timeout import TimeoutException
 
 from camoe.config import Config
 from camoe.contracts.errors import TrainingError
+from camoe.train.console import shown
+from camoe.train.outcome import Outcome, first_workers_line, spoken
 
 WORKER_MODULE = "camoe.train.worker"
 START_TIMEOUT_S = 120
-ERROR_LINE = re.compile(r"^(error|[\w.]*(Error|Exception)): ")
-
-WORKER_LINE = re.compile(r"^\[(?P<rank>\d+)\]<(?P<stream>stdout|stderr)>:(?P<text>.*)$")
 # Defaults that the caller's environment overrides. Horovod's background thread wakes every millisecond otherwise, and
 # the allocator gives the step's large buffers back to the system and takes them anew: together half of a step's time.
 WORKER_ENVIRONMENT = {
@@ -37,6 +35,7 @@ def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | Non
     Everything the workers say goes to `log`; the first worker's own lines are shown.
 
     Raises:
+        LostWorkersError: a worker was killed, or the others waited too long for it; the message names it.
         TrainingError: a worker ended with an error; the message names the log and the first error line.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -52,23 +51,20 @@ def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | Non
             text=True,
             env=environment,
         ) as process,
+        shown() as show,
     ):
-        errors: list[str] = []
+        outcome = Outcome()
         for line in process.stdout or ():
             file.write(line)
-            found = WORKER_LINE.match(line.rstrip("\n"))
-            text = found["text"] if found else line.rstrip("\n")
-            if ERROR_LINE.match(text):
-                errors.append(text)
-            if found and found["rank"] == "0" and found["stream"] == "stdout" and text.startswith("train:"):
-                print(text, flush=True)
+            outcome.note(spoken(line.rstrip("\n")))
+            said = first_workers_line(line.rstrip("\n"))
+            if said is not None:
+                show(said)
     if process.returncode != 0:
-        explained = [line.removeprefix("error: ") for line in errors if line.startswith("error: ")]
-        cause = next(iter(explained or errors), "no worker said why")
-        raise TrainingError(f"{cause} (training ended with code {process.returncode}; all output is in {log})")
+        raise outcome.error(process.returncode, log, log.parent / "workers")
 
 
-def launch_with_spark(config: Config, table_version: int, workers: int, log: Path) -> None:
+def launch_with_spark(config: Config, table_version: int, run: str, workers: int, log: Path) -> None:
     """Run the workers as `workers` tasks of the active Spark session; what they say on stderr goes to `log`.
 
     Raises:
@@ -79,7 +75,7 @@ def launch_with_spark(config: Config, table_version: int, workers: int, log: Pat
         try:
             horovod.spark.run(
                 _spark_worker,
-                args=(config, table_version),
+                args=(config, table_version, run),
                 num_proc=workers,
                 use_gloo=True,
                 start_timeout=START_TIMEOUT_S,
@@ -91,6 +87,6 @@ def launch_with_spark(config: Config, table_version: int, workers: int, log: Pat
             raise TrainingError(f"training inside Spark failed: {reason} (the workers' output is in {log})") from None
 
 
-def _spark_worker(config: Config, table_version: int) -> None:
+def _spark_worker(config: Config, table_version: int, run: str) -> None:
     # Imported in the task only: the driver that launches needs neither torch nor its start-up time.
-    importlib.import_module("camoe.train.run").run_worker(config, table_version)
+    importlib.import_module("camoe.train.run").run_worker(config, table_version, run)

@@ -3,35 +3,72 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+
+from camoe.train.observe import Observation
 
 LINE_EVERY_S = 5.0
 
 
 @dataclass
 class Progress:
-    """Speed and time left of one epoch. `waited_s` is time spent waiting for data."""
+    """Speed and time left of one epoch of `steps` steps from `first` on; `later` steps are to come after it.
+
+    `waited_s` is time spent waiting for data. `heads` are the heads' names.
+    """
 
     epoch: int
-    epochs: int
+    first: int
     steps: int
+    later: int
+    heads: Sequence[str]
     rows: int = 0
-    step: int = 0
+    done: int = 0
     waited_s: float = 0.0
     started: float = field(default_factory=time.monotonic)
     printed: float = field(default_factory=time.monotonic)
 
-    def advance(self, rows: int, waited_s: float, loss: float) -> None:
-        """Count one step of `rows` global rows; print when the last line is old enough or the epoch ends."""
-        self.rows, self.step, self.waited_s = self.rows + rows, self.step + 1, self.waited_s + waited_s
-        now = time.monotonic()
-        if now - self.printed >= LINE_EVERY_S or self.step == self.steps:
-            self.printed = now
-            print(self._line(now - self.started, loss), flush=True)
+    @property
+    def step_s(self) -> float:
+        """Seconds a step so far."""
+        return (time.monotonic() - self.started) / max(1, self.done)
 
-    def _line(self, elapsed_s: float, loss: float) -> str:
-        left_s = elapsed_s / self.step * (self.steps - self.step + self.steps * (self.epochs - self.epoch - 1))
+    @property
+    def rows_per_s(self) -> float:
+        """Global rows a second so far."""
+        return self.rows / max(1e-9, time.monotonic() - self.started)
+
+    @property
+    def data_wait(self) -> float:
+        """Share of the time spent waiting for data."""
+        return self.waited_s / max(1e-9, time.monotonic() - self.started)
+
+    def advance(self, rows: int, waited_s: float, loss: float, seen: Observation | None) -> None:
+        """Count one step of `rows` global rows; print when the last line is old enough or the epoch ends.
+
+        `seen` is the newest look at the heads and gates.
+        """
+        self.rows, self.done, self.waited_s = self.rows + rows, self.done + 1, self.waited_s + waited_s
+        now = time.monotonic()
+        if now - self.printed >= LINE_EVERY_S or self.first + self.done == self.steps:
+            self.printed = now
+            print(self._line(loss, seen), flush=True)
+
+    def figures(self, loss: float, seen: Observation) -> Iterator[tuple[str, float]]:
+        """Names and values of what the line says."""
+        yield "loss/all", loss
+        yield "speed/rows_per_s", self.rows_per_s
+        yield "speed/step_ms", 1000 * self.step_s
+        yield "wait/data", self.data_wait
+        yield "wait/others", seen.behind_s / self.step_s
+
+    def _line(self, loss: float, seen: Observation | None) -> str:
+        left_s = self.step_s * (self.steps - self.first - self.done + self.later)
+        behind = f"  others {seen.behind_s / self.step_s:.1%}" if seen else ""
+        heads = f"  {seen.said(self.heads)}" if seen else ""
         return (
-            f"train: epoch {self.epoch + 1}/{self.epochs}  step {self.step}/{self.steps}  loss {loss:.4f}  "
-            f"{self.rows / elapsed_s:,.0f} rows/s  data wait {self.waited_s / elapsed_s:.1%}  {left_s:.0f} s left"
+            f"train: epoch {self.epoch + 1}  step {self.first + self.done}/{self.steps}  loss {loss:.4f}  "
+            f"{self.rows_per_s:,.0f} rows/s  {1000 * self.step_s:.1f} ms/step  data wait {self.data_wait:.1%}{behind}  "
+            f"{left_s:.0f} s left{heads}"
         )

@@ -18,17 +18,26 @@ from camoe.model.spec import ModelSpec
 from camoe.stream.columns import model_columns
 from camoe.stream.slot_shares import slot_shares
 from camoe.train.calibrate import calibrate
-from camoe.train.fit import DataPlan, Fitted, fit
+from camoe.train.checkpoint import Checkpoints
+from camoe.train.checkpoint_folder import new_run, newest, remove_all
+from camoe.train.fit import DataPlan, Run, fit
+from camoe.train.history import History
+from camoe.train.identity import run_settings
 from camoe.train.inputs import TrainingInputs, open_inputs
+from camoe.train.negatives import make_sampling
 from camoe.train.optimiser import make_optimisers
 from camoe.train.scaling import fit_treatments
 from camoe.train.step import Learner
+from camoe.train.tracking import trackers
+from camoe.train.warm_start import warm_start
 from camoe.train.watchdog import Watchdog
 from camoe.train.workers import Workers, first_workers, join_workers, share_weights
 
 
-def run_worker(config: Config, table_version: int | None = None) -> None:
+def run_worker(config: Config, table_version: int | None = None, run: str | None = None) -> None:
     """Train on `table_version` (default: the newest that the first worker sees); the first worker writes the bundle.
+
+    With checkpoints of `run` (default: a new one) training goes on from the newest; when it is over, all are removed.
 
     Raises:
         SnapshotError, EncoderError, TrainingError: see `open_inputs` and `fit`.
@@ -44,7 +53,15 @@ def run_worker(config: Config, table_version: int | None = None) -> None:
         data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
         spec = model_spec(config, inputs.encoder)
         learner = make_learner(config, spec, data, workers)
-        fitted = fit(learner, data, training, watchdog)
+        name = first_workers(run or new_run(), "run")
+        start = first_workers(newest(config.layout.checkpoints, name), "checkpoint")
+        settings = run_settings(config, inputs)
+        checkpoints = Checkpoints(config.layout.checkpoints, name, settings, training.checkpoint.keep)
+        if training.warm_start is not None and start is None:
+            warm_start(learner.model, spec, inputs.encoder, training.warm_start)
+        names = tuple(head.name for head in config.heads.heads)
+        with trackers(config, checkpoints, start, workers.leads) as tracked:
+            fitted = fit(Run(learner, data, training, checkpoints, watchdog, names, tracked), start)
         calibrated = calibrate(learner, data, config, watchdog)
         watchdog.beat("writing the bundle")
         if workers.leads:
@@ -55,6 +72,9 @@ def run_worker(config: Config, table_version: int | None = None) -> None:
                 config.layout.bundle, learner.model, spec, origin, metrics, calibration=calibrated.by_head
             )
             print(f"train: bundle {manifest.model_version} written to {config.layout.bundle}", flush=True)
+            for tracker in tracked:
+                tracker.finish(config.layout.bundle, inputs.train.table, inputs.version)
+            remove_all(config.layout.checkpoints)
         watchdog.beat("waiting for the bundle")
         first_workers(None, "done")
 
@@ -84,12 +104,13 @@ def make_learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Worke
     masking = make_masking(config.heads, config.slots, adaptive=training.mask).to(workers.device)
     share = torch.tensor([shares.get(slot.id, 0.0) for slot in config.slots.slots], dtype=torch.float64)
     normaliser = make_normaliser(training.normalise, masking, share)
-    optimisers = make_optimisers(model, training, training.epochs * plan.steps)
-    return Learner(model, optimisers, masking, workers, normaliser, dtype)
+    optimisers = make_optimisers(model, training, data.total_steps(training))
+    sampling = make_sampling(config.heads, training.negatives, workers.device)
+    return Learner(model, optimisers, masking, workers, normaliser, dtype, sampling, training)
 
 
 def _metrics(
-    config: Config, inputs: TrainingInputs, learner: Learner, fitted: Fitted, seconds: float
+    config: Config, inputs: TrainingInputs, learner: Learner, fitted: History, seconds: float
 ) -> dict[str, Any]:
     best = fitted.epochs[fitted.best].validation
     return {

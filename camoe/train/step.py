@@ -10,8 +10,11 @@ from torch import Tensor
 from camoe.model.camoe import Camoe
 from camoe.model.loss import Masking, Normaliser, masked_loss, targets
 from camoe.stream.columns import Block
-from camoe.train.exchange import sum_gradients
+from camoe.train.config import TrainingConfig
+from camoe.train.exchange import clip_gradients, sum_gradients
+from camoe.train.negatives import NegativeSampling
 from camoe.train.optimiser import Optimisers
+from camoe.train.precision import autocast
 from camoe.train.workers import Workers, sum_over_workers
 
 
@@ -45,17 +48,28 @@ class Learner:
     workers: Workers
     normaliser: Normaliser
     dtype: torch.dtype
+    sampling: NegativeSampling
+    config: TrainingConfig
 
-    def step(self, block: Block) -> float:
-        """Learn from one global batch, of which `block` is this worker's share; the loss of the whole batch."""
+    def step(self, block: Block, draw: Tensor | None = None) -> float:
+        """Learn from one global batch, of which `block` is this worker's share; the loss of the whole batch.
+
+        `draw` `[B]` holds a number in [0, 1) for each row, which chooses the negatives that are kept; without it all
+        are.
+        """
         batch = to_tensors(block, self.workers.device, self.dtype)
         self.optimisers.zero_grad()
-        label, mask = targets(self.masking, batch.labels, batch.slot)
+        label, member = targets(self.masking, batch.labels, batch.slot)
+        mask = member if draw is None else self.sampling.kept(label, member, draw)
         own = torch.cat([mask.sum(dim=0), torch.tensor([block.rows], device=mask.device)])
         counts = sum_over_workers(own.to(torch.float64), "counts")
-        logits, _ = self.model(batch.categorical, batch.numeric)
+        with autocast(self.config, self.workers.device):
+            scored, _ = self.model(batch.categorical, batch.numeric)
+        logits = self.sampling.among_kept(scored.to(self.dtype))
         loss = masked_loss(logits, label, mask, self.masking.weight, self.normaliser(counts[:-1], counts[-1]))
         torch.autograd.backward(loss)
         sum_gradients(self.model.parameters())
+        if self.config.clip_norm is not None:
+            clip_gradients(self.model.parameters(), self.config.clip_norm)
         self.optimisers.step()
         return sum_over_workers(loss.detach().to(torch.float64), "loss").item()

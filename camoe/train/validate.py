@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,17 +12,9 @@ from camoe.metrics.histogram import Floats, Histogram, merge
 from camoe.model.camoe import Camoe
 from camoe.model.loss import Masking, targets
 from camoe.stream.columns import Block
+from camoe.train.history import Validation
 from camoe.train.step import to_tensors
 from camoe.train.workers import Workers, gather, sum_over_workers
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Per head: NE (NaN where it saw one class only) and mean gate weight of each expert. `score` weighs the NEs."""
-
-    ne: tuple[float, ...]
-    gates: tuple[tuple[float, ...], ...]
-    score: float
 
 
 def validate(

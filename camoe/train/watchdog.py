@@ -93,7 +93,7 @@ class Watchdog:
             except OSError:  # It ended well in this very moment.
                 continue
             silent_s = time.time() - other["at"]
-            gone = silent_s > 3 * LONGEST_POLL_S
+            gone = silent_s > min(3 * LONGEST_POLL_S, self._timeout_s / 2)
             # What an earlier run left lies before this worker's start.
             if other["rank"] != self._rank and other["at"] >= self._started and (other["beats"] < self._beats or gone):
                 silence = f", silent for {silent_s:.0f} s" if gone else ""

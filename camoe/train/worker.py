@@ -15,8 +15,9 @@ def main(argv: list[str]) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
     options = parser(__doc__ or "")
     options.add_argument("--table-version", type=int, help="version of the training table (default: the newest)")
+    options.add_argument("--run", help="name of a run whose newest checkpoint is continued (default: a new run)")
     chosen = parse(options, argv)
-    run_worker(load_config(chosen), chosen.table_version)
+    run_worker(load_config(chosen), chosen.table_version, chosen.run)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""Checkpoints on disk: each a folder that appears complete or not at all, the newest and the best kept. Torch-free."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from pathlib import Path
+
+STAGING = ".staging-"
+NAME = re.compile(r"(?P<run>\d{8}T\d{12}Z)-epoch\d{4}-step\d{8}")
+
+
+def new_run() -> str:
+    """A name for a run that starts now; names are in the order of time."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+
+
+def checkpoint_name(run: str, epoch: int, step: int) -> str:
+    """The folder of the checkpoint from which `run` goes on at (epoch, step); names are in the order of training."""
+    return f"{run}-epoch{epoch:04d}-step{step:08d}"
+
+
+def complete(folder: Path, run: str | None = None) -> list[Path]:
+    """All checkpoints under `folder`, or those of one run, oldest first."""
+    found = [(NAME.fullmatch(path.name), path) for path in sorted(folder.glob("*"))]
+    return [path for match, path in found if match and (run is None or match["run"] == run)]
+
+
+def newest(folder: Path, run: str | None = None) -> Path | None:
+    """The checkpoint written last, of any run or of one."""
+    return next(reversed(complete(folder, run)), None)
+
+
+def run_of(checkpoint: Path) -> str:
+    """The run that wrote `checkpoint`."""
+    return checkpoint.name.split("-", 1)[0]
+
+
+def publish(folder: Path, name: str, write: Callable[[Path], None]) -> Path:
+    """Have `write` fill a folder beside the checkpoints, sync all of it, and rename it to `name`.
+
+    A reader sees the whole checkpoint or none; what a killed writer left is removed by the next one. A checkpoint that
+    is there already is of the same place in the same run, and stays. Raises what `write` raises, and OSError when the
+    disk does not take it; then nothing of it stays.
+    """
+    target, staging = folder / name, folder / f"{STAGING}{name}"
+    for left in folder.glob(f"{STAGING}*"):
+        shutil.rmtree(left)
+    if target.exists():
+        return target
+    staging.mkdir(parents=True)
+    try:
+        write(staging)
+        for path in staging.iterdir():
+            _sync(path)
+        _sync(staging)
+        staging.rename(target)
+        _sync(folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return target
+
+
+def prune(folder: Path, run: str, keep: int, spare: Collection[str]) -> None:
+    """Remove all checkpoints but the newest `keep` of `run` and those of the names in `spare`."""
+    kept = {path.name for path in complete(folder, run)[-keep:]} | set(spare)
+    for path in complete(folder):
+        if path.name not in kept:
+            # Renamed first: a folder that is half removed must not look like a checkpoint.
+            doomed = path.with_name(f"{STAGING}{path.name}")
+            path.rename(doomed)
+            shutil.rmtree(doomed)
+
+
+def remove_all(folder: Path) -> None:
+    """Remove every checkpoint: the run is over."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,66 @@
+"""What a training run has been through: a checkpoint keeps it, the bundle's metrics tell it. Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Per head: NE (NaN where it saw one class only) and mean gate weight of each expert. `score` weighs the NEs."""
+
+    ne: tuple[float, ...]
+    gates: tuple[tuple[float, ...], ...]
+    score: float
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One epoch: loss of every step, rows planned and trained, weights' hash (equal on all workers), validation."""
+
+    epoch: int
+    losses: tuple[float, ...]
+    planned: int
+    rows: int
+    seconds: float
+    weights_hash: str
+    validation: Validation
+
+
+@dataclass(frozen=True)
+class History:
+    """Finished epochs, and the losses and seconds of the steps that were trained of the next one."""
+
+    epochs: tuple[EpochResult, ...] = ()
+    losses: tuple[float, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch to go on in, from 0."""
+        return len(self.epochs)
+
+    @property
+    def step(self) -> int:
+        """The first step of that epoch that is not trained yet."""
+        return len(self.losses)
+
+    @property
+    def steps(self) -> int:
+        """Steps trained in all epochs."""
+        return sum(len(result.losses) for result in self.epochs) + len(self.losses)
+
+    @property
+    def best(self) -> int:
+        """Number of the first epoch with the least validation score; there must be a finished epoch."""
+        scores = [result.validation.score for result in self.epochs]
+        return scores.index(min(scores))
+
+    def recent_losses(self, most: int) -> list[float]:
+        """The last losses, at most `most`, oldest first."""
+        earlier = self.epochs[-1].losses if self.epochs else ()
+        return [*earlier, *self.losses][-most:]
+
+    def said(self) -> str:
+        """The place for people, from 1."""
+        return f"epoch {self.epoch + 1}, step {self.step + 1}"

@@ -1,0 +1,75 @@
+"""Starting from the weights of an earlier model whose vocabularies may have grown since."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from camoe.bundle.manifest import ENCODER, WEIGHTS, open_bundle
+from camoe.contracts import encoder as encoders
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.errors import TrainingError
+from camoe.model.camoe import Camoe
+from camoe.model.spec import ModelSpec
+
+TABLE = "embedding.table.weight"
+
+
+def warm_start(model: Camoe, spec: ModelSpec, encoder: Encoder, bundle: Path) -> None:
+    """Give `model` of `spec` the weights and the scaling of `bundle`.
+
+    A value of its vocabularies keeps its embedding; one that `encoder` has gained keeps its fresh one.
+
+    Raises:
+        BundleError, EncoderError: the bundle is missing or damaged.
+        TrainingError: its features, heads or widths are others, or its vocabularies are not the beginning of these.
+    """
+    _, old = open_bundle(bundle)
+    _require_alike(bundle, spec, old)
+    if not encoder.continues(encoders.read(bundle / ENCODER)):
+        raise TrainingError(f"the vocabularies of {bundle} are not continued by encoder version {encoder.version}")
+    try:
+        weights = load_file(bundle / WEIGHTS)
+    except SafetensorError as error:
+        raise TrainingError(f"{bundle / WEIGHTS} cannot be read: {error}") from None
+    own = model.state_dict()
+    weights[TABLE] = grown(own[TABLE].clone(), spec.vocabulary_sizes, weights[TABLE], old.vocabulary_sizes)
+    wrong = sorted(name for name in {*own, *weights} if _shape(own, name) != _shape(weights, name))
+    if wrong:
+        raise TrainingError(
+            f"the model of {bundle} has other weights: {wrong[0]} has shape {_shape(weights, wrong[0])} there and "
+            f"{_shape(own, wrong[0])} here; train without training.warm_start"
+        )
+    model.load_state_dict(weights)
+
+
+def grown(fresh: Tensor, sizes: tuple[int, ...], table: Tensor, old_sizes: tuple[int, ...]) -> Tensor:
+    """`fresh` with the rows of `table`, column by column; `sizes` are the rows of each, no fewer than `old_sizes`.
+
+    Shapes: `[sum(sizes), D]` and `[sum(old_sizes), D]`.
+    """
+    starts = accumulate(sizes, initial=0)
+    old_starts = accumulate(old_sizes, initial=0)
+    with torch.no_grad():
+        for start, old_start, rows in zip(starts, old_starts, old_sizes, strict=False):
+            fresh[start : start + rows] = table[old_start : old_start + rows].to(fresh.dtype)
+    return fresh
+
+
+def _require_alike(bundle: Path, spec: ModelSpec, old: ModelSpec) -> None:
+    names = [head.name for head in spec.heads.heads], [head.name for head in old.heads.heads]
+    if names[0] != names[1]:
+        raise TrainingError(f"{bundle} has the heads {', '.join(names[1])}, this run {', '.join(names[0])}")
+    if spec.features.schema_hash() != old.features.schema_hash() or spec.model.embedding_dim != old.model.embedding_dim:
+        raise TrainingError(f"{bundle} was trained on other features or embedding widths than this run's")
+    if any(now < before for now, before in zip(spec.vocabulary_sizes, old.vocabulary_sizes, strict=True)):
+        raise TrainingError(f"{bundle} knows more values of a feature than this run's encoder")
+
+
+def _shape(tensors: dict[str, Tensor], name: str) -> tuple[int, ...]:
+    return tuple(tensors[name].shape) if name in tensors else ()

@@ -1,0 +1,94 @@
+"""How a run ended is told from the launcher's lines; lost workers are left out of the next attempt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from camoe.contracts.errors import TrainingError
+from camoe.train.outcome import Outcome, first_workers_line, spoken
+from camoe.train.retries import LostWorkersError, with_retries
+
+LOG = Path("out/logs/train_workers.log")
+
+
+def ended(tmp_path, *lines):
+    outcome = Outcome()
+    for line in lines:
+        outcome.note(spoken(line))
+    return outcome.error(1, LOG, tmp_path)
+
+
+def test_a_killed_worker_is_named_with_its_place(tmp_path):
+    (tmp_path / "worker-1.json").write_text(json.dumps({"doing": "step 7 of epoch 1"}))
+    error = ended(
+        tmp_path,
+        "Process 1 exit with status code 137.",
+        "[0]<stderr>:horovod.common.exceptions.HorovodInternalError: Broken pipe",
+        "Process 0 exit with status code 143.",
+    )
+    assert isinstance(error, LostWorkersError)
+    assert error.lost == {1}
+    assert str(error).startswith("worker 1 was killed by SIGKILL at step 7 of epoch 1 (training ended with code 1;")
+
+
+def test_workers_that_others_waited_for_are_lost(tmp_path):
+    error = ended(
+        tmp_path,
+        "[0]<stderr>:error: worker 0 waited more than 9 s at step 2 of epoch 1: it waits for worker 1 (at step 2, "
+        "silent for 9 s), worker 3 (at the data of step 2 (worker 3 has waited 1 s for x)); look at the log",
+        "Process 0 exit with status code 75.",
+        "Process 1 exit with status code 137.",
+    )
+    assert isinstance(error, LostWorkersError)
+    assert error.lost == {1, 3}
+
+
+def test_an_error_that_a_worker_explained_is_no_loss(tmp_path):
+    lines = [
+        "[1]<stderr>:error: the loss is nan",
+        "Process 1 exit with status code 2.",
+        "Process 0 exit with status code 137.",
+    ]
+    error = ended(tmp_path, *lines)
+    assert not isinstance(error, LostWorkersError)
+    assert str(error).startswith("the loss is nan (training ended")
+
+
+def test_the_user_sees_what_the_first_worker_says():
+    assert first_workers_line("[0]<stdout>:train: epoch 1") == "train: epoch 1"
+    assert first_workers_line("[1]<stdout>:train: epoch 1") is None
+    assert first_workers_line("[0]<stderr>:train: epoch 1") is None
+    assert first_workers_line("[0]<stdout>:plan of all") is None
+
+
+def attempts(losses, workers, retries, **options):
+    """The number of workers of each attempt; attempt i loses the workers `losses[i]`."""
+    seen = []
+
+    def attempt(number, count):
+        seen.append(count)
+        if number <= len(losses):
+            raise losses[number - 1]
+
+    with_retries(attempt, workers, retries, **options)
+    return seen
+
+
+def lost(*ranks):
+    return LostWorkersError("gone", frozenset(ranks))
+
+
+def test_each_attempt_has_fewer_workers_by_those_that_were_lost_but_one():
+    assert attempts([lost(1), lost(0, 1, 2)], 4, 2, one_machine=True) == [4, 3, 1]
+    assert attempts([lost(1)], 1, 1, one_machine=True) == [1, 1]
+    assert attempts([lost(1)], 4, 5, one_machine=False) == [4, 4]
+
+
+def test_retries_are_counted_and_explained_errors_are_not_retried():
+    with pytest.raises(LostWorkersError):
+        attempts([lost(1), lost(1)], 4, 1, one_machine=True)
+    with pytest.raises(TrainingError, match="explained"):
+        attempts([TrainingError("explained")], 4, 3, one_machine=True)

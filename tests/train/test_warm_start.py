@@ -1,0 +1,99 @@
+"""A run that starts from an older bundle begins with its predictions, also for a vocabulary that has grown."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camoe.bundle.write import Origin, write_bundle
+from camoe.config import Config
+from camoe.contracts.config_file import load
+from camoe.contracts.encoder import FIRST, Encoder
+from camoe.contracts.errors import TrainingError
+from camoe.contracts.snapshot import Snapshot
+from camoe.metrics.platt import Platt
+from camoe.model.camoe import Camoe
+from camoe.model.scaling import Moments
+from camoe.train.run import model_spec
+from camoe.train.warm_start import grown, warm_start
+from tests.train.pipeline import CONFIG
+
+OLD, NEW = Encoder(1, {"genre": ("a", "b", "c")}), Encoder(2, {"genre": ("a", "b", "c", "d", "e")})
+METRICS = {
+    "epochs": [{"validation_ne": [0.9, 0.8]}],
+    "best_epoch": 0,
+    "parameters": 1,
+    "data": {"train_days": ["d"], "validation_days": ["d"], "train_rows": 1, "validation_rows": 1},
+    "validation": [],
+}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "pipeline.yaml"
+    path.write_text(yaml.safe_dump({**CONFIG, "out": str(path.parent)}))
+    return load(path, Config, ["training.dtype=float32"])
+
+
+def fresh(config, encoder, seed):
+    torch.manual_seed(seed)
+    spec = model_spec(config, encoder)
+    return Camoe(spec, [Moments(float(seed), 1.0 + seed)]).eval(), spec
+
+
+@pytest.fixture(scope="module")
+def bundle(config):
+    """An older model, and its bundle."""
+    model, spec = fresh(config, OLD, 1)
+    origin = Origin(Snapshot("/t", 3, (), {}, ()), OLD, "confighash")
+    calibration = {head.name: Platt(rows=1, positives=0, reason="few") for head in config.heads.heads}
+    write_bundle(config.layout.bundle, model, spec, origin, METRICS, calibration=calibration)
+    return model, config.layout.bundle
+
+
+def scored(model, indices):
+    categorical = torch.tensor(indices, dtype=torch.int32).unsqueeze(1)
+    with torch.inference_mode():
+        return model(categorical, torch.linspace(-3, 90, len(indices)).unsqueeze(1))[0]
+
+
+def test_known_values_keep_their_predictions_and_new_ones_start_afresh(config, bundle):
+    old, path = bundle
+    model, spec = fresh(config, NEW, 2)
+    before = model.embedding.table.weight.detach().clone()
+    warm_start(model, spec, NEW, path)
+    known = list(range(FIRST + 3))
+    assert torch.equal(scored(model, known), scored(old, known))
+    assert torch.equal(model.embedding.table.weight[FIRST + 3 :], before[FIRST + 3 :])
+
+
+def test_a_vocabulary_that_was_renumbered_is_refused(config, bundle):
+    other = Encoder(2, {"genre": ("b", "a", "c", "d")})
+    model, spec = fresh(config, other, 2)
+    with pytest.raises(TrainingError, match=r"the vocabularies of .* are not continued by encoder version 2"):
+        warm_start(model, spec, other, bundle[1])
+
+
+def test_other_widths_are_refused_by_name(config, bundle):
+    wide = config.model_copy(update={"model": config.model.model_copy(update={"tower_hidden": (5,)})})
+    model, spec = fresh(wide, NEW, 2)
+    with pytest.raises(TrainingError, match=r"has shape \(.*\) there and \(.*\) here"):
+        warm_start(model, spec, NEW, bundle[1])
+
+
+@given(st.lists(st.tuples(st.integers(1, 5), st.integers(0, 3)), min_size=1, max_size=4))
+def test_every_row_of_every_column_keeps_its_place(columns):
+    """Against one table a column."""
+    old_sizes = tuple(size for size, _ in columns)
+    sizes = tuple(size + more for size, more in columns)
+    table, start = (
+        torch.arange(sum(old_sizes)).float().unsqueeze(1),
+        -torch.arange(1, sum(sizes) + 1).float().unsqueeze(1),
+    )
+    by_column = zip(torch.split(table, old_sizes), torch.split(start, sizes), strict=True)
+    wanted = torch.cat([torch.cat([old, new[len(old) :]]) for old, new in by_column])
+    np.testing.assert_array_equal(grown(start.clone(), sizes, table, old_sizes), wanted)
