@@ -33,7 +33,7 @@ class JointEmbedding(nn.Module):
         self.register_buffer("offsets", torch.tensor(starts, dtype=torch.int64), persistent=False)
         # Drawn once: nn.Embedding of its own draws a table that would be thrown away.
         first = torch.empty(sum(sizes), dim).normal_(std=INITIAL_STD)
-        self.table = nn.Embedding.from_pretrained(first, freeze=False, sparse=True)
+        self.table = nn.Embedding(sum(sizes), dim, sparse=True, _weight=first)
 
     def forward(self, categorical: Tensor) -> Tensor:
         """`[B, C]` indices to `[B, C * dim]`."""
