@@ -2,11 +2,14 @@
 
 spark-submit --properties-file conf/spark/local.conf jobs/score.py --config conf/synthetic.yaml out=out/synthetic
 Default days: the test days. Others: --days 2026-03-10,2026-03-11
+Without Spark, in this process:  python jobs/score.py --local --config conf/synthetic.yaml out=out/synthetic
 """
 
 from __future__ import annotations
 
 import time
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 from camoe.config import given, load_config, parse, parser
 from camoe.contracts import counts
@@ -15,8 +18,10 @@ from camoe.contracts.days import parse_days
 from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
 from camoe.contracts.runs import active_records, encoder_version, require_fresh
-from camoe.contracts.snapshot import logged, opened
-from camoe.score.scorer import expected_predictions, read_model, require_fit, require_vocabulary
+from camoe.contracts.snapshot import Snapshot, logged, opened
+from camoe.score.delta import predictions_by_slot, replace_predictions
+from camoe.score.local import score_snapshot
+from camoe.score.scorer import ScoringModel, expected_predictions, read_model, require_fit, require_vocabulary
 from camoe.score.spark import count_predictions, read_rows, score, write_predictions
 from features.progress import step
 from features.session import spark_session
@@ -29,6 +34,7 @@ def main(argv: list[str]) -> None:
     options.add_argument(
         "--days", type=parse_days, help="such as 2026-03-10,2026-03-12..2026-03-14 (default: the test days)"
     )
+    options.add_argument("--local", action="store_true", help="score in this process, without Spark")
     chosen = parse(options, argv)
     config = load_config(chosen)
     days = tuple(chosen.days or config.days.test.days())
@@ -40,13 +46,10 @@ def main(argv: list[str]) -> None:
     runs = active_records(table, layout.runs)
     require_fresh(runs, days, f"{table.table} version {table.version}")
     require_vocabulary(layout.bundle, model, encoders.read(layout.encoder, encoder_version(runs)))
-    spark = spark_session("score")
     version = model.manifest.model_version
-    held = pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it")
-    with held, step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"):
-        predictions = score(read_rows(spark, snapshot, days, model), model, snapshot)
-        write_predictions(predictions, layout.predictions, days, version)
-        by_slot = count_predictions(spark, layout.predictions, days, version)
+    score_days = _locally if chosen.local else _with_spark
+    with pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it"):
+        by_slot = score_days(model, snapshot, days, layout.predictions)
     counts.require_equal("rows scored", expected_predictions(model, snapshot), sum(by_slot.values()))
     seconds = time.monotonic() - started
     counts.record(
@@ -65,6 +68,22 @@ def main(argv: list[str]) -> None:
     print(f"score: {sum(by_slot.values()):,} predictions of {len(days)} days with model {version}")
     print(f"score: written to {layout.predictions} in {seconds:.0f} s")
     print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py {given(chosen)}")
+
+
+def _with_spark(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> dict[str, int]:
+    """Write the predictions; their rows by slot."""
+    spark = spark_session("score")
+    version = model.manifest.model_version
+    with step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"):
+        write_predictions(score(read_rows(spark, snapshot, days, model), model, snapshot), path, days, version)
+        return count_predictions(spark, path, days, version)
+
+
+def _locally(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> dict[str, int]:
+    """Write the predictions; their rows by slot."""
+    tables, version = score_snapshot(model, snapshot, days), model.manifest.model_version
+    replace_predictions(tables, path, days, version, snapshot_version=snapshot.version, scored_at=datetime.now(UTC))
+    return predictions_by_slot(path, days, version)
 
 
 if __name__ == "__main__":

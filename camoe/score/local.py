@@ -1,0 +1,77 @@
+"""Scores a pinned snapshot in this process, through the stream that training reads with. Needs no torch, no Spark."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterator
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from camoe.contracts.errors import BundleError
+from camoe.contracts.layout import SLOTS_PROPERTY
+from camoe.contracts.slots import only_appended
+from camoe.contracts.snapshot import Snapshot
+from camoe.score.inputs import Inputs
+from camoe.score.scorer import Scorer, ScoringModel, require_fit
+from camoe.stream.columns import Block, model_columns
+from camoe.stream.ledger import Ledger, require_complete
+from camoe.stream.plan import make_plan
+from camoe.stream.stream import Reading, stream
+from camoe.stream.world import World
+
+KEYS = ("impression_id", "user_id", "campaign_id")
+BATCH_ROWS = 32_768
+
+
+def score_snapshot(model: ScoringModel, snapshot: Snapshot, days: Collection[date]) -> Iterator[pa.Table]:
+    """Predictions of the impressions of `days`, some at a time, in no particular order, day after day.
+
+    Only the keys and the columns that the model needs are read. The columns are those of `Scorer.predict`.
+
+    Raises:
+        BundleError: the snapshot's rows are not made as those that the model was trained on.
+        SnapshotError: a day has no rows.
+        StreamError: a row group cannot be read, or not each row came exactly once.
+    """
+    require_fit(model, snapshot)
+    require_slot_ids(model, snapshot)
+    parts = [(day, snapshot.on([day])) for day in sorted(days)]
+    scorer = Scorer(model)
+    return (table for day, part in parts for table in _scored(scorer, model, part, day))
+
+
+def require_slot_ids(model: ScoringModel, snapshot: Snapshot) -> None:
+    """Raise `BundleError` unless the slot ids of the rows mean what they mean to the model."""
+    found, own = snapshot.properties.get(SLOTS_PROPERTY, "none"), model.spec.slots.listing()
+    if not (only_appended(found, own) or only_appended(own, found)):
+        raise BundleError(
+            f"{snapshot.table} version {snapshot.version} was built with the slots {found}, "
+            f"model {model.manifest.model_version} has {own}; train again on this table"
+        )
+
+
+def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, day: date) -> Iterator[pa.Table]:
+    plan = make_plan(snapshot, seed=0, epoch=0, batch_size=BATCH_ROWS, lanes=1)
+    columns, ledger = model_columns(model.spec.features, (), KEYS), Ledger()
+    with contextlib.closing(stream(plan, columns, World(0, 1), Reading(), ledger=ledger)) as blocks:
+        for block in blocks:
+            inputs = Inputs(block.slot.astype(np.int64), block.categorical.astype(np.int64), block.numeric)
+            yield scorer.predict_inputs(inputs, _carried(block, model, day))
+    require_complete(plan, ledger.as_array(plan))
+
+
+def _carried(block: Block, model: ScoringModel, day: date) -> pa.Table:
+    """The columns that name each row. A row's file lies under its modality, slot and day and need not repeat them."""
+    slots = model.spec.slots.slots
+    named = {name: pa.array(values) for name, values in zip(KEYS, block.keys, strict=True)}
+    ids = pa.array(block.slot)
+    return pa.table(
+        {
+            **named,
+            "modality": pa.array([slot.modality for slot in slots]).take(ids),
+            "slot": pa.array([slot.id for slot in slots]).take(ids),
+            "date": pa.repeat(pa.scalar(day), block.rows),
+        }
+    )

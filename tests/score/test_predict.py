@@ -1,0 +1,181 @@
+"""A bundle scores Arrow tables and pinned snapshots in this process, each row once."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+import camoe
+from camoe.contracts.encoder import FIRST, MISSING, UNKNOWN, Encoder
+from camoe.contracts.errors import BundleError, SnapshotError, StreamError
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.layout import SLOTS_PROPERTY
+from camoe.contracts.snapshot import pin
+from camoe.score.delta import predictions_by_slot, replace_predictions
+from camoe.score.encode import encode
+from camoe.score.inputs import ScoringError
+from camoe.score.local import score_snapshot
+from camoe.score.xxhash64 import spark_hash
+from tests.conftest import ROOT
+from tests.score.pipeline import DAYS, ROWS, write_scorable
+from tests.train.pipeline import VALUES
+
+NOW = datetime(2026, 1, 6, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory):
+    return write_scorable(tmp_path_factory.mktemp("scorable"))
+
+
+@pytest.fixture(scope="module")
+def predictor(pipeline):
+    return camoe.load(pipeline.bundle)
+
+
+def encoded_rows(snapshot, days=DAYS):
+    """The rows of the files themselves, with the slot that the folder names."""
+    parts = []
+    for file in snapshot.on(days).files:
+        rows = pq.ParquetFile(file.path).read()
+        parts.append(rows.append_column("slot", pa.array([file.slot] * rows.num_rows)))
+    return pa.concat_tables(parts)
+
+
+def by_impression(table):
+    return table.to_pandas().set_index("impression_id").sort_index()
+
+
+def test_a_snapshot_gets_the_predictions_of_its_rows_each_once(pipeline, predictor):
+    local = pa.concat_tables(score_snapshot(predictor.model, pipeline.snapshot, DAYS))
+    direct = predictor.predict(encoded_rows(pipeline.snapshot))
+    assert local.num_rows == pipeline.snapshot.on(DAYS).rows == len(set(local["impression_id"].to_pylist()))
+    mine, theirs = by_impression(local), by_impression(direct)
+    assert mine["p_raw"].std() > 0.001
+    for name in ("p_raw", "p"):
+        np.testing.assert_allclose(mine[name], theirs[name], atol=1e-6)
+    for name in ("slot", "head", "objective", "user_id", "model_version"):
+        assert mine[name].tolist() == theirs[name].tolist(), name
+    assert Counter(map(str, mine["date"])) == {str(day): sum(ROWS.values()) for day in DAYS}
+
+
+def test_raw_values_are_encoded_by_the_bundle(pipeline, predictor):
+    rows = encoded_rows(pipeline.snapshot)
+    words = {MISSING: None, UNKNOWN: "never seen", **{FIRST + place: value for place, value in enumerate(VALUES)}}
+    genre = pa.array([words[index] for index in rows["cat_genre"].to_pylist()], pa.string())
+    raw = pa.table({"impression_id": rows["impression_id"], "slot": rows["slot"], "genre": genre})
+    raw = raw.append_column("tenure", rows["num_tenure"].cast(pa.float64()))
+    again = predictor.encode(raw)
+    assert again["cat_genre"].to_pylist() == rows["cat_genre"].to_pylist()
+    np.testing.assert_array_equal(predictor.predict(again)["p"], predictor.predict(rows)["p"])
+
+
+def test_scoring_imports_neither_spark_nor_torch(pipeline):
+    said = (
+        "import camoe, sys; predictor = camoe.load(sys.argv[1]);"
+        "heavy = {'pyspark', 'torch', 'horovod', 'petastorm'} & set(sys.modules); sys.exit(', '.join(heavy) or 0)"
+    )
+    command = [sys.executable, "-c", said, pipeline.bundle]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows.drop_columns(["cat_genre"]), "the table has no column cat_genre; it has impression_id"),
+        (lambda rows: rows.drop_columns(["slot"]), "the table has no column slot"),
+        (lambda rows: swapped(rows, "cat_genre", ["jazz"] * rows.num_rows), "cat_genre is string, where an index"),
+        (lambda rows: swapped(rows, "cat_genre", [None, *[1] * (rows.num_rows - 1)]), "cat_genre has 1 nulls"),
+        (lambda rows: swapped(rows, "cat_genre", [-1] * rows.num_rows), "cat_genre has the index -1"),
+        (lambda rows: swapped(rows, "num_tenure", ["1"] * rows.num_rows), "num_tenure is string, where a number"),
+        (lambda rows: swapped(rows, "slot", ["s9"] * rows.num_rows), "not know: s9; it knows s0, s1, s2"),
+        (lambda rows: swapped(rows, "slot", pa.nulls(rows.num_rows, pa.string())), "not know: None"),
+        (lambda rows: rows.replace_schema_metadata({"camoe.featureSchemaHash": "x"}), "for feature schema x"),
+        (lambda rows: rows.replace_schema_metadata({"camoe.encoderHash": "y"}), "with the vocabularies y"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(pipeline, predictor, change, message):
+    with pytest.raises(ScoringError, match=message):
+        predictor.predict(change(encoded_rows(pipeline.snapshot)))
+
+
+def swapped(rows, name, values):
+    return rows.set_column(rows.column_names.index(name), name, pa.array(values))
+
+
+def test_hashed_and_odd_values_are_encoded_as_the_features_are_built():
+    features = FeatureSet(
+        categorical=[
+            {"name": "user", "sql": "user", "hashing": {"buckets": 97, "seeds": [1, -5]}},
+            {"name": "hour", "sql": "hour"},
+            {"name": "live", "sql": "live"},
+        ],
+        numeric=[{"name": "age", "sql": "age"}],
+    )
+    users = ["", "u", "räksmörgås", None, "u" * 40, "u"]
+    rows = pa.table(
+        {
+            "user": pa.array(users).dictionary_encode(),
+            "hour": pa.array([1, 2, 3, None, 1, 7], pa.int32()),
+            "live": [True, False, None, True, True, False],
+            "age": pa.array([1, None, float("inf"), float("nan"), 1e300, -2.5], pa.float64()),
+        }
+    )
+    found = encode(rows, features, Encoder(1, {"hour": ("2", "1"), "live": ("true",)}))
+    for seed in (1, -5):
+        expected = [MISSING if user is None else FIRST + spark_hash(seed, user) % 97 for user in users]
+        assert found[f"cat_user_{seed}"].to_pylist() == expected
+    assert found["cat_hour"].to_pylist() == [FIRST + 1, FIRST, UNKNOWN, MISSING, FIRST + 1, UNKNOWN]
+    assert found["cat_live"].to_pylist() == [FIRST, UNKNOWN, MISSING, FIRST, FIRST, UNKNOWN]
+    assert found["num_age"].to_pylist() == [1, None, None, None, None, -2.5]
+    assert {found[name].type for name in found.column_names if name.startswith("cat_")} == {pa.int32()}
+    with pytest.raises(ScoringError, match=r"hour is double, of which texts differ"):
+        encode(swapped(rows, "hour", [1.0] * 6), features, Encoder(1, {"hour": (), "live": ()}))
+
+
+def test_a_row_group_that_changed_after_the_pin_stops_local_scoring(pipeline, predictor, tmp_path):
+    table = tmp_path / "training"
+    shutil.copytree(pipeline.config.layout.training, table)
+    snapshot = pin(table)
+    file = snapshot.on(DAYS[:1]).files[0]
+    pq.write_table(pq.ParquetFile(file.path).read().slice(1), file.path, row_group_size=50)
+    with pytest.raises(StreamError, match="changed after the table version was pinned"):
+        list(score_snapshot(predictor.model, snapshot, DAYS[:1]))
+
+
+def test_a_snapshot_that_does_not_fit_is_refused_before_anything_is_read(pipeline, predictor):
+    other = {**pipeline.snapshot.properties, SLOTS_PROPERTY: "s2:video,s0:audio"}
+    with pytest.raises(BundleError, match="was built with the slots s2:video,s0:audio"):
+        score_snapshot(predictor.model, replace(pipeline.snapshot, properties=other), DAYS)
+    with pytest.raises(SnapshotError, match="has no rows on 2026-01-06"):
+        score_snapshot(predictor.model, pipeline.snapshot, [NOW.date()])
+
+
+def test_writing_again_replaces_the_days_of_the_model_version_only(pipeline, predictor, tmp_path):
+    path = tmp_path / "predictions"
+
+    def write(days, version):
+        scored = (
+            table.set_column(
+                table.column_names.index("model_version"), "model_version", pa.array([version] * len(table))
+            )
+            for table in score_snapshot(predictor.model, pipeline.snapshot, days)
+        )
+        replace_predictions(scored, path, days, version, snapshot_version=1, scored_at=NOW)
+
+    for days, version in ((DAYS, "one"), (DAYS[:1], "two"), (DAYS[1:], "one")):
+        write(days, version)
+    assert predictions_by_slot(path, DAYS, "one") == {slot: 2 * rows for slot, rows in ROWS.items()}
+    assert predictions_by_slot(path, DAYS, "two") == ROWS
+    assert DeltaTable(str(path)).metadata().partition_columns == ["modality", "slot", "date", "model_version"]
