@@ -46,8 +46,9 @@ def exchange_dense(gradient: Tensor, name: str) -> Callable[[], Tensor]:
     summed = hvd.allreduce_async(gradient.to_dense().cpu(), op=hvd.Sum, name=name)
 
     def total() -> Tensor:
-        whole: Tensor = hvd.synchronize(summed)
-        return whole.to(gradient.device).to_sparse(1)
+        whole = hvd.synchronize(summed).to(gradient.device)
+        rows = whole.any(dim=1).nonzero().squeeze(1)
+        return _coalesced(rows, whole[rows], gradient.shape)
 
     return total
 
@@ -109,8 +110,12 @@ def _merged(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
     torch.ne(ordered[1:], ordered[:-1], out=fresh[1:])
     starts = fresh.nonzero().squeeze(1)
     sums = functional.embedding_bag(order, values, starts, mode="sum")
-    indices = ordered[starts].to(torch.int64).unsqueeze(0)
-    return torch.sparse_coo_tensor(indices, sums, shape, is_coalesced=True, check_invariants=False)
+    return _coalesced(ordered[starts].to(torch.int64), sums, shape)
+
+
+def _coalesced(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
+    """Rows in order, each once, as a sparse gradient."""
+    return torch.sparse_coo_tensor(rows.unsqueeze(0), values, shape, is_coalesced=True, check_invariants=False)
 
 
 def _narrow(rows: Tensor, vocabulary: int) -> Tensor:

@@ -63,7 +63,7 @@ def exchanged(tmp_path_factory):
     launcher = str(Path(sys.executable).with_name("horovodrun"))
     module = [sys.executable, "-m", "tests.train.exchange_worker", str(folder)]
     command = [launcher, "--gloo", "-np", str(WORKERS), *module]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     return {
         (step, way, rank): np.load(folder / f"{step}-{way}-{rank}.npz")
