@@ -1,4 +1,4 @@
-"""The model card: what the model is, what it learned from, what it is not for."""
+"""The model card: what the model is, what it learned from, how good it is, how to use it, what it is not for."""
 
 from __future__ import annotations
 
@@ -6,40 +6,103 @@ from collections.abc import Mapping
 from typing import Any
 
 from camoe.bundle.manifest import Manifest
+from camoe.metrics.platt import Platt
+from camoe.metrics.table import MODEL, MODEL_RAW
 from camoe.model.spec import ModelSpec
 
+LOADING = """\
+## How to load it
+```python
+import camoe
 
-def model_card(manifest: Manifest, spec: ModelSpec, metrics: Mapping[str, Any]) -> str:
+model = camoe.load("path/of/this/folder")  # needs neither Spark nor torch; every file is checked against its hash
+predictions = model.predict(table)  # an Arrow table with `slot` and the encoded columns of the training table
+predictions = model.predict(model.encode(raw))  # or with `slot` and each feature's raw value, under its name
+```
+Each prediction has `p_raw`, of the head that serves the slot, and `p`, the calibrated one: price with `p`.
+"""
+FILES = """\
+## Files
+- `manifest.json`: versions and hashes that say where the model comes from, and the SHA-256 of every other file
+- `model.json`: architecture, features, heads, slots; `weights.safetensors`: the weights, float32
+- `heads/<head>.onnx`: one graph a head, from indices and raw numerics to `p_raw`
+- `calibration.json`: slope and intercept of each head on the logit
+- `encoder/`: the vocabularies that turn values into indices
+- `metrics.json`: every epoch, and the validation days by head and slot, of which this card shows a part
+"""
+LIMITS = """\
+## Limits
+- Made for ranking and pricing impressions of the slots above; other slots are refused.
+- The validation days chose the epoch and fitted the calibration, so the results above are optimistic: the report on
+  the test days is the fair one.
+- The calibration is one of each head as a whole: read ECE by slot before pricing in a slot, and train again when the
+  report of later days shows that predicted and observed clicks have drifted apart.
+- A value that the vocabularies lack reads as unknown.
+"""
+
+
+def model_card(
+    manifest: Manifest, spec: ModelSpec, metrics: Mapping[str, Any], calibration: Mapping[str, Platt]
+) -> str:
     """The card as Markdown; `metrics` is the bundle's metrics.json."""
-    data = metrics["data"]
-    best = metrics["epochs"][metrics["best_epoch"]]
-    heads = [
-        f"| {head.name} | {head.objective} | {ne if ne is not None else 'not known'} |"
-        for head, ne in zip(spec.heads.heads, best["validation_ne"], strict=True)
-    ]
+    title = (
+        f"# Model {manifest.model_version}\n\n{spec.model.summary} and {len(spec.heads.heads)} heads, "
+        f"{metrics['parameters']:,} parameters, written by camoe {manifest.code_version}.\n"
+    )
+    parts = (title, _data(manifest, metrics["data"]), _results(metrics["validation"]), _calibration(calibration))
+    return "\n".join((*parts, LOADING, FILES, LIMITS))
+
+
+def _data(manifest: Manifest, data: Mapping[str, Any]) -> str:
+    train, validation = data["train_days"], data["validation_days"]
+    return (
+        "## Data\n"
+        f"- Table {manifest.table}, version {manifest.table_version}, file list {manifest.snapshot_hash}\n"
+        f"- Training days {train[0]} to {train[-1]}: {data['train_rows']:,} impressions\n"
+        f"- Validation days {validation[0]} to {validation[-1]}: {data['validation_rows']:,} impressions\n"
+        f"- Feature schema {manifest.feature_schema_hash}, encoder version {manifest.encoder_version}\n"
+    )
+
+
+def _results(rows: list[Mapping[str, Any]]) -> str:
+    """One line a head and a slot of it: the calibrated model, with NE and ECE before calibration beside it."""
+    raw = {(row["head"], row["group_kind"], row["group"]): row for row in rows if row["predictor"] == MODEL_RAW}
     lines = [
-        f"# Model {manifest.model_version}",
+        "## Results on the validation days",
+        "With 95 % intervals over users. NE below 1 is better than knowing the click rate.",
+        "ECE is the calibration error, its floor what noise alone would show; raw is before calibration.",
         "",
-        f"{spec.model.summary} and {len(spec.heads.heads)} heads, "
-        f"{metrics['parameters']:,} parameters, written by camoe {manifest.code_version}.",
-        "",
-        "## Data",
-        f"- Table {manifest.table}, version {manifest.table_version}, file list {manifest.snapshot_hash}",
-        f"- Training days {data['train_days'][0]} to {data['train_days'][-1]}: {data['train_rows']:,} impressions",
-        f"- Validation days {data['validation_days'][0]} to {data['validation_days'][-1]}: "
-        f"{data['validation_rows']:,} impressions",
-        f"- Feature schema {manifest.feature_schema_hash}, encoder version {manifest.encoder_version}",
-        "",
-        "## Heads",
-        "| head | objective | NE on the validation days |",
-        "|---|---|---|",
-        *heads,
-        "",
-        "The weights of the epoch with the best validation NE were kept, so these NEs are optimistic;",
-        "the report on the test days is the fair one.",
-        "",
-        "## Limits",
-        "- Made for ranking and pricing impressions of the slots above; other slots are refused.",
-        "- Probabilities are not recalibrated: read NE and ECE per slot in the report before pricing with them.",
+        "| head | slot | impressions | clicks | AUC-PR | NE | NE raw | ECE | ECE raw | ECE floor |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
+    for row in (row for row in rows if row["predictor"] == MODEL):
+        before = raw[row["head"], row["group_kind"], row["group"]]
+        cells = (
+            row["head"],
+            row["group"] if row["group_kind"] == "slot" else "all",
+            f"{row['impressions']:,}",
+            f"{row['clicks']:,}",
+            _with_interval(row["auc_pr"], row["auc_pr_interval"]),
+            _with_interval(row["ne"], row["ne_interval"]),
+            *(_number(value) for value in (before["ne"], row["ece"], before["ece"], row["ece_floor"])),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _calibration(by_head: Mapping[str, Platt]) -> str:
+    lines = ["## Calibration", "`p = sigmoid(slope * logit(p_raw) + intercept)`, fitted on the validation days.", ""]
+    for head, platt in by_head.items():
+        fitted = f"slope {platt.slope:.4f}, intercept {platt.intercept:.4f}"
+        what = fitted if platt.reason is None else f"none: {platt.reason}"
+        lines.append(f"- {head}: {what} ({platt.rows:,} labelled rows, {platt.positives:,} positive)")
+    return "\n".join(lines) + "\n"
+
+
+def _with_interval(value: float | None, interval: Mapping[str, float] | None) -> str:
+    ends = f" ({interval['low']:.4f} to {interval['high']:.4f})" if interval else ""
+    return _number(value) + ends
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"

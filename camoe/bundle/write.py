@@ -62,7 +62,7 @@ def write_bundle(
         export_head(exported, index, staging / names.graph_name(head.name))
     encoders.write(origin.encoder, staging / names.ENCODER)
     manifest = _manifest(staging, spec, origin)
-    write_text(staging / names.CARD, model_card(manifest, spec, metrics))
+    write_text(staging / names.CARD, model_card(manifest, spec, metrics, calibration))
     manifest = manifest.model_copy(update={"files": names.file_hashes(staging)})
     names.write_manifest(staging, manifest)
     _replace(target, staging)

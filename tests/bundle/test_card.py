@@ -1,0 +1,70 @@
+"""The card shows each head and slot before and after calibration, and what the bundle holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from camoe.bundle.card import model_card
+from camoe.bundle.manifest import Manifest
+from camoe.metrics.config import EvaluationConfig
+from camoe.metrics.histogram import Histogram, merge
+from camoe.metrics.platt import fit_platt
+from camoe.metrics.validation import by_slot, validation_rows
+from tests.model.test_camoe import HEADS, SLOTS, SPEC
+
+USERS = 10
+SETTINGS = EvaluationConfig(user_buckets=USERS, bootstrap=20)
+MANIFEST = Manifest(
+    model_version="0123456789ab", code_version="1", table="/lake/training", table_version=3, snapshot_hash="s",
+    feature_schema_hash="f", encoder_version=2, config_hash="c", files={},
+)  # fmt: skip
+DATA = {"train_days": ["d1", "d2"], "validation_days": ["d3"], "train_rows": 9000, "validation_rows": 3000}
+
+
+def state(slot, rows, rate):
+    """Twice too high predictions of one slot; user buckets as calibration at training's end numbers them."""
+    rng = np.random.default_rng(slot)
+    p = rng.uniform(0.5, 1.5, rows) * rate
+    y = rng.random(rows) < p / 2
+    bucket = slot * USERS + rng.integers(0, USERS, rows)
+    return Histogram.from_rows(p, y, bucket, len(SLOTS.slots) * USERS)
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    audio = merge([state(0, 20_000, 0.2), state(1, 5_000, 0.3)], len(SLOTS.slots) * USERS)
+    states = {"audio": audio, "video": state(2, 40, 0.02)}
+    calibration = {name: fit_platt(one, 50) for name, one in states.items()}
+    split = {name: by_slot(one, len(SLOTS.slots)) for name, one in states.items()}
+    return calibration, validation_rows(split, calibration, HEADS, SLOTS, SETTINGS)
+
+
+def test_each_head_and_each_slot_that_it_serves_has_its_rows_raw_and_calibrated(calibrated):
+    _, rows = calibrated
+    found = {(row["head"], row["group_kind"], row["group"], row["predictor"]): row for row in rows}
+    groups = {key[:3] for key in found}
+    assert groups == {
+        ("audio", "head", "audio"), ("audio", "slot", "a"), ("audio", "slot", "b"),
+        ("video", "head", "video"), ("video", "slot", "v"),
+    }  # fmt: skip
+    assert len(found) == 2 * len(groups)
+    before, after = (found["audio", "head", "audio", name] for name in ("model_raw", "model"))
+    assert before["impressions"] == after["impressions"] == 25_000
+    assert before["pcoc"] == pytest.approx(2, rel=0.05)
+    assert after["pcoc"] == pytest.approx(1, abs=1e-3)
+    assert after["ece"] < before["ece"] / 5
+    assert after["ne_interval"]["low"] < after["ne"] < after["ne_interval"]["high"]
+    assert found["audio", "slot", "b", "model"]["impressions"] == 5_000
+
+
+def test_the_card_tells_results_calibration_files_and_limits(calibrated):
+    calibration, rows = calibrated
+    card = model_card(MANIFEST, SPEC, {"parameters": 1234, "data": DATA, "validation": rows}, calibration)
+    (line,) = (line for line in card.splitlines() if line.startswith("| audio | b |"))
+    (row,) = (row for row in rows if (row["group"], row["predictor"]) == ("b", "model"))
+    assert f"{row['ne']:.4f} ({row['ne_interval']['low']:.4f} to {row['ne_interval']['high']:.4f})" in line
+    assert "- video: none: its labelled rows have one class only (40 labelled rows, 0 positive)" in card
+    assert f"slope {calibration['audio'].slope:.4f}" in card
+    for part in ("version 3", "d1 to d2: 9,000", "camoe.load", "calibration.json", "## Limits"):
+        assert part in card
