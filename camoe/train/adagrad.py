@@ -26,8 +26,7 @@ def row_mean(gradient: Tensor) -> Tensor:
 class SparseAdagrad(torch.optim.Optimizer):
     """`s_r += squares(g_r)`, `w_r -= lr * g_r / (sqrt(s_r) + EPSILON)` for each row r of the gradient.
 
-    With `each_entry` this is `torch.optim.Adagrad`, which takes four to five times as long on a table of ten million
-    rows: it looks up each row of the dense accumulator by a search, and adds by entry.
+    With `each_entry` this is `torch.optim.Adagrad`, which takes several times as long on a table of ten million rows.
 
     Args:
         tables: weights `[V, D]` whose gradients are sparse over V.
