@@ -49,12 +49,13 @@ def _instant(entity: Entity, choice: Choice) -> Column:
 
 def met(served: DataFrame, rows: DataFrame, name: str, entity: Entity) -> DataFrame:
     """Placed impressions, each with the one of `rows` of its key and bracket that holds its instant, or without."""
-    # Only the address is compared by `=`: Spark would shuffle and sort by each column that is.
+    # Only the address is compared by `=`: Spark would shuffle and sort by each column that is. The times come first:
+    # of the rows of an address they leave one, and two numbers are compared sooner than two texts.
     condition = F.col(SERVED_ADDRESS) == F.col(ADDRESS)
-    condition = condition & F.col(entity.key).between(F.col(KEY), F.col(KEY))
-    condition = condition & F.col(SERVED_BRACKET).between(F.col(BRACKET), F.col(BRACKET))
     if "ts" in entity.columns:
         condition = condition & (F.col(FROM) <= F.col(INSTANT)) & (F.col(INSTANT) < F.col(TO))
+    condition = condition & F.col(SERVED_BRACKET).between(F.col(BRACKET), F.col(BRACKET))
+    condition = condition & F.col(entity.key).between(F.col(KEY), F.col(KEY))
     return with_row(served.join(rows, on=condition, how="left"), F.col(ADDRESS).isNotNull(), name, entity)
 
 
