@@ -1,0 +1,101 @@
+"""Holds a model trained from the stream against one trained from a full shuffle in memory: NE on the validation day.
+
+python -m bench.parity --config conf/synthetic.yaml out=out/synthetic [--seeds 5] [key=value ...]
+
+Both start from the same weights, learn the same rows in as many steps of as many rows, and are validated on the same
+rows; only the order of the rows differs. The last line is one JSON object; its ratio is the seeds' standard deviation
+over the difference of the means, so above 1 the difference is within seed noise.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import numpy as np
+
+from camoe.config import Config, load_config, parse, parser, positive
+from camoe.contracts.errors import exit_with
+from camoe.stream.columns import Block, Columns, assemble, model_columns
+from camoe.stream.ledger import Ledger
+from camoe.stream.plan import Plan
+from camoe.stream.stream import Reading, stream
+from camoe.stream.world import World
+from camoe.train.fit import DataPlan
+from camoe.train.inputs import TrainingInputs, open_inputs
+from camoe.train.run import make_learner, model_spec
+from camoe.train.validate import validate
+from camoe.train.workers import join_workers
+
+ALONE = World(0, 1)
+Order = Literal["stream", "shuffle"]
+
+
+def from_stream(plan: Plan, columns: Columns) -> Iterator[Block]:
+    """The plan's batches as training has them."""
+    return stream(plan, columns, ALONE, Reading(), ledger=Ledger())
+
+
+def from_memory(plan: Plan, columns: Columns) -> Iterator[Block]:
+    """Batches of the same sizes from a permutation of all rows."""
+    whole = assemble(columns, [(block, 0, block.rows) for block in from_stream(plan, columns)])
+    order = np.random.default_rng([plan.seed, plan.epoch]).permutation(whole.rows)
+    for first in range(0, whole.rows, plan.batch_size):
+        rows = order[first : first + plan.batch_size]
+        yield whole.reorder(rows, np.empty((len(rows), columns.words), np.int32))
+
+
+SOURCES = {"stream": from_stream, "shuffle": from_memory}
+
+
+def validation_ne(config: Config, inputs: TrainingInputs, order: Order) -> tuple[float, ...]:
+    """NE of each head after all epochs, from rows in `order`."""
+    data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
+    learner = make_learner(config, model_spec(config, inputs.encoder), data, join_workers())
+    for epoch in range(config.training.epochs):
+        for block in SOURCES[order](data.epoch(config.training, epoch), data.columns):
+            learner.step(block)
+    blocks = from_stream(data.check(config.training), data.columns)
+    return validate(learner.model, learner.masking, blocks, learner.workers, learner.dtype).ne
+
+
+def _seeded(config: Config, seed: int) -> Config:
+    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
+
+
+def main(argv: Iterable[str]) -> None:
+    """Train both ways with each seed and compare."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
+    options = parser(__doc__ or "")
+    options.add_argument("--seeds", type=positive, default=5)
+    chosen = parse(options, list(argv))
+    config = load_config(chosen)
+    inputs = open_inputs(config)
+    names = [head.name for head in config.heads.heads]
+    found: dict[str, list[float]] = {f"{name}_{order}": [] for name in names for order in SOURCES}
+    for seed in range(1, chosen.seeds + 1):
+        for order in SOURCES:
+            ne = validation_ne(_seeded(config, seed), inputs, order)
+            for name, value in zip(names, ne, strict=True):
+                found[f"{name}_{order}"].append(value)
+            print(
+                f"seed {seed} {order:8s} " + "  ".join(f"{n} {v:.5f}" for n, v in zip(names, ne, strict=True)),
+                flush=True,
+            )
+    figures, ratios = {}, {}
+    for name in names:
+        ways = [found[f"{name}_{order}"] for order in SOURCES]
+        for order, values in zip(SOURCES, ways, strict=True):
+            figures[f"{name}_{order}_mean"] = round(statistics.mean(values), 6)
+            figures[f"{name}_{order}_sd"] = round(statistics.stdev(values), 6)
+        difference = abs(statistics.mean(ways[0]) - statistics.mean(ways[1]))
+        ratios[name] = round(statistics.stdev(ways[1]) / max(difference, 1e-9), 3)
+    what = {"config": chosen.config, "rows": inputs.train.rows, "epochs": config.training.epochs, "seeds": chosen.seeds}
+    print(json.dumps({"bench": "parity", "config": what, "figures": figures, "ratios": ratios}))
+
+
+if __name__ == "__main__":
+    exit_with(main)
