@@ -1,0 +1,35 @@
+"""The scoring job and this process give the same predictions, into the same table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import camoe
+from camoe.score.delta import predictions_by_slot, replace_predictions
+from camoe.score.local import score_snapshot
+from camoe.score.spark import count_predictions, read_rows, score, write_predictions
+from tests.score.pipeline import DAYS, ROWS, write_scorable
+
+pytestmark = pytest.mark.spark
+
+
+def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_path):
+    pipeline = write_scorable(tmp_path)
+    model, snapshot, path = camoe.load(pipeline.bundle).model, pipeline.snapshot, tmp_path / "predictions"
+    version = model.manifest.model_version
+    write_predictions(score(read_rows(spark, snapshot, DAYS, model), model, snapshot), path, DAYS, version)
+    by_spark = spark.read.format("delta").load(str(path)).toPandas().set_index("impression_id").sort_index()
+    local = pa.concat_tables(score_snapshot(model, snapshot, DAYS)).to_pandas().set_index("impression_id").sort_index()
+    assert by_spark.index.tolist() == local.index.tolist()
+    for name in ("p_raw", "p"):
+        np.testing.assert_allclose(by_spark[name], local[name], atol=1e-6)
+    for name in ("user_id", "campaign_id", "modality", "slot", "date", "objective", "head", "model_version"):
+        assert by_spark[name].tolist() == local[name].tolist(), name
+    tables, now = score_snapshot(model, snapshot, DAYS), datetime.now(UTC)
+    replace_predictions(tables, path, DAYS, version, snapshot_version=snapshot.version, scored_at=now)
+    twice = {slot: 2 * rows for slot, rows in ROWS.items()}
+    assert predictions_by_slot(path, DAYS, version) == twice == count_predictions(spark, path, DAYS, version)
