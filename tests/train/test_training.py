@@ -73,6 +73,7 @@ def test_every_epoch_trains_exactly_the_rows_of_the_plan(runs):
         assert {epoch["rows"] for epoch in epochs} == {2 * sum(ROWS.values())}
 
 
+@pytest.mark.slow
 def test_an_epoch_over_shares_repeats_the_smaller_modality(tmp_path):
     """The audio slots have 1068 rows on the training days, and the video slot's 14 come as often."""
     config = write_pipeline(tmp_path, ROWS)
@@ -108,6 +109,7 @@ def test_workers_train_on_the_version_that_was_pinned_before_they_started(tmp_pa
     assert read_pins(pins) == ()
 
 
+@pytest.mark.slow
 def test_a_run_by_hand_with_horovodrun_works(tmp_path):
     config = write_pipeline(tmp_path, ROWS)
     launcher = str(Path(sys.executable).with_name("horovodrun"))
