@@ -1,0 +1,86 @@
+"""A real two-worker run whose second worker is killed: it ends with the worker's name and goes on exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.train.pipeline import write_pipeline
+
+ROWS = {"s0": 331, "s1": 203, "s2": 7}
+OVERRIDES = ("training.checkpoint.every_steps=5", "model.dropout=0.3")
+# Python runs this before the worker's own code: it sends the second worker a signal once a certain checkpoint is there.
+SIGNALLER = """
+import glob, os, threading, time
+if os.environ.get("HOROVOD_RANK") == "1" and "SIGNAL" in os.environ:
+    def wait():
+        while not glob.glob(os.environ["SIGNAL_WHEN"]):
+            time.sleep(0.001)
+        os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+    threading.Thread(target=wait, daemon=True).start()
+"""
+
+
+def train(config, *options, env=None):
+    command = [sys.executable, ROOT / "jobs/train.py", "-np", "2", "--config", config, *OVERRIDES, *options]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=os.environ | (env or {})
+    )
+
+
+def signalled(folder, number):
+    """What makes the second worker get signal `number` in the first epoch, after the checkpoint of ten steps."""
+    (folder / "site").mkdir(exist_ok=True)
+    (folder / "site/sitecustomize.py").write_text(SIGNALLER)
+    path = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH")]))
+    return {
+        "PYTHONPATH": path,
+        "SIGNAL": str(int(number)),
+        "SIGNAL_WHEN": str(folder / "out/checkpoints/*-epoch0000-step00000010"),
+    }
+
+
+def losses(folder):
+    return [epoch["losses"] for epoch in json.loads((folder / "out/bundle/metrics.json").read_text())["epochs"]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("resume")
+
+
+@pytest.fixture(scope="module")
+def config(folder):
+    return write_pipeline(folder, ROWS)
+
+
+@pytest.fixture(scope="module")
+def whole(folder, config):
+    """A run that nothing happened to: its losses and its weights."""
+    done = train(config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (folder / "out/checkpoints").exists()
+    result = losses(folder), (folder / "out/bundle/weights.safetensors").read_bytes()
+    shutil.rmtree(folder / "out/bundle")
+    return result
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_run_by_name_and_the_run_goes_on_bit_for_bit(folder, config, whole):
+    done = train(config, env=signalled(folder, signal.SIGKILL))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "error: worker 1 was killed by SIGKILL" in done.stderr
+    assert not (folder / "out/bundle").exists()
+    again = train(config, "--resume")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "train: goes on at epoch 1, step 1" in again.stdout
+    assert losses(folder) == whole[0]
+    assert (folder / "out/bundle/weights.safetensors").read_bytes() == whole[1]
+    assert not (folder / "out/checkpoints").exists()
