@@ -29,19 +29,8 @@ from camoe.score.scorer import (
     require_vocabulary,
 )
 from tests.model.test_camoe import MOMENTS, SPEC
+from tests.score.pipeline import CALIBRATION, METRICS
 from tests.stream.plans import snapshot_of
-
-METRICS = {
-    "epochs": [{"validation_ne": [0.9, None]}],
-    "best_epoch": 0,
-    "parameters": 1,
-    "data": {"train_days": ["d"], "validation_days": ["d"], "train_rows": 1, "validation_rows": 1},
-    "validation": [],
-}
-CALIBRATION = {
-    "audio": Platt(slope=0.7, intercept=-0.4, rows=900, positives=90),
-    "video": Platt(rows=900, positives=3, reason="3 rows of the rarer label, fewer than 50"),
-}
 
 
 @pytest.fixture(scope="module")
