@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +15,11 @@ from camoe.metrics.platt import Platt, fit_platt
 from camoe.metrics.validation import by_slot, validation_rows
 from camoe.model.loss import Masking, make_masking, targets
 from camoe.stream.columns import Block, model_columns
-from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.stream import Reading, stream
-from camoe.train.fit import DataPlan
+from camoe.stream.ledger import Ledger
+from camoe.stream.stream import stream
+from camoe.train.fit import Run
 from camoe.train.step import Learner, to_tensors
-from camoe.train.watchdog import Watchdog
-from camoe.train.workers import gather, sum_over_workers
+from camoe.train.workers import gather
 
 USER = "user_id"
 # Entries of states that are collected before they are merged.
@@ -36,7 +34,7 @@ class Calibrated:
     rows: list[dict[str, Any]]
 
 
-def calibrate(learner: Learner, data: DataPlan, config: Config, watchdog: Watchdog) -> Calibrated:
+def calibrate(run: Run, config: Config) -> Calibrated:
     """Score the validation days once more, with the weights that training kept, and fit each head's calibration.
 
     A head sees the labelled rows of the slots that it serves, also where it learned from others. The states of all
@@ -46,8 +44,8 @@ def calibrate(learner: Learner, data: DataPlan, config: Config, watchdog: Watchd
         StreamError: a row of the validation days is missing or came twice.
     """
     slots, heads = config.slots.slots, config.heads.heads
-    states = _states(learner, data, config, watchdog)
-    watchdog.beat("adding up the calibration's states")
+    states = _states(run, config)
+    run.watchdog.beat("adding up the calibration's states")
     buckets = len(slots) * config.evaluation.user_buckets
     summed = [merge(parts, buckets) for parts in zip(*gather(states, "calibration"), strict=True)]
     found = {
@@ -57,23 +55,20 @@ def calibrate(learner: Learner, data: DataPlan, config: Config, watchdog: Watchd
     return Calibrated(found, validation_rows(split, found, config.heads, config.slots, config.evaluation))
 
 
-def _states(learner: Learner, data: DataPlan, config: Config, watchdog: Watchdog) -> list[Histogram]:
+def _states(run: Run, config: Config) -> list[Histogram]:
     """This worker's share of the validation rows: a state a head, with a bucket for each slot and bucket of users."""
-    plan, ledger, streaming = data.check(config.training), Ledger(), config.training.stream
+    plan, ledger, learner = run.data.check(run.config), Ledger(), run.learner
     columns = model_columns(config.features, config.heads.objectives, keys=(USER,))
-    reading = Reading(streaming.readers, streaming.wait_report_s, watchdog.note, streaming.retries)
-    masking = make_masking(config.heads, config.slots, adaptive=True).to(learner.workers.device)
-    users = config.evaluation.user_buckets
+    masking = make_masking(config.heads, config.slots, adaptive=True).to(run.workers.device)
+    users, steps = config.evaluation.user_buckets, range(plan.steps)
     collected = [_Collected(len(config.slots.slots) * users) for _ in config.heads.heads]
     learner.model.eval()
-    blocks = stream(plan, columns, learner.workers.world, reading, ledger=ledger)
-    with contextlib.closing(blocks), torch.inference_mode():
-        for step, block in enumerate(blocks, start=1):
-            watchdog.beat(f"step {step} of the calibration")
+    blocks = stream(plan, columns, run.workers.world, run.reading(), ledger=ledger)
+    with torch.inference_mode():
+        for _, block, _ in run.watched(blocks, "the calibration", steps):
             _collect(collected, learner, masking, block, users)
     learner.model.train()
-    summed = sum_over_workers(torch.from_numpy(ledger.as_array(plan)), "calibration_ledger").numpy()
-    require_complete(plan, summed)
+    run.count(plan, ledger, steps)
     return [one.merged() for one in collected]
 
 

@@ -61,8 +61,9 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
             warm_start(learner.model, spec, inputs.encoder, training.warm_start)
         names = tuple(head.name for head in config.heads.heads)
         with trackers(config, checkpoints, start, workers.leads) as tracked:
-            fitted = fit(Run(learner, data, training, checkpoints, watchdog, names, tracked), start)
-        calibrated = calibrate(learner, data, config, watchdog)
+            whole = Run(learner, data, training, checkpoints, watchdog, names, tracked)
+            fitted = fit(whole, start)
+        calibrated = calibrate(whole, config)
         watchdog.beat("writing the bundle")
         if workers.leads:
             metrics = _metrics(config, inputs, learner, fitted, time.monotonic() - started)
