@@ -20,7 +20,7 @@ class Limits:
     `broadcast_bytes`: the most that a table sent to every executor may take, copies by bracket included.
     `versions_a_key`: up to this mean, each impression is compared with all versions of its key.
     `versions_a_bracket`, `impressions_a_bracket`: what the brackets of a cut key are aimed at.
-    `brackets`: the most brackets over all keys that are cut, since each begins with a row that is carried in.
+    `brackets`: the most brackets over all keys that are cut.
     `densest`: times `versions_a_bracket`, the most that one bracket may hold before versions are no longer compared
     one by one. `hot_share`: of all impressions or versions, above which a key is cut, if it has at least `hot_rows` of
     them. `hot_pairs`: impressions times versions of a key, above which it is cut too. `hot_keys`: the most keys cut.

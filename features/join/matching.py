@@ -6,8 +6,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Entity
-from features.join.brackets import bracket_of, is_hot
-from features.join.choice import Choice
 from features.join.names import (
     ADDRESS,
     AGE,
@@ -24,27 +22,21 @@ from features.join.names import (
 from features.join.versions import SECOND
 
 
-def placed(impressions: DataFrame, entity: Entity, choice: Choice) -> DataFrame:
-    """Impressions with `_instant`, `_served_bracket` and `_served_address`.
+def with_instant(impressions: DataFrame) -> DataFrame:
+    """Impressions with `_instant`: the microsecond of their ts."""
+    return impressions.withColumn(INSTANT, F.unix_micros(F.col("ts").cast("timestamp")))
 
-    An impression that cannot match, for want of a key or a time, gets an address by its id, so that those do not all
-    meet in one task.
+
+def placed(timed: DataFrame, entity: Entity) -> DataFrame:
+    """Impressions that have `_instant` and `_served_bracket`, with `_served_address`.
+
+    An impression that cannot match, for want of a key, a time or a bracket, gets an address by its id, so that those
+    do not all meet in one task.
     """
-    instant = _instant(entity, choice)
-    bracket = bracket_of(instant, choice.brackets)
-    if choice.strategy != "broadcast":
-        whole = F.when(instant.isNotNull(), F.lit(0).cast("long"))
-        bracket = F.when(is_hot(entity.key, choice.hot), bracket).otherwise(whole)
-    joinable = F.col(entity.key).isNotNull() & instant.isNotNull()
-    own = F.when(joinable, address(F.col(entity.key), bracket)).otherwise(F.xxhash64("impression_id"))
-    return impressions.withColumns({INSTANT: instant, SERVED_BRACKET: bracket, SERVED_ADDRESS: own})
-
-
-def _instant(entity: Entity, choice: Choice) -> Column:
-    """The impression's microsecond. An entity without ts knows no time: its brackets are dealt out by impression id."""
-    if "ts" in entity.columns:
-        return F.unix_micros(F.col("ts").cast("timestamp"))
-    return F.pmod(F.xxhash64("impression_id"), F.lit(choice.brackets.count))
+    known = [F.col(name).isNotNull() for name in (entity.key, INSTANT, SERVED_BRACKET)]
+    own = address(F.col(entity.key), F.col(SERVED_BRACKET))
+    joinable = F.when(known[0] & known[1] & known[2], own)
+    return timed.withColumn(SERVED_ADDRESS, F.coalesce(joinable, F.xxhash64("impression_id")))
 
 
 def met(served: DataFrame, rows: DataFrame, name: str, entity: Entity) -> DataFrame:

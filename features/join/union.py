@@ -7,8 +7,8 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Entity
 from features.join.choice import Choice
-from features.join.cutting import cut_intervals
-from features.join.matching import placed, with_row
+from features.join.cutting import cut
+from features.join.matching import with_row
 from features.join.names import ADDRESS, BRACKET, FROM, INSTANT, KEY, SERVED_ADDRESS, SERVED_BRACKET, TO, field
 
 
@@ -17,10 +17,10 @@ def join_union(impressions: DataFrame, versions: DataFrame, name: str, entity: E
 
     The interval travels as one struct, so that a row is joined whole.
     """
-    rows = cut_intervals(versions, entity, choice)
+    timed, rows = cut(impressions, versions, entity, choice)
     fields = [field(column) for column in entity.columns]
     begun = rows.select(ADDRESS, KEY, BRACKET, F.col(FROM).alias(INSTANT), F.struct(TO, *fields).alias("_interval"))
-    served = placed(impressions, entity, choice).select(
+    served = timed.select(
         F.col(SERVED_ADDRESS).alias(ADDRESS),
         F.col(entity.key).alias(KEY),
         F.col(SERVED_BRACKET).alias(BRACKET),
