@@ -19,7 +19,7 @@ import numpy as np
 
 from camoe.config import Config, load_config, parse, parser, positive
 from camoe.contracts.errors import exit_with
-from camoe.stream.columns import Block, Columns, assemble, model_columns
+from camoe.stream.columns import Block, Columns, model_columns
 from camoe.stream.ledger import Ledger
 from camoe.stream.plan import Plan
 from camoe.stream.stream import Reading, stream
@@ -41,11 +41,10 @@ def from_stream(plan: Plan, columns: Columns) -> Iterator[Block]:
 
 def from_memory(plan: Plan, columns: Columns) -> Iterator[Block]:
     """Batches of the same sizes from a permutation of all rows."""
-    whole = assemble(columns, [(block, 0, block.rows) for block in from_stream(plan, columns)])
-    order = np.random.default_rng([plan.seed, plan.epoch]).permutation(whole.rows)
-    for first in range(0, whole.rows, plan.batch_size):
-        rows = order[first : first + plan.batch_size]
-        yield whole.reorder(rows, np.empty((len(rows), columns.words), np.int32))
+    records = np.concatenate([block.records for block in from_stream(plan, columns)])
+    order = np.random.default_rng([plan.seed, plan.epoch]).permutation(len(records))
+    for first in range(0, len(order), plan.batch_size):
+        yield Block(columns, records[order[first : first + plan.batch_size]])
 
 
 SOURCES = {"stream": from_stream, "shuffle": from_memory}

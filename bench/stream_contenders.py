@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.dataset as ds
 import torch
 from petastorm import make_batch_reader
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from bench.stream_table import COLUMNS
 from camoe.contracts.snapshot import Snapshot
-from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, Block
+from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, Block, Words
 from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.pack import pack
 from camoe.stream.plan import make_plan
@@ -87,9 +88,13 @@ def memory_mapped(snapshot: Snapshot) -> Path:
     path = Path(f"{snapshot.table}.npy")
     if not path.exists():
         tables = [ds.dataset(file.path).to_table(columns=list(COLUMNS.names)) for file in snapshot.files]
-        records = [np.empty((table.num_rows, COLUMNS.words), np.int32) for table in tables]
-        np.save(path, np.concatenate([pack(t, COLUMNS, out).records for t, out in zip(tables, records, strict=True)]))
+        np.save(path, np.concatenate([_records(table) for table in tables]))
     return path
+
+
+def _records(table: pa.Table) -> Words:
+    words = np.empty((COLUMNS.words, table.num_rows), np.int32)
+    return pack(table, COLUMNS, np.arange(table.num_rows), words).words.T
 
 
 def _tensors(categorical: Array, numeric: Array, labels: Array, slot: Array) -> Tensors:

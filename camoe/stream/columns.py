@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +46,7 @@ def model_columns(features: FeatureSet, objectives: tuple[str, ...], keys: tuple
 
 @dataclass(frozen=True)
 class Block:
-    """Rows as records of words, so that one copy moves a row with all its columns. The rest are views of `records`."""
+    """A batch: rows as records of words, `[rows, words]`. The rest are views of `records`."""
 
     columns: Columns
     records: Words
@@ -79,27 +78,3 @@ class Block:
         """`[rows, O]`, `UNKNOWN_LABEL` where null."""
         first = WORD * (len(self.columns.categorical) + len(self.columns.numeric) + 1)
         return self.records.view(np.int8)[:, first : first + len(self.columns.labels)]
-
-    def reorder(self, order: npt.NDArray[np.int64], out: Words) -> Block:
-        """The rows `order`, copied into `out`, which has as many rows."""
-        np.take(self.records, order, axis=0, out=out, mode="clip")
-        return Block(self.columns, out, tuple(key[order] for key in self.keys))
-
-
-def assemble(columns: Columns, parts: Sequence[tuple[Block, int, int]]) -> Block:
-    """One block from rows `[start, stop)` of each part, in order; without parts a block without rows.
-
-    A worker gets that when a batch has fewer rows than there are workers.
-    """
-    records = np.empty((sum(stop - start for _, start, stop in parts), columns.words), dtype=np.int32)
-    at = 0
-    for block, start, stop in parts:
-        records[at : at + stop - start] = block.records[start:stop]
-        at += stop - start
-    keys = tuple(
-        np.concatenate([block.keys[index][start:stop] for block, start, stop in parts])
-        if parts
-        else np.empty(0, dtype=object)
-        for index in range(len(columns.keys))
-    )
-    return Block(columns, records, keys)

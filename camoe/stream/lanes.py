@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ import numpy.typing as npt
 from camoe.stream.quota import Quota, make_quota
 
 Counts = npt.NDArray[np.int64]
+
+# Counts that are kept: where a batch ends, the next one begins.
+KEPT_COUNTS = 2
 
 
 @dataclass(frozen=True)
@@ -46,10 +50,16 @@ class Pass:
 
     def delivered(self, first: int) -> list[int]:
         """Of the first `first` rows of the pass, those that each lane gives."""
-        counts: list[int] = []
-        for rows, quota in zip(self.by_slot(first), self.by_lane, strict=True):
-            counts.extend(quota(rows))
-        return counts
+        if first not in self._delivered:
+            while len(self._delivered) >= KEPT_COUNTS:
+                del self._delivered[next(iter(self._delivered))]
+            shares = zip(self.by_slot(first), self.by_lane, strict=True)
+            self._delivered[first] = [count for rows, quota in shares for count in quota(rows)]
+        return self._delivered[first]
+
+    @cached_property
+    def _delivered(self) -> dict[int, list[int]]:
+        return {}
 
     def bound(self) -> float:
         """The most rows by which a slot can be off its share of the pass."""

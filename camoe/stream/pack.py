@@ -1,63 +1,75 @@
-"""Packs a row group's columns into records."""
+"""Puts a row group's columns into the order of their delivery, as words."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from camoe.contracts.errors import StreamError
-from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, WORD, Block, Columns, Words
-
-# Rows laid side by side at once: what is written stays in the processor's cache until its lines are full.
-TILE = 2048
+from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, WORD, Columns, Words
+from camoe.stream.group import RowGroup
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
-def pack(table: pa.Table, columns: Columns, out: Words) -> Block:
-    """The rows of `table` as a block, in their order, written into `out`, which has as many rows.
+class Rows(Protocol):
+    """Columns by name, such as a `pa.Table`."""
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of each column."""
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """The column of that name."""
+
+
+def pack(rows: Rows, columns: Columns, order: npt.NDArray[np.int64], out: Words) -> RowGroup:
+    """The rows `order` of `rows`, written into `out` `[words, rows]`; columns are asked for in turn, each once.
 
     Raises:
         StreamError: a column has a type that does not fit, or nulls where none are allowed.
     """
-    parts = [
-        *(_integers(table, name) for name in columns.categorical),
-        *(_floats(table, name).view(np.int32) for name in columns.numeric),
-        _integers(table, SLOT_ID),
-    ]
-    wide = [*(part[:, np.newaxis] for part in parts), _labels(table, columns.labels)]
-    for first in range(0, table.num_rows, TILE):
-        tile = slice(first, first + TILE)
-        np.concatenate([part[tile] for part in wide], axis=1, out=out[tile])
-    return Block(columns, out, tuple(table[name].to_numpy() for name in columns.keys))
+    for part, words in zip(_words(rows, columns), out, strict=True):
+        np.take(part, order, out=words, mode="clip")
+    return RowGroup(out, tuple(rows.column(name).to_numpy()[order] for name in columns.keys))
 
 
-def _labels(table: pa.Table, names: tuple[str, ...]) -> Words:
-    padded = np.zeros((table.num_rows, WORD * -(-len(names) // WORD)), dtype=np.int8)
+def _words(rows: Rows, columns: Columns) -> Iterator[Words]:
+    for name in columns.categorical:
+        yield _integers(rows, name)
+    for name in columns.numeric:
+        yield _floats(rows, name).view(np.int32)
+    yield _integers(rows, SLOT_ID)
+    yield from _labels(rows, columns.labels).T
+
+
+def _labels(rows: Rows, names: tuple[str, ...]) -> Words:
+    padded = np.zeros((rows.num_rows, WORD * -(-len(names) // WORD)), dtype=np.int8)
     for index, name in enumerate(names):
-        column = _chunk(table, name)
+        column = _chunk(rows, name)
         known = column.fill_null(UNKNOWN_LABEL) if column.null_count else column
         padded[:, index] = _checked(name, known.to_numpy(), padded.dtype)
     return padded.view(np.int32)
 
 
-def _integers(table: pa.Table, name: str) -> Words:
-    column = _chunk(table, name)
+def _integers(rows: Rows, name: str) -> Words:
+    column = _chunk(rows, name)
     if column.null_count:
         raise StreamError(f"column {name} has {column.null_count} nulls, where each row must have an index")
     return _checked(name, column.to_numpy(), np.dtype(np.int32))
 
 
-def _floats(table: pa.Table, name: str) -> npt.NDArray[np.float32]:
-    column = _chunk(table, name)
+def _floats(rows: Rows, name: str) -> npt.NDArray[np.float32]:
+    column = _chunk(rows, name)
     return _checked(name, column.to_numpy(zero_copy_only=not column.null_count), np.dtype(np.float32))
 
 
-def _chunk(table: pa.Table, name: str) -> pa.Array:
-    column = table.column(name)
+def _chunk(rows: Rows, name: str) -> pa.Array:
+    column = rows.column(name)
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 

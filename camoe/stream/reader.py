@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from petastorm.arrow_reader_worker import ArrowReaderWorker
 from petastorm.reader import Reader
 from petastorm.workers_pool.ventilator import Ventilator
@@ -14,21 +16,24 @@ from pyarrow.filesystem import FileSystem
 
 from camoe.contracts.errors import StreamError
 from camoe.contracts.storage import Storage, explained, path_of
-from camoe.stream.columns import Block, Columns, Words
-from camoe.stream.lanes import shuffled
+from camoe.stream.columns import Columns, Words
+from camoe.stream.group import RowGroup
+from camoe.stream.lanes import Counts, shuffled
 from camoe.stream.pack import pack
 from camoe.stream.pool import OrderedPool
 
 # Read-ahead: row groups a reader thread may hold besides the one in hand.
-READ_AHEAD = 1
+READ_AHEAD = 3
+# Columns of a local file that are decoded at once.
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
 class Request:
     """`columns` of row group `group` of the file at `path` in `storage`; it must have `rows` rows, given in an order.
 
-    The order is drawn from `order_key` in the reader thread, so a request stays small. The rows are laid out in
-    `scratch` and go into `records`, both of `rows` rows, which belong to the request until its block has come.
+    The order is drawn from `order_key` in the reader thread, so a request stays small. The rows go into `words`
+    `[words, rows]`, which belongs to the request until its row group has come.
     """
 
     storage: Storage
@@ -37,28 +42,27 @@ class Request:
     rows: int
     order_key: tuple[int, ...]
     columns: Columns
-    scratch: Words
-    records: Words
+    words: Words
 
     def __str__(self) -> str:
         return f"{self.path}, row group {self.group}"
 
 
 class PackedResults:
-    """Hands a worker's blocks on as they are."""
+    """Hands a worker's row groups on as they are."""
 
     batched_output = True
 
-    def read_next(self, pool: OrderedPool, _schema: object, _ngram: object) -> Block:
-        """The next block in the order of the requests. Raises StopIteration when none is due."""
+    def read_next(self, pool: OrderedPool, _schema: object, _ngram: object) -> RowGroup:
+        """The next row group in the order of the requests. Raises StopIteration when none is due."""
         if not pool.due:
             raise StopIteration
-        block: Block = pool.get_results()
-        return block
+        group: RowGroup = pool.get_results()
+        return group
 
 
 class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships no types
-    """Reads one row group a request and publishes it as a `Block`, or the `StreamError` that says why not."""
+    """Reads one row group a request and publishes it as a `RowGroup`, or the `StreamError` that says why not."""
 
     @staticmethod
     def new_results_queue_reader() -> PackedResults:
@@ -68,37 +72,63 @@ class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships
     def process(self, request: Request) -> None:
         """Publish the requested rows."""
         try:
-            self.publish_func(read_block(request))
+            self.publish_func(read_group(request))
         except StreamError as error:
             self.publish_func(error)
 
 
-def read_block(request: Request) -> Block:
+def read_group(request: Request) -> RowGroup:
     """The requested rows in their order.
 
     Raises:
         StreamError: the row group cannot be read, or is not what the plan and the columns say.
     """
-    columns = request.columns
+    order = shuffled(request.rows, request.order_key)
     try:
-        table = request.storage.tried(lambda: _read(request), str(request))
-    except (OSError, pa.ArrowException) as error:
-        raise _unreadable(str(request), error) from None
-    missing = [name for name in columns.names if name not in table.column_names]
-    if table.num_rows != request.rows or missing:
-        rows = f"{table.num_rows} rows where the plan has {request.rows}"
-        found = f"no column {', '.join(missing)}" if missing else rows
-        raise StreamError(f"{request}: {found}; the file changed after the table version was pinned")
-    try:
-        packed = pack(table, columns, request.scratch)
+        return request.storage.tried(lambda: _read(request, order), str(request))
     except StreamError as error:
         raise StreamError(f"{request}: {error}") from None
-    return packed.reorder(shuffled(request.rows, request.order_key), request.records)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(str(request), error) from None
 
 
-def _read(request: Request) -> pa.Table:
+def _read(request: Request, order: Counts) -> RowGroup:
+    columns = request.columns
     with request.storage.parquet(request.path) as source:
-        return source.read_row_group(request.group, columns=list(request.columns.names), use_threads=False)
+        rows = Decoded(source, request.group, columns.names, len(columns.names) if request.storage.remote else AT_ONCE)
+        there = set(source.schema_arrow.names)
+        missing = [name for name in columns.names if name not in there]
+        if rows.num_rows != request.rows or missing:
+            counted = f"{rows.num_rows} rows where the plan has {request.rows}"
+            found = f"no column {', '.join(missing)}" if missing else counted
+            raise StreamError(f"{found}; the file changed after the table version was pinned")
+        return pack(rows, columns, order, request.words)
+
+
+class Decoded:
+    """The columns `names` of a row group, decoded `at_once` many when the first of them is asked for.
+
+    Few at once are still in the processor's cache when they are put in order; all at once are one round trip.
+    """
+
+    def __init__(self, source: pq.ParquetFile, group: int, names: Sequence[str], at_once: int) -> None:
+        self._source, self._group = source, group
+        self._names, self._at_once = names, at_once
+        self._decoded = pa.table({})
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the row group."""
+        rows: int = self._source.metadata.row_group(self._group).num_rows
+        return rows
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """The column; those before it are let go of."""
+        if name not in self._decoded.column_names:
+            first = self._names.index(name)
+            names = list(self._names[first : first + self._at_once])
+            self._decoded = self._source.read_row_group(self._group, columns=names, use_threads=False)
+        return self._decoded.column(name)
 
 
 def _unreadable(what: str, error: Exception) -> StreamError:
@@ -144,7 +174,7 @@ class Idle(Ventilator):  # type: ignore[misc]  # petastorm ships no types
 
 
 class RequestReader(Reader):  # type: ignore[misc]  # petastorm ships no types
-    """Petastorm's reader, with blocks in the order of the requests.
+    """Petastorm's reader, with row groups in the order of the requests.
 
     Petastorm infers a schema from the file at `example`, one file of the pinned version; the others' footers were read
     when it was pinned.

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from camoe.contracts.errors import StreamError
 from camoe.contracts.storage import RETRIES, open_storage
 from camoe.stream.buffers import Buffers
-from camoe.stream.columns import Block, Columns, Words, assemble
+from camoe.stream.columns import Block, Columns
+from camoe.stream.group import RowGroup, assemble
 from camoe.stream.ledger import Ledger
 from camoe.stream.plan import Plan
 from camoe.stream.pool import OrderedPool
@@ -74,18 +75,17 @@ class _Assembly:
         self._coming: deque[list[Piece]] = deque()
         # By lane: the row group asked for last, and the one in use, each as (row group, pass).
         self._asked: dict[tuple[int, int], tuple[int, int]] = {}
-        self._held: dict[tuple[int, int], tuple[tuple[int, int], Block]] = {}
-        self._buffers = Buffers(int(plan.row_groups.rows.max()), columns.words)
-        self._scratch: deque[Words] = deque()
-        self._passed: list[Block] = []
+        self._held: dict[tuple[int, int], tuple[tuple[int, int], RowGroup]] = {}
+        self._buffers = Buffers(columns.words, int(plan.row_groups.rows.max()))
+        self._passed: list[RowGroup] = []
 
     def blocks(self, ledger: Ledger) -> Iterator[Block]:
         """The worker's share of each step."""
         while self._look_ahead():
             share = self._coming.popleft()
-            block = assemble(self._columns, [(self._block(piece), piece.start, piece.stop) for piece in share])
+            block = assemble(self._columns, [(self._group(piece), piece.start, piece.stop) for piece in share])
             while self._passed:
-                self._buffers.give(self._passed.pop().records)
+                self._buffers.give(self._passed.pop().words)
             for piece in share:
                 ledger.add(self._plan, piece)
             yield block
@@ -105,7 +105,7 @@ class _Assembly:
             self._coming.append(share)
         return bool(self._coming)
 
-    def _block(self, piece: Piece) -> Block:
+    def _group(self, piece: Piece) -> RowGroup:
         """The row group of `piece`; a lane's row group goes when the lane moves on to the next."""
         lane, load = (piece.stratum, piece.lane), (piece.source, piece.cycle)
         held = self._held.get(lane)
@@ -113,23 +113,20 @@ class _Assembly:
             return held[1]
         if held is not None:
             self._passed.append(held[1])
-        block = self._next_block()
-        self._held[lane] = (load, block)
-        return block
+        group = self._next_group()
+        self._held[lane] = (load, group)
+        return group
 
-    def _next_block(self) -> Block:
+    def _next_group(self) -> RowGroup:
         try:
-            block: Block = next(self._reader)
+            group: RowGroup = next(self._reader)
         except StopIteration:
             raise StreamError("the reader ended before all row groups of the plan had come") from None
-        self._buffers.give(self._scratch.popleft())
-        return block
+        return group
 
     def _request(self, piece: Piece) -> Request:
         plan, source = self._plan, piece.source
         rows = plan.rows_of(source)
-        scratch, records = self._buffers.take(rows), self._buffers.take(rows)
-        self._scratch.append(scratch)
         path = plan.snapshot.files[int(plan.row_groups.file[source])].path
         group, key = int(plan.row_groups.group[source]), plan.order_key(source, piece.cycle)
-        return Request(self._reader.storage, path, group, rows, key, self._columns, scratch, records)
+        return Request(self._reader.storage, path, group, rows, key, self._columns, self._buffers.take(rows))
