@@ -1,0 +1,105 @@
+"""CAMoE beside other rankers on the same rows and features; the last line printed is one JSON object.
+
+python bench/quality.py --config conf/synthetic.yaml out=out/synthetic [--seeds 3] [--table FILE.md]
+
+Each system is tuned with the same effort: its learning rate is halved, kept and doubled, and the best NE on the
+validation days is kept. Then it is trained with each seed, calibrated on the validation days and judged on the test
+days. Differences are paired over users.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from camoe.contracts.arguments import positive
+from ranking.judge import Answer, calibrated, judge
+from ranking.networks import serving, train, variants, with_rates
+from ranking.rows import Days, Floats, read_days
+from ranking.trees import TREES
+
+from camoe.config import Config, load_config, parse, parser
+from camoe.contracts.errors import exit_with
+from camoe.metrics.calibration import normalised_entropy
+from camoe.metrics.histogram import Histogram
+from camoe.train.inputs import TrainingInputs, open_inputs
+
+FACTORS = (0.5, 1.0, 2.0)
+SINGLE = "heads=conf/heads/single.yaml"
+COLUMNS = ("impressions", "clicks", "auc_pr", "roc_auc", "ne", "ece", "sd_ne", "auc_pr_first_is", "ne_first_is")
+
+Training = Callable[[float, int], tuple[Floats, Floats]]
+
+
+def systems(config: Config, single: Config, inputs: TrainingInputs, days: Days) -> dict[str, tuple[Training, Any]]:
+    """Name to how it is trained with a factor and a seed, and its head by slot."""
+    found: dict[str, tuple[Training, Any]] = {}
+    for name, own in variants(config, single).items():
+        heads = serving(own)
+
+        def network(factor: float, seed: int, own: Config = own) -> tuple[Floats, Floats]:
+            return train(with_rates(own, factor, seed), inputs, days)
+
+        found[name] = (network, np.array([heads[slot] for slot in range(len(heads))]))
+    for name, grow in TREES.items():
+
+        def trees(factor: float, seed: int, grow: Any = grow) -> tuple[Floats, Floats]:
+            own: tuple[Floats, Floats] = grow(days, factor, seed)
+            return own
+
+        found[name] = (trees, np.zeros(len(config.slots.slots), int))
+    return found
+
+
+def run(config: Config, single: Config, seeds: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
+    """The table's rows, and each system's chosen factor."""
+    inputs = open_inputs(config)
+    days = read_days(config, inputs)
+    answers: dict[str, list[Floats]] = {}
+    chosen: dict[str, float] = {}
+    for name, (training, head) in systems(config, single, inputs, days).items():
+        tried = {factor: training(factor, 1) for factor in FACTORS}
+        scores = {factor: _ne(days, answer[0]) for factor, answer in tried.items()}
+        chosen[name] = best = min(scores, key=lambda factor: scores[factor])
+        found = [tried[best], *(training(best, seed) for seed in range(2, seeds + 1))]
+        own = [Answer(validation, test, head) for validation, test in found]
+        answers[name] = [calibrated(config, answer, days.validation, days.test) for answer in own]
+        print(f"{name}: validation NE {scores}, chosen {best}", file=sys.stderr, flush=True)
+    return judge(config, days.test, answers), chosen
+
+
+def _ne(days: Days, p: Floats) -> float:
+    return float(normalised_entropy(Histogram.from_rows(p, days.validation.label).bins()))
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows in Markdown."""
+    names = ("group", "system", *COLUMNS)
+    lines = [names, ["---"] * len(names), *([str(row[name]) for name in names] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main(argv: list[str]) -> None:
+    """Compare all systems on the configuration's table."""
+    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
+    options = parser(__doc__ or "")
+    options.add_argument("--seeds", type=positive, default=3)
+    options.add_argument("--table", type=Path, help="where to write the table in Markdown")
+    chosen = parse(options, argv)
+    config = load_config(chosen)
+    chosen.overrides = [*chosen.overrides, SINGLE]
+    rows, factors = run(config, load_config(chosen), chosen.seeds)
+    if chosen.table is not None:
+        chosen.table.write_text(table(rows))
+    print(table(rows), file=sys.stderr)
+    what = {"config": chosen.config, "seeds": chosen.seeds, "factors": factors}
+    print(json.dumps({"bench": "quality", "config": what, "figures": {"rows": rows}, "ratios": {}}))
+
+
+if __name__ == "__main__":
+    exit_with(main)

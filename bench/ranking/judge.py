@@ -1,0 +1,107 @@
+"""Calibrated on the validation days, judged on the test days: metrics by slot and modality, differences in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from camoe.config import Config
+from camoe.metrics.calibration import calibration_noise_floor, expected_calibration_error
+from camoe.metrics.histogram import Histogram
+from camoe.metrics.intervals import Estimate, bucket_weights, estimates, paired_difference
+from camoe.metrics.platt import fit_platt
+from camoe.metrics.ranking import roc_auc
+from camoe.metrics.table import RESAMPLED
+from ranking.rows import Floats, Ints, Rows
+
+# Whether more of it is better.
+HIGHER = {"auc_pr": True, "ne": False}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a system says of the validation and of the test rows, and its head for each slot id."""
+
+    validation: Floats
+    test: Floats
+    head: Ints
+
+
+def calibrated(config: Config, answer: Answer, validation: Rows, test: Rows) -> Floats:
+    """`[N]`: the test rows' probabilities after Platt's calibration of each head on the validation rows."""
+    p = answer.test.copy()
+    for head in np.unique(answer.head):
+        own, there = answer.head[validation.slot] == head, answer.head[test.slot] == head
+        state = Histogram.from_rows(answer.validation[own], validation.label[own])
+        p[there] = fit_platt(state, config.calibration.min_per_class).calibrated(p[there])
+    return p
+
+
+def groups(config: Config, test: Rows) -> dict[str, Any]:
+    """Group names to the rows `[N]` that belong to them: all, each modality, each slot; those with a click only."""
+    slots = config.slots.slots
+    modality = np.array([slot.modality for slot in slots])[test.slot]
+    found = {"all": np.ones(len(test.slot), bool)}
+    found |= {name: modality == name for name in config.slots.modalities}
+    found |= {slot.id: test.slot == number for number, slot in enumerate(slots)}
+    return {name: own for name, own in found.items() if np.nansum(test.label[own]) > 0}
+
+
+def judge(config: Config, test: Rows, by_system: Mapping[str, Sequence[Floats]]) -> list[dict[str, Any]]:
+    """A row a group and system: means over the seeds, and against the first system a verdict for each metric.
+
+    Users are resampled, the same for all; a seed's spread is in `sd_ne`.
+    """
+    settings = config.evaluation
+    weights = bucket_weights(settings.user_buckets, settings.bootstrap, settings.seed)
+    first = next(iter(by_system))
+    rows = []
+    for name, own in groups(config, test).items():
+        states = {system: [_state(config, test, own, p) for p in seeds] for system, seeds in by_system.items()}
+        found = {system: [estimates(one, RESAMPLED, weights) for one in own] for system, own in states.items()}
+        mean = {system: _mean(seeds) for system, seeds in found.items()}
+        for system, seeds in states.items():
+            bins = [one.bins() for one in seeds]
+            ece = [expected_calibration_error(one, settings.ece_bins) or float("nan") for one in bins]
+            floor = calibration_noise_floor(bins[0], settings.ece_bins, settings.bootstrap, settings.seed)
+            row = {
+                "group": name,
+                "system": system,
+                "impressions": seeds[0].rows,
+                "clicks": seeds[0].clicks,
+                **{metric: round(value.value, 5) for metric, value in mean[system].items()},
+                "roc_auc": round(float(np.mean([roc_auc(one) for one in bins])), 5),
+                "ece": round(float(np.mean(ece)), 5),
+                "ece_floor": floor,
+                "sd_ne": round(float(np.std([one["ne"].value for one in found[system]], ddof=1)), 5),
+            }
+            for metric in RESAMPLED:
+                row |= _verdict(metric, mean[first][metric], mean[system][metric])
+            rows.append(row)
+    return rows
+
+
+def _state(config: Config, test: Rows, own: Any, p: Floats) -> Histogram:
+    return Histogram.from_rows(p[own], test.label[own], test.bucket[own], config.evaluation.user_buckets)
+
+
+def _mean(seeds: Sequence[Mapping[str, Estimate]]) -> dict[str, Estimate]:
+    found = {}
+    for metric in RESAMPLED:
+        values, samples = [one[metric].value for one in seeds], [one[metric].samples for one in seeds]
+        found[metric] = Estimate(float(np.mean(values)), np.mean(samples, axis=0))
+    return found
+
+
+def _verdict(metric: str, first: Estimate, other: Estimate) -> dict[str, Any]:
+    """How the first system does against another: better, worse, or cannot tell where the interval holds zero."""
+    difference = paired_difference(first, other)
+    interval = difference.interval
+    told = "cannot tell"
+    if interval is not None and (interval.low > 0 or interval.high < 0):
+        told = "better" if (interval.low > 0) == HIGHER[metric] else "worse"
+    bounds = None if interval is None else [round(interval.low, 5), round(interval.high, 5)]
+    return {f"{metric}_first_less_this": bounds, f"{metric}_first_is": told}

@@ -1,0 +1,84 @@
+"""The project's own models, trained as jobs/train.py trains them, with one worker in this process."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from camoe.config import Config
+from camoe.model.config import CamoeConfig, DcnModelConfig, MmoeConfig, SharedBottomConfig
+from camoe.stream.columns import model_columns
+from camoe.train.checkpoint import Checkpoints
+from camoe.train.fit import DataPlan, Run, fit
+from camoe.train.inputs import TrainingInputs
+from camoe.train.run import make_learner, model_spec
+from camoe.train.step import Learner
+from camoe.train.watchdog import Watchdog
+from camoe.train.workers import join_workers
+from ranking.rows import Days, Floats, Rows
+
+BATCH = 8192
+
+
+def variants(config: Config, single: Config) -> dict[str, Config]:
+    """Each network's configuration: that of `config`, other layers; the DCN-v2 with the one head of `single`."""
+    camoe = config.model
+    assert isinstance(camoe, CamoeConfig)
+    common = {"embedding_dim": camoe.embedding_dim, "dropout": camoe.dropout, "tower_hidden": camoe.tower_hidden}
+    hidden = camoe.expert.hidden
+    models = {
+        "shared_bottom": SharedBottomConfig(kind="shared_bottom", hidden=hidden, **common),
+        "mmoe": MmoeConfig(kind="mmoe", experts=camoe.experts, expert_hidden=hidden, **common),
+    }
+    dcn = DcnModelConfig(kind="dcn", network=camoe.expert, **{**common, "tower_hidden": ()})
+    found = {"camoe": config, "dcn_single": single.model_copy(update={"model": dcn})}
+    return found | {name: config.model_copy(update={"model": model}) for name, model in models.items()}
+
+
+def with_rates(config: Config, factor: float, seed: int) -> Config:
+    """The configuration with both learning rates times `factor`, and `seed`."""
+    training = config.training
+    update = {
+        "learning_rate": training.learning_rate * factor,
+        "embedding_learning_rate": training.embedding_learning_rate * factor,
+        "seed": seed,
+    }
+    return config.model_copy(update={"training": training.model_copy(update=update)})
+
+
+def train(config: Config, inputs: TrainingInputs, days: Days) -> tuple[Floats, Floats]:
+    """Probabilities of the validation and of the test rows, by the head that serves the row's slot."""
+    objectives = config.heads.objectives
+    data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, objectives))
+    learner = make_learner(config, model_spec(config, inputs.encoder), data, join_workers())
+    names = tuple(head.name for head in config.heads.heads)
+    with tempfile.TemporaryDirectory() as home, Watchdog(0, config.training.stall_timeout_s, Path(home)) as watchdog:
+        checkpoints = Checkpoints(Path(home) / "checkpoints", "bench", {}, 1)
+        fit(Run(learner, data, config.training, checkpoints, watchdog, names, ()))
+    served = serving(config)
+    return score(learner, days.validation, served), score(learner, days.test, served)
+
+
+def serving(config: Config) -> dict[int, int]:
+    """Slot id to the number of the head that serves the first objective there."""
+    names = [head.name for head in config.heads.heads]
+    objective = config.heads.objectives[0]
+    heads = {number: config.heads.serving_head(slot, objective) for number, slot in enumerate(config.slots.slots)}
+    return {number: names.index(head.name) for number, head in heads.items() if head is not None}
+
+
+def score(learner: Learner, rows: Rows, served: dict[int, int]) -> Floats:
+    """`[N]` probabilities, not calibrated."""
+    model = learner.model.eval()
+    head = np.array([served[slot] for slot in range(len(served))])[rows.slot]
+    parts = []
+    with torch.inference_mode():
+        for first in range(0, len(rows.slot), BATCH):
+            part = slice(first, first + BATCH)
+            logits, _ = model(torch.from_numpy(rows.categorical[part]), torch.from_numpy(rows.numeric[part]))
+            parts.append(torch.sigmoid(logits).numpy())
+    p: Floats = np.concatenate(parts).astype(np.float64)[np.arange(len(head)), head]
+    return p

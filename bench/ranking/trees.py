@@ -1,0 +1,76 @@
+"""Gradient-boosted trees on the same columns: vocabulary indices as categories, numerics as they are in the table."""
+
+from __future__ import annotations
+
+import catboost
+import lightgbm
+import numpy as np
+import pandas as pd
+
+from ranking.rows import Days, Floats, Rows
+
+ROUNDS = 2000
+PATIENCE = 50
+
+
+def train_lightgbm(days: Days, factor: float, seed: int) -> tuple[Floats, Floats]:
+    """Probabilities of the validation and of the test rows; rounds are chosen on the validation days."""
+    settings = {
+        "objective": "binary",
+        "learning_rate": 0.05 * factor,
+        "num_leaves": 31,
+        "min_data_in_leaf": 100,
+        "feature_fraction": 0.8,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "cat_smooth": 50,
+        "seed": seed,
+        "num_threads": 2,
+        "verbose": -1,
+    }
+    own, check = (_lightgbm_rows(rows) for rows in (days.train, days.validation))
+    model = lightgbm.train(settings, own, ROUNDS, [check], callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)])
+    found = (np.asarray(model.predict(_frame(rows)), np.float64) for rows in (days.validation, days.test))
+    return next(found), next(found)
+
+
+def train_catboost(days: Days, factor: float, seed: int) -> tuple[Floats, Floats]:
+    """As `train_lightgbm`."""
+    model = catboost.CatBoostClassifier(
+        iterations=ROUNDS,
+        learning_rate=0.05 * factor,
+        depth=6,
+        random_seed=seed,
+        early_stopping_rounds=PATIENCE,
+        thread_count=2,
+        verbose=False,
+        allow_writing_files=False,
+    )
+    own, check = (_catboost_rows(rows) for rows in (days.train, days.validation))
+    model.fit(own, eval_set=check)
+    found = (np.asarray(model.predict_proba(_frame(rows)), np.float64)[:, 1] for rows in (days.validation, days.test))
+    return next(found), next(found)
+
+
+TREES = {"lightgbm": train_lightgbm, "catboost": train_catboost}
+
+
+def _frame(rows: Rows) -> pd.DataFrame:
+    categories = pd.DataFrame(rows.categorical).add_prefix("c")
+    return pd.concat([categories, pd.DataFrame(rows.numeric).add_prefix("n")], axis=1)
+
+
+def _categories(rows: Rows) -> list[str]:
+    return [f"c{number}" for number in range(rows.categorical.shape[1])]
+
+
+def _lightgbm_rows(rows: Rows) -> lightgbm.Dataset:
+    known = rows.known
+    return lightgbm.Dataset(
+        _frame(rows)[known], rows.label[known], categorical_feature=_categories(rows), free_raw_data=False
+    )
+
+
+def _catboost_rows(rows: Rows) -> catboost.Pool:
+    known = rows.known
+    return catboost.Pool(_frame(rows)[known], rows.label[known], cat_features=_categories(rows))
