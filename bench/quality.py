@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from camoe.contracts.arguments import positive
 from ranking.judge import Answer, calibrated, judge
 from ranking.networks import serving, train, variants, with_rates
 from ranking.rows import Days, Floats, read_days
 from ranking.trees import TREES
 
-from camoe.config import Config, load_config, parse, parser
+from camoe.config import Config, load_config, parse, parser, positive
 from camoe.contracts.errors import exit_with
 from camoe.metrics.calibration import normalised_entropy
 from camoe.metrics.histogram import Histogram

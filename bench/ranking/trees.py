@@ -9,8 +9,8 @@ import pandas as pd
 
 from ranking.rows import Days, Floats, Rows
 
-ROUNDS = 2000
-PATIENCE = 50
+ROUNDS = 600
+PATIENCE = 30
 
 
 def train_lightgbm(days: Days, factor: float, seed: int) -> tuple[Floats, Floats]:
