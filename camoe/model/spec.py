@@ -12,7 +12,7 @@ from camoe.model.config import ModelConfig
 class ModelSpec(Section):
     """Architecture, features, heads and slots.
 
-    `vocabulary_sizes` holds one embedding size a categorical column of the training table, in order.
+    `vocabulary_sizes` holds one embedding size for each of the features' `embedded_columns`, in order.
     """
 
     model: ModelConfig
@@ -23,6 +23,8 @@ class ModelSpec(Section):
 
     @property
     def bottom_width(self) -> int:
-        """Width `D` of the shared bottom: the embeddings, the numerics and the declared indicators of missing ones."""
+        """Width `D` of the shared bottom: an embedding for each categorical and sequence column, the numerics, and the
+        declared indicators of missing ones."""
         indicators = sum(feature.missing_indicator for feature in self.features.numeric)
-        return len(self.vocabulary_sizes) * self.model.embedding_dim + len(self.features.numeric) + indicators
+        embeddings = len(self.features.categorical_columns) + len(self.features.sequence_columns)
+        return embeddings * self.model.embedding_dim + len(self.features.numeric) + indicators

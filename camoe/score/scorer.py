@@ -12,7 +12,7 @@ import onnxruntime
 import pyarrow as pa
 
 from camoe.bundle.calibration import read_calibration
-from camoe.bundle.manifest import CATEGORICAL, ENCODER, NUMERIC, Manifest, graph_name, open_bundle
+from camoe.bundle.manifest import CATEGORICAL, ENCODER, NUMERIC, SEQUENCES, Manifest, graph_name, open_bundle
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
@@ -136,6 +136,8 @@ class Scorer:
         for first in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[first : first + ROWS_AT_ONCE]
             given = {CATEGORICAL: inputs.categorical[part], NUMERIC: inputs.numeric[part]}
+            if self._model.spec.features.sequence:
+                given[SEQUENCES] = inputs.sequences[part]
             (p[first : first + ROWS_AT_ONCE],) = self._sessions[head].run(None, given)
         return p
 

@@ -9,7 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from camoe.contracts.errors import StreamError
+from camoe.contracts.features import SequenceColumn
 from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, WORD, Block, Columns, Words
+from camoe.stream.padding import padded
 
 # Rows laid side by side at once: what is written stays in the processor's cache until its lines are full.
 TILE = 2048
@@ -28,7 +30,8 @@ def pack(table: pa.Table, columns: Columns, out: Words) -> Block:
         *(_floats(table, name).view(np.int32) for name in columns.numeric),
         _integers(table, SLOT_ID),
     ]
-    wide = [*(part[:, np.newaxis] for part in parts), _labels(table, columns.labels)]
+    sequences = (_lists(table, column) for column in columns.sequences)
+    wide = [*(part[:, np.newaxis] for part in parts), _labels(table, columns.labels), *sequences]
     for first in range(0, table.num_rows, TILE):
         tile = slice(first, first + TILE)
         np.concatenate([part[tile] for part in wide], axis=1, out=out[tile])
@@ -54,6 +57,13 @@ def _integers(table: pa.Table, name: str) -> Words:
 def _floats(table: pa.Table, name: str) -> npt.NDArray[np.float32]:
     column = _chunk(table, name)
     return _checked(name, column.to_numpy(zero_copy_only=not column.null_count), np.dtype(np.float32))
+
+
+def _lists(table: pa.Table, column: SequenceColumn) -> Words:
+    try:
+        return padded(_chunk(table, column.name), column.length)
+    except ValueError as error:
+        raise StreamError(f"column {column.name} {error}; build the features again") from None
 
 
 def _chunk(table: pa.Table, name: str) -> pa.Array:

@@ -74,7 +74,7 @@ def _states(run: Run, config: Config) -> list[Histogram]:
 
 def _collect(collected: list[_Collected], learner: Learner, masking: Masking, block: Block, users: int) -> None:
     batch = to_tensors(block, learner.workers.device, learner.dtype)
-    logits, _ = learner.model(batch.categorical, batch.numeric)
+    logits, _ = learner.model(batch.categorical, batch.numeric, batch.sequences)
     label, mask = targets(masking, batch.labels, batch.slot)
     p, label, mask = torch.sigmoid(logits).cpu(), label.cpu(), mask.cpu()
     user = pd.util.hash_array(np.asarray(block.keys[0], dtype=object)) % np.uint64(users)

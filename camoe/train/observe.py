@@ -41,7 +41,7 @@ def observe(learner: Learner, block: Block) -> Observation:
     label, mask = targets(learner.masking, batch.labels, batch.slot)
     learner.model.eval()
     with torch.inference_mode():
-        logits, weights = learner.model(batch.categorical, batch.numeric)
+        logits, weights = learner.model(batch.categorical, batch.numeric, batch.sequences)
         terms = binary_cross_entropy_with_logits(logits, label.to(logits.dtype), reduction="none")
         own = mask.to(logits.dtype)
         sums = torch.cat(

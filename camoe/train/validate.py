@@ -29,7 +29,7 @@ def validate(
     with torch.inference_mode():
         for block in blocks:
             batch = to_tensors(block, workers.device, dtype)
-            logits, weights = model(batch.categorical, batch.numeric)
+            logits, weights = model(batch.categorical, batch.numeric, batch.sequences)
             label, mask = targets(masking, batch.labels, batch.slot)
             p = torch.sigmoid(logits)
             for head in range(heads):

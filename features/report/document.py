@@ -59,7 +59,8 @@ def feature_report(
     """The document: `run`, `groups`, `steps`, `unknown_slots`, `entities`, `features` and `marks` of the shift.
 
     A feature has, per group of days and per day of the run, its rows (a sequence's elements), the shares that are
-    missing and unknown, and its PSI against the training days beside the one that chance alone would give; null without training days.
+    missing and unknown, and its PSI against the training days beside the one that chance alone would give; null without
+    training days.
     """
     entities = list(dict.fromkeys(item.entity for item in coverage))
     sizes = encoder.column_sizes(features)

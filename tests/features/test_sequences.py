@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from camoe.contracts.encoder import EMPTY, FIRST, UNKNOWN, Encoder
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
+from camoe.score.encode import encode
 from camoe.score.xxhash64 import spark_hash
 from features.encode import apply, feature_values, fit
 from features.profile import profile
@@ -79,6 +81,16 @@ def expected(row):
     }
 
 
+def encoded_without_spark(given_rows):
+    _, genre, user, cut, ids = zip(*given_rows, strict=True) if given_rows else [()] * 5
+    recent = pa.array([one and one[0] for one in user], pa.list_(pa.string()))
+    genre, cut = (pa.array(texts, pa.string()) for texts in (genre, cut))
+    raw = {"genre": genre, "ad": genre, "recent": recent, "first": recent, "cut": cut}
+    table = pa.table({**raw, "own": pa.array(ids, pa.list_(pa.int32()))})
+    made = encode(table, FEATURES, Encoder(1, VOCABULARY))
+    return made.select([column.name for column in FEATURES.sequence_columns]).to_pylist()
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.lists(rows, max_size=20))
 def test_sequences_are_what_a_loop_over_the_rows_makes_of_them(spark, given_rows):
@@ -86,8 +98,10 @@ def test_sequences_are_what_a_loop_over_the_rows_makes_of_them(spark, given_rows
     values = feature_values(joined, FEATURES, ["date"], [])
     encoded = apply(values, Encoder(1, VOCABULARY), FEATURES).select(*FEATURES.columns)
     assert {kind for name, kind in encoded.dtypes if name.startswith("seq_")} == {"array<int>"}
-    found = [{name: row[name] for name in expected(given_rows[0])} for row in encoded.collect()]
+    sequences = [column.name for column in FEATURES.sequence_columns]
+    found = [row.asDict() for row in encoded.select(*sequences).collect()]
     assert found == [expected(row) for row in given_rows]
+    assert encoded_without_spark(given_rows) == [expected(row) for row in given_rows]
     counted = Counter()
     for row in given_rows:
         for name, own in elements(row).items():
