@@ -62,7 +62,7 @@ class Learner:
         """
         batch = to_tensors(block, self.workers.device, self.dtype)
         self.optimisers.zero_grad()
-        label, member = targets(self.masking, batch.labels, batch.slot)
+        label, member = targets(self.masking, batch.labels, self.masking.cells(batch.slot, batch.categorical))
         mask = member if draw is None else self.sampling.kept(label, member, draw)
         own = torch.cat([mask.sum(dim=0), torch.tensor([block.rows], device=mask.device)])
         counts = sum_over_workers(own.to(torch.float64), "counts")

@@ -30,7 +30,7 @@ def validate(
         for block in blocks:
             batch = to_tensors(block, workers.device, dtype)
             logits, weights = model(batch.categorical, batch.numeric, batch.sequences)
-            label, mask = targets(masking, batch.labels, batch.slot)
+            label, mask = targets(masking, batch.labels, masking.cells(batch.slot, batch.categorical))
             p = torch.sigmoid(logits)
             for head in range(heads):
                 own = mask[:, head]
