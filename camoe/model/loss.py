@@ -32,8 +32,10 @@ class Masking:
 
     def to(self, device: torch.device) -> Masking:
         """The same on `device`."""
-        moved = (of.to(device) for of in (self.objective, self.member, self.weight, self.values))
-        return Masking(*moved, self.column)
+        objective, member, weight, values = (
+            of.to(device) for of in (self.objective, self.member, self.weight, self.values)
+        )
+        return Masking(objective, member, weight, values, self.column)
 
     def cells(self, slot: Tensor, categorical: Tensor) -> Tensor:
         """The cell `[B]` of each row, from slot ids `[B]` and indices `[B, C]`."""

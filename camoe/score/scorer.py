@@ -137,8 +137,9 @@ class Scorer:
         if not len(self._values):
             return inputs.slot
         has = inputs.categorical[:, self._column, np.newaxis] == self._values
-        cells: npt.NDArray[np.int64] = inputs.slot * (len(self._values) + 1)
-        return cells + (has * np.arange(1, len(self._values) + 1)).sum(axis=1)
+        case = (has * np.arange(1, len(self._values) + 1)).sum(axis=1)
+        cells: npt.NDArray[np.int64] = inputs.slot * (len(self._values) + 1) + case
+        return cells
 
     def _run(self, head: int, inputs: Inputs, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         p = np.empty(len(rows))

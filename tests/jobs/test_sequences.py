@@ -61,11 +61,10 @@ def test_sequences_come_from_the_lake_into_the_model_and_all_ways_of_scoring_agr
     snapshot, days = pin(pipeline.layout.training), pipeline.days.test.days()
     train(path, 1)
     predictor = camoe.load(pipeline.layout.bundle)
-    # Spark writes the partition columns into the files as well.
+    # Spark writes the partition columns into the files as well; the last slot is that of the folder's name.
     rows = encoded_rows(snapshot, days)
-    rows = rows.select(
-        [place for place, name in enumerate(rows.column_names) if name != "slot"] + [rows.num_columns - 1]
-    )
+    own = [place for place, name in enumerate(rows.column_names[:-1]) if name != "slot"]
+    rows = rows.select([*own, rows.num_columns - 1])
     known = {row["user"]: [word for word in recent(row) or [] if word][-2:] for row in users()}
     raw = pa.table(
         {
