@@ -44,11 +44,23 @@ class Config(Section):
         for head in self.heads.heads:
             if head.objective not in self.sources.objectives:
                 raise ValueError(f"head '{head.name}': objective '{head.objective}' is not declared in the sources")
+        self._require_head_column()
         try:
             self.heads.check_serving(self.slots)
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
+
+    def _require_head_column(self) -> None:
+        column = self.heads.column
+        if column is None:
+            return
+        if column not in {item.name for item in self.features.categorical if item.hashing is None}:
+            raise ValueError(f"heads.column '{column}' is no categorical feature with a vocabulary; declare it as one")
+        if any(slot.attribute(column) is not None for slot in self.slots.slots):
+            raise ValueError(f"heads.column '{column}' is also an attribute of slots; rename the feature")
+        if self.training.normalise == "expected":
+            raise ValueError("training.normalise=expected counts rows by slot, not by heads.column; use head or batch")
 
     @property
     def layout(self) -> Layout:

@@ -15,15 +15,17 @@ from camoe.contracts.encoder import FIRST, MISSING, UNKNOWN, Encoder
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import Categorical, FeatureSet
 from features.failures import resolve
+from features.sequences import sequence_indices, sequence_values
 
 FEATURES = "the features"
 
 
 def feature_values(joined: DataFrame, features: FeatureSet, keep: Sequence[str], hidden: Sequence[str]) -> DataFrame:
-    """The columns `keep`, each categorical as a string, each numeric as a float (null unless finite).
+    """The columns `keep`, each categorical as a string, each numeric as a float (null unless finite), each sequence.
 
     Raises:
-        ConfigError: a feature's SQL does not parse or names a column that is not there; `hidden` ones are not.
+        ConfigError: a feature's SQL does not parse or names a column that is not there; `hidden` ones are not. A
+            sequence is of a type that it cannot be.
     """
     visible = joined.drop(*hidden)
     categorical = resolve(visible, {item.column: item.sql for item in features.categorical}, FEATURES, ConfigError)
@@ -32,16 +34,18 @@ def feature_values(joined: DataFrame, features: FeatureSet, keep: Sequence[str],
         *keep,
         *[column.cast("string").alias(name) for name, column in categorical.items()],
         *[_finite(column).alias(name) for name, column in numeric.items()],
+        *sequence_values(visible, features, FEATURES).values(),
     )
 
 
 def fit(profile_rows: DataFrame, features: FeatureSet, days: Sequence[date]) -> dict[str, list[str]]:
-    """Values of each categorical seen at least `min_count` times on `days`, the most frequent first, then by value.
+    """By feature, the values seen at least `min_count` times on `days`, the most frequent first, then by value.
 
     `profile_rows` are those of features.profile, of any runs: rows of one day are added up. `days` are the training
-    days, so no later day shapes a vocabulary. Hashed features have none.
+    days, so no later day shapes a vocabulary. Features have none that are hashed or
+    read that of another.
     """
-    fitted = {feature.name: list[str]() for feature in features.categorical if feature.hashing is None}
+    fitted = {name: list[str]() for name in features.min_counts}
     if not fitted:
         return {}
     of_interest = F.col("date").isin(list(days)) & F.col("feature").isin(list(fitted)) & F.col("value").isNotNull()
@@ -56,7 +60,8 @@ def apply(values: DataFrame, encoder: Encoder, features: FeatureSet) -> DataFram
 
     One pass with a hash look-up a column; a join a feature took six times as long to plan and run. A hashed feature
     becomes a column a seed, `FIRST + pmod(xxhash64(seed, value), buckets)`: XXH64 of the value's UTF-8 bytes seeded
-    by XXH64 of the seed as eight bytes, seeded by 42; the same in every version of Spark.
+    by XXH64 of the seed as eight bytes, seeded by 42; the same in every version of Spark. A sequence's elements get
+    the same indices, but for MISSING: it has no nulls.
     """
     vocabularies = [item for item in features.categorical if item.hashing is None]
     fitted = [feature for feature in vocabularies if encoder.values[feature.name]]
@@ -70,14 +75,16 @@ def apply(values: DataFrame, encoder: Encoder, features: FeatureSet) -> DataFram
     hashed = [item for item in features.categorical if item.hashing is not None]
     indices = {item.column: _index(item, len(encoder.values[item.name])) for item in vocabularies}
     buckets = {name: bucket for item in hashed for name, bucket in _buckets(item).items()}
-    helpers = [_position(feature) for feature in fitted] + [item.column for item in hashed]
-    return rows.withColumns({**indices, **buckets}).drop(*helpers)
+    sequences = sequence_indices(encoder, features)
+    replaced = {item.column for item in hashed} | ({item.column for item in features.sequence} - sequences.keys())
+    helpers = [*(_position(feature) for feature in fitted), *replaced]
+    return rows.withColumns({**indices, **buckets, **sequences}).drop(*helpers)
 
 
 def _frequent(features: FeatureSet) -> Column:
     names: dict[int, list[str]] = {}
-    for feature in features.categorical:
-        names.setdefault(feature.min_count, []).append(feature.name)
+    for feature, least in features.min_counts.items():
+        names.setdefault(least, []).append(feature)
     return reduce(or_, [F.col("feature").isin(of) & (F.col("rows") >= least) for least, of in names.items()])
 
 

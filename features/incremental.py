@@ -93,7 +93,7 @@ def earlier_profiles(spark: SparkSession, layout: Layout, before: Found, days: C
 def require_vocabularies(folder: Path, features: FeatureSet) -> None:
     """Raise `EncoderError` unless the newest encoder has a vocabulary of every feature that needs one."""
     known = encoders.read(folder).values
-    without = [item.name for item in features.categorical if item.hashing is None and item.name not in known]
+    without = [name for name in features.min_counts if name not in known]
     if without:
         raise EncoderError(
             f"the encoder at {folder} has no vocabulary of '{without[0]}', and none of the run's days is a training "

@@ -114,7 +114,7 @@ def _checked(
         history = _history(read, profiled)
         fitted = _fitted(read, history)
     if read.before.version >= 0:
-        unfitted = Encoder(0, {feature.name: () for feature in plan.features.categorical})
+        unfitted = Encoder(0, dict.fromkeys(plan.features.min_counts, ()))
         require_same_columns(encoded_rows(plan, values, unfitted), plan.target)
     with step(context, f"{JOB}: counting outcomes"):
         outcomes = _outcome_tally(read, values)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from camoe.contracts.features import Categorical, FeatureSet, Numeric
+from camoe.contracts.features import Categorical, FeatureSet, Numeric, SequenceFeature
 
 PROFILE_COLUMNS = ("date", "feature", "value", "rows")
 # Numeric bins a factor of two: a bin is 9 % wide.
@@ -25,14 +27,23 @@ def profile(values: DataFrame, features: FeatureSet) -> DataFrame:
     `values` has `date`, each categorical as a string and each numeric as a finite float32 or null. A categorical's
     value is itself, a hashed one's the cell (0 to 63) of its hash, so no value of it is kept. A numeric's value is
     the number of its bin: 0 for zero, `floor(8 log2 |x|) + 1193` for a positive number, the negative of that for a
-    negative one; the same on every machine, and in the order of x.
+    negative one; the same on every machine, and in the order of x. A sequence counts each of its elements as a
+    categorical counts its value, and an empty one as missing.
     """
     names = [*(item.name for item in features.categorical), *(item.name for item in features.numeric)]
     columns = [*(_category(item) for item in features.categorical), *(_bin(item) for item in features.numeric)]
     # Positions in place of names keep the counted rows narrow; stack takes a sixth less time than exploding an array.
     pairs = [item for position, column in enumerate(columns) for item in (F.lit(position), column)]
+    stacked = [values.select("date", F.stack(F.lit(len(columns)), *pairs).alias("position", "value"))] if pairs else []
+    exploded = [
+        values.select("date", F.explode_outer(item.column).alias("value")).select(
+            "date", F.lit(len(columns) + number).alias("position"), _element(item, features).alias("value")
+        )
+        for number, item in enumerate(features.sequence)
+    ]
+    names += [item.name for item in features.sequence]
     counted = (
-        values.select("date", F.stack(F.lit(len(columns)), *pairs).alias("position", "value"))
+        reduce(DataFrame.unionByName, [*stacked, *exploded])
         .groupBy("date", "position", "value")
         .agg(F.count(F.lit(1)).alias("rows"))
     )
@@ -42,8 +53,15 @@ def profile(values: DataFrame, features: FeatureSet) -> DataFrame:
 
 def _category(feature: Categorical) -> Column:
     value = F.col(feature.column)
-    if feature.hashing is None:
-        return value
+    return value if feature.hashing is None else _cell(value)
+
+
+def _element(feature: SequenceFeature, features: FeatureSet) -> Column:
+    value = F.col("value")
+    return value if features.hashing_of(feature) is None else _cell(value)
+
+
+def _cell(value: Column) -> Column:
     cell = F.pmod(F.xxhash64(F.lit(HASHED_CELL_SEED).cast("bigint"), value), F.lit(HASHED_CELLS))
     return F.when(value.isNotNull(), cell.cast("string"))
 

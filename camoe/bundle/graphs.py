@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from camoe.bundle.manifest import CATEGORICAL, NUMERIC, PROBABILITY
+from camoe.bundle.manifest import CATEGORICAL, NUMERIC, PROBABILITY, SEQUENCES
 from camoe.model.camoe import Camoe
 
 # Rows of the example that the exporter traces; any number above one, which it would take for a constant.
@@ -18,25 +18,26 @@ EXAMPLE_ROWS = 4
 
 
 class HeadProbability(nn.Module):
-    """One head of `model`: `[B, C]` int64 and `[B, F]` float32 to probabilities `[B]`."""
+    """One head of `model`: `[B, C]` int64, `[B, F]` float32 and, where it has sequences, `[B, S]` int64 to `[B]`."""
 
     def __init__(self, model: Camoe, head: int) -> None:
         super().__init__()
         self.model = model
         self.head = head
 
-    def forward(self, categorical: Tensor, numeric: Tensor) -> Tensor:
+    def forward(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
         """Probabilities `[B]`."""
-        return torch.sigmoid(self.model.head_logit(self.head, categorical, numeric))
+        return torch.sigmoid(self.model.head_logit(self.head, categorical, numeric, sequences))
 
 
 def export_head(model: Camoe, head: int, path: Path) -> None:
     """Write head number `head` of `model`, which must be on the CPU, in float32 and in eval mode."""
-    features = len(model.embedding.sizes), model.scaling.inputs
-    example = (
-        torch.zeros(EXAMPLE_ROWS, features[0], dtype=torch.int64),
-        torch.zeros(EXAMPLE_ROWS, features[1], dtype=torch.float32),
-    )
+    examples = {
+        CATEGORICAL: torch.zeros(EXAMPLE_ROWS, model.categorical_columns, dtype=torch.int64),
+        NUMERIC: torch.zeros(EXAMPLE_ROWS, model.scaling.inputs, dtype=torch.float32),
+    }
+    if model.sequences.columns:
+        examples[SEQUENCES] = torch.zeros(EXAMPLE_ROWS, model.sequences.width, dtype=torch.int64)
     rows = Dim("rows")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -44,10 +45,10 @@ def export_head(model: Camoe, head: int, path: Path) -> None:
         warnings.simplefilter("ignore", category=DeprecationWarning)
         program = torch.onnx.export(
             HeadProbability(model, head).eval(),
-            example,
-            input_names=[CATEGORICAL, NUMERIC],
+            tuple(examples.values()),
+            input_names=list(examples),
             output_names=[PROBABILITY],
-            dynamic_shapes=({0: rows}, {0: rows}),
+            dynamic_shapes=tuple({0: rows} for _ in examples),
             dynamo=True,
             verbose=False,
         )

@@ -20,9 +20,10 @@ WEIGHTS = "weights.safetensors"
 METRICS = "metrics.json"
 CARD = "card.md"
 ENCODER = "encoder"
-# Inputs and output of every head's graph.
+# Inputs and output of every head's graph; `SEQUENCES` only of a model that has some.
 CATEGORICAL = "categorical"
 NUMERIC = "numeric"
+SEQUENCES = "sequences"
 PROBABILITY = "p"
 
 

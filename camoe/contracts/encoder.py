@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camoe.contracts.errors import CamoeError
-from camoe.contracts.features import FeatureSet
+from camoe.contracts.features import Categorical, FeatureSet, SequenceFeature
 from camoe.contracts.files import write_json
 
 MISSING = 0
@@ -42,7 +42,7 @@ class VersionTakenError(EncoderError):
 
 @dataclass(frozen=True)
 class Encoder:
-    """Values per categorical feature, each at index `FIRST + position`; null is `MISSING`, any other `UNKNOWN`.
+    """Values per feature with a vocabulary, each at index `FIRST + position`; null is `MISSING`, any other `UNKNOWN`.
 
     Hashed features have no vocabulary here: what they need is in the feature set.
     """
@@ -59,12 +59,14 @@ class Encoder:
         return {feature: self.size(feature) for feature in self.values}
 
     def column_sizes(self, features: FeatureSet) -> dict[str, int]:
-        """Rows that an embedding of each categorical column of the training table needs, in the columns' order."""
-        return {
-            column: self.size(feature.name) if feature.hashing is None else FIRST + feature.hashing.buckets
-            for feature in features.categorical
-            for column in feature.columns
-        }
+        """Rows that the embedding of each of the features' `embedded_columns` needs, in their order."""
+        categorical = {column: feature for feature in features.categorical for column in feature.columns}
+        sequences = {column.name: item for item in features.sequence for column in features.columns_of(item)}
+        made: dict[str, Categorical | SequenceFeature] = {**categorical, **sequences}
+        return {column: self._rows(made[column]) for column in features.embedded_columns}
+
+    def _rows(self, feature: Categorical | SequenceFeature) -> int:
+        return self.size(feature.name) if feature.hashing is None else FIRST + feature.hashing.buckets
 
     def content_hash(self) -> str:
         """First 16 hex digits of the SHA-256 over all vocabularies."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -11,6 +12,7 @@ from pydantic import Field, model_validator
 from camoe.contracts.config_file import Section
 from camoe.contracts.slots import SafeName
 
+Pooling = Literal["mean", "sum"]
 # Spark hashes a seed as a 64-bit integer.
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
@@ -84,20 +86,77 @@ class Numeric(Section):
         return f"num_{self.name}"
 
 
+class SequenceFeature(Section):
+    """An array of up to `max_length` indices, which the model pools into one embedding.
+
+    `sql` gives an array of plain values or, with `separator`, text that is cut at it. Elements that are null, or empty
+    after a cut, are left out; of what remains, the `last` or the `first` elements are kept. A null is the empty
+    sequence, whose embedding is zero.
+
+    `vocabulary`: the categorical whose indices and embeddings the elements share, hashed or not. Without it they have
+    their own, as a categorical has them: `min_count` counts elements that are kept. `pooling` is the model's alone and
+    can change without a rebuild.
+    """
+
+    name: SafeName
+    sql: str
+    separator: str | None = Field(default=None, min_length=1)
+    vocabulary: SafeName | None = None
+    min_count: int = Field(default=1, ge=1)
+    hashing: Hashing | None = None
+    # A row of the stream is as wide as the longest sequence that is declared.
+    max_length: int = Field(ge=1, le=4096)
+    keep: Literal["last", "first"] = "last"
+    pooling: Pooling = "mean"
+
+    @model_validator(mode="after")
+    def _one_way_to_an_index(self) -> SequenceFeature:
+        if self.vocabulary is not None and (self.hashing is not None or self.min_count > 1):
+            raise ValueError(f"the elements have the indices of '{self.vocabulary}'; leave out min_count and hashing")
+        if self.hashing is not None and self.min_count > 1:
+            raise ValueError("min_count has no meaning with hashing; leave one of them out")
+        return self
+
+    @property
+    def column(self) -> str:
+        """Name of the elements' column; without hashing also the name in the training table."""
+        return f"seq_{self.name}"
+
+
+@dataclass(frozen=True)
+class SequenceColumn:
+    """A column of the training table that holds sequences: an array of at most `length` indices.
+
+    `table`: the column whose embeddings it reads, itself when they are its own.
+    """
+
+    name: str
+    table: str
+    length: int
+    pooling: Pooling
+
+
 class FeatureSet(Section):
     """The features, in the order in which the model reads them."""
 
     categorical: tuple[Categorical, ...] = ()
     numeric: tuple[Numeric, ...] = ()
+    sequence: tuple[SequenceFeature, ...] = ()
 
     @model_validator(mode="after")
     def _some_and_unique(self) -> FeatureSet:
-        names = [feature.name for feature in self.categorical] + [feature.name for feature in self.numeric]
+        every: list[Categorical | Numeric | SequenceFeature] = [*self.categorical, *self.numeric, *self.sequence]
+        names = [feature.name for feature in every]
         if not names:
             raise ValueError("at least one feature is needed")
         if len(set(names)) < len(names):
             raise ValueError("feature names must be unique")
-        columns = self.categorical_columns
+        shared = {item.name: item.vocabulary for item in self.sequence if item.vocabulary is not None}
+        known = {feature.name for feature in self.categorical}
+        for name, vocabulary in shared.items():
+            if vocabulary not in known:
+                raise ValueError(f"sequence '{name}': there is no categorical feature '{vocabulary}' to share with")
+        columns = (*self.categorical_columns, *(column.name for column in self.sequence_columns))
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
             raise ValueError(f"two features make the column {', '.join(twice)}; rename one of them")
@@ -113,15 +172,66 @@ class FeatureSet(Section):
         """Training-table columns of the numerics, float32, null where unknown."""
         return tuple(feature.column for feature in self.numeric)
 
+    @property
+    def sequence_columns(self) -> tuple[SequenceColumn, ...]:
+        """Training-table columns of the sequences, arrays of int32: one a sequence, with hashing one a seed."""
+        return tuple(column for item in self.sequence for column in self.columns_of(item))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Training-table columns of all features."""
+        return (*self.categorical_columns, *self.numeric_columns, *(column.name for column in self.sequence_columns))
+
+    @property
+    def embedded_columns(self) -> tuple[str, ...]:
+        """The columns that have embeddings of their own: the categoricals', then those of sequences that share none."""
+        return (
+            *self.categorical_columns,
+            *(column.name for column in self.sequence_columns if column.table == column.name),
+        )
+
+    @property
+    def min_counts(self) -> dict[str, int]:
+        """By feature that has a vocabulary of its own, how often a value must be seen to enter it."""
+        own = [item for item in self.sequence if item.vocabulary is None]
+        indexed: list[Categorical | SequenceFeature] = [*self.categorical, *own]
+        return {feature.name: feature.min_count for feature in indexed if feature.hashing is None}
+
+    @property
+    def vocabulary_of(self) -> dict[str, str]:
+        """By feature that reads a vocabulary, the feature whose vocabulary it is."""
+        shared = {item.name: item.vocabulary for item in self.sequence if item.vocabulary in self.min_counts}
+        return {**{name: name for name in self.min_counts}, **{name: str(of) for name, of in shared.items()}}
+
+    def hashing_of(self, sequence: SequenceFeature) -> Hashing | None:
+        """How the elements of `sequence` are hashed: as it says, or as the categorical that it shares with says."""
+        shared = next((feature for feature in self.categorical if feature.name == sequence.vocabulary), None)
+        return sequence.hashing if shared is None else shared.hashing
+
+    def columns_of(self, sequence: SequenceFeature) -> tuple[SequenceColumn, ...]:
+        """The columns of `sequence`: one, or with hashing one a seed."""
+        hashing = self.hashing_of(sequence)
+        ends = [""] if hashing is None else [f"_{seed}" for seed in hashing.seeds]
+        base = sequence.column if sequence.vocabulary is None else f"cat_{sequence.vocabulary}"
+        return tuple(
+            SequenceColumn(f"{sequence.column}{end}", f"{base}{end}", sequence.max_length, sequence.pooling)
+            for end in ends
+        )
+
     def schema_hash(self) -> str:
-        """Identity of the table's feature columns: names, SQL, hashing, and their order.
+        """Identity of the table's feature columns: names, SQL, hashing, lengths of sequences, and their order.
 
         The table, the bundle and the scorer must agree on it. It leaves out what the model alone does with a column
-        (transform, missing_indicator), and min_count, which only decides how early a value enters the vocabulary:
-        another min_count never changes what an index means, as a refit does not.
+        (transform, missing_indicator, pooling), and min_count, which only decides how early a value enters the
+        vocabulary: another min_count never changes what an index means, as a refit does not.
         """
         made = {
             "categorical": [item.model_dump(mode="json", exclude={"min_count"}) for item in self.categorical],
             "numeric": [item.model_dump(mode="json", include={"name", "sql"}) for item in self.numeric],
         }
+        if self.sequence:
+            # Only then, so that a table without sequences keeps the identity that it was built with.
+            made["sequence"] = [
+                item.model_dump(mode="json", exclude={"min_count", "pooling"}) for item in self.sequence
+            ]
         return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Heads are data: a name, an objective, a membership rule over slot attributes, a loss weight."""
+"""Heads are data: a name, an objective, a membership rule over slot attributes and a row column, a loss weight."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from camoe.contracts.slots import SafeName, Slot, SlotCatalogue
 class Head(Section):
     """One output of the model.
 
-    `where` maps an attribute to the values that belong to the head; all must hold; empty means every slot.
+    `where` maps an attribute, or the head set's `column`, to the values that belong to the head; all must hold; empty
+    means every slot.
     """
 
     name: SafeName
@@ -20,9 +21,9 @@ class Head(Section):
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     weight: float = Field(default=1.0, gt=0)
 
-    def owns(self, slot: Slot) -> bool:
-        """Whether impressions of `slot` belong to this head."""
-        return all(slot.attribute(key) in values for key, values in self.where.items())
+    def owns(self, slot: Slot, column: str | None = None) -> bool:
+        """Whether impressions of `slot` can belong to this head; what `where` says of the row's `column` aside."""
+        return all(slot.attribute(key) in values for key, values in self.where.items() if key != column)
 
 
 class HeadSet(Section):
@@ -30,8 +31,13 @@ class HeadSet(Section):
 
     Every slot has exactly one head for the first objective. A further objective may be served in some slots only: in
     those that one of its heads owns.
+
+    `column`: a categorical feature by whose raw values heads may select too. Where heads of one objective and slot
+    differ in them, each takes the rows of its values, and one that names none takes all other rows, those where the
+    value is missing among them.
     """
 
+    column: SafeName | None = None
     heads: tuple[Head, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -39,6 +45,8 @@ class HeadSet(Section):
         names = [head.name for head in self.heads]
         if len(set(names)) < len(names):
             raise ValueError("head names must be unique")
+        if self.column is not None and not self.values:
+            raise ValueError(f"no head's 'where' names values of the column '{self.column}'; add them or leave it out")
         return self
 
     @property
@@ -46,30 +54,58 @@ class HeadSet(Section):
         """Distinct objectives in order of first appearance."""
         return tuple(dict.fromkeys(head.objective for head in self.heads))
 
-    def membership(self, catalogue: SlotCatalogue) -> tuple[tuple[bool, ...], ...]:
-        """Rule per head and slot: `membership[head][slot_id]`."""
-        return tuple(tuple(head.owns(slot) for slot in catalogue.slots) for head in self.heads)
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values of `column` that heads name, each once."""
+        named = (value for head in self.heads for value in head.where.get(self.column or "", ()))
+        return tuple(dict.fromkeys(named))
 
-    def serving_head(self, slot: Slot, objective: str) -> Head | None:
-        """The head that scores (slot, objective); None where the objective is not served in that slot.
+    @property
+    def cases(self) -> tuple[str | None, ...]:
+        """What rows of a slot are told apart by: any other value (None), then each of `values`."""
+        return (None, *self.values)
+
+    def membership(self, catalogue: SlotCatalogue) -> tuple[tuple[bool, ...], ...]:
+        """By head and cell: `membership[head][slot_id * len(cases) + case]`; without a column a cell is a slot."""
+        return tuple(
+            tuple(
+                head in self._claimants(slot, head.objective, case) for slot in catalogue.slots for case in self.cases
+            )
+            for head in self.heads
+        )
+
+    def serving_head(self, slot: Slot, objective: str, case: str | None = None) -> Head | None:
+        """The head that scores (slot, objective) where the row's column is `case`; None where none of them is served.
 
         Raises:
-            ConfigError: several heads claim it, or none does and it is the first objective.
+            ConfigError: several heads claim it, or none does and it is the first objective, or another case is served.
         """
-        owners = [head for head in self.heads if head.objective == objective and head.owns(slot)]
+        owners = self._claimants(slot, objective, case)
         if len(owners) == 1:
             return owners[0]
-        if not owners and objective != self.objectives[0]:
+        anywhere = any(head.objective == objective and head.owns(slot, self.column) for head in self.heads)
+        if not anywhere and objective != self.objectives[0]:
             return None
         found = ", ".join(head.name for head in owners) or "none"
+        which = "" if case is None else f" where {self.column} is '{case}'"
+        which = f" where {self.column} is none of {', '.join(self.values)}" if case is None and self.values else which
         raise ConfigError(
-            f"slot '{slot.id}' needs exactly one head for objective '{objective}', found: {found}; "
+            f"slot '{slot.id}' needs exactly one head for objective '{objective}'{which}, found: {found}; "
             "change the heads file so that each slot has one (none is allowed for objectives after the first)"
         )
 
+    def _claimants(self, slot: Slot, objective: str, case: str | None) -> list[Head]:
+        """The heads of `objective` that take rows of `slot` whose column is `case`."""
+        owners = [head for head in self.heads if head.objective == objective and head.owns(slot, self.column)]
+        naming = [head for head in owners if case is not None and case in head.where.get(self.column or "", ())]
+        return naming or [head for head in owners if self.column not in head.where]
+
     def served(self, slot: Slot) -> tuple[str, ...]:
         """The objectives that impressions of `slot` are scored for. Raises as `serving_head` does."""
-        return tuple(name for name in self.objectives if self.serving_head(slot, name) is not None)
+        return tuple(name for name in self.objectives if all(self._serving(slot, name)))
+
+    def _serving(self, slot: Slot, objective: str) -> list[Head | None]:
+        return [self.serving_head(slot, objective, case) for case in self.cases]
 
     def check_serving(self, catalogue: SlotCatalogue) -> None:
         """Raise `ConfigError` unless each slot has one head for the first objective and no two for any other.
@@ -79,5 +115,5 @@ class HeadSet(Section):
         for slot in catalogue.slots:
             self.served(slot)
         for head in self.heads:
-            if not any(head.owns(slot) for slot in catalogue.slots):
+            if not any(head.owns(slot, self.column) for slot in catalogue.slots):
                 raise ConfigError(f"head '{head.name}' owns no slot of the catalogue; correct its 'where'")

@@ -41,7 +41,9 @@ def validation_rows(
     rows = []
     for head in heads.heads:
         served = [
-            (slot.id, state) for slot, state in zip(slots.slots, states[head.name], strict=True) if head.owns(slot)
+            (slot.id, state)
+            for slot, state in zip(slots.slots, states[head.name], strict=True)
+            if head.owns(slot, heads.column)
         ]
         whole = merge([state for _, state in served], settings.user_buckets)
         for kind, group, raw in (("head", head.name, whole), *(("slot", slot, state) for slot, state in served)):

@@ -10,21 +10,25 @@ from torch import Tensor, nn
 from camoe.model.body import make_body
 from camoe.model.embedding import JointEmbedding
 from camoe.model.scaling import NumericScaling, Treatment
+from camoe.model.sequence import sequences_of
 from camoe.model.spec import ModelSpec
 
 
 class Camoe(nn.Module):
     """CAMoE after Verma, Chen & Mei (KDD 2025), or one of its baselines: all share the bottom and differ in the body.
 
-    `x = [emb(categorical); scale(numeric)]`, `logits, gates = body(x)`. CAMoE's body is a `MixtureOfExperts` whose
-    gates look at `x`.
+    `x = [emb(categorical); pool(sequences); scale(numeric)]`, `logits, gates = body(x)`. CAMoE's body is a
+    `MixtureOfExperts` whose gates look at `x`.
 
-    Shapes: B rows, C categorical columns, F numerics, D the width of `x`, H heads, K experts that a gate weighs.
+    Shapes: B rows, C categorical columns, F numerics, S the packed sequences' words, D the width of `x`, H heads, K
+    experts that a gate weighs. A model over features without sequences needs none.
     """
 
     def __init__(self, spec: ModelSpec, treatments: Sequence[Treatment]) -> None:
         super().__init__()
         self.embedding = JointEmbedding(spec.vocabulary_sizes, spec.model.embedding_dim)
+        self.categorical_columns = len(spec.features.categorical_columns)
+        self.sequences = sequences_of(spec.features)
         self.scaling = NumericScaling(spec.features.numeric, treatments)
         self.dropout = nn.Dropout(spec.model.dropout)
         self.body = make_body(spec.model, spec.bottom_width, len(spec.heads.heads))
@@ -34,17 +38,19 @@ class Camoe(nn.Module):
         """`K`; 0 for a body without gates."""
         return self.body.gate_width
 
-    def bottom(self, categorical: Tensor, numeric: Tensor) -> Tensor:
-        """The shared bottom: `[B, C]` and `[B, F]` to `[B, D]`."""
-        x = torch.cat([self.embedding(categorical), self.scaling(numeric)], dim=1)
+    def bottom(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
+        """The shared bottom: `[B, C]`, `[B, F]` and `[B, S]` to `[B, D]`."""
+        pooled = [] if sequences is None else self.sequences.embedded(self.embedding, sequences)
+        x = torch.cat([self.embedding(categorical), *pooled, self.scaling(numeric)], dim=1)
         dropped: Tensor = self.dropout(x)
         return dropped
 
-    def head_logit(self, head: int, categorical: Tensor, numeric: Tensor) -> Tensor:
+    def head_logit(self, head: int, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
         """The logit of one head alone: `[B]`."""
-        return self.body.head_logit(head, self.bottom(categorical, numeric))
+        return self.body.head_logit(head, self.bottom(categorical, numeric, sequences))
 
-    def forward(self, categorical: Tensor, numeric: Tensor) -> tuple[Tensor, Tensor]:
-        """`[B, C]` indices and `[B, F]` raw numerics to logits `[B, H]` and gate weights `[B, H, K]`."""
-        made: tuple[Tensor, Tensor] = self.body(self.bottom(categorical, numeric))
+    def forward(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """`[B, C]` indices, `[B, F]` raw numerics and `[B, S]` sequences, packed as `Block.sequences` has them, to
+        logits `[B, H]` and gate weights `[B, H, K]`."""
+        made: tuple[Tensor, Tensor] = self.body(self.bottom(categorical, numeric, sequences))
         return made

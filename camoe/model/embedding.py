@@ -13,13 +13,13 @@ INITIAL_STD = 0.01
 
 
 class JointEmbedding(nn.Module):
-    """One embedding table for C features, feature c at rows `offset_c ... offset_c + size_c`.
+    """One embedding table for features, feature c at rows `offset_c ... offset_c + size_c`; the categorical ones first.
 
     An index at or beyond `size_c` reads as unknown, so rows encoded by a grown vocabulary can be scored. Gradients
     are sparse: their cost follows the batch, not the vocabulary.
 
     Args:
-        sizes: rows per feature, `C` of them.
+        sizes: rows per feature, the categorical ones first.
         dim: width of an embedding.
     """
 
@@ -37,6 +37,7 @@ class JointEmbedding(nn.Module):
 
     def forward(self, categorical: Tensor) -> Tensor:
         """`[B, C]` indices to `[B, C * dim]`."""
-        known = torch.where(categorical < self.sizes, categorical, UNKNOWN)
-        embedded: Tensor = self.table(known + self.offsets)
+        columns = categorical.shape[1]
+        known = torch.where(categorical < self.sizes[:columns], categorical, UNKNOWN)
+        embedded: Tensor = self.table(known + self.offsets[:columns])
         return embedded.flatten(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -12,39 +12,65 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.slots import SlotCatalogue
+from camoe.model.spec import ModelSpec
 
 
 @dataclass(frozen=True)
 class Masking:
-    """Which label each head learns, from which slots, and with what weight.
+    """Which label each head learns, from which rows, and with what weight.
 
-    `objective` int64 `[H]`: column of the label matrix; `member` bool `[slots, H]`; `weight` float64 `[H]`.
+    A row's cell is its slot and, where heads select by a column, which of their values it has there: one of `values`
+    int64 `[V]`, indices in the categorical `column`, or none. `objective` int64 `[H]`: column of the label matrix;
+    `member` bool `[cells, H]`; `weight` float64 `[H]`.
     """
 
     objective: Tensor
     member: Tensor
     weight: Tensor
+    values: Tensor
+    column: int = 0
 
     def to(self, device: torch.device) -> Masking:
         """The same on `device`."""
-        return Masking(self.objective.to(device), self.member.to(device), self.weight.to(device))
+        objective, member, weight, values = (
+            of.to(device) for of in (self.objective, self.member, self.weight, self.values)
+        )
+        return Masking(objective, member, weight, values, self.column)
+
+    def cells(self, slot: Tensor, categorical: Tensor) -> Tensor:
+        """The cell `[B]` of each row, from slot ids `[B]` and indices `[B, C]`."""
+        if not len(self.values):
+            return slot
+        has = categorical[:, self.column].unsqueeze(1) == self.values
+        case = (has * torch.arange(1, len(self.values) + 1, device=slot.device)).sum(dim=1)
+        return slot * (len(self.values) + 1) + case
+
+
+def masking_of(spec: ModelSpec, *, adaptive: bool) -> Masking:
+    """The masking of a model's heads; without `adaptive`, every head learns from every row."""
+    made = make_masking(spec.heads, spec.slots, adaptive=adaptive)
+    return replace(made, values=torch.tensor(spec.head_indices, dtype=torch.int64), column=spec.head_column)
 
 
 def make_masking(heads: HeadSet, slots: SlotCatalogue, *, adaptive: bool) -> Masking:
-    """The masking of `heads`; without `adaptive`, every head learns from every slot."""
+    """The masking of `heads` that select by slots alone; without `adaptive`, every head learns from every slot."""
     objectives = heads.objectives
     member = torch.tensor(heads.membership(slots), dtype=torch.bool).T
     return Masking(
         objective=torch.tensor([objectives.index(head.objective) for head in heads.heads]),
         member=member if adaptive else torch.ones_like(member),
         weight=torch.tensor([head.weight for head in heads.heads], dtype=torch.float64),
+        values=torch.empty(0, dtype=torch.int64),
     )
 
 
-def targets(masking: Masking, labels: Tensor, slot: Tensor) -> tuple[Tensor, Tensor]:
-    """Per-head labels and mask: `[B, O]` labels (negative where unknown) and `[B]` slot ids to two `[B, H]`."""
+def targets(masking: Masking, labels: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """Per-head labels and mask: `[B, O]` labels (negative where unknown) and `[B]` cells to two `[B, H]`.
+
+    A cell is the slot id where heads select by slots alone; `Masking.cells` gives it in any case.
+    """
     label = labels[:, masking.objective]
-    mask = masking.member[slot] & (label >= 0)
+    mask = masking.member[cell] & (label >= 0)
     return label.clamp(min=0), mask
 
 
@@ -98,6 +124,6 @@ Normaliser = Callable[[Tensor, Tensor], Tensor]
 
 def make_normaliser(kind: Literal["head", "batch", "expected"], masking: Masking, slot_share: Tensor) -> Normaliser:
     """The normaliser called `kind`; `slot_share` float64 `[slots]` is each slot's share of the plan's rows."""
-    expected = Expected(slot_share.to(masking.weight) @ masking.member.to(masking.weight))
-    kinds: dict[str, Normaliser] = {"head": per_head, "batch": whole_batch, "expected": expected}
-    return kinds[kind]
+    if kind == "expected":
+        return Expected(slot_share.to(masking.weight) @ masking.member.to(masking.weight))
+    return per_head if kind == "head" else whole_batch

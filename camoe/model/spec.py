@@ -12,7 +12,8 @@ from camoe.model.config import ModelConfig
 class ModelSpec(Section):
     """Architecture, features, heads and slots.
 
-    `vocabulary_sizes` holds one embedding size a categorical column of the training table, in order.
+    `vocabulary_sizes` holds one embedding size for each of the features' `embedded_columns`, in order; `head_indices`
+    the vocabulary's index of each of the heads' `values`.
     """
 
     model: ModelConfig
@@ -20,9 +21,18 @@ class ModelSpec(Section):
     heads: HeadSet
     slots: SlotCatalogue
     vocabulary_sizes: tuple[int, ...]
+    head_indices: tuple[int, ...] = ()
+
+    @property
+    def head_column(self) -> int:
+        """Position, among the categorical columns, of the one that heads select by; 0 where they select by none."""
+        column = self.heads.column
+        return 0 if column is None else self.features.categorical_columns.index(f"cat_{column}")
 
     @property
     def bottom_width(self) -> int:
-        """Width `D` of the shared bottom: the embeddings, the numerics and the declared indicators of missing ones."""
+        """Width `D` of the shared bottom: an embedding for each categorical and sequence column, the numerics, and the
+        declared indicators of missing ones."""
         indicators = sum(feature.missing_indicator for feature in self.features.numeric)
-        return len(self.vocabulary_sizes) * self.model.embedding_dim + len(self.features.numeric) + indicators
+        embeddings = len(self.features.categorical_columns) + len(self.features.sequence_columns)
+        return embeddings * self.model.embedding_dim + len(self.features.numeric) + indicators

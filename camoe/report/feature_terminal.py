@@ -46,7 +46,7 @@ def _cells(feature: Document, later: Sequence[str], shown: Sequence[str], docume
 
 
 def _shares(feature: Document, later: Sequence[str], what: str) -> str:
-    if what == "unknown" and feature["kind"] != "categorical":
+    if what == "unknown" and feature["kind"] not in {"categorical", "sequence"}:
         return ""
     known = [feature["groups"][name][what] for name in later if feature["groups"][name][what] is not None]
     after = text.percent(max(known)) if known else text.DASH

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from camoe.contracts.encoder import FIRST, MISSING, UNKNOWN, Encoder
-from camoe.contracts.features import Categorical, FeatureSet, Hashing
+from camoe.contracts.features import Categorical, FeatureSet, Hashing, SequenceFeature
 from camoe.score.inputs import ScoringError, as_text, require_columns
+from camoe.score.lists import elements_of
 from camoe.score.xxhash64 import spark_hash
 
 
@@ -16,18 +17,22 @@ def encode(table: pa.Table, features: FeatureSet, encoder: Encoder) -> pa.Table:
     """`table` with the encoded columns of all `features` added; a column that is there under such a name is replaced.
 
     The raw value of each feature, what its `sql` gives, stands in a column of the feature's name: text, whole numbers,
-    booleans or dates for a categorical, numbers for a numeric; null is missing.
+    booleans or dates for a categorical, numbers for a numeric, lists of what a categorical takes for a sequence, or
+    text where it has a separator; null is missing.
 
     Raises:
         ScoringError: a column is missing or of another type.
     """
     require_columns(table, tuple(feature.name for feature in features.categorical))
     require_columns(table, tuple(feature.name for feature in features.numeric))
+    require_columns(table, tuple(feature.name for feature in features.sequence))
     made: dict[str, pa.ChunkedArray] = {}
     for feature in features.categorical:
         made |= _categorical(table, feature, encoder)
     for numeric in features.numeric:
         made[numeric.column] = _number(table, numeric.name)
+    for sequence in features.sequence:
+        made |= _sequence(table, sequence, features, encoder)
     kept = table.drop_columns([name for name in made if name in table.column_names])
     for name, column in made.items():
         kept = kept.append_column(name, column)
@@ -36,14 +41,28 @@ def encode(table: pa.Table, features: FeatureSet, encoder: Encoder) -> pa.Table:
 
 def _categorical(table: pa.Table, feature: Categorical, encoder: Encoder) -> dict[str, pa.ChunkedArray]:
     values = _as_value(table, feature.name)
-    if feature.hashing is None:
-        known = pa.array(encoder.values[feature.name], pa.string())
-        place = pc.fill_null(pc.index_in(values, value_set=known), UNKNOWN - FIRST)
-        return {feature.column: _or_missing(values, pc.add(place, pa.scalar(FIRST, pa.int32())))}
-    buckets = {}
-    for seed, name in zip(feature.hashing.seeds, feature.columns, strict=True):
-        buckets[name] = _or_missing(values, _bucket(values, seed, feature.hashing))
-    return buckets
+    vocabulary = encoder.values.get(feature.name, ())
+    return dict(zip(feature.columns, _indices(values, vocabulary, feature.hashing), strict=True))
+
+
+def _sequence(
+    table: pa.Table, feature: SequenceFeature, features: FeatureSet, encoder: Encoder
+) -> dict[str, pa.ChunkedArray]:
+    """The lists that the features' build makes of the sequence: without nulls, cut to their length, as indices."""
+    kept = elements_of(table, feature)
+    values = _as_value(pa.table({feature.name: kept.values}), feature.name)
+    vocabulary = encoder.values.get(feature.vocabulary or feature.name, ())
+    columns = _indices(values, vocabulary, features.hashing_of(feature))
+    names = [column.name for column in features.columns_of(feature)]
+    return {name: kept.lists(indices) for name, indices in zip(names, columns, strict=True)}
+
+
+def _indices(values: pa.ChunkedArray, vocabulary: tuple[str, ...], hashing: Hashing | None) -> list[pa.ChunkedArray]:
+    """The index of each text, null MISSING; with hashing once a seed."""
+    if hashing is not None:
+        return [_or_missing(values, _bucket(values, seed, hashing)) for seed in hashing.seeds]
+    place = pc.fill_null(pc.index_in(values, value_set=pa.array(vocabulary, pa.string())), UNKNOWN - FIRST)
+    return [_or_missing(values, pc.add(place, pa.scalar(FIRST, pa.int32())))]
 
 
 def _bucket(values: pa.ChunkedArray, seed: int, hashing: Hashing) -> pa.ChunkedArray:

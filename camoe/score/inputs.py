@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from camoe.contracts.errors import CamoeError
+from camoe.contracts.features import SequenceColumn
 from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
 from camoe.model.spec import ModelSpec
+from camoe.stream.padding import padded
 
 # Unknown values that a message names at most.
 NAMED = 5
@@ -23,7 +25,8 @@ class ScoringError(CamoeError):
 
 @dataclass(frozen=True)
 class Inputs:
-    """Model inputs of `[rows]`: slot ids int64, categorical indices int64 `[rows, C]`, numerics float32 `[rows, F]`.
+    """Model inputs of `[rows]`: slot ids int64, categorical indices int64 `[rows, C]`, numerics float32 `[rows, F]`,
+    and sequences int64 `[rows, S]`, packed as `Block.sequences` has them.
 
     A numeric is NaN where it is missing.
     """
@@ -31,6 +34,7 @@ class Inputs:
     slot: npt.NDArray[np.int64]
     categorical: npt.NDArray[np.int64]
     numeric: npt.NDArray[np.float32]
+    sequences: npt.NDArray[np.int64]
 
 
 def inputs_of(table: pa.Table, spec: ModelSpec) -> Inputs:
@@ -42,14 +46,16 @@ def inputs_of(table: pa.Table, spec: ModelSpec) -> Inputs:
     """
     features = spec.features
     require_schema(table, features.schema_hash())
-    require_columns(table, ("slot", *features.categorical_columns, *features.numeric_columns))
+    require_columns(table, ("slot", *features.columns))
     categorical = np.empty((table.num_rows, len(features.categorical_columns)), dtype=np.int64)
     for index, name in enumerate(features.categorical_columns):
         categorical[:, index] = _indices(table, name)
     numeric = np.empty((table.num_rows, len(features.numeric_columns)), dtype=np.float32)
     for index, name in enumerate(features.numeric_columns):
         numeric[:, index] = _numbers(table, name)
-    return Inputs(slot_ids(table, spec), categorical, numeric)
+    lists = [_lists(table, column) for column in features.sequence_columns]
+    sequences = np.concatenate([np.empty((table.num_rows, 0), dtype=np.int64), *lists], axis=1)
+    return Inputs(slot_ids(table, spec), categorical, numeric, sequences)
 
 
 def slot_ids(table: pa.Table, spec: ModelSpec) -> npt.NDArray[np.int64]:
@@ -106,6 +112,16 @@ def _indices(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
     if len(values) and values.min() < 0:
         raise ScoringError(f"column {name} has the index {values.min()}; indices begin at 0")
     return values
+
+
+def _lists(table: pa.Table, column: SequenceColumn) -> npt.NDArray[np.int32]:
+    try:
+        packed = padded(table[column.name].combine_chunks(), column.length)
+    except ValueError as error:
+        raise ScoringError(f"column {column.name} {error}; encode raw values first") from None
+    if packed.size and packed.min() < 0:
+        raise ScoringError(f"column {column.name} has the index {packed.min()}; indices begin at 0")
+    return packed
 
 
 def _numbers(table: pa.Table, name: str) -> npt.NDArray[np.float32]:

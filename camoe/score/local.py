@@ -57,7 +57,8 @@ def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, day: date) 
     columns, ledger = model_columns(model.spec.features, (), KEYS), Ledger()
     with contextlib.closing(stream(plan, columns, World(0, 1), Reading(), ledger=ledger)) as blocks:
         for block in blocks:
-            inputs = Inputs(block.slot.astype(np.int64), block.categorical.astype(np.int64), block.numeric)
+            indices = [of.astype(np.int64) for of in (block.slot, block.categorical, block.sequences)]
+            inputs = Inputs(indices[0], indices[1], block.numeric, indices[2])
             yield scorer.predict_inputs(inputs, _carried(block, model, day))
     require_complete(plan, ledger.as_array(plan))
 

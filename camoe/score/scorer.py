@@ -12,7 +12,7 @@ import onnxruntime
 import pyarrow as pa
 
 from camoe.bundle.calibration import read_calibration
-from camoe.bundle.manifest import CATEGORICAL, ENCODER, NUMERIC, Manifest, graph_name, open_bundle
+from camoe.bundle.manifest import CATEGORICAL, ENCODER, NUMERIC, SEQUENCES, Manifest, graph_name, open_bundle
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
@@ -88,6 +88,7 @@ class Scorer:
         options.intra_op_num_threads = 1
         self._model = model
         self._names = [head.name for head in model.spec.heads.heads]
+        self._values, self._column = np.array(model.spec.head_indices, dtype=np.int64), model.spec.head_column
         self._owners = {objective: _owners(model.spec, objective) for objective in model.spec.heads.objectives}
         self._sessions = [
             onnxruntime.InferenceSession(model.graphs[name], options, providers=["CPUExecutionProvider"])
@@ -112,7 +113,7 @@ class Scorer:
         return pa.concat_tables(self._predict(objective, inputs, carried) for objective in self._owners)
 
     def _predict(self, objective: str, inputs: Inputs, carried: pa.Table) -> pa.Table:
-        owner = self._owners[objective][inputs.slot]
+        owner = self._owners[objective][self._cells(inputs)]
         p_raw, p = np.empty(len(owner)), np.empty(len(owner))
         for head in set(owner.tolist()) - {UNSERVED}:
             own = np.flatnonzero(owner == head)
@@ -131,16 +132,27 @@ class Scorer:
             chosen = chosen.append_column(name, column)
         return chosen
 
+    def _cells(self, inputs: Inputs) -> npt.NDArray[np.int64]:
+        """By row its slot and which of the heads' values it has, numbered as in `HeadSet.membership`."""
+        if not len(self._values):
+            return inputs.slot
+        has = inputs.categorical[:, self._column, np.newaxis] == self._values
+        case = (has * np.arange(1, len(self._values) + 1)).sum(axis=1)
+        cells: npt.NDArray[np.int64] = inputs.slot * (len(self._values) + 1) + case
+        return cells
+
     def _run(self, head: int, inputs: Inputs, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         p = np.empty(len(rows))
         for first in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[first : first + ROWS_AT_ONCE]
             given = {CATEGORICAL: inputs.categorical[part], NUMERIC: inputs.numeric[part]}
+            if self._model.spec.features.sequence:
+                given[SEQUENCES] = inputs.sequences[part]
             (p[first : first + ROWS_AT_ONCE],) = self._sessions[head].run(None, given)
         return p
 
 
 def _owners(spec: ModelSpec, objective: str) -> npt.NDArray[np.int64]:
-    """By slot id, the number of the head that scores `objective` there, or `UNSERVED`."""
-    heads = [spec.heads.serving_head(slot, objective) for slot in spec.slots.slots]
+    """By cell, the number of the head that scores `objective` there, or `UNSERVED`."""
+    heads = [spec.heads.serving_head(slot, objective, case) for slot in spec.slots.slots for case in spec.heads.cases]
     return np.array([UNSERVED if head is None else spec.heads.heads.index(head) for head in heads], dtype=np.int64)

@@ -20,10 +20,9 @@ KEYS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date")
 
 def read_rows(spark: SparkSession, snapshot: Snapshot, days: Collection[date], model: ScoringModel) -> DataFrame:
     """The features of the impressions of `days` at the pinned version."""
-    features = model.spec.features
     table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
     chosen = table.where(F.col("date").isin(*days))
-    return chosen.select(*KEYS, *features.categorical_columns, *features.numeric_columns)
+    return chosen.select(*KEYS, *model.spec.features.columns)
 
 
 def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame:

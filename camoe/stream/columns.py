@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from camoe.contracts.features import FeatureSet
+from camoe.contracts.features import FeatureSet, SequenceColumn
 from camoe.contracts.layout import label_column
 
 UNKNOWN_LABEL = -1
@@ -26,22 +26,29 @@ class Columns:
     numeric: tuple[str, ...]
     labels: tuple[str, ...]
     keys: tuple[str, ...] = ()
+    sequences: tuple[SequenceColumn, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """All columns to read."""
-        return (*self.categorical, *self.numeric, *self.labels, SLOT_ID, *self.keys)
+        sequences = (column.name for column in self.sequences)
+        return (*self.categorical, *self.numeric, *self.labels, SLOT_ID, *sequences, *self.keys)
 
     @property
     def words(self) -> int:
-        """Words of one record: categoricals, numerics, slot, and the labels padded to whole words."""
+        """Words of one record: categoricals, numerics, slot, the labels padded to whole words, and the sequences."""
+        return self.words_before_sequences + sum(1 + column.length for column in self.sequences)
+
+    @property
+    def words_before_sequences(self) -> int:
+        """Words of one record up to its sequences."""
         return len(self.categorical) + len(self.numeric) + 1 + -(-len(self.labels) // WORD)
 
 
 def model_columns(features: FeatureSet, objectives: tuple[str, ...], keys: tuple[str, ...] = ()) -> Columns:
     """The columns that a model over `features` learns `objectives` from."""
     labels = tuple(label_column(objective) for objective in objectives)
-    return Columns(features.categorical_columns, features.numeric_columns, labels, keys)
+    return Columns(features.categorical_columns, features.numeric_columns, labels, keys, features.sequence_columns)
 
 
 @dataclass(frozen=True)
@@ -78,3 +85,8 @@ class Block:
         """`[rows, O]`, `UNKNOWN_LABEL` where null."""
         first = WORD * (len(self.columns.categorical) + len(self.columns.numeric) + 1)
         return self.records.view(np.int8)[:, first : first + len(self.columns.labels)]
+
+    @property
+    def sequences(self) -> Words:
+        """`[rows, S]`: of each sequence column its length, then its indices, padded at the end to the longest."""
+        return self.records[:, self.columns.words_before_sequences :]

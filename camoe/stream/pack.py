@@ -10,8 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from camoe.contracts.errors import StreamError
+from camoe.contracts.features import SequenceColumn
 from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, WORD, Columns, Words
 from camoe.stream.group import RowGroup
+from camoe.stream.padding import padded
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
@@ -45,6 +47,8 @@ def _words(rows: Rows, columns: Columns) -> Iterator[Words]:
         yield _floats(rows, name).view(np.int32)
     yield _integers(rows, SLOT_ID)
     yield from _labels(rows, columns.labels).T
+    for column in columns.sequences:
+        yield from _lists(rows, column).T
 
 
 def _labels(rows: Rows, names: tuple[str, ...]) -> Words:
@@ -66,6 +70,13 @@ def _integers(rows: Rows, name: str) -> Words:
 def _floats(rows: Rows, name: str) -> npt.NDArray[np.float32]:
     column = _chunk(rows, name)
     return _checked(name, column.to_numpy(zero_copy_only=not column.null_count), np.dtype(np.float32))
+
+
+def _lists(rows: Rows, column: SequenceColumn) -> Words:
+    try:
+        return padded(_chunk(rows, column.name), column.length)
+    except ValueError as error:
+        raise StreamError(f"column {column.name} {error}; build the features again") from None
 
 
 def _chunk(rows: Rows, name: str) -> pa.Array:

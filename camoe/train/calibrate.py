@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,8 @@ def _states(run: Run, config: Config) -> list[Histogram]:
     """This worker's share of the validation rows: a state a head, with a bucket for each slot and bucket of users."""
     plan, ledger, learner = run.data.check(run.config), Ledger(), run.learner
     columns = model_columns(config.features, config.heads.objectives, keys=(USER,))
-    masking = make_masking(config.heads, config.slots, adaptive=True).to(run.workers.device)
+    adaptive = make_masking(config.heads, config.slots, adaptive=True)
+    masking = replace(learner.masking, member=adaptive.member.to(run.workers.device))
     users, steps = config.evaluation.user_buckets, range(plan.steps)
     collected = [_Collected(len(config.slots.slots) * users) for _ in config.heads.heads]
     learner.model.eval()
@@ -74,8 +75,8 @@ def _states(run: Run, config: Config) -> list[Histogram]:
 
 def _collect(collected: list[_Collected], learner: Learner, masking: Masking, block: Block, users: int) -> None:
     batch = to_tensors(block, learner.workers.device, learner.dtype)
-    logits, _ = learner.model(batch.categorical, batch.numeric)
-    label, mask = targets(masking, batch.labels, batch.slot)
+    logits, _ = learner.model(batch.categorical, batch.numeric, batch.sequences)
+    label, mask = targets(masking, batch.labels, masking.cells(batch.slot, batch.categorical))
     p, label, mask = torch.sigmoid(logits).cpu(), label.cpu(), mask.cpu()
     user = pd.util.hash_array(np.asarray(block.keys[0], dtype=object)) % np.uint64(users)
     bucket = block.slot.astype(np.int64) * users + user.astype(np.int64)

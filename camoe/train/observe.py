@@ -38,10 +38,10 @@ class Observation:
 def observe(learner: Learner, block: Block) -> Observation:
     """Look at the global batch of which `block` is this worker's share; all workers look at the same time."""
     batch = to_tensors(block, learner.workers.device, learner.dtype)
-    label, mask = targets(learner.masking, batch.labels, batch.slot)
+    label, mask = targets(learner.masking, batch.labels, learner.masking.cells(batch.slot, batch.categorical))
     learner.model.eval()
     with torch.inference_mode():
-        logits, weights = learner.model(batch.categorical, batch.numeric)
+        logits, weights = learner.model(batch.categorical, batch.numeric, batch.sequences)
         terms = binary_cross_entropy_with_logits(logits, label.to(logits.dtype), reduction="none")
         own = mask.to(logits.dtype)
         sums = torch.cat(

@@ -9,10 +9,11 @@ import torch
 
 from camoe.bundle.write import Origin, write_bundle
 from camoe.config import Config
-from camoe.contracts.encoder import Encoder
+from camoe.contracts.encoder import FIRST, Encoder
+from camoe.contracts.errors import ConfigError
 from camoe.metrics.intervals import optional
 from camoe.model.camoe import Camoe
-from camoe.model.loss import make_masking, make_normaliser
+from camoe.model.loss import make_normaliser, masking_of
 from camoe.model.parameters import count_parameters, with_matched_parameters
 from camoe.model.spec import ModelSpec
 from camoe.stream.columns import model_columns
@@ -84,9 +85,28 @@ def model_spec(config: Config, encoder: Encoder) -> ModelSpec:
     """What the model of `config` is made of, for rows that `encoder` wrote."""
     sizes = tuple(encoder.column_sizes(config.features).values())
     spec = ModelSpec(
-        model=config.model, features=config.features, heads=config.heads, slots=config.slots, vocabulary_sizes=sizes
+        model=config.model,
+        features=config.features,
+        heads=config.heads,
+        slots=config.slots,
+        vocabulary_sizes=sizes,
+        head_indices=_head_indices(config, encoder),
     )
     return with_matched_parameters(spec)
+
+
+def _head_indices(config: Config, encoder: Encoder) -> tuple[int, ...]:
+    column = config.heads.column
+    if column is None:
+        return ()
+    known = encoder.values[column]
+    missing = [value for value in config.heads.values if value not in known]
+    if missing:
+        raise ConfigError(
+            f"a head selects {column} '{missing[0]}', which the training days have too rarely for the vocabulary; "
+            "correct the heads file or lower the feature's min_count"
+        )
+    return tuple(FIRST + known.index(value) for value in config.heads.values)
 
 
 def make_learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Workers) -> Learner:
@@ -102,7 +122,7 @@ def make_learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Worke
     model.to(workers.device)
     plan = data.epoch(training, 0)
     shares = slot_shares(plan)
-    masking = make_masking(config.heads, config.slots, adaptive=training.mask).to(workers.device)
+    masking = masking_of(spec, adaptive=training.mask).to(workers.device)
     share = torch.tensor([shares.get(slot.id, 0.0) for slot in config.slots.slots], dtype=torch.float64)
     normaliser = make_normaliser(training.normalise, masking, share)
     optimisers = make_optimisers(model, training, data.total_steps(training))

@@ -20,10 +20,12 @@ from camoe.train.workers import Workers, sum_over_workers
 
 @dataclass(frozen=True)
 class Tensors:
-    """A block on the device: categorical int32 `[B, C]`, numeric `[B, F]`, labels int64 `[B, O]`, slot int64 `[B]`."""
+    """A block on the device: categorical int32 `[B, C]`, numeric `[B, F]`, labels int64 `[B, O]`, slot int64 `[B]`, and
+    sequences int32 `[B, S]`."""
 
     categorical: Tensor
     numeric: Tensor
+    sequences: Tensor
     labels: Tensor
     slot: Tensor
 
@@ -33,6 +35,7 @@ def to_tensors(block: Block, device: torch.device, dtype: torch.dtype) -> Tensor
     return Tensors(
         categorical=torch.from_numpy(block.categorical).to(device),
         numeric=torch.from_numpy(block.numeric).to(device, dtype),
+        sequences=torch.from_numpy(block.sequences).to(device),
         labels=torch.from_numpy(block.labels).to(device, torch.int64),
         slot=torch.from_numpy(block.slot).to(device, torch.int64),
     )
@@ -59,12 +62,12 @@ class Learner:
         """
         batch = to_tensors(block, self.workers.device, self.dtype)
         self.optimisers.zero_grad()
-        label, member = targets(self.masking, batch.labels, batch.slot)
+        label, member = targets(self.masking, batch.labels, self.masking.cells(batch.slot, batch.categorical))
         mask = member if draw is None else self.sampling.kept(label, member, draw)
         own = torch.cat([mask.sum(dim=0), torch.tensor([block.rows], device=mask.device)])
         counts = sum_over_workers(own.to(torch.float64), "counts")
         with autocast(self.config, self.workers.device):
-            scored, _ = self.model(batch.categorical, batch.numeric)
+            scored, _ = self.model(batch.categorical, batch.numeric, batch.sequences)
         logits = self.sampling.among_kept(scored.to(self.dtype))
         loss = masked_loss(logits, label, mask, self.masking.weight, self.normaliser(counts[:-1], counts[-1]))
         torch.autograd.backward(loss)

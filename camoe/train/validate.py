@@ -29,8 +29,8 @@ def validate(
     with torch.inference_mode():
         for block in blocks:
             batch = to_tensors(block, workers.device, dtype)
-            logits, weights = model(batch.categorical, batch.numeric)
-            label, mask = targets(masking, batch.labels, batch.slot)
+            logits, weights = model(batch.categorical, batch.numeric, batch.sequences)
+            label, mask = targets(masking, batch.labels, masking.cells(batch.slot, batch.categorical))
             p = torch.sigmoid(logits)
             for head in range(heads):
                 own = mask[:, head]

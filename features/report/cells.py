@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -40,8 +40,8 @@ def profile_cells(
 
     `reference` are the training days; the others of `profile_rows` are the run's. Sums to the rows of the profiles.
     """
-    vocabularies = [item.name for item in features.categorical if item.hashing is None]
-    by_value = F.col("feature").isin(vocabularies)
+    vocabularies = features.vocabulary_of
+    by_value = F.col("feature").isin(list(vocabularies))
     named = _named(profile_rows.where(by_value & F.col("date").isin(list(reference))))
     known = _known(profile_rows, encoder, vocabularies)
     joined = profile_rows.join(F.broadcast(named), on=["feature", "value"], how="left").join(
@@ -71,8 +71,8 @@ def _named(reference_rows: DataFrame) -> DataFrame:
     return ranked.select("feature", "value", F.lit(True).alias("_named"))
 
 
-def _known(profile_rows: DataFrame, encoder: Encoder, vocabularies: Sequence[str]) -> DataFrame:
-    pairs = [(name, value) for name in vocabularies for value in encoder.values[name]]
+def _known(profile_rows: DataFrame, encoder: Encoder, vocabularies: Mapping[str, str]) -> DataFrame:
+    pairs = [(name, value) for name, vocabulary in vocabularies.items() for value in encoder.values[vocabulary]]
     table = pa.table(
         {"feature": [name for name, _ in pairs], "value": [value for _, value in pairs]},
         schema=pa.schema([("feature", pa.string()), ("value", pa.string())]),

@@ -11,7 +11,7 @@ from typing import Any
 
 from camoe.contracts.days import Days
 from camoe.contracts.encoder import Encoder
-from camoe.contracts.features import Categorical, FeatureSet, Numeric
+from camoe.contracts.features import Categorical, FeatureSet, Numeric, SequenceFeature
 from features.report.cells import MISSING, UNKNOWN, Cell
 from features.report.coverage import Coverage
 from features.report.shift import LARGE, MODERATE, in_cells, noise, numeric_cells, psi
@@ -20,6 +20,7 @@ from features.tally import Tally
 TRAINING = "training"
 DIGITS = 6
 
+Feature = Categorical | Numeric | SequenceFeature
 Counts = Mapping[str, int]
 # Rows by (kind, value) of a cell.
 Rows = Counter[tuple[str, str]]
@@ -57,15 +58,20 @@ def feature_report(
 ) -> dict[str, Any]:
     """The document: `run`, `groups`, `steps`, `unknown_slots`, `entities`, `features` and `marks` of the shift.
 
-    A feature has, per group of days and per day of the run, its rows, the shares that are missing and unknown, and
-    its PSI against the training days beside the one that chance alone would give; null without training days.
+    A feature has, per group of days and per day of the run, its rows (a sequence's elements), the shares that are
+    missing and unknown, and its PSI against the training days beside the one that chance alone would give; null without
+    training days.
     """
     entities = list(dict.fromkeys(item.entity for item in coverage))
     sizes = encoder.column_sizes(features)
     by_feature: dict[str, list[Cell]] = {}
     for cell in cells:
         by_feature.setdefault(cell.feature, []).append(cell)
-    declared: list[Categorical | Numeric] = [*features.categorical, *features.numeric]
+    declared: list[Feature] = [*features.categorical, *features.numeric, *features.sequence]
+    tables = {
+        **{item.name: list(item.columns) for item in features.categorical},
+        **{item.name: [column.table for column in features.columns_of(item)] for item in features.sequence},
+    }
     return {
         "run": {
             "run_id": run.run_id,
@@ -84,7 +90,7 @@ def feature_report(
                 "name": feature.name,
                 "kind": _kind(feature),
                 "entities": _read_entities(feature.sql, entities),
-                "sizes": [sizes[column] for column in feature.columns] if isinstance(feature, Categorical) else [],
+                "sizes": [sizes[column] for column in tables.get(feature.name, [])],
                 **_measured(feature, by_feature.get(feature.name, []), run.groups),
             }
             for feature in declared
@@ -121,9 +127,11 @@ def _coverage(item: Coverage) -> dict[str, Any]:
     return {"rows": item.rows, "matched": round(item.matched, DIGITS), "age_s": ages}
 
 
-def _kind(feature: Categorical | Numeric) -> str:
+def _kind(feature: Feature) -> str:
     if isinstance(feature, Numeric):
         return "numeric"
+    if isinstance(feature, SequenceFeature):
+        return "sequence"
     return "categorical" if feature.hashing is None else "hashed"
 
 
@@ -132,9 +140,7 @@ def _read_entities(sql: str, names: Sequence[str]) -> list[str]:
     return [name for name in names if re.search(rf"(?<![\w.`-])`?{re.escape(name)}`?\s*\.", sql)]
 
 
-def _measured(
-    feature: Categorical | Numeric, cells: Sequence[Cell], groups: Mapping[str, tuple[date, ...]]
-) -> dict[str, Any]:
+def _measured(feature: Feature, cells: Sequence[Cell], groups: Mapping[str, tuple[date, ...]]) -> dict[str, Any]:
     counted: dict[date | None, Rows] = {}
     for cell in cells:
         counted.setdefault(cell.day, Counter())[cell.kind, cell.value or ""] += cell.rows
@@ -159,7 +165,7 @@ def _total(counted: Mapping[date | None, Rows], days: Iterable[date | None]) -> 
     return total
 
 
-def _starts(feature: Categorical | Numeric, reference: Rows) -> tuple[int, ...]:
+def _starts(feature: Feature, reference: Rows) -> tuple[int, ...]:
     return numeric_cells(_bins(reference)) if isinstance(feature, Numeric) else ()
 
 

@@ -50,6 +50,45 @@ def test_two_heads_of_one_objective_in_one_slot_are_refused():
         made.check_serving(SLOTS)
 
 
+BY_COLUMN = [
+    {"name": "talk", "objective": "click", "where": {"genre": ["podcast", "news"], "modality": ["audio"]}},
+    {"name": "podcast", "objective": "click", "where": {"genre": ["podcast"], "modality": ["video"]}},
+    {"name": "music", "objective": "click"},
+]
+
+
+def test_a_row_column_splits_slots_and_a_head_without_values_takes_the_rest():
+    made = HeadSet(column="genre", heads=BY_COLUMN)
+    made.check_serving(SLOTS)
+    assert made.cases == (None, "podcast", "news")
+    # By slot: any other value, podcast, news.
+    assert made.membership(SLOTS) == (
+        (False, True, True, False, True, True, False, False, False),
+        (False, False, False, False, False, False, False, True, False),
+        (True, False, False, True, False, False, True, False, True),
+    )
+    assert made.serving_head(SLOTS.slots[2], "click", "news").name == "music"
+    assert made.served(SLOTS.slots[0]) == ("click",)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (BY_COLUMN[:2], "slot 'a' .* where genre is none of podcast, news, found: none"),
+        ([*BY_COLUMN, {**BY_COLUMN[0], "name": "two"}], "slot 'a' .* where genre is 'podcast', found: talk, two"),
+        ([*CLICKS, {**BY_COLUMN[0], "objective": "like"}], "'like' where genre is none of podcast, news, found: none"),
+    ],
+)
+def test_each_value_of_the_column_needs_one_head(given, message):
+    with pytest.raises(ConfigError, match=message):
+        HeadSet(column="genre", heads=given).check_serving(SLOTS)
+
+
+def test_a_column_that_no_head_reads_is_refused():
+    with pytest.raises(ValueError, match="no head's 'where' names values of the column 'genre'"):
+        HeadSet(column="genre", heads=CLICKS)
+
+
 def test_a_head_without_a_slot_is_refused():
     with pytest.raises(ConfigError, match="head 'lost' owns no slot"):
         heads({"name": "lost", "objective": "conversion", "where": {"focus": ["dim"]}}).check_serving(SLOTS)

@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camoe.contracts.encoder import UNKNOWN
+from camoe.contracts.features import FeatureSet
+from camoe.model.camoe import Camoe
 from camoe.model.embedding import JointEmbedding
 from camoe.model.sequence import pooled
+from tests.model.test_camoe import SPEC as CAMOE
 
 SIZES, DIM, FEATURE, LONGEST = (4, 6, 3), 3, 1, 5
 # Indices beyond the feature's six rows read as unknown.
@@ -50,3 +53,39 @@ def test_pooling_is_a_loop_over_the_sequence(pooling, every, padding, dtype):
     if reads:
         (expected * weights).sum().backward()
         torch.testing.assert_close(gradient.to_dense(), theirs.table.weight.grad.to_dense(), rtol=1e-12, atol=1e-15)
+
+
+FEATURES = FeatureSet(
+    categorical=[{"name": "x", "sql": "x"}],
+    sequence=[
+        {"name": "shared", "sql": "s", "vocabulary": "x", "max_length": 2},
+        {"name": "own", "sql": "s", "max_length": 3, "pooling": "sum"},
+    ],
+)
+SPEC = CAMOE.model_copy(update={"features": FEATURES, "vocabulary_sizes": (4, 6)})
+# x; then shared and own, each as its length and its indices.
+X = torch.tensor([[2], [3]])
+PACKED = torch.tensor([[2, 2, 99, 1, 5, 0, 0], [0, 3, 3, 3, 2, 2, 4]])
+
+
+def test_a_model_pools_each_sequence_through_the_embeddings_that_it_shares_or_owns():
+    torch.manual_seed(3)
+    model = Camoe(SPEC, ()).double()
+    table = model.embedding.table.weight.detach()
+    found = model.bottom(X, torch.empty(2, 0, dtype=torch.float64), PACKED).detach()
+    zero = torch.zeros(SPEC.model.embedding_dim, dtype=torch.float64)
+    expected = [
+        torch.cat([table[2], (table[2] + table[UNKNOWN]) / 2, table[4 + 5]]),
+        torch.cat([table[3], zero, 2 * table[4 + 2] + table[4 + 4]]),
+    ]
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-12, atol=1e-15)
+    assert found.shape == (2, SPEC.bottom_width)
+
+
+def test_a_batch_without_rows_or_without_elements_gives_no_nan():
+    model = Camoe(SPEC, ()).double()
+    for rows in (0, 2):
+        logits, _ = model(X[:rows], torch.empty(rows, 0, dtype=torch.float64), torch.zeros_like(PACKED[:rows]))
+        logits.sum().backward()
+        assert torch.isfinite(logits).all()
+    assert torch.isfinite(model.embedding.table.weight.grad.to_dense()).all()

@@ -50,9 +50,9 @@ class Pipeline:
         return pin(self.config.layout.training)
 
 
-def write_scorable(folder: Path) -> Pipeline:
-    """Training table, encoder, record and bundle under `folder`."""
-    path = write_pipeline(folder, ROWS)
+def write_scorable(folder: Path, **sections: object) -> Pipeline:
+    """Training table, encoder, record and bundle under `folder`; `sections` replace those of the configuration."""
+    path = write_pipeline(folder, ROWS, **sections)
     config = load(path, Config)
     encoder = encoders.read(config.layout.encoder)
     spec = model_spec(config, encoder)

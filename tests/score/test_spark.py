@@ -13,12 +13,13 @@ from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.spark import count_predictions, read_rows, score, write_predictions
 from tests.score.pipeline import DAYS, ROWS, write_scorable
+from tests.train.pipeline import sequence_features
 
 pytestmark = pytest.mark.spark
 
 
 def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_path):
-    pipeline = write_scorable(tmp_path)
+    pipeline = write_scorable(tmp_path, features=sequence_features())
     model, snapshot, path = camoe.load(pipeline.bundle).model, pipeline.snapshot, tmp_path / "predictions"
     version = model.manifest.model_version
     write_predictions(score(read_rows(spark, snapshot, DAYS, model), model, snapshot), path, DAYS, version)

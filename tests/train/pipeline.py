@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from deltalake import DeltaTable, Field, Schema, transaction
-from deltalake.schema import PrimitiveType
+from deltalake.schema import ArrayType, PrimitiveType
 
 from camoe.config import Config
 from camoe.contracts import encoder as encoders
@@ -28,6 +28,9 @@ TYPES = {
     "num_tenure": "float", "modality_id": "integer", "slot_id": "integer",
     "modality": "string", "slot": "string", "date": "date",
 }  # fmt: skip
+# Lists of genres, which only features with a sequence read.
+SEQUENCE = "seq_recent"
+LONGEST = 3
 CONFIG = {
     "slots": {
         "slots": [
@@ -119,6 +122,7 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
                 Field(name, PrimitiveType(kind))
                 for name, kind in [*TYPES.items(), *((label, "byte") for label in labels)]
             ]
+            + [Field(SEQUENCE, ArrayType("integer", contains_null=True))]
         ),
         actions,
         partition_by=["modality", "slot", "date"],
@@ -144,9 +148,21 @@ def _rows(random: np.random.Generator, prefix: str, rows: int, ids: tuple[int, i
             "campaign_id": ["c"] * rows,
             RUN_ID: [RUN] * rows,
             "cat_genre": genre.astype(np.int32),
+            SEQUENCE: pa.array([_recent(int(one), row) for row, one in enumerate(genre)], pa.list_(pa.int32())),
             "num_tenure": pa.array(tenure.astype(np.float32), mask=random.random(rows) < 0.1),
             **drawn,
             "modality_id": np.full(rows, modality_id, dtype=np.int32),
             "slot_id": np.full(rows, slot_id, dtype=np.int32),
         }
     )
+
+
+def _recent(genre: int, row: int) -> list[int]:
+    """None to three genres, the row's own among them."""
+    return [(genre + step) % (len(VALUES) + 2) for step in range(row % (LONGEST + 1))]
+
+
+def sequence_features(**change: object) -> dict[str, object]:
+    """The features of `CONFIG` and a sequence of genres."""
+    declared = {"name": "recent", "sql": "recent", "vocabulary": "genre", "max_length": LONGEST, **change}
+    return {**CONFIG["features"], "sequence": [declared]}

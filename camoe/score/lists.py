@@ -1,0 +1,53 @@
+"""The elements of a sequence's raw values that the features' build keeps, without Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from camoe.contracts.features import SequenceFeature
+from camoe.score.inputs import ScoringError, as_text
+
+
+@dataclass(frozen=True)
+class Elements:
+    """The kept elements of all rows, row after row, and by row how many they are."""
+
+    values: pa.Array
+    counts: npt.NDArray[np.int64]
+
+    def lists(self, indices: pa.ChunkedArray) -> pa.ChunkedArray:
+        """One list a row, of the `indices` of its elements."""
+        ends = pa.array(np.concatenate([[0], np.cumsum(self.counts)]), pa.int32())
+        return pa.chunked_array([pa.ListArray.from_arrays(ends, indices.combine_chunks())])
+
+
+def elements_of(table: pa.Table, feature: SequenceFeature) -> Elements:
+    """The elements of column `feature.name` that are no null and no empty piece of a cut, up to the longest sequence.
+
+    Raises:
+        ScoringError: the column has neither lists nor, with a separator, text.
+    """
+    lists = _lists(table, feature)
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
+    values = lists.flatten()
+    real = values.is_valid() if feature.separator is None else pc.fill_null(pc.not_equal(values, ""), False)
+    row = np.repeat(np.arange(len(lists)), lengths)[real.to_numpy(zero_copy_only=False)]
+    counts = np.bincount(row, minlength=len(lists))
+    place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    passed = np.repeat(np.maximum(counts - feature.max_length, 0), counts) if feature.keep == "last" else 0
+    kept = (place >= passed) & (place < passed + feature.max_length)
+    return Elements(values.filter(real).filter(pa.array(kept)), np.minimum(counts, feature.max_length))
+
+
+def _lists(table: pa.Table, feature: SequenceFeature) -> pa.Array:
+    if feature.separator is not None:
+        return pc.split_pattern(as_text(table, feature.name).combine_chunks(), feature.separator)
+    column = table[feature.name]
+    if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+        raise ScoringError(f"column {feature.name} is {column.type}, where lists are needed")
+    return column.combine_chunks()

@@ -1,0 +1,37 @@
+"""Lists of different lengths as one matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# What stands behind a sequence's end; nobody looks at it.
+PADDING = 0
+
+
+def padded(lists: pa.Array, longest: int) -> npt.NDArray[np.int32]:
+    """Lists of whole numbers as `[rows, 1 + longest]`: each row's length, its numbers, and padding.
+
+    Raises:
+        ValueError: it holds something else than lists of numbers that fit into 32 bits, a null, or a list of more than
+            `longest` elements; says which, as the end of a sentence about the column.
+    """
+    elements = lists.flatten() if pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type) else lists
+    if elements is lists or not (pa.types.is_integer(elements.type) or pa.types.is_null(elements.type)):
+        raise ValueError(f"is {lists.type}, where lists of indices are needed")
+    if lists.null_count or elements.null_count:
+        raise ValueError("has nulls; a row without elements is an empty list")
+    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    if len(lengths) and lengths.max() > longest:
+        raise ValueError(f"has a list of {lengths.max()} elements, where at most {longest} fit")
+    try:
+        numbers = elements.cast(pa.int32()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        raise ValueError("has an index that does not fit into 32 bits") from None
+    made = np.full((len(lists), 1 + longest), PADDING, dtype=np.int32)
+    made[:, 0] = lengths
+    # In the order of the mask's true cells, which is that of the lists' elements.
+    made[:, 1:][np.arange(longest) < lengths[:, np.newaxis]] = numbers
+    return made

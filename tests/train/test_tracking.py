@@ -1,0 +1,55 @@
+"""MLflow gets a run's settings, figures by step and bundle, in a store of files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from camoe.contracts.errors import ConfigError
+from camoe.train.config import TrackingConfig
+from camoe.train.tracking import LONGEST, PARAMETERS, Mlflow, track
+
+mlflow = pytest.importorskip("mlflow")
+SETTINGS = {f"setting {number}": number for number in range(PARAMETERS + 1)} | {"long": "x" * (LONGEST + 1)}
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    # Recent versions want to be told that a store of files is meant.
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    yield TrackingConfig(uri=(tmp_path / "runs").as_uri(), experiment="slots")
+    mlflow.end_run()
+
+
+def only_run(config):
+    client = mlflow.MlflowClient(config.uri)
+    experiment = client.get_experiment_by_name(config.experiment)
+    (run,) = client.search_runs([experiment.experiment_id])
+    return client, run
+
+
+def test_a_run_is_kept_with_settings_figures_and_bundle(config, tmp_path):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "card.md").write_text("a model")
+    tracker = Mlflow(config, "first", SETTINGS)
+    for step, loss in ((10, 0.5), (20, 0.25)):
+        track([tracker], iter([("loss/audio", loss)]), step)
+    assert only_run(config)[1].info.status == "RUNNING"
+    tracker.finish(bundle, "/lake/training", 7)
+    client, run = only_run(config)
+    assert (run.info.run_name, run.info.status) == ("first", "FINISHED")
+    expected = {name.replace(" ", "_"): str(value)[:LONGEST] for name, value in SETTINGS.items()}
+    assert run.data.params == expected
+    history = client.get_metric_history(run.info.run_id, "loss/audio")
+    assert [(one.step, one.value) for one in history] == [(10, 0.5), (20, 0.25)]
+    assert (run.data.tags["data_set"], run.data.tags["table_version"]) == ("/lake/training", "7")
+    kept = client.download_artifacts(run.info.run_id, "bundle/card.md", str(tmp_path))
+    assert Path(kept).read_text() == "a model"
+
+
+def test_a_store_that_takes_no_runs_is_named():
+    wrong = TrackingConfig(uri="nowhere://store", experiment="slots")
+    with pytest.raises(ConfigError, match=r"training\.tracking\.uri nowhere://store cannot be used"):
+        Mlflow(wrong, "first", {})
