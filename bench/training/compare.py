@@ -76,7 +76,7 @@ def compare(cast: Sequence[tuple[Contender, Path]], plan: Plan, folder: Path) ->
                 worker = start(one.system, problem, settings, folder / f"{one.name}.log", LIMIT_S)
                 running[one.name] = stack.enter_context(worker)
             except (subprocess.CalledProcessError, RuntimeError, TimeLimitError) as error:
-                runs[one.name].failure = _why(error)
+                runs[one.name].failure = why(error)
                 LOG.info("%s does not run: %s", one.name, runs[one.name].failure)
         for turn in range(plan.rounds + 1):
             for name in list(running):
@@ -90,7 +90,7 @@ def _turn(turn: int, steps: int, worker: Worker, runs: Runs) -> bool:
         told = worker.tell(f"train {turn * steps} {steps}")
         runs.peak_mb = worker.tell("memory")["peak_mb"]
     except (RuntimeError, TimeLimitError) as error:
-        runs.failure = _why(error)
+        runs.failure = why(error)
         return False
     if turn:
         runs.second.append(steps * BATCH / told["seconds"])
@@ -98,7 +98,8 @@ def _turn(turn: int, steps: int, worker: Worker, runs: Runs) -> bool:
     return True
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """What a system that did not install, start or answer said last."""
     said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
     return " ".join(said.split())[-300:]
 

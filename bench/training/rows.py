@@ -15,7 +15,7 @@ BATCH = 4096
 DIM, EXPERTS, EXPERT, TOWER = 16, 4, (256, 128), (64,)
 # Of DCN-v2, and of the experts of CAMoE.
 CROSSES, DEEP = 3, (256, 128)
-LABELS = ("click", "completion")
+LABELS = ("click", "complete")
 LEARNING_RATE = 1e-3
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,36 +66,34 @@ class Ours:
 def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> Ours:
     """The model `settings["model"]`, trained as `settings["training"]` says beside this benchmark's own values."""
     model = settings["model"]
-    columns = model_columns(_features(learned), HEADS[model].objectives)
+    spec = spec_of(model, [learned.size] * len(learned.categoricals), len(learned.numerics), SLOTS)
+    columns = model_columns(spec.features, spec.heads.objectives)
     blocks = tuple(_block(columns, rows) for rows in learned.batches())
     shares = {slot.id: float((learned.slot == number).mean()) for number, slot in enumerate(SLOTS.slots)}
     own = {"batch_size": settings["batch"], "learning_rate": LEARNING_RATE, "seed": settings["seed"]}
     training = TrainingConfig.model_validate({**own, **settings["training"]})
-    steps = settings["schedule_steps"]
-    learner = learner_of(training, model, learned, slot_share=shares, total_steps=steps)
+    learner = learner_of(training, spec, shares, settings["schedule_steps"])
     return Ours(learner, blocks, tuple(_block(columns, rows) for rows in held_out.batches()))
 
 
-def learner_of(
-    training: TrainingConfig, model: str, rows: Rows, *, slot_share: Mapping[str, float], total_steps: int
-) -> Learner:
-    """What the training job would assemble for these rows."""
-    spec = ModelSpec(
+def spec_of(model: str, sizes: Sequence[int], numerics: int, slots: SlotCatalogue) -> ModelSpec:
+    """The model called `model` over categoricals of these `sizes`."""
+    return ModelSpec(
         model=MODELS[model],
-        features=_features(rows),
+        features=FeatureSet(
+            categorical=tuple({"name": str(number), "sql": "x"} for number in range(len(sizes))),
+            numeric=tuple({"name": str(number), "sql": "x", "missing_indicator": False} for number in range(numerics)),
+        ),
         heads=HEADS[model],
-        slots=SLOTS,
-        vocabulary_sizes=(rows.size,) * len(rows.categoricals),
+        slots=slots,
+        vocabulary_sizes=tuple(sizes),
     )
-    treatments = [Moments(0.0, 1.0)] * len(rows.numerics)
-    return assemble_learner(training, spec, treatments, join_workers(), slot_share=slot_share, total_steps=total_steps)
 
 
-def _features(rows: Rows) -> FeatureSet:
-    return FeatureSet(
-        categorical=tuple({"name": name, "sql": name} for name in rows.categoricals),
-        numeric=tuple({"name": name, "sql": name, "missing_indicator": False} for name in rows.numerics),
-    )
+def learner_of(training: TrainingConfig, spec: ModelSpec, slot_share: Mapping[str, float], steps: int) -> Learner:
+    """What the training job would assemble, for numerics that need no scaling."""
+    treatments = [Moments(0.0, 1.0)] * len(spec.features.numeric)
+    return assemble_learner(training, spec, treatments, join_workers(), slot_share=slot_share, total_steps=steps)
 
 
 def _block(columns: Columns, rows: Rows) -> Block:
