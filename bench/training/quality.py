@@ -19,6 +19,8 @@ from training.peers import LIBRARIES, Settings, start
 from training.rows import BATCH
 
 LOG = logging.getLogger("bench")
+# The other libraries train at a constant rate: here too, no warm-up and a decay that has hardly begun.
+CONSTANT_RATE, LONG = {"warmup_steps": 0}, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def _scores(one: Contender, plan: Pass, folder: Path, labels: np.ndarray, found:
     scores = []
     for seed in range(1, plan.seeds + 1):
         steps = -(-plan.train_rows // BATCH)
-        settings = Settings(one.model, plan.train_rows, plan.threads, BATCH, steps, seed, dict(one.training))
+        training = {**one.training, **CONSTANT_RATE}
+        settings = Settings(one.model, plan.train_rows, plan.threads, BATCH, LONG, seed, training)
         try:
             with start(one.system, folder, settings, folder / f"{one.name}.log", LIMIT_S) as worker:
                 worker.tell(f"train 0 {steps}")

@@ -81,8 +81,8 @@ def spec_of(model: str, sizes: Sequence[int], numerics: int, slots: SlotCatalogu
     return ModelSpec(
         model=MODELS[model],
         features=FeatureSet(
-            categorical=tuple({"name": str(number), "sql": "x"} for number in range(len(sizes))),
-            numeric=tuple({"name": str(number), "sql": "x", "missing_indicator": False} for number in range(numerics)),
+            categorical=tuple({"name": f"c{number}", "sql": "x"} for number in range(len(sizes))),
+            numeric=tuple({"name": f"n{number}", "sql": "x", "missing_indicator": False} for number in range(numerics)),
         ),
         heads=HEADS[model],
         slots=slots,
