@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from processes import TimeLimitError, Worker
+
 from asof.answers import Verdict, judge, right_answers
 from asof.data import Case, feature_names, write
-from asof.peers import System, TimeLimitError
+from asof.peers import start
 
 OURS = "camoe"
 LOG = logging.getLogger("bench")
@@ -60,10 +62,10 @@ def compare(case: Case, settings: Settings) -> dict[str, Result]:
         write(case, folder)
         right = right_answers(folder)
         config = {"spark": settings.spark(), "features": feature_names(case)}
-        running: dict[str, System] = {}
+        running: dict[str, Worker] = {}
         for name in settings.systems:
             log = folder / f"{name}.log"
-            running[name] = stack.enter_context(System(name, folder, config, log, settings.limit_s))
+            running[name] = stack.enter_context(start(name, folder, config, log, settings.limit_s))
         running[OURS].tell(f"hashes {folder / 'hashes'}")
         for turn in range(settings.rounds + 1):
             for name in [name for name in running if not results[name].failure]:
@@ -74,7 +76,7 @@ def compare(case: Case, settings: Settings) -> dict[str, Result]:
     return results
 
 
-def _turn(turn: int, system: System, result: Result, answer: Path) -> None:
+def _turn(turn: int, system: Worker, result: Result, answer: Path) -> None:
     try:
         told = system.tell("run" if turn else f"answer {answer}")
     except TimeLimitError as error:

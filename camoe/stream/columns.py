@@ -32,7 +32,7 @@ class Columns:
     def names(self) -> tuple[str, ...]:
         """All columns to read."""
         sequences = (column.name for column in self.sequences)
-        return (*self.categorical, *self.numeric, *self.labels, SLOT_ID, *sequences, *self.keys)
+        return (*self.categorical, *self.numeric, SLOT_ID, *self.labels, *sequences, *self.keys)
 
     @property
     def words(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,12 +16,14 @@ from camoe.metrics.intervals import optional
 from camoe.model.camoe import Camoe
 from camoe.model.loss import make_normaliser, masking_of
 from camoe.model.parameters import count_parameters, with_matched_parameters
+from camoe.model.scaling import Treatment
 from camoe.model.spec import ModelSpec
 from camoe.stream.columns import model_columns
 from camoe.stream.slot_shares import slot_shares
 from camoe.train.calibrate import calibrate
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.checkpoint_folder import new_run, newest, remove_all
+from camoe.train.config import TrainingConfig
 from camoe.train.fit import DataPlan, Run, fit
 from camoe.train.history import History
 from camoe.train.identity import run_settings
@@ -111,22 +114,35 @@ def _head_indices(config: Config, encoder: Encoder) -> tuple[int, ...]:
 
 def make_learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Workers) -> Learner:
     """A fresh model of `spec`, the same on all workers, with its optimisers."""
-    training = config.training
+    training, features = config.training, config.features.numeric
+    treatments = fit_treatments(data.train, features, workers, training.stream.retries)
+    shares = slot_shares(data.epoch(training, 0))
+    steps = data.total_steps(training)
+    return assemble_learner(training, spec, treatments, workers, slot_share=shares, total_steps=steps)
+
+
+def assemble_learner(
+    training: TrainingConfig,
+    spec: ModelSpec,
+    treatments: Sequence[Treatment],
+    workers: Workers,
+    *,
+    slot_share: Mapping[str, float],
+    total_steps: int,
+) -> Learner:
+    """As `make_learner`, for numerics of known `treatments` and slots of known shares of the rows."""
     dtype = torch.float64 if training.dtype == "float64" else torch.float32
-    treatments = fit_treatments(data.train, config.features.numeric, workers, training.stream.retries)
     torch.manual_seed(training.seed)
     model = Camoe(spec, treatments).to(dtype)
     if workers.leads:
         print(f"train: {spec.model.summary}, {len(spec.heads.heads)} heads, {count_parameters(model)}", flush=True)
     share_weights(model)
     model.to(workers.device)
-    plan = data.epoch(training, 0)
-    shares = slot_shares(plan)
     masking = masking_of(spec, adaptive=training.mask).to(workers.device)
-    share = torch.tensor([shares.get(slot.id, 0.0) for slot in config.slots.slots], dtype=torch.float64)
+    share = torch.tensor([slot_share.get(slot.id, 0.0) for slot in spec.slots.slots], dtype=torch.float64)
     normaliser = make_normaliser(training.normalise, masking, share)
-    optimisers = make_optimisers(model, training, data.total_steps(training))
-    sampling = make_sampling(config.heads, training.negatives, workers.device)
+    optimisers = make_optimisers(model, training, total_steps)
+    sampling = make_sampling(spec.heads, training.negatives, workers.device)
     return Learner(model, optimisers, masking, workers, normaliser, dtype, sampling, training)
 
 

@@ -1,0 +1,116 @@
+"""Benchmarks of training; the last line printed is one JSON object, whose ratios above 1 are better for us.
+
+python bench/train.py speed [--vocabularies 26000,1000000,2600000,10400000] [--models mmoe,dcn] [--threads 2]
+    Samples per second and peak memory beside FuxiCTR, torch-rechub, DeepCTR-Torch and TorchRec, on the same batches
+    in memory, each by its own training step, in turns. Their environments are made on first use, under .tools.
+python bench/train.py quality [--models mmoe,dcn] [--train-rows 800000] [--seeds 3]
+    AUC and log loss of the same systems on rows held out, after one pass over rows with a planted signal.
+python bench/train.py stream [--rows 500000] [--model mmoe]
+    Our training from a Delta table against our training from memory.
+python bench/train.py workers [--model mmoe]
+    One process against two Horovod workers, with as many threads in all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from training.compare import Findings, Plan, speed
+from training.launch import stream, workers
+from training.quality import Pass, quality
+from training.rows import BATCH
+
+VOCABULARIES = "26000,1000000,2600000,10400000"
+
+
+def measure_speed(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Every system at every vocabulary."""
+    vocabularies = [max(26, round(int(size) * asked.scale)) for size in asked.vocabularies.split(",")]
+    plan = Plan(asked.rounds, asked.steps, asked.batches, asked.threads, asked.exponent)
+    bf16 = fast_bf16()
+    found = speed(vocabularies, asked.models.split(","), plan, folder, bf16=bool(bf16))
+    config = {**vars(plan), "vocabularies": vocabularies, "bf16": bf16 or "not on this processor"}
+    return _line("speed", config, found)
+
+
+def measure_quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Every system with every seed."""
+    rows = round(asked.train_rows * asked.scale)
+    plan = Pass(asked.vocabulary, rows, rows // 4, asked.threads, asked.exponent, asked.seeds)
+    return _line("quality", vars(plan), quality(asked.models.split(","), plan, folder))
+
+
+def measure_stream(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """This project from the stream and from memory."""
+    settings = {"rows": round(asked.rows * asked.scale), "rounds": asked.rounds, **_own(asked)}
+    return {"bench": "train.stream", "config": settings, **stream(settings, folder)}
+
+
+def measure_workers(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """One and two workers of this project."""
+    settings = {"rows": 500_000, "rounds": asked.rounds, "steps": asked.steps, **_own(asked)}
+    return {"bench": "train.workers", "config": settings, **workers(settings, folder, asked.launches)}
+
+
+def _own(asked: argparse.Namespace) -> dict[str, Any]:
+    return {"model": asked.model, "threads": asked.threads, "cache": str(asked.cache.resolve()), "batch": BATCH}
+
+
+def _line(name: str, config: dict[str, Any], found: Findings) -> dict[str, Any]:
+    whole = {**config, "batch": BATCH, "failures": found.failures}
+    return {"bench": f"train.{name}", "config": whole, "figures": found.figures, "ratios": found.ratios}
+
+
+def fast_bf16() -> list[str]:
+    """The processor's instructions for bf16; without any it would be emulated."""
+    flags = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else []
+    return sorted({"amx_bf16", "avx512_bf16"} & set(flags))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    names = {"speed": measure_speed, "quality": measure_quality, "stream": measure_stream, "workers": measure_workers}
+    made = {name: commands.add_parser(name) for name in names}
+    for name, command in made.items():
+        command.set_defaults(run=names[name])
+        command.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of every system, in all")
+        command.add_argument("--scale", type=float, default=1.0, help="of the vocabularies, or of the rows")
+    for name in ("speed", "quality"):
+        made[name].add_argument("--models", default="mmoe,dcn")
+        made[name].add_argument("--exponent", type=float, default=1.05, help="of Zipf's law, which the ids follow")
+    for name in ("speed", "workers"):
+        made[name].add_argument("--steps", type=int, default=8, help="steps of a turn")
+    for name, rounds in {"speed": 7, "stream": 5, "workers": 5}.items():
+        made[name].add_argument("--rounds", type=int, default=rounds)
+    for name in ("stream", "workers"):
+        made[name].add_argument("--model", default="mmoe", choices=["mmoe", "camoe"])
+        made[name].add_argument("--cache", type=Path, default=Path("out/bench/stream"), help="for the Delta table")
+    made["speed"].add_argument("--vocabularies", default=VOCABULARIES)
+    made["speed"].add_argument("--batches", type=int, default=32, help="different batches in memory")
+    made["quality"].add_argument("--vocabulary", type=int, default=26_000)
+    made["quality"].add_argument("--train-rows", type=int, default=800_000)
+    made["quality"].add_argument("--seeds", type=int, default=3)
+    made["stream"].add_argument("--rows", type=int, default=500_000)
+    made["workers"].add_argument("--launches", type=int, default=3)
+    return parser
+
+
+def main() -> None:
+    """Run the benchmark that the command line names."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    asked = _parser().parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        line = asked.run(asked, Path(folder))
+    print(json.dumps(line))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""This project alone, over the Delta table of bench.stream_table; prints or writes one line of JSON.
+
+python own.py stream SETTINGS_JSON        epochs from the stream and from blocks in memory, in turns
+python own.py workers SETTINGS_JSON       under horovodrun: steps whose batches all workers share
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import horovod.torch as hvd
+import pandas  # noqa: F401  # pyarrow imports it at the first conversion, which takes a second
+import torch
+from rows import BATCH
+from systems.camoe import learner_of, spec_of
+
+from bench.stream_table import CATEGORICALS, COLUMNS, NUMERICS, SLOTS, modality, table_of
+from camoe.contracts.slots import SlotCatalogue
+from camoe.stream.columns import Block
+from camoe.stream.ledger import Ledger, require_complete
+from camoe.stream.plan import Plan, make_plan
+from camoe.stream.stream import Reading, stream
+from camoe.stream.world import World
+from camoe.train.config import TrainingConfig
+from camoe.train.step import Learner
+
+# As many ids as the table's largest column may have.
+SIZES = [int(10 ** (1 + 5 * number / CATEGORICALS)) for number in range(CATEGORICALS)]
+CATALOGUE = SlotCatalogue(slots=tuple({"id": slot, "name": slot, "modality": modality(slot)} for slot in SLOTS))
+# Blocks that stay in memory for the steps of several workers.
+KEPT = 32
+
+
+def learner(settings: dict[str, Any]) -> Learner:
+    """The learner of this worker."""
+    training = TrainingConfig(batch_size=BATCH)
+    made = learner_of(training, spec_of(settings["model"], SIZES, NUMERICS, CATALOGUE), SLOTS, 1_000_000)
+    torch.set_num_threads(settings["threads"] // hvd.size())
+    return made
+
+
+def plan_of(settings: dict[str, Any], epoch: int) -> Plan:
+    """The batches of one epoch of the table."""
+    snapshot = table_of(settings["rows"], Path(settings["cache"]))
+    return make_plan(snapshot, seed=1, epoch=epoch, batch_size=BATCH, lanes=4)
+
+
+def streamed(plan: Plan, world: World) -> Iterable[Block]:
+    """The worker's blocks as training has them, counted and checked."""
+    ledger = Ledger()
+    yield from stream(plan, COLUMNS, world, Reading(2), ledger=ledger)
+    if world.size == 1:
+        require_complete(plan, ledger.as_array(plan))
+
+
+def timed(learner: Learner, blocks: Iterable[Block], rows: int) -> tuple[float, float]:
+    """Rows of all workers a second, and a second of this worker's processor."""
+    started, used = time.perf_counter(), time.process_time()
+    for block in blocks:
+        learner.step(block)
+    return rows / (time.perf_counter() - started), rows / (time.process_time() - used)
+
+
+def from_stream(settings: dict[str, Any]) -> dict[str, Any]:
+    """Medians of epochs from the stream and from memory, of their ratios, and peak memory before blocks are kept."""
+    own = learner(settings)
+    rates: dict[str, list[tuple[float, float]]] = {"stream": [], "memory": []}
+    timed(own, streamed(plan_of(settings, 0), own.workers.world), 1)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    kept = list(streamed(plan_of(settings, 0), own.workers.world))
+    for turn in range(settings["rounds"]):
+        plan = plan_of(settings, turn + 1)
+        rates["stream"].append(timed(own, streamed(plan, own.workers.world), plan.rows))
+        rates["memory"].append(timed(own, kept, plan.rows))
+        print(f"{turn} {rates}", file=sys.stderr, flush=True)
+    figures: dict[str, Any] = {"streaming_peak_mb": peak}
+    ratios = {}
+    for index, clock in enumerate(("samples_per_s", "samples_per_processor_s")):
+        pairs = [(one[index], two[index]) for one, two in zip(rates["stream"], rates["memory"], strict=True)]
+        figures |= {f"stream.{clock}": statistics.median(one for one, _ in pairs)}
+        figures |= {f"memory.{clock}": statistics.median(two for _, two in pairs)}
+        ratios[f"stream/memory.{clock}"] = statistics.median(one / two for one, two in pairs)
+    return {"figures": figures, "ratios": ratios}
+
+
+def with_workers(settings: dict[str, Any]) -> dict[str, Any]:
+    """Samples a second of all workers together, and a second of all their processors, by round."""
+    own = learner(settings)
+    blocks = []
+    for block in streamed(plan_of(settings, 0), own.workers.world):
+        blocks.append(block)
+        if len(blocks) == KEPT:
+            break
+    found = []
+    for turn in range(settings["rounds"] + 1):
+        hvd.barrier()
+        steps = [blocks[number % KEPT] for number in range(settings["steps"])]
+        clock, processor = timed(own, steps, BATCH * len(steps))
+        spent = hvd.allgather_object(1 / processor, name=f"processor_{turn}")
+        found.append((clock, 1 / sum(spent)))
+    return {"rates": found[1:]}
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
+    warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+    answers, sys.stdout = sys.stdout, sys.stderr
+    told = json.loads(sys.argv[2])
+    answer = {"stream": from_stream, "workers": with_workers}[sys.argv[1]](told)
+    if hvd.rank() == 0:
+        Path(told["out"]).write_text(json.dumps(answer))

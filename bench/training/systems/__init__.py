@@ -1,0 +1,1 @@
+"""One module a library, whose `build` makes a `rows.Trainer`; imported in that library's environment only."""

@@ -1,0 +1,104 @@
+"""This project: its model, its optimisers and its training step, as its workers assemble them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, LEARNING_RATE, TOWER, Rows
+
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.heads import HeadSet
+from camoe.contracts.slots import SlotCatalogue
+from camoe.model.config import CamoeConfig, DcnConfig, DcnModelConfig, MmoeConfig, ModelConfig
+from camoe.model.scaling import Moments
+from camoe.model.spec import ModelSpec
+from camoe.stream.columns import Block, Columns, model_columns
+from camoe.train.config import TrainingConfig
+from camoe.train.run import assemble_learner
+from camoe.train.step import Learner, to_tensors
+from camoe.train.workers import join_workers
+
+NETWORK = DcnConfig(cross_layers=CROSSES, hidden=DEEP)
+MODELS: dict[str, ModelConfig] = {
+    "mmoe": MmoeConfig(kind="mmoe", embedding_dim=DIM, experts=EXPERTS, expert_hidden=EXPERT, tower_hidden=TOWER),
+    "dcn": DcnModelConfig(kind="dcn", embedding_dim=DIM, network=NETWORK, tower_hidden=()),
+    "camoe": CamoeConfig(embedding_dim=DIM, experts=EXPERTS, expert=NETWORK, tower_hidden=TOWER),
+}
+# The other libraries learn every label from every row; with adaptive loss masking a head learns from its slots.
+HEADS = {
+    "mmoe": HeadSet(heads=tuple({"name": name, "objective": name} for name in LABELS)),
+    "dcn": HeadSet(heads=({"name": "all", "objective": LABELS[0]},)),
+    "camoe": HeadSet(
+        heads=tuple({"name": m, "objective": LABELS[0], "where": {"modality": (m,)}} for m in ("audio", "video"))
+    ),
+}
+SLOTS = SlotCatalogue(slots=tuple({"id": f"s_{m}", "name": m, "modality": m} for m in ("audio", "video")))
+
+
+@dataclass(frozen=True)
+class Ours:
+    """A learner and its blocks."""
+
+    learner: Learner
+    blocks: tuple[Block, ...]
+    held_out: tuple[Block, ...]
+
+    def train(self, batches: Iterable[int]) -> None:
+        """The training job's step, a block at a time."""
+        self.learner.model.train()
+        for number in batches:
+            self.learner.step(self.blocks[number])
+
+    @torch.no_grad()
+    def predict(self) -> npt.NDArray[np.float32]:
+        """`[N, H]`."""
+        self.learner.model.eval()
+        tensors = (to_tensors(block, torch.device("cpu"), self.learner.dtype) for block in self.held_out)
+        logits = [self.learner.model(each.categorical, each.numeric)[0] for each in tensors]
+        return torch.sigmoid(torch.cat(logits)).numpy()
+
+
+def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> Ours:
+    """The model `settings["model"]`, trained as `settings["training"]` says beside this benchmark's own values."""
+    model = settings["model"]
+    spec = spec_of(model, [learned.size] * len(learned.categoricals), len(learned.numerics), SLOTS)
+    columns = model_columns(spec.features, spec.heads.objectives)
+    blocks = tuple(_block(columns, rows) for rows in learned.batches())
+    shares = {slot.id: float((learned.slot == number).mean()) for number, slot in enumerate(SLOTS.slots)}
+    own = {"batch_size": settings["batch"], "learning_rate": LEARNING_RATE, "seed": settings["seed"]}
+    training = TrainingConfig.model_validate({**own, **settings["training"]})
+    learner = learner_of(training, spec, shares, settings["schedule_steps"])
+    return Ours(learner, blocks, tuple(_block(columns, rows) for rows in held_out.batches()))
+
+
+def spec_of(model: str, sizes: Sequence[int], numerics: int, slots: SlotCatalogue) -> ModelSpec:
+    """The model called `model` over categoricals of these `sizes`."""
+    return ModelSpec(
+        model=MODELS[model],
+        features=FeatureSet(
+            categorical=tuple({"name": f"c{number}", "sql": "x"} for number in range(len(sizes))),
+            numeric=tuple({"name": f"n{number}", "sql": "x", "missing_indicator": False} for number in range(numerics)),
+        ),
+        heads=HEADS[model],
+        slots=slots,
+        vocabulary_sizes=tuple(sizes),
+    )
+
+
+def learner_of(training: TrainingConfig, spec: ModelSpec, slot_share: Mapping[str, float], steps: int) -> Learner:
+    """What the training job would assemble, for numerics that need no scaling."""
+    treatments = [Moments(0.0, 1.0)] * len(spec.features.numeric)
+    return assemble_learner(training, spec, treatments, join_workers(), slot_share=slot_share, total_steps=steps)
+
+
+def _block(columns: Columns, rows: Rows) -> Block:
+    """Records as the stream has them."""
+    block = Block(columns, np.zeros((len(rows), columns.words), dtype=np.int32))
+    block.categorical[:], block.numeric[:], block.slot[:] = rows.categorical, rows.numeric, rows.slot
+    block.labels[:] = rows.labels[:, : len(columns.labels)]
+    return block
