@@ -32,6 +32,7 @@ BATCH = 4096
 QUEUE = 200_000
 LANES = 4
 CPU = torch.device("cpu")
+NO_SEQUENCES = torch.empty((BATCH, 0), dtype=torch.int32)
 
 Array = npt.NDArray[np.generic]
 Contender = Callable[[Snapshot], Iterator[Tensors]]
@@ -103,6 +104,7 @@ def _tensors(categorical: Array, numeric: Array, labels: Array, slot: Array) -> 
         numeric=torch.from_numpy(numeric),
         labels=torch.from_numpy(labels).to(torch.int64),
         slot=torch.from_numpy(slot).to(torch.int64),
+        sequences=NO_SEQUENCES,
     )
 
 
@@ -119,4 +121,5 @@ def _stacked(columns: dict[str, Tensor]) -> Tensors:
         numeric=torch.stack([columns[name] for name in COLUMNS.numeric], 1),
         labels=torch.nan_to_num(labels, nan=UNKNOWN_LABEL).to(torch.int64),
         slot=columns[SLOT_ID].to(torch.int64),
+        sequences=NO_SEQUENCES,
     )
