@@ -14,7 +14,9 @@ from features.join.choice import Key, Limits, ServedStatistics, TableStatistics
 from features.join.names import BRACKET, FROM, KEY, key_hash
 
 SAMPLE = 1_000
+SAMPLED = 200_000
 WORD_BYTES = 8
+TEXT_BYTES = 32
 # A local day may begin 14 hours before, or end 12 hours after, the day of that name in UTC.
 ZONES = timedelta(hours=14)
 
@@ -55,21 +57,22 @@ def measure_table(
 
 
 def measure_served(impressions: DataFrame, entity: Entity, limits: Limits) -> ServedStatistics:
-    """Count the impressions that have the entity's key and a time, and find the keys of many."""
+    """Count the impressions that have the entity's key and a time, and find the keys of many.
+
+    Of more than twice `SAMPLED` impressions, about so many are looked at for the keys, chosen by their ids.
+    """
     instant = F.unix_micros(F.col("ts").cast("timestamp"))
     known = impressions.where(F.col(entity.key).isNotNull() & F.col("ts").isNotNull())
-    by_key = (
-        known.select(key_hash(F.col(entity.key)).alias("key"), instant.alias("instant"))
-        .groupBy("key")
-        .agg(F.count(F.lit(1)).alias("rows"), F.min("instant").alias("first"), F.max("instant").alias("last"))
-    )
-    found = by_key.agg(
-        F.coalesce(F.sum("rows"), F.lit(0)).alias("rows"),
-        F.coalesce(F.min("first"), F.lit(0)).alias("first"),
-        F.coalesce(F.max("last"), F.lit(0)).alias("last"),
-        _heaviest(F.col("rows") >= limits.hot_rows, F.col("rows"), limits.hot_keys).alias("heavy"),
+    found = known.agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.coalesce(F.min(instant), F.lit(0)).alias("first"),
+        F.coalesce(F.max(instant), F.lit(0)).alias("last"),
     ).collect()[0]
-    heavy = {row["key"]: row["rows"] for row in found["heavy"]}
+    one_in = max(1, found["rows"] // SAMPLED)
+    looked_at = known.where(F.pmod(F.xxhash64("impression_id"), F.lit(one_in)) == 0) if one_in > 1 else known
+    by_key = looked_at.groupBy(key_hash(F.col(entity.key)).alias("key")).agg((F.count(F.lit(1)) * one_in).alias("rows"))
+    many = _heaviest(F.col("rows") >= limits.hot_rows, F.col("rows"), limits.hot_keys)
+    heavy = {row["key"]: row["rows"] for row in by_key.agg(many.alias("heavy")).collect()[0]["heavy"]}
     return ServedStatistics(found["rows"], found["first"], found["last"], heavy)
 
 
@@ -91,12 +94,12 @@ def densest(bracketed: DataFrame) -> int:
 def _row_bytes(versions: DataFrame, rows: int, limits: Limits) -> float:
     """Bytes of a row in memory: a word a column, and what the first rows' texts and nested values take.
 
-    Of a table that is too large for a broadcast by its words alone the texts are not looked at.
+    Of a table that is too large for a broadcast by its words alone the texts are not looked at, but guessed.
     """
     fixed = WORD_BYTES * (len(versions.columns) + 1)
-    if rows * fixed > limits.broadcast_bytes:
-        return fixed
     sizes = [size for item in versions.schema.fields if (size := _size(item.name, item.dataType)) is not None]
+    if rows * fixed > limits.broadcast_bytes:
+        return fixed + TEXT_BYTES * len(sizes)
     if not sizes:
         return fixed
     total = sizes[0]
