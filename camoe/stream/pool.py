@@ -60,8 +60,6 @@ class OrderedPool(ThreadPool):  # type: ignore[misc]  # petastorm ships no types
             try:
                 result = self._results_queues[worker].get(timeout=POLL_S)
             except queue.Empty:
-                if self._stop_event.is_set():
-                    raise StreamError(f"the stream was stopped while it waited for {item}") from None
                 if not alive:
                     raise StreamError(f"the reader thread ended without a word while it read {item}") from None
                 now = time.monotonic()

@@ -24,8 +24,8 @@ from camoe.stream.pool import OrderedPool
 
 # Read-ahead: row groups a reader thread may hold besides the one in hand.
 READ_AHEAD = 3
-# Values of a local file that are decoded at once, at four bytes each: what the processor's cache holds.
-AT_ONCE = 1 << 18
+# Columns of a local file that are decoded at once.
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,7 @@ def read_group(request: Request) -> RowGroup:
 def _read(request: Request, order: Counts) -> RowGroup:
     columns = request.columns
     with request.storage.parquet(request.path) as source:
-        at_once = len(columns.names) if request.storage.remote else max(1, AT_ONCE // request.rows)
-        rows = Decoded(source, request.group, columns.names, at_once)
+        rows = Decoded(source, request.group, columns.names, len(columns.names) if request.storage.remote else AT_ONCE)
         there = set(source.schema_arrow.names)
         missing = [name for name in columns.names if name not in there]
         if rows.num_rows != request.rows or missing:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from camoe.contracts.errors import StreamError
 from camoe.contracts.storage import RETRIES, open_storage
-from camoe.stream.ahead import Ahead
 from camoe.stream.buffers import Buffers
 from camoe.stream.columns import Block, Columns
 from camoe.stream.group import RowGroup, assemble
@@ -22,8 +21,6 @@ from camoe.stream.world import World
 
 # Batches whose row groups are asked for ahead of time, at most.
 HORIZON = 512
-# Batches that are made while the consumer is busy with the one before.
-BATCHES_AHEAD = 2
 
 
 def say_on_stderr(text: str) -> None:
@@ -49,8 +46,8 @@ def stream(
 ) -> Generator[Block, None, None]:
     """One block for each step of `plan` from `first_step` on: this worker's share of the global batch, maybe no rows.
 
-    Only the row groups under the worker's lanes, a few read ahead and two batches are in memory. What was delivered is
-    booked in `ledger`: `require_complete` checks the sum over all workers.
+    Only the row groups under the worker's lanes and a few read ahead are in memory. What was delivered is booked in
+    `ledger`: `require_complete` checks the sum over all workers.
 
     Raises:
         StreamError: a row group came short or could not be read; names it.
@@ -62,17 +59,11 @@ def stream(
     storage = open_storage(plan.snapshot.table, reading.retries, say)
     pool = OrderedPool(reading.threads, reading.patience_s, say)
     reader = RequestReader(plan.snapshot.files[int(plan.row_groups.file[0])].path, columns, pool, storage)
-    ahead = Ahead(_Assembly(plan, columns, world, reader, first_step).blocks(), BATCHES_AHEAD)
     try:
-        for share, block in ahead:
-            for piece in share:
-                ledger.add(plan, piece)
-            yield block
+        yield from _Assembly(plan, columns, world, reader, first_step).blocks(ledger)
     finally:
-        ahead.end()
         reader.stop()
         reader.join()
-        ahead.join()
 
 
 class _Assembly:
@@ -88,14 +79,16 @@ class _Assembly:
         self._buffers = Buffers(columns.words, int(plan.row_groups.rows.max()))
         self._passed: list[RowGroup] = []
 
-    def blocks(self) -> Iterator[tuple[list[Piece], Block]]:
-        """The worker's share of each step: what it is made of, and its rows."""
+    def blocks(self, ledger: Ledger) -> Iterator[Block]:
+        """The worker's share of each step."""
         while self._look_ahead():
             share = self._coming.popleft()
             block = assemble(self._columns, [(self._group(piece), piece.start, piece.stop) for piece in share])
             while self._passed:
                 self._buffers.give(self._passed.pop().words)
-            yield share, block
+            for piece in share:
+                ledger.add(self._plan, piece)
+            yield block
 
     def _look_ahead(self) -> bool:
         """Ask for what the coming steps need; whether there is a step to come."""
