@@ -20,6 +20,7 @@ from torch import Tensor
 
 from bench.stream_table import COLUMNS
 from camoe.contracts.snapshot import Snapshot
+from camoe.stream.buffers import Scratch
 from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, Block, Words
 from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.pack import pack
@@ -94,8 +95,8 @@ def memory_mapped(snapshot: Snapshot) -> Path:
 
 
 def _records(table: pa.Table) -> Words:
-    words = np.empty((COLUMNS.words, table.num_rows), np.int32)
-    return pack(table, COLUMNS, np.arange(table.num_rows), words).words.T
+    order, records = np.arange(table.num_rows), np.empty((table.num_rows, COLUMNS.words), np.int32)
+    return pack(table, COLUMNS, order, Scratch().columns(COLUMNS.words, table.num_rows), records).records
 
 
 def _tensors(categorical: Array, numeric: Array, labels: Array, slot: Array) -> Tensors:

@@ -1,4 +1,4 @@
-"""A row group in memory, column by column in the order of its delivery, and the batches that are cut from such."""
+"""A row group in memory, in the order of its delivery, and the batches that are cut from such."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from camoe.stream.columns import Block, Columns, Words
 
 @dataclass(frozen=True)
 class RowGroup:
-    """The rows of a row group in the order in which they are delivered: `words` `[words, rows]`, `keys` `[rows]` each.
+    """The rows of a row group in the order of their delivery: `records` `[rows, words]`, `keys` `[rows]` each.
 
-    By column, so that decoded columns are put in order in one pass, each while it fits the processor's cache.
+    Records, so that one copy moves a row with all its columns.
     """
 
-    words: Words
+    records: Words
     keys: tuple[npt.NDArray[np.generic], ...] = ()
 
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return self.words.shape[1]
+        return len(self.records)
 
 
 def assemble(columns: Columns, parts: Sequence[tuple[RowGroup, int, int]]) -> Block:
@@ -35,7 +35,7 @@ def assemble(columns: Columns, parts: Sequence[tuple[RowGroup, int, int]]) -> Bl
     records = np.empty((sum(stop - start for _, start, stop in parts), columns.words), dtype=np.int32)
     at = 0
     for group, start, stop in parts:
-        records[at : at + stop - start] = group.words[:, start:stop].T
+        records[at : at + stop - start] = group.records[start:stop]
         at += stop - start
     keys = tuple(
         np.concatenate([group.keys[index][start:stop] for group, start, stop in parts])

@@ -15,6 +15,9 @@ from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, WORD, Columns, Words
 from camoe.stream.group import RowGroup
 from camoe.stream.padding import padded
 
+# Rows that are turned into records at once: what is written stays in the processor's cache until its lines are full.
+TILE = 512
+
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 
@@ -29,14 +32,19 @@ class Rows(Protocol):
         """The column of that name."""
 
 
-def pack(rows: Rows, columns: Columns, order: npt.NDArray[np.int64], out: Words) -> RowGroup:
-    """The rows `order` of `rows`, written into `out` `[words, rows]`; columns are asked for in turn, each once.
+def pack(rows: Rows, columns: Columns, order: npt.NDArray[np.int64], scratch: Words, out: Words) -> RowGroup:
+    """The rows `order` of `rows`, written into `out` `[rows, words]`; columns are asked for in turn, each once.
+
+    They are put in order column by column in `scratch` `[words, rows]`, each while the processor's cache holds it.
 
     Raises:
         StreamError: a column has a type that does not fit, or nulls where none are allowed.
     """
-    for part, words in zip(_words(rows, columns), out, strict=True):
+    for part, words in zip(_words(rows, columns), scratch, strict=True):
         np.take(part, order, out=words, mode="clip")
+    for first in range(0, len(out), TILE):
+        tile = slice(first, first + TILE)
+        out[tile] = scratch[:, tile].T
     return RowGroup(out, tuple(rows.column(name).to_numpy()[order] for name in columns.keys))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from pyarrow.filesystem import FileSystem
 
 from camoe.contracts.errors import StreamError
 from camoe.contracts.storage import Storage, explained, path_of
+from camoe.stream.buffers import Scratch
 from camoe.stream.columns import Columns, Words
 from camoe.stream.group import RowGroup
 from camoe.stream.lanes import Counts, shuffled
@@ -24,16 +25,16 @@ from camoe.stream.pool import OrderedPool
 
 # Read-ahead: row groups a reader thread may hold besides the one in hand.
 READ_AHEAD = 3
-# Columns of a local file that are decoded at once.
-AT_ONCE = 4
+# Values of a local file that are decoded at once, at four bytes each: what the processor's cache holds.
+AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
 class Request:
     """`columns` of row group `group` of the file at `path` in `storage`; it must have `rows` rows, given in an order.
 
-    The order is drawn from `order_key` in the reader thread, so a request stays small. The rows go into `words`
-    `[words, rows]`, which belongs to the request until its row group has come.
+    The order is drawn from `order_key` in the reader thread, so a request stays small. The rows go into `records`
+    `[rows, words]`, which belong to the request until its row group has come.
     """
 
     storage: Storage
@@ -42,7 +43,7 @@ class Request:
     rows: int
     order_key: tuple[int, ...]
     columns: Columns
-    words: Words
+    records: Words
 
     def __str__(self) -> str:
         return f"{self.path}, row group {self.group}"
@@ -64,6 +65,10 @@ class PackedResults:
 class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships no types
     """Reads one row group a request and publishes it as a `RowGroup`, or the `StreamError` that says why not."""
 
+    def __init__(self, worker_id: int, publish_func: Callable[[object], None], arguments: object) -> None:
+        super().__init__(worker_id, publish_func, arguments)
+        self._scratch = Scratch()
+
     @staticmethod
     def new_results_queue_reader() -> PackedResults:
         """What unpacks this worker's results."""
@@ -72,12 +77,12 @@ class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships
     def process(self, request: Request) -> None:
         """Publish the requested rows."""
         try:
-            self.publish_func(read_group(request))
+            self.publish_func(read_group(request, self._scratch))
         except StreamError as error:
             self.publish_func(error)
 
 
-def read_group(request: Request) -> RowGroup:
+def read_group(request: Request, scratch: Scratch) -> RowGroup:
     """The requested rows in their order.
 
     Raises:
@@ -85,24 +90,25 @@ def read_group(request: Request) -> RowGroup:
     """
     order = shuffled(request.rows, request.order_key)
     try:
-        return request.storage.tried(lambda: _read(request, order), str(request))
+        return request.storage.tried(lambda: _read(request, order, scratch), str(request))
     except StreamError as error:
         raise StreamError(f"{request}: {error}") from None
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(str(request), error) from None
 
 
-def _read(request: Request, order: Counts) -> RowGroup:
+def _read(request: Request, order: Counts, scratch: Scratch) -> RowGroup:
     columns = request.columns
     with request.storage.parquet(request.path) as source:
-        rows = Decoded(source, request.group, columns.names, len(columns.names) if request.storage.remote else AT_ONCE)
+        at_once = len(columns.names) if request.storage.remote else max(1, AT_ONCE // request.rows)
+        rows = Decoded(source, request.group, columns.names, at_once)
         there = set(source.schema_arrow.names)
         missing = [name for name in columns.names if name not in there]
         if rows.num_rows != request.rows or missing:
             counted = f"{rows.num_rows} rows where the plan has {request.rows}"
             found = f"no column {', '.join(missing)}" if missing else counted
             raise StreamError(f"{found}; the file changed after the table version was pinned")
-        return pack(rows, columns, order, request.words)
+        return pack(rows, columns, order, scratch.columns(columns.words, request.rows), request.records)
 
 
 class Decoded:

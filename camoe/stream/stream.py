@@ -76,7 +76,7 @@ class _Assembly:
         # By lane: the row group asked for last, and the one in use, each as (row group, pass).
         self._asked: dict[tuple[int, int], tuple[int, int]] = {}
         self._held: dict[tuple[int, int], tuple[tuple[int, int], RowGroup]] = {}
-        self._buffers = Buffers(columns.words, int(plan.row_groups.rows.max()))
+        self._buffers = Buffers(int(plan.row_groups.rows.max()), columns.words)
         self._passed: list[RowGroup] = []
 
     def blocks(self, ledger: Ledger) -> Iterator[Block]:
@@ -85,7 +85,7 @@ class _Assembly:
             share = self._coming.popleft()
             block = assemble(self._columns, [(self._group(piece), piece.start, piece.stop) for piece in share])
             while self._passed:
-                self._buffers.give(self._passed.pop().words)
+                self._buffers.give(self._passed.pop().records)
             for piece in share:
                 ledger.add(self._plan, piece)
             yield block
