@@ -42,8 +42,7 @@ def fit(profile_rows: DataFrame, features: FeatureSet, days: Sequence[date]) -> 
     """By feature, the values seen at least `min_count` times on `days`, the most frequent first, then by value.
 
     `profile_rows` are those of features.profile, of any runs: rows of one day are added up. `days` are the training
-    days, so no later day shapes a vocabulary. Features have none that are hashed or
-    read that of another.
+    days, so no later day shapes a vocabulary. Features that are hashed, or read that of another, have none.
     """
     fitted = {name: list[str]() for name in features.min_counts}
     if not fitted:

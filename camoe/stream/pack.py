@@ -60,12 +60,12 @@ def _words(rows: Rows, columns: Columns) -> Iterator[Words]:
 
 
 def _labels(rows: Rows, names: tuple[str, ...]) -> Words:
-    padded = np.zeros((rows.num_rows, WORD * -(-len(names) // WORD)), dtype=np.int8)
+    packed = np.zeros((rows.num_rows, WORD * -(-len(names) // WORD)), dtype=np.int8)
     for index, name in enumerate(names):
         column = _chunk(rows, name)
         known = column.fill_null(UNKNOWN_LABEL) if column.null_count else column
-        padded[:, index] = _checked(name, known.to_numpy(), padded.dtype)
-    return padded.view(np.int32)
+        packed[:, index] = _checked(name, known.to_numpy(), packed.dtype)
+    return packed.view(np.int32)
 
 
 def _integers(rows: Rows, name: str) -> Words:

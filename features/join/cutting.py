@@ -23,10 +23,9 @@ def cut(impressions: DataFrame, versions: DataFrame, entity: Entity, choice: Cho
     served = with_instant(impressions)
     if choice.hot:
         found = marks(seen, entity, choice)
-        both, bracket = located(seen, KEY, FROM, choice, found)
-        own = addressed(both.withColumn(BRACKET, bracket).where(F.col(BRACKET).isNotNull()).drop(*found.columns))
-        both, bracket = located(served, entity.key, INSTANT, choice, found)
-        timed = both.withColumn(SERVED_BRACKET, bracket).drop(*found.columns)
+        bracketed = located(seen, KEY, FROM, choice, found, into=BRACKET)
+        own = addressed(bracketed.where(F.col(BRACKET).isNotNull()))
+        timed = located(served, entity.key, INSTANT, choice, found, into=SERVED_BRACKET)
     else:
         own = uncut(seen)
         timed = served.withColumn(SERVED_BRACKET, F.lit(0).cast("long"))

@@ -6,7 +6,7 @@ mark, and the key's bracket goes from one mark to the next.
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Entity
@@ -53,10 +53,11 @@ def _winners(timed: DataFrame, entity: Entity) -> DataFrame:
     return timed.withColumn("_best", F.max(ranked).over(past)).where(ranked.eqNullSafe(F.col("_best")))
 
 
-def located(rows: DataFrame, key: str, instant: str, choice: Choice, found: DataFrame) -> tuple[DataFrame, Column]:
-    """The rows with the columns of `found`, and the bracket of each: 0 unless its key is hot, null without a mark."""
+def located(rows: DataFrame, key: str, instant: str, choice: Choice, found: DataFrame, *, into: str) -> DataFrame:
+    """The rows with the column `into`, each row's bracket: 0 unless its key is hot, null without a mark in `found`."""
     hot = is_hot(key, choice.hot)
     cell = bracket_of(F.col(instant), choice.brackets)
     same = (F.when(hot, F.col(key)) == F.col(MARKED)) & (cell == F.col(CELL))
     own = F.when(F.col(instant) >= F.col(BEGIN), F.col(HERE)).otherwise(F.col(BEFORE))
-    return rows.join(F.broadcast(found), on=same, how="left"), F.when(hot, own).otherwise(F.lit(0).cast("long"))
+    both = rows.join(F.broadcast(found), on=same, how="left")
+    return both.withColumn(into, F.when(hot, own).otherwise(F.lit(0).cast("long"))).drop(*found.columns)
