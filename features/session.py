@@ -27,7 +27,10 @@ def spark_session(name: str) -> SparkSession:
     Raises:
         ConfigError: Delta Lake or UTC is not configured.
     """
-    spark = SparkSession.builder.appName(f"camoe {name}").getOrCreate()
+    builder = SparkSession.builder.appName(f"camoe {name}")
+    # The place in the code of every column is looked up for PySpark's own messages, which costs a third of the time to
+    # put a plan together.
+    spark = builder.config("spark.python.sql.dataFrameDebugging.enabled", "false").getOrCreate()
     if DELTA_EXTENSION not in _setting(spark, "spark.sql.extensions"):
         raise ConfigError(
             "this Spark session has no Delta Lake; start the job with "

@@ -36,8 +36,9 @@ class Settings:
             "spark.driver.memory": self.memory,
             "spark.sql.shuffle.partitions": str(2 * self.cores),
             "spark.sql.session.timeZone": "UTC",
-            # As the job's own session has it; all systems gain by it.
+            # As the job's own session has them; all systems gain by them.
             "spark.sql.constraintPropagation.enabled": "false",
+            "spark.python.sql.dataFrameDebugging.enabled": "false",
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
         }

@@ -14,7 +14,6 @@ from features.join.choice import Key, Limits, ServedStatistics, TableStatistics
 from features.join.names import BRACKET, FROM, KEY, key_hash
 
 SAMPLE = 1_000
-SAMPLED = 200_000
 WORD_BYTES = 8
 TEXT_BYTES = 32
 # A local day may begin 14 hours before, or end 12 hours after, the day of that name in UTC.
@@ -59,20 +58,22 @@ def measure_table(
 def measure_served(impressions: DataFrame, entity: Entity, limits: Limits) -> ServedStatistics:
     """Count the impressions that have the entity's key and a time, and find the keys of many.
 
-    Of more than twice `SAMPLED` impressions, about so many are looked at for the keys, chosen by their ids.
+    The keys are counted by one impression in `limits.sampled`, chosen by their ids; the others make one group.
     """
     instant = F.unix_micros(F.col("ts").cast("timestamp"))
     known = impressions.where(F.col(entity.key).isNotNull() & F.col("ts").isNotNull())
-    found = known.agg(
-        F.count(F.lit(1)).alias("rows"),
-        F.coalesce(F.min(instant), F.lit(0)).alias("first"),
-        F.coalesce(F.max(instant), F.lit(0)).alias("last"),
+    looked_at = F.pmod(F.xxhash64("impression_id"), F.lit(limits.sampled)) == 0
+    by_key = known.groupBy(F.when(looked_at, key_hash(F.col(entity.key))).alias("key")).agg(
+        F.count(F.lit(1)).alias("seen"), F.min(instant).alias("first"), F.max(instant).alias("last")
+    )
+    rows = F.col("seen") * limits.sampled
+    found = by_key.agg(
+        F.coalesce(F.sum("seen"), F.lit(0)).alias("rows"),
+        F.coalesce(F.min("first"), F.lit(0)).alias("first"),
+        F.coalesce(F.max("last"), F.lit(0)).alias("last"),
+        _heaviest(F.col("key").isNotNull() & (rows >= limits.hot_rows), rows, limits.hot_keys).alias("heavy"),
     ).collect()[0]
-    one_in = max(1, found["rows"] // SAMPLED)
-    looked_at = known.where(F.pmod(F.xxhash64("impression_id"), F.lit(one_in)) == 0) if one_in > 1 else known
-    by_key = looked_at.groupBy(key_hash(F.col(entity.key)).alias("key")).agg((F.count(F.lit(1)) * one_in).alias("rows"))
-    many = _heaviest(F.col("rows") >= limits.hot_rows, F.col("rows"), limits.hot_keys)
-    heavy = {row["key"]: row["rows"] for row in by_key.agg(many.alias("heavy")).collect()[0]["heavy"]}
+    heavy = {row["key"]: row["rows"] for row in found["heavy"]}
     return ServedStatistics(found["rows"], found["first"], found["last"], heavy)
 
 

@@ -22,7 +22,7 @@ VERSIONED = Entity(path="-", key="user_id", columns=COLUMNS)
 STATIC = Entity(path="-", key="user_id", columns={"user_id": "user_id", "value": "value"})
 CUT = Brackets(0, HOUR, 24)
 # Half of the impressions and versions are one user's; a tenth of the impressions have no user.
-SMALL = Limits(broadcast_bytes=1_000, hot_rows=100, versions_a_bracket=16, impressions_a_bracket=50)
+SMALL = Limits(broadcast_bytes=1_000, hot_rows=100, versions_a_bracket=16, impressions_a_bracket=50, sampled=1)
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +109,8 @@ def test_a_hot_key_and_rows_without_a_key_are_spread_over_the_tasks(spark, sides
 def test_the_times_of_all_impressions_count_whatever_keys_are_named(spark):
     rows = [("a", 5), ("a", 6), ("a", 7), ("b", 5), ("b", 6), ("c", 1), ("c", 2), ("d", 9), (None, 99)]
     served = spark.createDataFrame(rows, "user_id string, second long").select(
-        "user_id", F.timestamp_seconds("second").alias("ts")
+        F.col("second").alias("impression_id"), "user_id", F.timestamp_seconds("second").alias("ts")
     )
-    found = measure_served(served, VERSIONED, Limits(hot_keys=1, hot_rows=2))
+    found = measure_served(served, VERSIONED, Limits(hot_keys=1, hot_rows=2, sampled=1))
     assert (found.rows, found.first, found.last) == (8, 1_000_000, 9_000_000)
     assert sorted(found.heavy.values()) == [2, 3]
