@@ -30,7 +30,7 @@ from camoe.stream.describe import describe
 from camoe.stream.mixing import Mixing, Shares
 from camoe.stream.plan import make_plan
 from camoe.stream.quality import autocorrelation, counts_by, fully_shuffled
-from camoe.stream.split import pieces
+from camoe.stream.split import split
 from camoe.stream.world import World
 from camoe.train.launch import WORKER_ENVIRONMENT
 
@@ -45,7 +45,7 @@ def plan(_cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
     before = _peak_mb()
     started = time.perf_counter()
     made = make_plan(snapshot, seed=1, epoch=0, batch_size=4096, lanes=4)
-    pieces(made, 0, World(0, 8))
+    split(made, 0, World(0, 8))
     figures = {"make_plan_s": time.perf_counter() - started}
     for name, mixing in {"proportional": "proportional", "halves": HALVES}.items():
         figures |= _walk(snapshot, name, mixing)
@@ -63,7 +63,7 @@ def _walk(snapshot: Snapshot, name: str, mixing: Mixing) -> Figures:
     for where, first in {"first": 0, "middle": made.steps // 2, "last": made.steps - 1000}.items():
         started = time.perf_counter()
         for step in range(first, first + 1000):
-            pieces(made, step, World(0, 1))
+            split(made, step, World(0, 1))
         figures[f"{name}_{where}_steps_us"] = (time.perf_counter() - started) * 1000
     return figures
 

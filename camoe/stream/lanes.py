@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from camoe.stream.quota import Quota, make_quota
-
-Counts = npt.NDArray[np.int64]
-
-# Counts that are kept: where a batch ends, the next one begins.
-KEPT_COUNTS = 2
+from camoe.stream.quota import Counts, Quota, make_quota
 
 
 @dataclass(frozen=True)
@@ -29,15 +23,27 @@ class Lane:
     sources: tuple[int, ...]
     ends: tuple[int, ...]
 
-    def stretches(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """Rows `[start, stop)` of the lane as (row group, first, last) within the row group's shuffled order."""
-        index = bisect_right(self.ends, start)
-        begin = self.ends[index - 1] if index else 0
-        while start < stop:
-            end = self.ends[index]
-            last = min(stop, end)
-            yield self.sources[index], start - begin, last - begin
-            start, begin, index = last, end, index + 1
+
+class Cut(NamedTuple):
+    """Between two moments of a pass, number `moment` and the next: rows `[start, stop)` of the order of `source`.
+
+    Columns, one entry a piece; a row group's piece comes from the lane at `lane`.
+    """
+
+    moment: Counts
+    lane: Counts
+    source: Counts
+    start: Counts
+    stop: Counts
+
+
+class Line(NamedTuple):
+    """Row groups on one line: number, rows, and the rows up to its end; and where on the line each lane begins."""
+
+    source: Counts
+    rows: Counts
+    end: Counts
+    lane_begin: Counts
 
 
 @dataclass(frozen=True)
@@ -48,18 +54,39 @@ class Pass:
     by_slot: Quota
     by_lane: tuple[Quota, ...]
 
-    def delivered(self, first: int) -> list[int]:
-        """Of the first `first` rows of the pass, those that each lane gives."""
-        if first not in self._delivered:
-            while len(self._delivered) >= KEPT_COUNTS:
-                del self._delivered[next(iter(self._delivered))]
-            shares = zip(self.by_slot(first), self.by_lane, strict=True)
-            self._delivered[first] = [count for rows, quota in shares for count in quota(rows)]
-        return self._delivered[first]
+    def delivered(self, first: Counts) -> Counts:
+        """Of the first `first` `[moments]` rows of the pass, those that each lane gives: `[moments, lanes]`."""
+        shares = zip(self.by_slot(first), self.by_lane, strict=True)
+        return np.concatenate([quota(rows) for rows, quota in shares]).T
+
+    def cut(self, moments: Counts) -> Cut:
+        """What the pass gives from each of the `moments` to the next; these are numbers of rows, and rise."""
+        given = self.delivered(moments)
+        begin, end = given[:-1] + self._line.lane_begin, given[1:] + self._line.lane_begin
+        moment, lane = np.nonzero(begin < end)
+        begin, end = begin[moment, lane], end[moment, lane]
+        head = np.searchsorted(self._line.end, begin, side="right")
+        times = np.searchsorted(self._line.end, end, side="left") - head + 1
+        # A stretch over several row groups is as many pieces.
+        whole = np.repeat(np.arange(len(times)), times)
+        at = head[whole] + np.arange(len(whole)) - np.repeat(np.cumsum(times) - times, times)
+        origin = self._line.end[at] - self._line.rows[at]
+        start = np.maximum(begin[whole], origin) - origin
+        stop = np.minimum(end[whole], self._line.end[at]) - origin
+        return Cut(moment[whole], lane[whole], self._line.source[at], start, stop)
 
     @cached_property
-    def _delivered(self) -> dict[int, list[int]]:
-        return {}
+    def numbers(self) -> Counts:
+        """The number of each lane within its slot."""
+        return np.array([lane.number for lane in self.lanes], dtype=np.int64)
+
+    @cached_property
+    def _line(self) -> Line:
+        """The lanes' row groups, one after the other."""
+        source = np.concatenate([lane.sources for lane in self.lanes])
+        rows = np.concatenate([np.diff((0, *lane.ends)) for lane in self.lanes])
+        lane_begin = np.cumsum([0, *(lane.ends[-1] for lane in self.lanes[:-1])])
+        return Line(source, rows, np.cumsum(rows), lane_begin)
 
     def bound(self) -> float:
         """The most rows by which a slot can be off its share of the pass."""

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from camoe.contracts.errors import StreamError
-from camoe.stream.lanes import Counts
-from camoe.stream.plan import Plan
-from camoe.stream.split import Piece
+from camoe.stream.plan import Piece, Plan
+from camoe.stream.quota import Counts
 
 MASK = (1 << 64) - 1
 

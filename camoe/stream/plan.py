@@ -14,16 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
 
 from camoe.contracts.errors import StreamError
 from camoe.contracts.snapshot import Snapshot
-from camoe.stream.lanes import Counts, Pass, draw, shuffled
+from camoe.stream.lanes import Pass, draw, shuffled
 from camoe.stream.mixing import Mixing, Shares, epoch_rows, stratum_of
-from camoe.stream.quota import Quota, make_quota
+from camoe.stream.quota import Counts, Quota, make_quota
 
 # Drawn passes that are kept: a batch and the next one lie in neighbouring passes.
 KEPT_PASSES = 8
@@ -48,23 +47,40 @@ class Stratum:
     rows: int
     epoch_rows: int
 
-    def cycles(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-        """Rows `[start, stop)` of the epoch as (pass, first, last) within each pass that they touch."""
-        while start < stop:
-            cycle, first = divmod(start, self.rows)
-            last = min(self.rows, first + stop - start)
-            yield cycle, first, last
-            start += last - first
+    def cycles(self, bounds: Counts) -> Iterator[tuple[int, int, Counts]]:
+        """The stretches of the epoch between `bounds` by pass: its number, its first stretch, its bounds in rows."""
+        for cycle in range(int(bounds[0]) // self.rows, -(-int(bounds[-1]) // self.rows)):
+            begin = cycle * self.rows
+            first = int(np.searchsorted(bounds, begin, side="right")) - 1
+            last = int(np.searchsorted(bounds, begin + self.rows, side="left"))
+            first = max(first, 0)
+            yield cycle, first, np.clip(bounds[first : last + 1] - begin, 0, self.rows)
 
 
-class Take(NamedTuple):
-    """Rows `[start, stop)` of what lane number `lane` gives in pass `cycle` of a stratum."""
+class Piece(NamedTuple):
+    """Rows `[start, stop)` of the order that row group number `source` has in pass `cycle` of a stratum.
+
+    They are due in a lane of the stratum; a lane only moves on.
+    """
 
     stratum: int
-    cycle: int
     lane: int
+    cycle: int
+    source: int
     start: int
     stop: int
+
+
+class Batches(NamedTuple):
+    """The pieces of consecutive global batches, in order, by columns: `step` counts the batches from 0."""
+
+    step: Counts
+    stratum: Counts
+    lane: Counts
+    cycle: Counts
+    source: Counts
+    start: Counts
+    stop: Counts
 
 
 @dataclass(frozen=True)
@@ -95,21 +111,27 @@ class Plan:
         """Rows of the global batch of `step`: the batch size, but for the last batch."""
         return self._end(step + 1) - self._end(step)
 
-    def batch(self, step: int) -> list[Take]:
+    def batch(self, step: int) -> list[Piece]:
         """The global batch of `step`, lane by lane."""
-        takes: list[tuple[int, Take]] = []
-        before, after = self.quota(self._end(step)), self.quota(self._end(step + 1))
+        _, *columns = self.batches(range(step, step + 1))
+        return list(map(Piece._make, zip(*(column.tolist() for column in columns), strict=True)))
+
+    def batches(self, steps: range) -> Batches:
+        """The global batches of consecutive `steps`; in a run, each costs a fraction of one alone."""
+        due = self.quota(self._ends(steps))
+        parts: list[tuple[Counts, ...]] = []
         for number, stratum in enumerate(self.strata):
-            for cycle, first, last in stratum.cycles(before[number], after[number]):
+            for cycle, first, moments in stratum.cycles(due[number]):
                 drawn = self.drawn(number, cycle)
-                bounds = zip(drawn.lanes, drawn.delivered(first), drawn.delivered(last), strict=True)
-                takes.extend(
-                    (lane.number, Take(number, cycle, index, start, stop))
-                    for index, (lane, start, stop) in enumerate(bounds)
-                    if start < stop
-                )
-        takes.sort(key=itemgetter(0))
-        return [take for _, take in takes]
+                cut = drawn.cut(moments)
+                of_pass = (np.full_like(cut.lane, value) for value in (number, cycle))
+                parts.append((first + cut.moment, drawn.numbers[cut.lane], *of_pass, *cut[1:]))
+        step, number_in_slot, strata, cycles, *cut_columns = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
+        order = np.lexsort((number_in_slot, step))
+        lane, source, start, stop = cut_columns
+        return Batches(*(column[order] for column in (step, strata, lane, cycles, source, start, stop)))
 
     def drawn(self, stratum: int, cycle: int) -> Pass:
         """Pass number `cycle` over a stratum."""
@@ -149,13 +171,14 @@ class Plan:
     def delivered(self, step: int) -> Counts:
         """How many rows each row group has given to the batches before `step`, all passes counted."""
         counts = np.zeros_like(self.row_groups.rows)
+        due = self.quota(self._ends(range(step, step)))[:, 0]
         for number, stratum in enumerate(self.strata):
-            cycle, first = divmod(self.quota(self._end(step))[number], stratum.rows)
+            cycle, first = divmod(int(due[number]), stratum.rows)
             for sources in stratum.sources:
                 counts[sources] = cycle * self.row_groups.rows[sources]
             if first:
                 drawn = self.drawn(number, cycle)
-                for lane, rows in zip(drawn.lanes, drawn.delivered(first), strict=True):
+                for lane, rows in zip(drawn.lanes, drawn.delivered(np.array([first]))[0], strict=True):
                     sources = np.array(lane.sources)
                     whole = self.row_groups.rows[sources]
                     counts[sources] += np.clip(rows - (np.array(lane.ends) - whole), 0, whole)
@@ -169,6 +192,10 @@ class Plan:
 
     def _end(self, step: int) -> int:
         return min(step * self.batch_size, self.rows)
+
+    def _ends(self, steps: range) -> Counts:
+        """Rows before each of `steps`, and after the last."""
+        return np.minimum(np.arange(steps.start, steps.stop + 1) * self.batch_size, self.rows)
 
 
 def make_plan(
@@ -187,14 +214,13 @@ def make_plan(
     return Plan(snapshot, seed, epoch, batch_size, lanes, mixing, row_groups, strata, quota)
 
 
-def row_names(plan: Plan, take: Take) -> Counts:
-    """The rows of `take` as `[rows, 3]`: file number, row group, row within the row group."""
-    parts = []
-    for source, start, stop in plan.drawn(take.stratum, take.cycle).lanes[take.lane].stretches(take.start, take.stop):
-        chosen = plan.permutation(source, take.cycle)[start:stop]
-        file, group = int(plan.row_groups.file[source]), int(plan.row_groups.group[source])
-        parts.append(np.column_stack([np.full_like(chosen, file), np.full_like(chosen, group), chosen]))
-    return np.concatenate(parts)
+def row_names(plan: Plan, piece: Piece) -> Counts:
+    """The rows of `piece` as `[rows, 3]`: file number, row group, row within the row group."""
+    chosen = plan.permutation(piece.source, piece.cycle)[piece.start : piece.stop]
+    names = np.empty((len(chosen), 3), dtype=np.int64)
+    names[:, 0], names[:, 1] = plan.row_groups.file[piece.source], plan.row_groups.group[piece.source]
+    names[:, 2] = chosen
+    return names
 
 
 def _row_groups(snapshot: Snapshot) -> RowGroups:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camoe.stream.lanes import Counts
 from camoe.stream.plan import Plan
-from camoe.stream.split import pieces
+from camoe.stream.quota import Counts
+from camoe.stream.split import split
 from camoe.stream.world import World
 
 
@@ -52,7 +52,7 @@ def counts_by(plan: Plan, value_of_file: Sequence[int]) -> Counts:
     values = np.array(value_of_file)[plan.row_groups.file]
     counts = np.zeros((plan.steps, int(values.max()) + 1), dtype=np.int64)
     for step in range(plan.steps):
-        for piece in pieces(plan, step, World(0, 1)):
+        for piece in split(plan, step, World(0, 1)):
             counts[step, values[piece.source]] += piece.stop - piece.start
     return counts
 

@@ -16,8 +16,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from typing import NamedTuple, Protocol
+from itertools import accumulate
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.int64]
+
+# Up to here the double product of two counts is a 64-bit integer.
+EXACT_ROWS = 1 << 30
 
 
 class Quota(Protocol):
@@ -31,8 +39,11 @@ class Quota(Protocol):
     def rows(self) -> int:
         """Rows of all parts."""
 
-    def __call__(self, first: int) -> list[int]:
-        """How many of the first `first` rows belong to each part; `first` lies between 0 and `rows`."""
+    def __call__(self, first: Counts) -> Counts:
+        """How many of the first `first` rows belong to each part: `[parts, *shape]` for `first` `[*shape]`.
+
+        `first` lies between 0 and `rows`.
+        """
 
     def bound(self) -> float:
         """The most rows by which a count can be off the part's exact share."""
@@ -56,14 +67,15 @@ class Tree:
     rows: int
     forks: tuple[Fork, ...]
 
-    def __call__(self, first: int) -> list[int]:
+    def __call__(self, first: Counts) -> Counts:
         """As `Quota`."""
-        counts = [first] * (2 * self.parts - 1)
+        counts = [_exact(first, self.rows)] * (2 * self.parts - 1)
         for node, left, right, left_rows, rows in self.forks:
             above = counts[node]
             counts[left] = given = (2 * above * left_rows + rows) // (2 * rows)
             counts[right] = above - given
-        return counts[: self.parts]
+        leaves: Counts = np.stack(counts[: self.parts]).astype(np.int64)
+        return leaves
 
     def bound(self) -> float:
         """As `Quota`."""
@@ -90,10 +102,12 @@ class Line:
         """As `Quota`."""
         return self.ends[-1]
 
-    def __call__(self, first: int) -> list[int]:
+    def __call__(self, first: Counts) -> Counts:
         """As `Quota`."""
-        marks = [(2 * first * end + self.rows) // (2 * self.rows) for end in (0, *self.ends)]
-        return [after - before for before, after in pairwise(marks)]
+        rows = _exact(first, self.rows)
+        marks = np.stack([(2 * rows * end + self.rows) // (2 * self.rows) for end in (0, *self.ends)])
+        counts: Counts = np.diff(marks, axis=0).astype(np.int64)
+        return counts
 
     def bound(self) -> float:
         """As `Quota`: two roundings of half a row each."""
@@ -110,6 +124,11 @@ def make_quota(rows: Sequence[int], stride: int = 1) -> Quota:
     if tree.bound() > 1 and stride * min(rows) >= total:
         return Line(tuple(accumulate(rows)))
     return tree
+
+
+def _exact(first: Counts, rows: int) -> npt.NDArray[Any]:
+    """`first` in a type that loses nothing in the double product with `rows`: Python's integers for large ones."""
+    return np.asarray(first, dtype=np.int64 if rows < EXACT_ROWS else object)
 
 
 def _tree(rows: Sequence[int]) -> Tree:

@@ -19,9 +19,10 @@ from camoe.contracts.storage import Storage, explained, path_of
 from camoe.stream.buffers import Scratch
 from camoe.stream.columns import Columns, Words
 from camoe.stream.group import RowGroup
-from camoe.stream.lanes import Counts, shuffled
+from camoe.stream.lanes import shuffled
 from camoe.stream.pack import pack
 from camoe.stream.pool import OrderedPool
+from camoe.stream.quota import Counts
 
 # Read-ahead: row groups a reader thread may hold besides the one in hand.
 READ_AHEAD = 3

@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import pairwise
 
-from camoe.stream.plan import Plan, Take
+import numpy as np
+
+from camoe.stream.plan import Piece, Plan
 from camoe.stream.world import World
 
-
-class Piece(NamedTuple):
-    """Rows `[start, stop)` of the order that row group number `source` has in pass `cycle` of a stratum.
-
-    They are due in a lane of the stratum; a lane only moves on.
-    """
-
-    stratum: int
-    lane: int
-    cycle: int
-    source: int
-    start: int
-    stop: int
+# Steps that are worked out together: numpy's cost of a call is shared by them.
+RUN = 64
 
 
-def split(plan: Plan, step: int, world: World) -> Iterator[Take]:
+def split(plan: Plan, step: int, world: World) -> list[Piece]:
     """The part of the global batch of `step` that belongs to one worker: sizes differ by one row at the most."""
-    first, last = world.share(plan.batch_rows(step))
-    offset = 0
-    for take in plan.batch(step):
-        end = offset + take.stop - take.start
-        if first <= offset and end <= last:
-            yield take
-        elif max(first, offset) < min(last, end):
-            yield take._replace(start=take.start + max(first - offset, 0), stop=take.stop - max(end - last, 0))
-        offset = end
+    return next(_of_run(plan, range(step, step + 1), world))
 
 
-def pieces(plan: Plan, step: int, world: World) -> list[Piece]:
-    """One worker's share of the global batch of `step`, cut at the bounds of row groups."""
-    found: list[Piece] = []
-    for stratum, cycle, number, first, last in split(plan, step, world):
-        lane = plan.drawn(stratum, cycle).lanes[number]
-        for source, start, stop in lane.stretches(first, last):
-            found.append(Piece(stratum, number, cycle, source, start, stop))
-    return found
+def walk(plan: Plan, world: World, first_step: int = 0) -> Iterator[list[Piece]]:
+    """One worker's part of each global batch from `first_step` on."""
+    for first in range(first_step, plan.steps, RUN):
+        yield from _of_run(plan, range(first, min(first + RUN, plan.steps)), world)
+
+
+def _of_run(plan: Plan, steps: range, world: World) -> Iterator[list[Piece]]:
+    batches = plan.batches(steps)
+    rows = np.array([plan.batch_rows(step) for step in steps])
+    first, last = world.share(rows)
+    size = batches.stop - batches.start
+    # Rows of the batch before the piece.
+    offset = np.cumsum(size) - size - (np.cumsum(rows) - rows)[batches.step]
+    start = batches.start + np.maximum(first[batches.step] - offset, 0)
+    stop = batches.stop - np.maximum(offset + size - last[batches.step], 0)
+    mine = start < stop
+    columns = (batches.stratum, batches.lane, batches.cycle, batches.source, start, stop)
+    pieces = list(map(Piece._make, zip(*(column[mine].tolist() for column in columns), strict=True)))
+    bounds = np.searchsorted(batches.step[mine], np.arange(len(steps) + 1)).tolist()
+    for begin, end in pairwise(bounds):
+        yield pieces[begin:end]

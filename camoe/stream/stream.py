@@ -13,10 +13,10 @@ from camoe.stream.buffers import Buffers
 from camoe.stream.columns import Block, Columns
 from camoe.stream.group import RowGroup, assemble
 from camoe.stream.ledger import Ledger
-from camoe.stream.plan import Plan
+from camoe.stream.plan import Piece, Plan
 from camoe.stream.pool import OrderedPool
 from camoe.stream.reader import Request, RequestReader
-from camoe.stream.split import Piece, pieces
+from camoe.stream.split import walk
 from camoe.stream.world import World
 
 # Batches whose row groups are asked for ahead of time, at most.
@@ -70,8 +70,8 @@ class _Assembly:
     """Asks for row groups in the order in which the worker's batches need them, and cuts the batches from them."""
 
     def __init__(self, plan: Plan, columns: Columns, world: World, reader: RequestReader, first_step: int) -> None:
-        self._plan, self._columns, self._world, self._reader = plan, columns, world, reader
-        self._steps = iter(range(first_step, plan.steps))
+        self._plan, self._columns, self._reader = plan, columns, reader
+        self._shares = walk(plan, world, first_step)
         self._coming: deque[list[Piece]] = deque()
         # By lane: the row group asked for last, and the one in use, each as (row group, pass).
         self._asked: dict[tuple[int, int], tuple[int, int]] = {}
@@ -93,10 +93,9 @@ class _Assembly:
     def _look_ahead(self) -> bool:
         """Ask for what the coming steps need; whether there is a step to come."""
         while not self._coming or (self._reader.wants_more and len(self._coming) < HORIZON):
-            step = next(self._steps, None)
-            if step is None:
+            share = next(self._shares, None)
+            if share is None:
                 break
-            share = pieces(self._plan, step, self._world)
             for piece in share:
                 lane, load = (piece.stratum, piece.lane), (piece.source, piece.cycle)
                 if self._asked.get(lane) != load:

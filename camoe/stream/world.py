@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+from camoe.stream.quota import Counts
+
+RowsT = TypeVar("RowsT", int, Counts)
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,9 @@ class World:
         if not 0 <= self.rank < self.size:
             raise ValueError(f"rank {self.rank} does not lie in a world of {self.size}")
 
-    def share(self, rows: int) -> tuple[int, int]:
-        """First (included) and last (excluded) of `rows` consecutive rows that belong to this worker."""
+    def share(self, rows: RowsT) -> tuple[RowsT, RowsT]:
+        """First (included) and last (excluded) of `rows` consecutive rows that belong to this worker.
+
+        An array of numbers of rows gives arrays.
+        """
         return self.rank * rows // self.size, (self.rank + 1) * rows // self.size

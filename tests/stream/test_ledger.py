@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from camoe.contracts.errors import StreamError
 from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.plan import make_plan
-from camoe.stream.split import pieces
+from camoe.stream.split import split
 from camoe.stream.world import World
 from tests.stream.plans import plans, snapshot_of
 
 PLAN = make_plan(snapshot_of([(0, 0, [40, 40]), (1, 0, [40])]), seed=1, epoch=0, batch_size=30, lanes=2)
-ALL = [piece for step in range(PLAN.steps) for piece in pieces(PLAN, step, World(0, 1))]
+ALL = [piece for step in range(PLAN.steps) for piece in split(PLAN, step, World(0, 1))]
 
 
 def booked(plan, delivered):
@@ -30,7 +30,7 @@ def booked(plan, delivered):
 def test_the_workers_ledgers_add_up_to_the_plan(plan, workers, data):
     first = data.draw(st.integers(0, plan.steps))
     ledgers = [
-        booked(plan, [p for step in range(first, plan.steps) for p in pieces(plan, step, World(rank, workers))])
+        booked(plan, [p for step in range(first, plan.steps) for p in split(plan, step, World(rank, workers))])
         for rank in range(workers)
     ]
     require_complete(plan, np.sum(ledgers, axis=0), first)

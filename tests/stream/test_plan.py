@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from camoe.contracts.errors import StreamError
 from camoe.stream.describe import describe
 from camoe.stream.plan import make_plan
-from camoe.stream.split import pieces, split
+from camoe.stream.split import split, walk
 from camoe.stream.world import World
 from tests.stream.plans import FIRST_DAY, all_rows, delivered, names, plans, snapshot_of, snapshots
 
@@ -46,12 +46,21 @@ def test_a_stream_can_go_on_at_any_step_with_another_number_of_workers(plan, bef
 
 
 @settings(max_examples=60, deadline=None)
+@given(plans(), st.integers(1, 5), st.data())
+def test_a_run_of_steps_is_the_steps_one_by_one(plan, workers, data):
+    first = data.draw(st.integers(0, plan.steps))
+    for rank in range(workers):
+        alone = [split(plan, step, World(rank, workers)) for step in range(first, plan.steps)]
+        assert list(walk(plan, World(rank, workers), first)) == alone
+
+
+@settings(max_examples=60, deadline=None)
 @given(plans(), st.data())
 def test_how_much_of_each_row_group_has_come_is_known_at_any_step(plan, data):
     step = data.draw(st.integers(0, plan.steps))
     seen = Counter()
     for earlier in range(step):
-        for piece in pieces(plan, earlier, World(0, 1)):
+        for piece in split(plan, earlier, World(0, 1)):
             seen[piece.source] += piece.stop - piece.start
     assert plan.delivered(step).tolist() == [seen[source] for source in range(len(plan.row_groups.rows))]
 
