@@ -19,6 +19,7 @@ from growth.lake import write_lake
 ROOT = Path(__file__).resolve().parents[2]
 LOG = logging.getLogger("bench")
 LOOK_S = 0.5
+BLINK_S = 0.05
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -63,7 +64,10 @@ def build(home: Path, memory: str, cores: int) -> Run:
     with log.open("w") as output:
         process = subprocess.Popen(job, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         while process.poll() is None:
-            peak = max(peak, resident(process.pid))
+            first = resident(process.pid)
+            time.sleep(BLINK_S)
+            # For an instant a child holds its parent's memory, before it becomes a program of its own.
+            peak = max(peak, min(first, resident(process.pid)))
             time.sleep(LOOK_S)
     if process.returncode:
         raise RuntimeError(f"the job failed with {process.returncode}: {log.read_text()[-2000:]}")

@@ -30,7 +30,7 @@ class RowGroup:
     @cached_property
     def memory(self) -> memoryview:
         """The bytes of `records`."""
-        return memoryview(self.records).cast("B")
+        return self.records.data.cast("B")
 
 
 def assemble(columns: Columns, parts: Sequence[tuple[RowGroup, int, int]]) -> Block:
@@ -40,7 +40,7 @@ def assemble(columns: Columns, parts: Sequence[tuple[RowGroup, int, int]]) -> Bl
     """
     records = np.empty((sum(stop - start for _, start, stop in parts), columns.words), dtype=np.int32)
     # Not through numpy, which lets go of the interpreter for each of these short copies and waits to get it back.
-    memory, width, at = memoryview(records.reshape(-1)).cast("B"), WORD * columns.words, 0
+    memory, width, at = records.reshape(-1).data.cast("B"), WORD * columns.words, 0
     for group, start, stop in parts:
         size = width * (stop - start)
         memory[at : at + size] = group.memory[width * start : width * stop]

@@ -46,12 +46,23 @@ def stream(
 ) -> Generator[Block, None, None]:
     """One block for each step of `plan` from `first_step` on: this worker's share of the global batch, maybe no rows.
 
-    Only the row groups under the worker's lanes and a few read ahead are in memory. What was delivered is booked in
-    `ledger`: `require_complete` checks the sum over all workers.
+    Reading begins at once, so a stream that is opened early has its first batch ready. Only the row groups under the
+    worker's lanes and a few read ahead are in memory. What was delivered is booked in `ledger`: `require_complete`
+    checks the sum over all workers.
 
     Raises:
         StreamError: a row group came short or could not be read; names it.
     """
+    blocks = _begun(plan, columns, world, reading, ledger=ledger, first_step=first_step)
+    # It runs up to where the first row groups are asked for; from there on it cleans up behind itself.
+    next(blocks)
+    return blocks
+
+
+def _begun(
+    plan: Plan, columns: Columns, world: World, reading: Reading, *, ledger: Ledger, first_step: int
+) -> Generator[Block, None, None]:
+    """An empty block when the first row groups are asked for, then those of `stream`."""
 
     def say(text: str) -> None:
         reading.say(f"worker {world.rank} {text}")
@@ -60,7 +71,10 @@ def stream(
     pool = OrderedPool(reading.threads, reading.patience_s, say)
     reader = RequestReader(plan.snapshot.files[int(plan.row_groups.file[0])].path, columns, pool, storage)
     try:
-        yield from _Assembly(plan, columns, world, reader, first_step).blocks(ledger)
+        assembly = _Assembly(plan, columns, world, reader, first_step)
+        assembly.look_ahead()
+        yield assemble(columns, [])
+        yield from assembly.blocks(ledger)
     finally:
         reader.stop()
         reader.join()
@@ -81,7 +95,7 @@ class _Assembly:
 
     def blocks(self, ledger: Ledger) -> Iterator[Block]:
         """The worker's share of each step."""
-        while self._look_ahead():
+        while self.look_ahead():
             share = self._coming.popleft()
             block = assemble(self._columns, [(self._group(piece), piece.start, piece.stop) for piece in share])
             while self._passed:
@@ -90,7 +104,7 @@ class _Assembly:
                 ledger.add(self._plan, piece)
             yield block
 
-    def _look_ahead(self) -> bool:
+    def look_ahead(self) -> bool:
         """Ask for what the coming steps need; whether there is a step to come."""
         while not self._coming or (self._reader.wants_more and len(self._coming) < HORIZON):
             share = next(self._shares, None)

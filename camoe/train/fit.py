@@ -114,6 +114,16 @@ class Run:
             self.checkpoints.save(self.learner.model, self.learner.optimisers, history)
 
 
+@dataclass(frozen=True)
+class Coming:
+    """Steps of an epoch whose first row groups are being read."""
+
+    plan: Plan
+    steps: range
+    ledger: Ledger
+    blocks: Generator[Block, None, None]
+
+
 def fit(run: Run, start: Path | None = None) -> History:
     """Train from the checkpoint at `start`, or from the beginning; the model ends with the best epoch's weights.
 
@@ -125,8 +135,9 @@ def fit(run: Run, start: Path | None = None) -> History:
     """
     history, best = _begin(run, start)
     total = run.data.total_steps(run.config)
-    while not _over(history, total, run.config.patience):
-        history = _run_epoch(run, history, total)
+    coming = _opened(run, history.epoch, history.step, total - history.steps)
+    while coming is not None and not _over(history, run.config.patience):
+        history, coming = _run_epoch(run, history, coming, total)
         if run.workers.leads:
             track(run.trackers, epoch_figures(run.heads, history.epochs[-1].validation), history.steps)
             ne = ", ".join(f"{value:.4f}" for value in history.epochs[-1].validation.ne)
@@ -134,6 +145,8 @@ def fit(run: Run, start: Path | None = None) -> History:
         if history.best == history.epoch - 1:
             best = {name: value.clone() for name, value in run.learner.model.state_dict().items()}
         run.save(history)
+    if coming is not None:
+        coming.blocks.close()
     run.learner.model.load_state_dict(best)
     return history
 
@@ -149,19 +162,29 @@ def _begin(run: Run, start: Path | None) -> tuple[History, dict[str, Tensor]]:
     return history, run.checkpoints.best_weights(history, run.workers.device) if history.epochs else {}
 
 
-def _over(history: History, total: int, patience: int) -> bool:
-    if history.steps >= total:
-        return True
+def _over(history: History, patience: int) -> bool:
     return history.epoch > 0 and not history.step and history.epoch - 1 - history.best >= patience
 
 
-def _run_epoch(run: Run, history: History, total: int) -> History:
+def _opened(run: Run, epoch: int, first_step: int, left: int) -> Coming | None:
+    """The epoch from `first_step` on, when the run has `left` steps left."""
+    if left <= 0:
+        return None
+    plan, ledger = run.data.epoch(run.config, epoch), Ledger()
+    steps = range(first_step, min(plan.steps, first_step + left))
+    blocks = stream(plan, run.data.columns, run.workers.world, run.reading(), ledger=ledger, first_step=first_step)
+    return Coming(plan, steps, ledger, blocks)
+
+
+def _run_epoch(run: Run, history: History, epoch: Coming, total: int) -> tuple[History, Coming | None]:
+    """The history with one epoch more, and the next epoch."""
     started = time.monotonic() - history.seconds
-    plan = run.data.epoch(run.config, history.epoch)
+    plan, steps = epoch.plan, epoch.steps
     if run.workers.leads and history.epoch == 0:
         print(describe(plan), flush=True)
-    steps = range(history.step, min(plan.steps, total - history.steps + history.step))
-    losses, rows = _train(run, plan, history, steps)
+    losses, rows = _train(run, epoch, history)
+    # Its first row groups are read while the rows of validation are.
+    coming = _opened(run, history.epoch + 1, 0, total - history.steps - len(steps))
     result = EpochResult(
         epoch=plan.epoch,
         losses=losses,
@@ -171,20 +194,19 @@ def _run_epoch(run: Run, history: History, total: int) -> History:
         weights_hash=common_hash(run.learner.model, run.workers),
         validation=_validated(run),
     )
-    return History((*history.epochs, result))
+    return History((*history.epochs, result)), coming
 
 
-def _train(run: Run, plan: Plan, history: History, steps: range) -> tuple[tuple[float, ...], int]:
-    """The losses of the epoch up to `steps.stop`, and the rows of `steps`, which are trained here."""
-    config, learner, ledger = run.config, run.learner, Ledger()
+def _train(run: Run, epoch: Coming, history: History) -> tuple[tuple[float, ...], int]:
+    """The losses of the epoch up to the end of its steps, and the rows of these, which are trained here."""
+    config, learner, plan, steps, ledger = run.config, run.learner, epoch.plan, epoch.steps, epoch.ledger
     started = time.monotonic() - history.seconds
     later = run.data.total_steps(config) - history.steps - len(steps)
     progress = Progress(plan.epoch, steps.start, steps.stop, later, run.heads)
     seen = None
     losses = list(history.losses)
     guard = LossGuard(config.exploding_loss, history.recent_losses(WINDOW))
-    blocks = stream(plan, run.data.columns, run.workers.world, run.reading(), ledger=ledger, first_step=steps.start)
-    for step, block, waited_s in run.watched(blocks, f"epoch {plan.epoch + 1}", steps):
+    for step, block, waited_s in run.watched(epoch.blocks, f"epoch {plan.epoch + 1}", steps):
         seed_step(config.seed, plan.epoch, step, run.workers.world.rank)
         if step % config.watch_every_steps == 0:
             seen = observe(learner, block)

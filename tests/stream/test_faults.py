@@ -91,8 +91,8 @@ def test_a_page_that_is_damaged_behind_a_good_footer(tmp_path):
 
 
 def test_a_consumer_that_stops_early(plan):
-    running = blocks(plan)
     before = threading.active_count()
+    running = blocks(plan)
     next(running)
     assert threading.active_count() > before
     running.close()
