@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bench.stream_table import COLUMNS
 from camoe.contracts.snapshot import Snapshot
-from camoe.stream.buffers import Scratch
+from camoe.stream.buffers import Buffers, Room
 from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, Block, Words
 from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.pack import pack
@@ -39,11 +39,11 @@ Array = npt.NDArray[np.generic]
 Contender = Callable[[Snapshot], Iterator[Tensors]]
 
 
-def camoe(snapshot: Snapshot) -> Iterator[Tensors]:
-    """This stream: shuffled, every slot in every batch, counted and checked."""
+def camoe(snapshot: Snapshot, buffers: Buffers) -> Iterator[Tensors]:
+    """This stream: shuffled, every slot in every batch, counted and checked; with the memory of the pass before."""
     plan = make_plan(snapshot, seed=1, epoch=0, batch_size=BATCH, lanes=LANES)
     ledger = Ledger()
-    for block in stream(plan, COLUMNS, World(0, 1), Reading(2), ledger=ledger):
+    for block in stream(plan, COLUMNS, World(0, 1), Reading(2, buffers=buffers), ledger=ledger):
         yield to_tensors(block, CPU, torch.float32)
     require_complete(plan, ledger.as_array(plan))
 
@@ -96,7 +96,9 @@ def memory_mapped(snapshot: Snapshot) -> Path:
 
 def _records(table: pa.Table) -> Words:
     order, records = np.arange(table.num_rows), np.empty((table.num_rows, COLUMNS.words), np.int32)
-    return pack(table, COLUMNS, order, Scratch().columns(COLUMNS.words, table.num_rows), records).records
+    room = Room(table.num_rows, COLUMNS.words)
+    columns = room.columns(Buffers().take(room.size))
+    return pack(table, COLUMNS, order, columns[:, : table.num_rows], records).records
 
 
 def _tensors(categorical: Array, numeric: Array, labels: Array, slot: Array) -> Tensors:

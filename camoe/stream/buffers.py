@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from camoe.stream.columns import WORD, Words
@@ -10,36 +12,47 @@ CACHE_LINE = 64
 
 
 class Buffers:
-    """Record buffers of up to `rows` rows of `words` words, for one thread to take and to give back.
-
-    That thread should live on from epoch to epoch: what it frees, the allocator can give to it again.
-    """
-
-    def __init__(self, rows: int, words: int) -> None:
-        self._shape = (rows, words)
-        self._free: list[Words] = []
-
-    def take(self, rows: int) -> Words:
-        """A buffer `[rows, words]` with any content."""
-        whole = self._free.pop() if self._free else np.empty(self._shape, dtype=np.int32)
-        return whole[:rows]
-
-    def give(self, records: Words) -> None:
-        """Return what `take` gave; nobody may look at it any more."""
-        if records.base is not None:
-            self._free.append(records.base)
-
-
-class Scratch:
-    """One buffer of columns, for one thread to write each row group into."""
+    """Buffers of words, for one thread to take and to give back; made once, they serve stream after stream."""
 
     def __init__(self) -> None:
-        self._whole = np.empty((0, 0), dtype=np.int32)
+        self._free: list[Words] = []
 
-    def columns(self, words: int, rows: int) -> Words:
-        """`[words, rows]` with any content; what was given before may be written over."""
-        if self._whole.shape[0] != words or self._whole.shape[1] < rows:
-            # Columns lie an odd number of cache lines apart, so a row's words do not all want one place in the cache.
-            lines = -(-rows * WORD // CACHE_LINE) | 1
-            self._whole = np.empty((words, lines * CACHE_LINE // WORD), dtype=np.int32)
-        return self._whole[:, :rows]
+    def take(self, size: int) -> Words:
+        """`size` words or more, with any content. A free buffer that is too small goes for good."""
+        while self._free:
+            found = self._free.pop()
+            if len(found) >= size:
+                return found
+        return np.empty(size, dtype=np.int32)
+
+    def give(self, part: Words) -> None:
+        """Return the whole buffer of which `part` is a view; nobody may look at it any more."""
+        if part.base is not None:
+            self._free.append(part.base)
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a buffer is to hold: a row group of up to `rows` rows of `words` words, row by row or column by column."""
+
+    rows: int
+    words: int
+
+    @property
+    def size(self) -> int:
+        """Words of the buffer."""
+        return self.words * self._column
+
+    def records(self, buffer: Words, rows: int) -> Words:
+        """`[rows, words]` in `buffer`."""
+        return buffer[: rows * self.words].reshape(rows, self.words)
+
+    def columns(self, buffer: Words) -> Words:
+        """`[words, rows or more]` in `buffer`."""
+        return buffer[: self.size].reshape(self.words, self._column)
+
+    @property
+    def _column(self) -> int:
+        # Columns lie an odd number of cache lines apart, so a row's words do not all want one place in the cache.
+        lines = -(-self.rows * WORD // CACHE_LINE) | 1
+        return lines * CACHE_LINE // WORD

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +17,6 @@ from pyarrow.filesystem import FileSystem
 
 from camoe.contracts.errors import StreamError
 from camoe.contracts.storage import Storage, explained, path_of
-from camoe.stream.buffers import Scratch
 from camoe.stream.columns import Columns, Words
 from camoe.stream.group import RowGroup
 from camoe.stream.lanes import shuffled
@@ -35,7 +35,8 @@ class Request:
     """`columns` of row group `group` of the file at `path` in `storage`; it must have `rows` rows, given in an order.
 
     The order is drawn from `order_key` in the reader thread, so a request stays small. The rows go into `records`
-    `[rows, words]`, which belong to the request until its row group has come.
+    `[rows, words]`, which belong to the request until its row group has come; `scratch` is a stack of `[words, rows or
+    more]`, one for each thread.
     """
 
     storage: Storage
@@ -45,6 +46,7 @@ class Request:
     order_key: tuple[int, ...]
     columns: Columns
     records: Words
+    scratch: deque[Words]
 
     def __str__(self) -> str:
         return f"{self.path}, row group {self.group}"
@@ -66,10 +68,6 @@ class PackedResults:
 class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships no types
     """Reads one row group a request and publishes it as a `RowGroup`, or the `StreamError` that says why not."""
 
-    def __init__(self, worker_id: int, publish_func: Callable[[object], None], arguments: object) -> None:
-        super().__init__(worker_id, publish_func, arguments)
-        self._scratch = Scratch()
-
     @staticmethod
     def new_results_queue_reader() -> PackedResults:
         """What unpacks this worker's results."""
@@ -78,27 +76,30 @@ class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships
     def process(self, request: Request) -> None:
         """Publish the requested rows."""
         try:
-            self.publish_func(read_group(request, self._scratch))
+            self.publish_func(read_group(request))
         except StreamError as error:
             self.publish_func(error)
 
 
-def read_group(request: Request, scratch: Scratch) -> RowGroup:
+def read_group(request: Request) -> RowGroup:
     """The requested rows in their order.
 
     Raises:
         StreamError: the row group cannot be read, or is not what the plan and the columns say.
     """
     order = shuffled(request.rows, request.order_key)
+    scratch = request.scratch.pop()
     try:
-        return request.storage.tried(lambda: _read(request, order, scratch), str(request))
+        return request.storage.tried(lambda: _read(request, order, scratch[:, : request.rows]), str(request))
     except StreamError as error:
         raise StreamError(f"{request}: {error}") from None
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(str(request), error) from None
+    finally:
+        request.scratch.append(scratch)
 
 
-def _read(request: Request, order: Counts, scratch: Scratch) -> RowGroup:
+def _read(request: Request, order: Counts, scratch: Words) -> RowGroup:
     columns = request.columns
     with request.storage.parquet(request.path) as source:
         at_once = len(columns.names) if request.storage.remote else max(1, AT_ONCE // request.rows)
@@ -109,7 +110,7 @@ def _read(request: Request, order: Counts, scratch: Scratch) -> RowGroup:
             counted = f"{rows.num_rows} rows where the plan has {request.rows}"
             found = f"no column {', '.join(missing)}" if missing else counted
             raise StreamError(f"{found}; the file changed after the table version was pinned")
-        return pack(rows, columns, order, scratch.columns(columns.words, request.rows), request.records)
+        return pack(rows, columns, order, scratch, request.records)
 
 
 class Decoded:
@@ -213,10 +214,15 @@ class RequestReader(Reader):  # type: ignore[misc]  # petastorm ships no types
         super().stop()
 
     @property
+    def threads(self) -> int:
+        """Reader threads."""
+        number: int = self._pool.workers_count
+        return number
+
+    @property
     def wants_more(self) -> bool:
         """Whether a reader thread would have nothing to do once it is through with what it has."""
-        most: int = self._pool.workers_count * (1 + READ_AHEAD)
-        return self._pool.due < most
+        return self._pool.due < self.threads * (1 + READ_AHEAD)
 
     def request(self, request: Request) -> None:
         """Ask for one row group."""

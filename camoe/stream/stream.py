@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from camoe.contracts.errors import StreamError
 from camoe.contracts.storage import RETRIES, open_storage
-from camoe.stream.buffers import Buffers
+from camoe.stream.buffers import Buffers, Room
 from camoe.stream.columns import Block, Columns
 from camoe.stream.group import RowGroup, assemble
 from camoe.stream.ledger import Ledger
@@ -33,12 +33,14 @@ class Reading:
     """How rows are read: reader threads, and after how many seconds of waiting for a row group `say` is called.
 
     A read whose connection to an object store broke is tried again `retries` times, and `say` is called each time.
+    Streams with the same `buffers`, of one thread, use each other's memory again.
     """
 
     threads: int = 2
     patience_s: float = 30.0
     say: Callable[[str], None] = say_on_stderr
     retries: int = RETRIES
+    buffers: Buffers = field(default_factory=Buffers)
 
 
 def stream(
@@ -70,39 +72,53 @@ def _begun(
     storage = open_storage(plan.snapshot.table, reading.retries, say)
     pool = OrderedPool(reading.threads, reading.patience_s, say)
     reader = RequestReader(plan.snapshot.files[int(plan.row_groups.file[0])].path, columns, pool, storage)
+    assembly = _Assembly(plan, columns, walk(plan, world, first_step), reader, reading.buffers)
     try:
-        assembly = _Assembly(plan, columns, world, reader, first_step)
         assembly.look_ahead()
         yield assemble(columns, [])
         yield from assembly.blocks(ledger)
     finally:
         reader.stop()
         reader.join()
+    assembly.give_back()
 
 
 class _Assembly:
     """Asks for row groups in the order in which the worker's batches need them, and cuts the batches from them."""
 
-    def __init__(self, plan: Plan, columns: Columns, world: World, reader: RequestReader, first_step: int) -> None:
-        self._plan, self._columns, self._reader = plan, columns, reader
-        self._shares = walk(plan, world, first_step)
+    def __init__(
+        self, plan: Plan, columns: Columns, shares: Iterator[list[Piece]], reader: RequestReader, buffers: Buffers
+    ) -> None:
+        self._plan, self._columns, self._shares, self._reader = plan, columns, shares, reader
         self._coming: deque[list[Piece]] = deque()
         # By lane: the row group asked for last, and the one in use, each as (row group, pass).
         self._asked: dict[tuple[int, int], tuple[int, int]] = {}
         self._held: dict[tuple[int, int], tuple[tuple[int, int], RowGroup]] = {}
-        self._buffers = Buffers(int(plan.row_groups.rows.max()), columns.words)
         self._passed: list[RowGroup] = []
+        self._buffers, self._room = buffers, Room(int(plan.row_groups.rows.max()), columns.words)
+        # A stack for the reader threads, with room for each.
+        self._scratch = deque(self._room.columns(buffers.take(self._room.size)) for _ in range(reader.threads))
 
     def blocks(self, ledger: Ledger) -> Iterator[Block]:
         """The worker's share of each step."""
         while self.look_ahead():
             share = self._coming.popleft()
             block = assemble(self._columns, [(self._group(piece), piece.start, piece.stop) for piece in share])
-            while self._passed:
-                self._buffers.give(self._passed.pop().records)
+            self._give(self._passed)
+            self._passed.clear()
             for piece in share:
                 ledger.add(self._plan, piece)
             yield block
+
+    def give_back(self) -> None:
+        """Let other streams have the memory; the reader threads have ended."""
+        self._give(group for _, group in self._held.values())
+        for columns in self._scratch:
+            self._buffers.give(columns)
+
+    def _give(self, groups: Iterable[RowGroup]) -> None:
+        for group in groups:
+            self._buffers.give(group.records)
 
     def look_ahead(self) -> bool:
         """Ask for what the coming steps need; whether there is a step to come."""
@@ -142,4 +158,5 @@ class _Assembly:
         rows = plan.rows_of(source)
         path = plan.snapshot.files[int(plan.row_groups.file[source])].path
         group, key = int(plan.row_groups.group[source]), plan.order_key(source, piece.cycle)
-        return Request(self._reader.storage, path, group, rows, key, self._columns, self._buffers.take(rows))
+        records = self._room.records(self._buffers.take(self._room.size), rows)
+        return Request(self._reader.storage, path, group, rows, key, self._columns, records, self._scratch)

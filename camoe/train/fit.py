@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from camoe.contracts.errors import StreamError, TrainingError
 from camoe.contracts.snapshot import Snapshot
 from camoe.model.camoe import Camoe
+from camoe.stream.buffers import Buffers
 from camoe.stream.columns import Block, Columns
 from camoe.stream.describe import describe
 from camoe.stream.ledger import Ledger, require_complete
@@ -75,6 +76,7 @@ class Run:
     watchdog: Watchdog
     heads: tuple[str, ...]
     trackers: tuple[Tracker, ...]
+    buffers: Buffers = field(default_factory=Buffers)
 
     @property
     def workers(self) -> Workers:
@@ -105,7 +107,7 @@ class Run:
     def reading(self) -> Reading:
         """How rows are read."""
         own = self.config.stream
-        return Reading(own.readers, own.wait_report_s, self.watchdog.note, own.retries)
+        return Reading(own.readers, own.wait_report_s, self.watchdog.note, own.retries, self.buffers)
 
     def save(self, history: History) -> None:
         """Write a checkpoint; the other workers go on and wait for the first one at the next exchange."""
