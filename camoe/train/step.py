@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -33,12 +35,18 @@ class Tensors:
 def to_tensors(block: Block, device: torch.device, dtype: torch.dtype) -> Tensors:
     """`block` as tensors on `device`; numerics as `dtype`. On the CPU the wide ones are views of the block."""
     return Tensors(
-        categorical=torch.from_numpy(block.categorical).to(device),
-        numeric=torch.from_numpy(block.numeric).to(device, dtype),
-        sequences=torch.from_numpy(block.sequences).to(device),
-        labels=torch.from_numpy(block.labels).to(device, torch.int64),
-        slot=torch.from_numpy(block.slot).to(device, torch.int64),
+        categorical=_placed(block.categorical, device, torch.int32),
+        numeric=_placed(block.numeric, device, dtype),
+        sequences=_placed(block.sequences, device, torch.int32),
+        labels=_placed(block.labels, device, torch.int64),
+        slot=_placed(block.slot, device, torch.int64),
     )
+
+
+def _placed(values: npt.NDArray[np.generic], device: torch.device, dtype: torch.dtype) -> Tensor:
+    found = torch.from_numpy(values)
+    # Torch lets go of the interpreter even for a conversion that does nothing, and waits for reader threads to get it.
+    return found if found.device == device and found.dtype == dtype else found.to(device, dtype)
 
 
 @dataclass(frozen=True)
