@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
-# Floats in a cache line. A matrix product whose rows begin elsewhere takes up to 1.6 times as long on a CPU.
+# Floats in a cache line. On a CPU the product of a matrix with as many rows as columns, which crosses have, takes up to
+# 1.4 times as long when rows begin elsewhere; the narrower products lose up to a tenth by the zeros.
 LINE = 16
 
 
