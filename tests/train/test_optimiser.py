@@ -52,7 +52,7 @@ def dense_row_wise(weight, sums, total):
     """A step of FBGEMM's EXACT_ROWWISE_ADAGRAD without weight decay, over every row of the table.
 
     `s_r += (1/D) sum_d g_rd^2`, `w_r -= lr / (sqrt(s_r) + eps) * g_r`, with `g_r` summed over all places of r in the
-    batch before it is squared, which EXACT stands for (`rowwise_adagrad` of fbgemm_gpu/codegen/genscript/optimizers.py).
+    batch before it is squared, hence EXACT (`rowwise_adagrad` in fbgemm_gpu/codegen/genscript/optimizers.py).
     Shapes: weight and total `[V, D]`, sums `[V]`. Both weight and sums are changed.
     """
     sums += np.square(total).sum(axis=1) / DIM
