@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parents[1]
 KUAIRAND_LOG = "log_standard_20220425_20220430_pure.parquet"
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def spark_properties() -> dict[str, str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn.functional import linear, pad
+
+from camoe.model.linear import AlignedLinear
 
 
 class CrossNetwork(nn.Module):
@@ -22,20 +25,38 @@ class CrossNetwork(nn.Module):
         self.layers = nn.ModuleList(_cross(width, rank) for _ in range(layers))
 
     def forward(self, x0: Tensor) -> Tensor:
-        """`[B, D]` to `[B, D]`."""
+        """`[B, D]` to `[B, D]`; columns of zeros beyond D, as `aligned` adds them, stay zero."""
         x = x0
         for layer in self.layers:
             x = x0 * layer(x) + x
         return x
 
 
+class _Widening(nn.Linear):
+    """`W x + b` with as many columns of zeros added as `width` asks for, by default as x has itself."""
+
+    def forward(self, x: Tensor, width: int | None = None) -> Tensor:
+        more = (x.shape[1] if width is None else width) - self.out_features
+        weight = pad(self.weight, (0, x.shape[1] - self.in_features, 0, more))
+        return linear(x, weight, pad(self.bias, (0, more)))
+
+
+class _LowRank(nn.Sequential):
+    """`U (V^T x) + b`, as wide as x."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, last = self
+        widened: Tensor = last(first(x), x.shape[1])
+        return widened
+
+
 def _cross(width: int, rank: int | None) -> nn.Module:
     """`x -> W x + b`, with `b` at zero."""
-    last = nn.Linear(width if rank is None else rank, width)
+    last = _Widening(width if rank is None else rank, width)
     nn.init.xavier_normal_(last.weight)
     nn.init.zeros_(last.bias)
     if rank is None:
         return last
-    first = nn.Linear(width, rank, bias=False)
+    first = AlignedLinear(width, rank, bias=False)
     nn.init.xavier_normal_(first.weight)
-    return nn.Sequential(first, last)
+    return _LowRank(first, last)

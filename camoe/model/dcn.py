@@ -22,12 +22,15 @@ class DcnV2(nn.Module):
     def __init__(self, width: int, config: DcnConfig, dropout: float) -> None:
         super().__init__()
         self.parallel = config.structure == "parallel"
+        self.input_width = width
         self.cross = CrossNetwork(width, config.cross_layers, config.rank)
         self.deep = mlp([width, *config.hidden], dropout)
         self.width = config.hidden[-1] + (width if self.parallel else 0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, D]` to `[B, width]`; `width` is `D + E` in parallel and `E` stacked, `E` being the last hidden width."""
+        """`[B, D]` or `aligned` of it to `[B, width]`: `D + E` in parallel, `E`, the last hidden width, stacked."""
         crossed = self.cross(x)
-        output: Tensor = torch.cat([crossed, self.deep(x)], dim=1) if self.parallel else self.deep(crossed)
+        output: Tensor = (
+            torch.cat([crossed[:, : self.input_width], self.deep(x)], dim=1) if self.parallel else self.deep(crossed)
+        )
         return output

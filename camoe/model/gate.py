@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from camoe.model.linear import AlignedLinear
+
 
 class Gate(nn.Module):
     """`g(x) = softmax(G x + c)` (MMoE, Ma et al., KDD 2018, with a bias).
@@ -21,7 +23,7 @@ class Gate(nn.Module):
 
     def __init__(self, width: int, experts: int, dropout: float) -> None:
         super().__init__()
-        self.linear = nn.Linear(width, experts)
+        self.linear = AlignedLinear(width, experts)
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:

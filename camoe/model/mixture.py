@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from camoe.model.expert import Experts
 from camoe.model.gate import Gate, mix
+from camoe.model.linear import aligned
 
 
 class MixtureOfExperts(nn.Module):
@@ -36,7 +37,8 @@ class MixtureOfExperts(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`[B, D]` to logits `[B, H]` and gate weights `[B, H, K]`."""
-        outputs = self.experts(x)
-        weights = [gate(x) for gate in self.gates]
+        wide = aligned(x)
+        outputs = self.experts(wide)
+        weights = [gate(wide) for gate in self.gates]
         logits = [tower(mix(weight, outputs)) for tower, weight in zip(self.towers, weights, strict=True)]
         return torch.stack(logits, dim=1), torch.stack(weights, dim=1)

@@ -7,10 +7,12 @@ from itertools import pairwise
 
 from torch import nn
 
+from camoe.model.linear import AlignedLinear
+
 
 def mlp(widths: Sequence[int], dropout: float) -> nn.Sequential:
     """Linear, ReLU and dropout from `widths[0]` through `widths[-1]`; `[B, widths[0]]` to `[B, widths[-1]]`."""
     layers: list[nn.Module] = []
     for width, following in pairwise(widths):
-        layers += [nn.Linear(width, following), nn.ReLU(), nn.Dropout(dropout)]
+        layers += [AlignedLinear(width, following), nn.ReLU(), nn.Dropout(dropout)]
     return nn.Sequential(*layers)

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from camoe.model.linear import aligned
+
 
 class SharedBottom(nn.Module):
     """`logit_h = tower_h(network(x))` (Caruana, "Multitask Learning", 1997). There are no experts: `K = 0`.
@@ -30,6 +32,6 @@ class SharedBottom(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`[B, D]` to logits `[B, H]` and no gate weights, `[B, H, 0]`."""
-        shared = self.network(x)
+        shared = self.network(aligned(x))
         logits = torch.stack([tower(shared) for tower in self.towers], dim=1)
         return logits, logits.new_empty(*logits.shape, 0)

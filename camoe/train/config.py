@@ -52,7 +52,7 @@ class TrainingConfig(Section):
     So the number of workers changes neither the gradient nor its scale, and no learning rate is scaled with it:
     whoever changes `batch_size` chooses the learning rate anew.
 
-    `precision` is that of the forward pass; `auto` is fp32 as long as bf16 is not shown to give equal metrics.
+    `precision` is that of the forward pass; `auto` is bf16 where all workers' processors compute it, else fp32.
     `clip_norm` bounds the joint L2 norm of all gradients. A loss above `exploding_loss` times its running mean ends
     training. `negatives` maps a head to the share of its negatives that it learns from; validation sees all.
 

@@ -27,7 +27,6 @@ from camoe.train.config import TrainingConfig
 from camoe.train.guard import WINDOW, LossGuard
 from camoe.train.history import EpochResult, History, Validation
 from camoe.train.observe import observe
-from camoe.train.precision import AUTO
 from camoe.train.progress import Progress
 from camoe.train.random_state import draw_rows, seed_step
 from camoe.train.step import Learner
@@ -154,8 +153,6 @@ def fit(run: Run, start: Path | None = None) -> History:
 
 
 def _begin(run: Run, start: Path | None) -> tuple[History, dict[str, Tensor]]:
-    if run.config.precision == "auto" and run.workers.leads:
-        print(f"train: {AUTO}", flush=True)
     if start is None:
         return History(), {}
     history = run.checkpoints.restore(start, run.learner.model, run.learner.optimisers)

@@ -30,6 +30,7 @@ from camoe.train.identity import run_settings
 from camoe.train.inputs import TrainingInputs, open_inputs
 from camoe.train.negatives import make_sampling
 from camoe.train.optimiser import make_optimisers
+from camoe.train.precision import settled
 from camoe.train.scaling import fit_treatments
 from camoe.train.step import Learner
 from camoe.train.tracking import trackers
@@ -59,7 +60,7 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
         learner = make_learner(config, spec, data, workers)
         name = first_workers(run or new_run(), "run")
         start = first_workers(newest(config.layout.checkpoints, name), "checkpoint")
-        settings = run_settings(config, inputs)
+        settings = run_settings(config, inputs) | {"training.precision": learner.config.precision}
         checkpoints = Checkpoints(config.layout.checkpoints, name, settings, training.checkpoint.keep)
         if training.warm_start is not None and start is None:
             warm_start(learner.model, spec, inputs.encoder, training.warm_start)
@@ -143,7 +144,8 @@ def assemble_learner(
     normaliser = make_normaliser(training.normalise, masking, share)
     optimisers = make_optimisers(model, training, total_steps)
     sampling = make_sampling(spec.heads, training.negatives, workers.device)
-    return Learner(model, optimisers, masking, workers, normaliser, dtype, sampling, training)
+    precise = settled(training, workers)
+    return Learner(model, optimisers, masking, workers, normaliser, dtype, sampling, precise)
 
 
 def _metrics(
@@ -170,6 +172,7 @@ def _metrics(
         "parameters": sum(weight.numel() for weight in learner.model.parameters()),
         "workers": learner.workers.world.size,
         "device": learner.workers.device.type,
+        "precision": learner.config.precision,
         "seconds": round(seconds, 2),
         "data": {
             "train_days": [day.isoformat() for day in config.days.train.days()],

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.heads import Head, HeadSet
 from camoe.train.negatives import make_sampling
 from camoe.train.random_state import draw_rows
+from tests.train.planted import HEAD_OF_SLOT, SPEC, TRAINING, learned, own_logits, planted, quality
 
 HEADS = HeadSet(heads=(Head(name="audio", objective="click"), Head(name="video", objective="click")))
 ROWS = 200_000
@@ -56,6 +59,25 @@ def test_the_least_loss_on_the_sample_is_at_the_rates_of_all_rows(rows):
     optimiser.step(loss)
     observed = torch.stack([label[mask[:, head], head].double().mean() for head in range(2)])
     torch.testing.assert_close(torch.sigmoid(logits.detach()), observed, rtol=0.02, atol=0)
+
+
+@pytest.mark.slow
+def test_ece_on_all_rows_is_that_of_learning_from_all_rows():
+    """To 0.01. The p of the sample, before p / (p + (1 - p) / w), is off by more than 0.1."""
+    sampled = {"audio": 0.1, "video": 0.3}
+    rows, held_out = planted(120_000, seed=1), planted(60_000, seed=2)
+    whole = quality(expit(own_logits(learned(TRAINING, rows), held_out)), held_out)
+    learner = learned(TRAINING.model_copy(update={"negatives": sampled}), rows)
+    logit = own_logits(learner, held_out)
+    w = np.array([sampled[head.name] for head in SPEC.heads.heads])[HEAD_OF_SLOT[held_out.slot]]
+    p = expit(logit - np.log(w))
+    uncorrected, corrected = quality(p, held_out), quality(p / (p + (1 - p) / w), held_out)
+    np.testing.assert_allclose(p / (p + (1 - p) / w), expit(logit), rtol=1e-9)
+    for head in sampled:
+        assert whole[head].ece < 0.03
+        assert corrected[head].ece == pytest.approx(whole[head].ece, abs=0.01)
+        assert uncorrected[head].ece > 0.1
+        assert corrected[head].auc_pr == pytest.approx(whole[head].auc_pr, rel=0.05)
 
 
 def test_a_head_that_is_not_there_is_named():

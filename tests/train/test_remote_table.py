@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -11,7 +14,8 @@ from camoe.config import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.storage import open_storage
 from camoe.train.inputs import open_inputs
-from tests.stream.object_store import object_store
+from tests.conftest import ROOT
+from tests.stream.object_store import SECRET, object_store
 from tests.train.pipeline import write_pipeline
 
 ROWS = {"s0": 31, "s1": 20, "s2": 7}
@@ -42,3 +46,21 @@ def test_the_inputs_are_those_of_the_table_under_out(pipeline):
     assert remote.train.content_hash() == local.train.content_hash()
     assert remote.validation.content_hash() == local.validation.content_hash()
     assert replace(remote, train=local.train, validation=local.validation) == local
+
+
+@pytest.mark.slow
+def test_the_job_learns_the_same(pipeline, tmp_path):
+    losses = []
+    for table in (None, REMOTE):
+        given = [] if table is None else [f"training.table={table}"]
+        done = subprocess.run(
+            [sys.executable, ROOT / "jobs/train.py", "-np", "2", "--config", pipeline, *given],
+            capture_output=True, text=True, check=False, cwd=ROOT,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"rows of {table or tmp_path / 'out/training'} version 1" in done.stdout
+        told = done.stdout + done.stderr + (tmp_path / "out/logs/train_workers.log").read_text()
+        assert SECRET not in told
+        metrics = json.loads((tmp_path / "out/bundle/metrics.json").read_text())
+        losses.append([epoch["losses"] for epoch in metrics["epochs"]])
+    assert losses[0] == losses[1]

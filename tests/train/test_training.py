@@ -8,12 +8,17 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 from safetensors.numpy import load_file
 
+import camoe
 from camoe.contracts.pins import RUNNING, read_pins
+from camoe.contracts.snapshot import pin
+from camoe.score.local import score_snapshot
 from tests.conftest import ROOT
+from tests.score.pipeline import DAYS
 from tests.train.pipeline import write_pipeline
 
 # Row counts that no number of workers divides; the video slot has fewer rows than there are steps.
@@ -27,6 +32,12 @@ def train(config, workers, *overrides, code=0):
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
     return done
+
+
+def predictions(bundle, table):
+    """`p_raw` and `p` of the validation and test rows, by impression, as this one process computes them."""
+    scored = pa.concat_tables(score_snapshot(camoe.load(bundle).model, pin(table), DAYS))
+    return scored.to_pandas().set_index("impression_id").sort_index()[["p_raw", "p"]]
 
 
 def metrics(out):
@@ -59,6 +70,28 @@ def test_one_and_two_workers_end_with_the_same_weights(runs):
     assert one.keys() == two.keys()
     for name in one:
         np.testing.assert_allclose(one[name], two[name], rtol=1e-6, atol=1e-7)
+
+
+def test_the_bundles_of_one_and_two_workers_predict_alike(runs):
+    one, two = (predictions(runs[workers], runs[workers].parent / "out/training") for workers in (1, 2))
+    assert list(one.index) == list(two.index)
+    assert one["p_raw"].std() > 0.01
+    np.testing.assert_allclose(two, one, rtol=0, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("trained", "loaded"), [(1, 2), (2, 1)])
+def test_a_bundle_is_the_same_model_under_another_number_of_workers(runs, tmp_path, trained, loaded):
+    """One step at next to no learning rate: what is written again is what was loaded."""
+    config = write_pipeline(tmp_path, ROWS)
+    still = ("training.steps=1", "training.learning_rate=1e-12", "training.embedding_learning_rate=1e-12")
+    train(config, loaded, f"training.warm_start={runs[trained]}", *still)
+    assert metrics(tmp_path / "out")["workers"] == loaded
+    found, expected = (
+        predictions(bundle, tmp_path / "out/training") for bundle in (tmp_path / "out/bundle", runs[trained])
+    )
+    assert list(found.index) == list(expected.index)
+    np.testing.assert_allclose(found["p_raw"], expected["p_raw"], rtol=0, atol=1e-6)
 
 
 def test_training_learns(runs):
