@@ -27,6 +27,8 @@ from training.launch import stream, workers
 from training.quality import Pass, quality
 from training.rows import BATCH
 
+from camoe.train.precision import bf16_instructions
+
 VOCABULARIES = "26000,1000000,2600000,10400000"
 
 
@@ -34,7 +36,7 @@ def measure_speed(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Every system at every vocabulary."""
     vocabularies = [max(26, round(int(size) * asked.scale)) for size in asked.vocabularies.split(",")]
     plan = Plan(asked.rounds, asked.steps, asked.batches, asked.threads, asked.exponent)
-    bf16 = fast_bf16()
+    bf16 = sorted(bf16_instructions())
     found = speed(vocabularies, asked.models.split(","), plan, folder, bf16=bool(bf16))
     config = {**vars(plan), "vocabularies": vocabularies, "bf16": bf16 or "not on this processor"}
     return _line("speed", config, found)
@@ -66,12 +68,6 @@ def _own(asked: argparse.Namespace) -> dict[str, Any]:
 def _line(name: str, config: dict[str, Any], found: Findings) -> dict[str, Any]:
     whole = {**config, "batch": BATCH, "failures": found.failures}
     return {"bench": f"train.{name}", "config": whole, "figures": found.figures, "ratios": found.ratios}
-
-
-def fast_bf16() -> list[str]:
-    """The processor's instructions for bf16; without any it would be emulated."""
-    flags = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else []
-    return sorted({"amx_bf16", "avx512_bf16"} & set(flags))
 
 
 def _parser() -> argparse.ArgumentParser:
