@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from camoe.contracts.snapshot import pin
+from camoe.stream.buffers import Buffers
 from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.plan import make_plan
 from camoe.stream.stream import Reading, stream
@@ -22,10 +23,11 @@ def plan_of(table: Path, **changes):
     return make_plan(pin(table), **({"seed": 1, "epoch": 0, "batch_size": 64, "lanes": 4} | changes))
 
 
-def blocks(plan, world=ONE, threads=2, ledger=None, first_step=0):
+def blocks(plan, world=ONE, threads=2, ledger=None, first_step=0, buffers=None):
     """One worker's stream."""
     booked = Ledger() if ledger is None else ledger
-    return stream(plan, COLUMNS, world, Reading(threads), ledger=booked, first_step=first_step)
+    reading = Reading(threads, buffers=buffers or Buffers())
+    return stream(plan, COLUMNS, world, reading, ledger=booked, first_step=first_step)
 
 
 def delivered(plan, workers=1, threads=2, first_step=0):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from camoe.contracts.snapshot import pin
+from camoe.stream.buffers import Buffers
 from camoe.stream.columns import UNKNOWN_LABEL
 from camoe.stream.mixing import Shares
 from camoe.stream.plan import make_plan, row_names
@@ -90,6 +93,42 @@ def test_a_stream_goes_on_with_another_number_of_workers(table):
         for _, block in zip(range(40), blocks(plan, World(rank, 3)), strict=False):
             before.update(block.keys[0].tolist())
     assert before + delivered(plan, workers=2, first_step=40) == Counter(range(6000))
+
+
+def words(running):
+    """All that a stream gives, as it came."""
+    return [(block.records.tobytes(), block.keys[0].tolist()) for block in running]
+
+
+def test_streams_that_share_their_memory_give_what_each_gives_alone(table):
+    plans = [plan_of(table, epoch=0), plan_of(table, epoch=1, lanes=1), plan_of(table, epoch=2, batch_size=600)]
+    alone = [words(blocks(plan)) for plan in plans]
+    buffers = Buffers()
+    early = blocks(plans[2], buffers=buffers)
+    assert [words(blocks(plan, buffers=buffers)) for plan in plans[:2]] == alone[:2]
+    assert words(early) == alone[2]
+    side_by_side = [blocks(plan, buffers=buffers) for plan in plans[:2]]
+    given = list(zip_longest(*side_by_side))
+    assert [words(filter(None, column)) for column in zip(*given, strict=True)] == alone[:2]
+
+
+def test_a_stream_uses_the_memory_of_the_one_before(table, monkeypatch):
+    buffers, made = Buffers(), []
+    take = Buffers.take
+    monkeypatch.setattr(Buffers, "take", lambda self, size: made.append(take(self, size)) or made[-1])
+    words(blocks(plan_of(table), buffers=buffers))
+    first = {id(buffer) for buffer in made}
+    kept = list(made)
+    words(blocks(plan_of(table), buffers=buffers))
+    assert {id(buffer) for buffer in made[len(kept) :]} <= first
+
+
+def test_reading_begins_before_the_first_batch_is_asked_for(table):
+    before = threading.active_count()
+    running = blocks(plan_of(table))
+    assert threading.active_count() == before + 2
+    running.close()
+    assert threading.active_count() == before
 
 
 def test_row_groups_that_are_skipped_are_not_read(tmp_path):
