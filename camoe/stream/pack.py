@@ -42,7 +42,7 @@ def pack(rows: Rows, columns: Columns, order: npt.NDArray[np.int64], scratch: Wo
         StreamError: a column has a type that does not fit, or nulls where none are allowed.
     """
     for part, words in zip(_words(rows, columns), scratch, strict=True):
-        np.take(part, order, out=words, mode="clip")
+        part.take(order, out=words, mode="clip")
     for first in range(0, len(out), TILE):
         tile = slice(first, first + TILE)
         out[tile] = scratch[:, tile].T

@@ -166,7 +166,13 @@ class Plan:
 
     def rows_of(self, source: int) -> int:
         """Rows of row group number `source`."""
-        return int(self.row_groups.rows[source])
+        return self._rows_of[source]
+
+    @cached_property
+    def _rows_of(self) -> list[int]:
+        # It is asked for each piece, and a list answers sooner than an array.
+        rows: list[int] = self.row_groups.rows.tolist()
+        return rows
 
     def delivered(self, step: int) -> Counts:
         """How many rows each row group has given to the batches before `step`, all passes counted."""

@@ -122,7 +122,7 @@ class Decoded:
     def __init__(self, source: pq.ParquetFile, group: int, names: Sequence[str], at_once: int) -> None:
         self._source, self._group = source, group
         self._names, self._at_once = names, at_once
-        self._decoded = pa.table({})
+        self._decoded: dict[str, pa.ChunkedArray] = {}
 
     @property
     def num_rows(self) -> int:
@@ -132,11 +132,12 @@ class Decoded:
 
     def column(self, name: str) -> pa.ChunkedArray:
         """The column; those before it are let go of."""
-        if name not in self._decoded.column_names:
+        if name not in self._decoded:
             first = self._names.index(name)
             names = list(self._names[first : first + self._at_once])
-            self._decoded = self._source.read_row_group(self._group, columns=names, use_threads=False)
-        return self._decoded.column(name)
+            rows = self._source.read_row_group(self._group, columns=names, use_threads=False)
+            self._decoded = dict(zip(rows.column_names, rows.itercolumns(), strict=True))
+        return self._decoded[name]
 
 
 def _unreadable(what: str, error: Exception) -> StreamError:
