@@ -26,8 +26,7 @@ class Limits:
     `densest`: times `versions_a_bracket`, the most that one bracket may hold before versions are no longer compared
     one by one. `hot_share`: of all impressions or versions, above which a key is cut, if it has at least `hot_rows` of
     them. `hot_pairs`: impressions times versions of a key, above which it is cut too. `hot_keys`: the most keys cut.
-    `sampled`: of the impressions, and of the keys and rows of a table that is too large for a broadcast, one in so many
-    is looked at to find the keys of many.
+    `sampled`: one impression in so many is looked at to find the keys of many.
     """
 
     broadcast_bytes: int = 64 << 20
@@ -41,7 +40,7 @@ class Limits:
     hot_rows: int = 10_000
     hot_pairs: int = 100_000_000
     hot_keys: int = 1_000
-    sampled: int = 32
+    sampled: int = 16
 
 
 @dataclass(frozen=True)

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from datetime import date
-from functools import partial
 
-from pyspark import inheritable_thread_target
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Entity
 from features.join.brackets import bracket_of, is_hot
 from features.join.broadcast import join_broadcast
-from features.join.choice import (
-    Choice,
-    Limits,
-    ServedStatistics,
-    Statistics,
-    TableStatistics,
-    choose,
-    fits_broadcast,
-    settle,
-)
+from features.join.choice import Choice, Limits, Statistics, choose, fits_broadcast, settle
 from features.join.names import BRACKET, FROM, KEY
 from features.join.sort_merge import join_intervals
-from features.join.statistics import bounds, densest, estimated_bytes, measure_served, measure_table
+from features.join.statistics import bounds, densest, measure_served, measure_table
 from features.join.union import join_union
 from features.join.versions import versions, with_key
 
@@ -51,39 +39,22 @@ def decide(
 ) -> Choice:
     """Measure what the choice needs, and choose. `days` are those of the impressions; they tune the choice only.
 
-    A small table is settled by its own counts; for others the impressions are counted too, at once where the files
-    alone say that the table is not small.
+    A small table is settled by its own counts; for others the impressions are counted too.
     """
     keyed = versions(with_key(rows, entity, impressions), entity)
     first, last = bounds(days)
-    large = entity.strategy != "broadcast" and estimated_bytes(rows) > limits.broadcast_bytes
-    count = partial(measure_table, keyed, entity, (first, last), limits, sampled=limits.sampled if large else 1)
-    count_served = partial(measure_served, impressions, entity, limits)
-    if large:
-        table, served = _at_once(count, count_served, impressions.sparkSession)
-    else:
-        table = count()
-        small = Statistics(table, first, last)
-        if entity.strategy == "broadcast" or (entity.strategy == "auto" and fits_broadcast(small, limits)):
-            return choose(name, small, entity, limits)
-        served = count_served()
-    if served.heavy.keys() - table.heavy.keys():
-        table = count(asked=served.heavy)
+    small = Statistics(measure_table(keyed, entity, (first, last), limits), first, last)
+    if entity.strategy == "broadcast" or (entity.strategy == "auto" and fits_broadcast(small, limits)):
+        return choose(name, small, entity, limits)
+    served = measure_served(impressions, entity, limits)
+    asked = served.heavy.keys() - small.table.heavy.keys()
+    table = measure_table(keyed, entity, (first, last), limits, served.heavy) if asked else small.table
     choice = choose(name, Statistics(table, first, last, served, _tasks(impressions)), entity, limits)
     if not choice.hot or "ts" not in entity.columns:
         return choice
     bracketed = keyed.where(is_hot(KEY, choice.hot)).withColumn(BRACKET, bracket_of(F.col(FROM), choice.brackets))
     inside = F.col(BRACKET).between(0, choice.brackets.count - 1)
     return settle(choice, densest(bracketed.where(inside)), entity, limits)
-
-
-def _at_once(
-    count: Callable[[], TableStatistics], count_served: Callable[[], ServedStatistics], spark: SparkSession
-) -> tuple[TableStatistics, ServedStatistics]:
-    """Both counts, as two jobs side by side: while one is planned or ends, the other uses the cores."""
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        served = beside.submit(inheritable_thread_target(spark)(count_served))
-        return count(), served.result()
 
 
 def _tasks(frame: DataFrame) -> int:

@@ -29,40 +29,21 @@ def bounds(days: Sequence[date]) -> tuple[int, int]:
     return begin // micros, end // micros
 
 
-def estimated_bytes(frame: DataFrame) -> int:
-    """Spark's own estimate of the frame's size, for which nothing is read: of a table in files, their bytes."""
-    return int(str(frame._jdf.queryExecution().optimizedPlan().stats().sizeInBytes()))
-
-
 def measure_table(
-    versions: DataFrame,
-    entity: Entity,
-    within: tuple[int, int],
-    limits: Limits,
-    *,
-    sampled: int = 1,
-    asked: Collection[Key] = (),
+    versions: DataFrame, entity: Entity, within: tuple[int, int], limits: Limits, asked: Collection[Key] = ()
 ) -> TableStatistics:
-    """Count `versions` (of `features.join.versions`); `asked`: keys wanted whatever their rows.
-
-    Of the keys one in `sampled` is counted as a whole, and of the others' rows one in `sampled`: keys and the rows of a
-    key are estimates then. All rows are counted.
-    """
+    """Count `versions` (of `features.join.versions`); `asked`: keys wanted whatever their rows."""
     inside = F.col(FROM).between(*within) if "ts" in entity.columns else F.lit(True)
-    hashed, key = key_hash(F.col(KEY)), F.col("key")
-    looked_at = _whole(hashed, sampled) | hashed.isin(list(asked)) | _whole(F.xxhash64(hashed, FROM), sampled)
-    by_key = versions.groupBy(F.when(looked_at, hashed).alias("key")).agg(
+    by_key = versions.groupBy(key_hash(F.col(KEY)).alias("key")).agg(
         F.count(F.lit(1)).alias("rows"), F.count_if(inside).alias("inside")
     )
-    counted = _whole(key, sampled) | key.isin(list(asked))
-    of_key = F.when(counted, F.col("inside")).when(key.isNotNull(), sampled * F.col("inside"))
-    wanted = (of_key >= limits.hot_rows) | key.isin(list(asked))
+    wanted = (F.col("inside") >= limits.hot_rows) | F.col("key").isin(list(asked))
     found = by_key.agg(
         F.coalesce(F.sum("rows"), F.lit(0)).alias("rows"),
-        (sampled * F.count_if(_whole(key, sampled))).alias("keys"),
+        F.count(F.lit(1)).alias("keys"),
         F.coalesce(F.sum("inside"), F.lit(0)).alias("inside"),
-        F.coalesce(F.max(of_key), F.lit(0)).alias("most"),
-        _heaviest(wanted, of_key, 2 * limits.hot_keys).alias("heavy"),
+        F.coalesce(F.max("inside"), F.lit(0)).alias("most"),
+        _heaviest(wanted, F.col("inside"), 2 * limits.hot_keys).alias("heavy"),
     ).collect()[0]
     return TableStatistics(
         rows=found["rows"],
@@ -94,11 +75,6 @@ def measure_served(impressions: DataFrame, entity: Entity, limits: Limits) -> Se
     ).collect()[0]
     heavy = {row["key"]: row["rows"] for row in found["heavy"]}
     return ServedStatistics(found["rows"], found["first"], found["last"], heavy)
-
-
-def _whole(hashed: Column, sampled: int) -> Column:
-    """Whether a key is of those that are counted as a whole."""
-    return F.pmod(hashed, F.lit(sampled)) == 0
 
 
 def _heaviest(wanted: Column, rows: Column, most: int) -> Column:

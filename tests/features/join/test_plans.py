@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -12,7 +11,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.sources import Entity
 from features.join.choice import Brackets, Choice, Limits
 from features.join.point_in_time import decide, join_entity
-from features.join.statistics import estimated_bytes, measure_served, measure_table
+from features.join.statistics import measure_served
 from tests.features.join.hashes import spark_hash_of
 
 TASKS = 8
@@ -115,37 +114,3 @@ def test_the_times_of_all_impressions_count_whatever_keys_are_named(spark):
     found = measure_served(served, VERSIONED, Limits(hot_keys=1, hot_rows=2, sampled=1))
     assert (found.rows, found.first, found.last) == (8, 1_000_000, 9_000_000)
     assert sorted(found.heavy.values()) == [2, 3]
-
-
-def test_a_sample_counts_all_rows_and_finds_the_key_of_many(spark):
-    """1,000 keys of 4 versions and one of 6,000, every second one of them within the bounds."""
-    rows = spark.range(10_000).select(
-        F.when(F.col("id") < 4_000, F.col("id") % 1_000).otherwise(7_777).cast("string").alias("_key"),
-        F.col("id").alias("_from"),
-        F.lit(1).alias("_field_value"),
-    )
-    limits, bounds = Limits(hot_rows=1_000), (0, 6_999)
-    whole = measure_table(rows, VERSIONED, bounds, limits)
-    few = measure_table(rows, VERSIONED, bounds, limits, sampled=8)
-    assert (whole.rows, whole.keys, whole.inside, whole.most_inside) == (10_000, 1_001, 7_000, 3_000)
-    assert (few.rows, few.inside) == (10_000, 7_000)
-    assert few.keys == pytest.approx(1_001, rel=0.2)
-    assert few.heavy.keys() == whole.heavy.keys()
-    assert few.most_inside == max(few.heavy.values()) == pytest.approx(3_000, rel=0.2)
-    rare = spark.range(1).select(F.xxhash64(F.lit("17")).alias("key")).collect()[0]["key"]
-    assert measure_table(rows, VERSIONED, bounds, limits, sampled=8, asked=[rare]).heavy[rare] == 4
-
-
-def test_a_table_whose_files_are_large_is_sampled(spark, sides, tmp_path):
-    served, rows = sides
-    rows.write.parquet(str(tmp_path / "rows"))
-    stored = spark.read.parquet(str(tmp_path / "rows"))
-    assert estimated_bytes(stored) > SMALL.broadcast_bytes
-    exact, sampled = (
-        decide(served, stored, "user", VERSIONED, [date(1970, 1, 1)], limits=replace(SMALL, sampled=size))
-        for size in (1, 2)
-    )
-    assert (sampled.strategy, sampled.hot, sampled.within) == (exact.strategy, HOT, exact.within)
-    assert sampled.reason != exact.reason
-    one, other = (join_entity(served, stored, "user", VERSIONED, choice) for choice in (exact, sampled))
-    assert one.exceptAll(other).count() == 0
