@@ -16,7 +16,8 @@ class StreamConfig(Section):
     """How rows reach the workers.
 
     Each slot's rows run through `lanes` parallel row groups, so a batch mixes `lanes` row groups of every slot;
-    a worker holds its share of the lanes in memory. `readers` is the number of Petastorm reader threads a worker.
+    a worker holds its share of the lanes in memory, and while it validates, that of the next epoch too. `readers` is
+    the number of Petastorm reader threads a worker.
     A worker that waits `wait_report_s` seconds for a row group says for which. A read whose connection to an object
     store broke is tried again `retries` times. `mixing` is `proportional`, or shares, for example
     `{by: modality, of: {audio: 0.5, video: 0.5}}`.
