@@ -104,12 +104,8 @@ def _read(request: Request, order: Counts, scratch: Words) -> RowGroup:
     with request.storage.parquet(request.path) as source:
         at_once = len(columns.names) if request.storage.remote else max(1, AT_ONCE // request.rows)
         rows = Decoded(source, request.group, columns.names, at_once)
-        there = set(source.schema_arrow.names)
-        missing = [name for name in columns.names if name not in there]
-        if rows.num_rows != request.rows or missing:
-            counted = f"{rows.num_rows} rows where the plan has {request.rows}"
-            found = f"no column {', '.join(missing)}" if missing else counted
-            raise StreamError(f"{found}; the file changed after the table version was pinned")
+        if rows.num_rows != request.rows:
+            raise _changed(f"{rows.num_rows} rows where the plan has {request.rows}")
         return pack(rows, columns, order, scratch, request.records)
 
 
@@ -131,13 +127,19 @@ class Decoded:
         return rows
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """The column; those before it are let go of."""
+        """The column; those before it are let go of. Raises `StreamError` when the file has none of that name."""
         if name not in self._decoded:
             first = self._names.index(name)
             names = list(self._names[first : first + self._at_once])
             rows = self._source.read_row_group(self._group, columns=names, use_threads=False)
             self._decoded = dict(zip(rows.column_names, rows.itercolumns(), strict=True))
+            if missing := [name for name in names if name not in self._decoded]:
+                raise _changed(f"no column {', '.join(missing)}")
         return self._decoded[name]
+
+
+def _changed(found: str) -> StreamError:
+    return StreamError(f"{found}; the file changed after the table version was pinned")
 
 
 def _unreadable(what: str, error: Exception) -> StreamError:
