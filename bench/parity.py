@@ -24,7 +24,7 @@ from camoe.stream.ledger import Ledger
 from camoe.stream.plan import Plan
 from camoe.stream.stream import Reading, stream
 from camoe.stream.world import World
-from camoe.train.fit import DataPlan
+from camoe.train.feed import DataPlan
 from camoe.train.inputs import TrainingInputs, open_inputs
 from camoe.train.run import make_learner, model_spec
 from camoe.train.validate import validate

@@ -12,7 +12,8 @@ from camoe.config import Config
 from camoe.model.config import CamoeConfig, DcnModelConfig, MmoeConfig, SharedBottomConfig
 from camoe.stream.columns import model_columns
 from camoe.train.checkpoint import Checkpoints
-from camoe.train.fit import DataPlan, Run, fit
+from camoe.train.feed import DataPlan, Feed
+from camoe.train.fit import Run, fit
 from camoe.train.inputs import TrainingInputs
 from camoe.train.run import make_learner, model_spec
 from camoe.train.step import Learner
@@ -57,7 +58,9 @@ def train(config: Config, inputs: TrainingInputs, days: Days) -> tuple[Floats, F
     names = tuple(head.name for head in config.heads.heads)
     with tempfile.TemporaryDirectory() as home, Watchdog(0, config.training.stall_timeout_s, Path(home)) as watchdog:
         checkpoints = Checkpoints(Path(home) / "checkpoints", "bench", {}, 1)
-        fit(Run(learner, data, config.training, checkpoints, watchdog, names, ()))
+        feed = Feed(data, config.training, learner.workers.world, watchdog.note)
+        with feed.opened(None) as first:
+            fit(Run(learner, feed, checkpoints, watchdog, names, ()), first)
     served = serving(config)
     return score(learner, days.validation, served), score(learner, days.test, served)
 

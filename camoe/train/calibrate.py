@@ -64,7 +64,7 @@ def _states(run: Run, config: Config) -> list[Histogram]:
     users, steps = config.evaluation.user_buckets, range(plan.steps)
     collected = [_Collected(len(config.slots.slots) * users) for _ in config.heads.heads]
     learner.model.eval()
-    blocks = stream(plan, columns, run.workers.world, run.reading(), ledger=ledger)
+    blocks = stream(plan, columns, run.workers.world, run.feed.reading(), ledger=ledger)
     with torch.inference_mode():
         for _, block, _ in run.watched(blocks, "the calibration", steps):
             _collect(collected, learner, masking, block, users)

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -14,16 +14,15 @@ import torch
 from torch import Tensor
 
 from camoe.contracts.errors import StreamError, TrainingError
-from camoe.contracts.snapshot import Snapshot
 from camoe.model.camoe import Camoe
-from camoe.stream.buffers import Buffers
-from camoe.stream.columns import Block, Columns
+from camoe.stream.columns import Block
 from camoe.stream.describe import describe
 from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.plan import Plan, make_plan
-from camoe.stream.stream import Reading, stream
+from camoe.stream.plan import Plan
+from camoe.stream.stream import stream
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.config import TrainingConfig
+from camoe.train.feed import DataPlan, Feed, OpenEpoch
 from camoe.train.guard import WINDOW, LossGuard
 from camoe.train.history import EpochResult, History, Validation
 from camoe.train.observe import observe
@@ -37,45 +36,25 @@ from camoe.train.workers import Workers, gather, sum_over_workers
 
 
 @dataclass(frozen=True)
-class DataPlan:
-    """What is trained on and what is validated on."""
-
-    train: Snapshot
-    validation: Snapshot
-    columns: Columns
-
-    def epoch(self, config: TrainingConfig, epoch: int) -> Plan:
-        """The plan of one training epoch."""
-        return make_plan(
-            self.train,
-            seed=config.seed,
-            epoch=epoch,
-            batch_size=config.batch_size,
-            lanes=config.stream.lanes,
-            mixing=config.stream.mixing,
-        )
-
-    def check(self, config: TrainingConfig) -> Plan:
-        """The plan of the validation rows."""
-        return make_plan(self.validation, seed=config.seed, epoch=0, batch_size=config.batch_size, lanes=1)
-
-    def total_steps(self, config: TrainingConfig) -> int:
-        """Steps of the whole run, if it is not ended early; every epoch has as many."""
-        return config.steps or config.epochs * self.epoch(config, 0).steps
-
-
-@dataclass(frozen=True)
 class Run:
     """One training run, as one worker has it."""
 
     learner: Learner
-    data: DataPlan
-    config: TrainingConfig
+    feed: Feed
     checkpoints: Checkpoints
     watchdog: Watchdog
     heads: tuple[str, ...]
     trackers: tuple[Tracker, ...]
-    buffers: Buffers = field(default_factory=Buffers)
+
+    @property
+    def config(self) -> TrainingConfig:
+        """How the run is trained."""
+        return self.feed.config
+
+    @property
+    def data(self) -> DataPlan:
+        """What the run reads."""
+        return self.feed.data
 
     @property
     def workers(self) -> Workers:
@@ -103,11 +82,6 @@ class Run:
         require_complete(plan, summed, steps.start, steps.stop)
         return int(summed[0].sum())
 
-    def reading(self) -> Reading:
-        """How rows are read."""
-        own = self.config.stream
-        return Reading(own.readers, own.wait_report_s, self.watchdog.note, own.retries, self.buffers)
-
     def save(self, history: History) -> None:
         """Write a checkpoint; the other workers go on and wait for the first one at the next exchange."""
         self.watchdog.beat("writing a checkpoint")
@@ -115,20 +89,11 @@ class Run:
             self.checkpoints.save(self.learner.model, self.learner.optimisers, history)
 
 
-@dataclass(frozen=True)
-class Coming:
-    """Steps of an epoch whose first row groups are being read."""
-
-    plan: Plan
-    steps: range
-    ledger: Ledger
-    blocks: Generator[Block, None, None]
-
-
-def fit(run: Run, start: Path | None = None) -> History:
+def fit(run: Run, first: OpenEpoch | None, start: Path | None = None) -> History:
     """Train from the checkpoint at `start`, or from the beginning; the model ends with the best epoch's weights.
 
-    Training is over after its epochs or steps, or when `patience` epochs brought no better validation NE.
+    `first` is what `run.feed.opened(start)` gave. Training is over after its epochs or steps, or when `patience` epochs
+    brought no better validation NE.
 
     Raises:
         TrainingError: the loss is not finite, a checkpoint could not be read or written, the workers differ.
@@ -136,7 +101,7 @@ def fit(run: Run, start: Path | None = None) -> History:
     """
     history, best = _begin(run, start)
     total = run.data.total_steps(run.config)
-    coming = _opened(run, history.epoch, history.step, total - history.steps)
+    coming = first
     while coming is not None and not _over(history, run.config.patience):
         history, coming = _run_epoch(run, history, coming, total)
         if run.workers.leads:
@@ -165,17 +130,7 @@ def _over(history: History, patience: int) -> bool:
     return history.epoch > 0 and not history.step and history.epoch - 1 - history.best >= patience
 
 
-def _opened(run: Run, epoch: int, first_step: int, left: int) -> Coming | None:
-    """The epoch from `first_step` on, when the run has `left` steps left."""
-    if left <= 0:
-        return None
-    plan, ledger = run.data.epoch(run.config, epoch), Ledger()
-    steps = range(first_step, min(plan.steps, first_step + left))
-    blocks = stream(plan, run.data.columns, run.workers.world, run.reading(), ledger=ledger, first_step=first_step)
-    return Coming(plan, steps, ledger, blocks)
-
-
-def _run_epoch(run: Run, history: History, epoch: Coming, total: int) -> tuple[History, Coming | None]:
+def _run_epoch(run: Run, history: History, epoch: OpenEpoch, total: int) -> tuple[History, OpenEpoch | None]:
     """The history with one epoch more, and the next epoch."""
     started = time.monotonic() - history.seconds
     plan, steps = epoch.plan, epoch.steps
@@ -183,7 +138,7 @@ def _run_epoch(run: Run, history: History, epoch: Coming, total: int) -> tuple[H
         print(describe(plan), flush=True)
     losses, rows = _train(run, epoch, history)
     # Its first row groups are read while the rows of validation are.
-    coming = _opened(run, history.epoch + 1, 0, total - history.steps - len(steps))
+    coming = run.feed.open(history.epoch + 1, 0, total - history.steps - len(steps))
     result = EpochResult(
         epoch=plan.epoch,
         losses=losses,
@@ -196,7 +151,7 @@ def _run_epoch(run: Run, history: History, epoch: Coming, total: int) -> tuple[H
     return History((*history.epochs, result)), coming
 
 
-def _train(run: Run, epoch: Coming, history: History) -> tuple[tuple[float, ...], int]:
+def _train(run: Run, epoch: OpenEpoch, history: History) -> tuple[tuple[float, ...], int]:
     """The losses of the epoch up to the end of its steps, and the rows of these, which are trained here."""
     config, learner, plan, steps, ledger = run.config, run.learner, epoch.plan, epoch.steps, epoch.ledger
     started = time.monotonic() - history.seconds
@@ -240,7 +195,7 @@ def _rows(plan: Plan, steps: int) -> int:
 
 def _validated(run: Run) -> Validation:
     plan, ledger, learner = run.data.check(run.config), Ledger(), run.learner
-    blocks = stream(plan, run.data.columns, run.workers.world, run.reading(), ledger=ledger)
+    blocks = stream(plan, run.data.columns, run.workers.world, run.feed.reading(), ledger=ledger)
     steps = range(plan.steps)
     watched = (block for _, block, _ in run.watched(blocks, "validation", steps))
     checked = validate(learner.model, learner.masking, watched, run.workers, learner.dtype)

@@ -24,7 +24,8 @@ from camoe.train.calibrate import calibrate
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.checkpoint_folder import new_run, newest, remove_all
 from camoe.train.config import TrainingConfig
-from camoe.train.fit import DataPlan, Run, fit
+from camoe.train.feed import DataPlan, Feed
+from camoe.train.fit import Run, fit
 from camoe.train.history import History
 from camoe.train.identity import run_settings
 from camoe.train.inputs import TrainingInputs, open_inputs
@@ -49,40 +50,48 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
     """
     started = time.monotonic()
     workers = join_workers()
-    training = config.training
-    with Watchdog(workers.world.rank, training.stall_timeout_s, config.layout.logs / "workers") as watchdog:
+    with Watchdog(workers.world.rank, config.training.stall_timeout_s, config.layout.logs / "workers") as watchdog:
         watchdog.beat("agreeing on the table version")
         opened = open_inputs(config, table_version)
         version = first_workers(opened.version, "table_version")
         inputs = opened if opened.version == version else open_inputs(config, version)
-        data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
+        whole, spec, fitted = _fitted(config, inputs, workers, watchdog, first_workers(run or new_run(), "run"))
+        calibrated = calibrate(whole, config)
+        watchdog.beat("writing the bundle")
+        if workers.leads:
+            model = whole.learner.model
+            metrics = _metrics(config, inputs, whole.learner, fitted, time.monotonic() - started)
+            metrics["validation"] = calibrated.rows
+            origin = Origin(inputs.train, inputs.encoder, config.content_hash())
+            manifest = write_bundle(config.layout.bundle, model, spec, origin, metrics, calibration=calibrated.by_head)
+            print(f"train: bundle {manifest.model_version} written to {config.layout.bundle}", flush=True)
+            for tracker in whole.trackers:
+                tracker.finish(config.layout.bundle, inputs.train.table, inputs.version)
+            remove_all(config.layout.checkpoints)
+        watchdog.beat("waiting for the bundle")
+        first_workers(None, "done")
+
+
+def _fitted(
+    config: Config, inputs: TrainingInputs, workers: Workers, watchdog: Watchdog, name: str
+) -> tuple[Run, ModelSpec, History]:
+    """The run `name` when its epochs are over."""
+    training = config.training
+    data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
+    feed = Feed(data, training, workers.world, watchdog.note)
+    start = first_workers(newest(config.layout.checkpoints, name), "checkpoint")
+    # Opened before there is a model: its first row groups are read while the model is made.
+    with feed.opened(start) as first:
         spec = model_spec(config, inputs.encoder)
         learner = make_learner(config, spec, data, workers)
-        name = first_workers(run or new_run(), "run")
-        start = first_workers(newest(config.layout.checkpoints, name), "checkpoint")
         settings = run_settings(config, inputs) | {"training.precision": learner.config.precision}
         checkpoints = Checkpoints(config.layout.checkpoints, name, settings, training.checkpoint.keep)
         if training.warm_start is not None and start is None:
             warm_start(learner.model, spec, inputs.encoder, training.warm_start)
         names = tuple(head.name for head in config.heads.heads)
         with trackers(config, checkpoints, start, workers.leads) as tracked:
-            whole = Run(learner, data, training, checkpoints, watchdog, names, tracked)
-            fitted = fit(whole, start)
-        calibrated = calibrate(whole, config)
-        watchdog.beat("writing the bundle")
-        if workers.leads:
-            metrics = _metrics(config, inputs, learner, fitted, time.monotonic() - started)
-            metrics["validation"] = calibrated.rows
-            origin = Origin(inputs.train, inputs.encoder, config.content_hash())
-            manifest = write_bundle(
-                config.layout.bundle, learner.model, spec, origin, metrics, calibration=calibrated.by_head
-            )
-            print(f"train: bundle {manifest.model_version} written to {config.layout.bundle}", flush=True)
-            for tracker in tracked:
-                tracker.finish(config.layout.bundle, inputs.train.table, inputs.version)
-            remove_all(config.layout.checkpoints)
-        watchdog.beat("waiting for the bundle")
-        first_workers(None, "done")
+            run = Run(learner, feed, checkpoints, watchdog, names, tracked)
+            return run, spec, fit(run, first, start)
 
 
 def model_spec(config: Config, encoder: Encoder) -> ModelSpec:

@@ -11,7 +11,7 @@ from camoe.contracts.config_file import load
 from camoe.stream.columns import model_columns
 from camoe.stream.ledger import Ledger
 from camoe.stream.stream import Reading, stream
-from camoe.train.fit import DataPlan
+from camoe.train.feed import DataPlan
 from camoe.train.inputs import open_inputs
 from camoe.train.run import make_learner, model_spec
 from camoe.train.workers import join_workers
