@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bench.stream_table import COLUMNS
 from camoe.contracts.snapshot import Snapshot
-from camoe.stream.buffers import Buffers, Room
+from camoe.stream.buffers import Buffers
 from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, Block, Words
 from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.pack import pack
@@ -95,10 +95,9 @@ def memory_mapped(snapshot: Snapshot) -> Path:
 
 
 def _records(table: pa.Table) -> Words:
-    order, records = np.arange(table.num_rows), np.empty((table.num_rows, COLUMNS.words), np.int32)
-    room = Room(table.num_rows, COLUMNS.words)
-    columns = room.columns(Buffers().take(room.size))
-    return pack(table, COLUMNS, order, columns[:, : table.num_rows], records).records
+    rows, words = table.num_rows, COLUMNS.words
+    staged, turned, out = (np.empty(shape, np.int32) for shape in ((words, rows), (rows, words), (rows, words)))
+    return pack(table, COLUMNS, np.arange(rows), staged=staged, turned=turned, out=out).records
 
 
 def _tensors(categorical: Array, numeric: Array, labels: Array, slot: Array) -> Tensors:

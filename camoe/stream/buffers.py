@@ -26,9 +26,8 @@ class Buffers:
         return np.empty(size, dtype=np.int32)
 
     def give(self, part: Words) -> None:
-        """Return the whole buffer of which `part` is a view; nobody may look at it any more."""
-        if part.base is not None:
-            self._free.append(part.base)
+        """Return a buffer, or the whole one of which `part` is a view; nobody may look at it any more."""
+        self._free.append(part if part.base is None else part.base)
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,9 @@ class Room:
         """`[rows, words]` in `buffer`."""
         return buffer[: rows * self.words].reshape(rows, self.words)
 
-    def columns(self, buffer: Words) -> Words:
-        """`[words, rows or more]` in `buffer`."""
-        return buffer[: self.size].reshape(self.words, self._column)
+    def columns(self, buffer: Words, rows: int) -> Words:
+        """`[words, rows]` in `buffer`."""
+        return buffer[: self.size].reshape(self.words, self._column)[:, :rows]
 
     @property
     def _column(self) -> int:

@@ -1,4 +1,4 @@
-"""Puts a row group's columns into the order of their delivery, as words."""
+"""Puts a row group's columns together as records of words, in the order of their delivery."""
 
 from __future__ import annotations
 
@@ -33,19 +33,23 @@ class Rows(Protocol):
         """The column of that name."""
 
 
-def pack(rows: Rows, columns: Columns, order: npt.NDArray[np.int64], scratch: Words, out: Words) -> RowGroup:
+def pack(
+    rows: Rows, columns: Columns, order: npt.NDArray[np.int64], *, staged: Words, turned: Words, out: Words
+) -> RowGroup:
     """The rows `order` of `rows`, written into `out` `[rows, words]`; columns are asked for in turn, each once.
 
-    They are put in order column by column in `scratch` `[words, rows]`, each while the processor's cache holds it.
+    They go side by side into `staged` `[words, rows]`, each while the processor's cache holds it, from there row by row
+    into `turned` `[rows, words]`, and in order into `out`, which may lie in the memory of `staged`.
 
     Raises:
         StreamError: a column has a type that does not fit, or nulls where none are allowed.
     """
-    for part, words in zip(_words(rows, columns), scratch, strict=True):
-        part.take(order, out=words, mode="clip")
-    for first in range(0, len(out), TILE):
+    for part, words in zip(_words(rows, columns), staged, strict=True):
+        words[:] = part
+    for first in range(0, len(turned), TILE):
         tile = slice(first, first + TILE)
-        out[tile] = scratch[:, tile].T
+        turned[tile] = staged[:, tile].T
+    turned.take(order, axis=0, out=out, mode="clip")
     return RowGroup(out, tuple(rows.column(name).to_numpy()[order] for name in columns.keys))
 
 

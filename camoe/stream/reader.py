@@ -17,6 +17,7 @@ from pyarrow.filesystem import FileSystem
 
 from camoe.contracts.errors import StreamError
 from camoe.contracts.storage import Storage, explained, path_of
+from camoe.stream.buffers import Room
 from camoe.stream.columns import Columns, Words
 from camoe.stream.group import RowGroup
 from camoe.stream.lanes import shuffled
@@ -34,9 +35,9 @@ AT_ONCE = 1 << 18
 class Request:
     """`columns` of row group `group` of the file at `path` in `storage`; it must have `rows` rows, given in an order.
 
-    The order is drawn from `order_key` in the reader thread, so a request stays small. The rows go into `records`
-    `[rows, words]`, which belong to the request until its row group has come; `scratch` is a stack of `[words, rows or
-    more]`, one for each thread.
+    The order is drawn from `order_key` in the reader thread, so a request stays small. `buffer`, of the size of `room`,
+    takes the rows and belongs to the request until its row group has come; `scratch` is a stack of such buffers, one
+    for each thread.
     """
 
     storage: Storage
@@ -45,7 +46,8 @@ class Request:
     rows: int
     order_key: tuple[int, ...]
     columns: Columns
-    records: Words
+    room: Room
+    buffer: Words
     scratch: deque[Words]
 
     def __str__(self) -> str:
@@ -90,7 +92,7 @@ def read_group(request: Request) -> RowGroup:
     order = shuffled(request.rows, request.order_key)
     scratch = request.scratch.pop()
     try:
-        return request.storage.tried(lambda: _read(request, order, scratch[:, : request.rows]), str(request))
+        return request.storage.tried(lambda: _read(request, order, scratch), str(request))
     except StreamError as error:
         raise StreamError(f"{request}: {error}") from None
     except (OSError, pa.ArrowException) as error:
@@ -100,13 +102,20 @@ def read_group(request: Request) -> RowGroup:
 
 
 def _read(request: Request, order: Counts, scratch: Words) -> RowGroup:
-    columns = request.columns
+    columns, room = request.columns, request.room
     with request.storage.parquet(request.path) as source:
         at_once = len(columns.names) if request.storage.remote else max(1, AT_ONCE // request.rows)
         rows = Decoded(source, request.group, columns.names, at_once)
         if rows.num_rows != request.rows:
             raise _changed(f"{rows.num_rows} rows where the plan has {request.rows}")
-        return pack(rows, columns, order, scratch, request.records)
+        return pack(
+            rows,
+            columns,
+            order,
+            staged=room.columns(request.buffer, request.rows),
+            turned=room.records(scratch, request.rows),
+            out=room.records(request.buffer, request.rows),
+        )
 
 
 class Decoded:

@@ -97,7 +97,7 @@ class _Assembly:
         self._passed: list[RowGroup] = []
         self._buffers, self._room = buffers, Room(int(plan.row_groups.rows.max()), columns.words)
         # A stack for the reader threads, with room for each.
-        self._scratch = deque(self._room.columns(buffers.take(self._room.size)) for _ in range(reader.threads))
+        self._scratch = deque(buffers.take(self._room.size) for _ in range(reader.threads))
 
     def blocks(self, ledger: Ledger) -> Iterator[Block]:
         """The worker's share of each step."""
@@ -113,8 +113,8 @@ class _Assembly:
     def give_back(self) -> None:
         """Let other streams have the memory; the reader threads have ended."""
         self._give(group for _, group in self._held.values())
-        for columns in self._scratch:
-            self._buffers.give(columns)
+        for buffer in self._scratch:
+            self._buffers.give(buffer)
 
     def _give(self, groups: Iterable[RowGroup]) -> None:
         for group in groups:
@@ -158,5 +158,5 @@ class _Assembly:
         rows = plan.rows_of(source)
         path = plan.snapshot.files[int(plan.row_groups.file[source])].path
         group, key = int(plan.row_groups.group[source]), plan.order_key(source, piece.cycle)
-        records = self._room.records(self._buffers.take(self._room.size), rows)
-        return Request(self._reader.storage, path, group, rows, key, self._columns, records, self._scratch)
+        room, buffer = self._room, self._buffers.take(self._room.size)
+        return Request(self._reader.storage, path, group, rows, key, self._columns, room, buffer, self._scratch)
