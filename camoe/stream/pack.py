@@ -16,7 +16,7 @@ from camoe.stream.group import RowGroup
 from camoe.stream.padding import padded
 
 # Rows that are turned into records at once: what is written stays in the processor's cache until its lines are full.
-TILE = 512
+TILE = 2048
 NAN = pa.scalar(float("nan"), pa.float32())
 
 ScalarT = TypeVar("ScalarT", bound=np.generic)
@@ -44,8 +44,9 @@ def pack(
     Raises:
         StreamError: a column has a type that does not fit, or nulls where none are allowed.
     """
+    # Not through numpy, which lets go of the interpreter for each of these short copies and waits to get it back.
     for part, words in zip(_words(rows, columns), staged, strict=True):
-        words[:] = part
+        words.data[:] = np.ascontiguousarray(part).data
     for first in range(0, len(turned), TILE):
         tile = slice(first, first + TILE)
         turned[tile] = staged[:, tile].T
@@ -69,7 +70,7 @@ def _labels(rows: Rows, names: tuple[str, ...]) -> Words:
     for index, name in enumerate(names):
         column = _chunk(rows, name)
         known = column.fill_null(UNKNOWN_LABEL) if column.null_count else column
-        packed[:, index] = _checked(name, known.to_numpy(), packed.dtype)
+        packed[:, index] = _values(name, known, packed.dtype)
     return packed.view(np.int32)
 
 
@@ -77,14 +78,14 @@ def _integers(rows: Rows, name: str) -> Words:
     column = _chunk(rows, name)
     if column.null_count:
         raise StreamError(f"column {name} has {column.null_count} nulls, where each row must have an index")
-    return _checked(name, column.to_numpy(), np.dtype(np.int32))
+    return _values(name, column, np.dtype(np.int32))
 
 
 def _floats(rows: Rows, name: str) -> npt.NDArray[np.float32]:
     column = _chunk(rows, name)
     # Arrow fills in what is missing in half the time that its conversion to numpy takes for it.
     known = column.fill_null(NAN) if column.null_count and column.type == NAN.type else column
-    return _checked(name, known.to_numpy(zero_copy_only=not known.null_count), np.dtype(np.float32))
+    return _values(name, known, np.dtype(np.float32))
 
 
 def _lists(rows: Rows, column: SequenceColumn) -> Words:
@@ -99,7 +100,12 @@ def _chunk(rows: Rows, name: str) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _checked(name: str, values: npt.NDArray[np.generic], dtype: np.dtype[ScalarT]) -> npt.NDArray[ScalarT]:
+def _values(name: str, column: pa.Array, dtype: np.dtype[ScalarT]) -> npt.NDArray[ScalarT]:
+    """The column's values, `[rows]`, as they lie in memory where they have that type; NaN for nulls of other floats."""
+    if len(column) and not column.null_count and column.type == pa.from_numpy_dtype(dtype):
+        _, memory = column.buffers()
+        return np.frombuffer(memory, dtype, len(column), column.offset * dtype.itemsize)
+    values = column.to_numpy(zero_copy_only=False)
     if not np.can_cast(values.dtype, dtype, casting="safe"):
         raise StreamError(f"column {name} is {values.dtype}, which does not fit into {dtype}; build the features again")
-    return np.ascontiguousarray(values, dtype=dtype)
+    return np.asarray(values, dtype)
