@@ -2,8 +2,8 @@
 
 python bench/quality.py --config conf/synthetic.yaml out=out/synthetic [--seeds 3] [--table FILE.md]
 
-Each system is tuned with the same effort: its learning rate is halved, kept and doubled, and the best NE on the
-validation days is kept. Then it is trained with each seed, calibrated on the validation days and judged on the test
+Each system is tuned with the same effort: its learning rates times 1/2, 1, 2 and 4, and the best NE on the validation
+days is kept. Then it is trained with each seed, calibrated on the validation days and judged on the test
 days. Differences are paired over users.
 """
 
@@ -13,12 +13,13 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ranking.judge import Answer, calibrated, judge
-from ranking.networks import serving, train, variants, with_rates
+from ranking.networks import serving, sizes, train, variants, with_rates
 from ranking.rows import Days, Floats, read_days
 from ranking.trees import TREES
 
@@ -28,10 +29,10 @@ from camoe.metrics.calibration import normalised_entropy
 from camoe.metrics.histogram import Histogram
 from camoe.train.inputs import TrainingInputs, open_inputs
 
-FACTORS = (0.5, 1.0, 2.0)
+FACTORS = (0.5, 1.0, 2.0, 4.0)
+# The system that the others are held against.
+FIRST = "camoe"
 SINGLE = "heads=conf/heads/single.yaml"
-COLUMNS = ("impressions", "clicks", "auc_pr", "roc_auc", "ne", "ece", "sd_ne", "auc_pr_first_is", "ne_first_is")
-
 Training = Callable[[float, int], tuple[Floats, Floats]]
 
 
@@ -77,10 +78,30 @@ def _ne(days: Days, p: Floats) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The rows in Markdown."""
-    names = ("group", "system", *COLUMNS)
-    lines = [names, ["---"] * len(names), *([str(row[name]) for name in names] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    """The rows in Markdown; a verdict stands with the interval of the first system's metric less this one's."""
+    heads = ("system", "AUC-PR", "ROC-AUC", "NE (sd of seeds)", "ECE (by chance)")
+    heads += tuple(f"{FIRST} by {name}" for name in ("AUC-PR", "ROC-AUC", "NE"))
+    found = ""
+    for group, of_group in groupby(rows, key=lambda row: row["group"]):
+        own = list(of_group)
+        lines = [heads, ("---",) * len(heads), *map(_line, own)]
+        found += f"\n{group}: {own[0]['impressions']:,} impressions, {own[0]['clicks']:,} clicks\n\n"
+        found += "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return found
+
+
+def _line(row: dict[str, Any]) -> tuple[str, ...]:
+    chance = "?" if row["ece_floor"] is None else f"{row['ece_floor']:.4f}"
+    figures = (f"{row['auc_pr']:.4f}", f"{row['roc_auc']:.4f}", f"{row['ne']:.4f} ({row['sd_ne']:.4f})",
+               f"{row['ece']:.4f} ({chance})")  # fmt: skip
+    if row["system"] == FIRST:
+        return (FIRST, *figures, "", "", "")
+    return (row["system"], *figures, *(_told(row, metric) for metric in ("auc_pr", "roc_auc", "ne")))
+
+
+def _told(row: dict[str, Any], metric: str) -> str:
+    bounds = row[f"{metric}_first_less_this"]
+    return row[f"{metric}_first_is"] + ("" if bounds is None else f" [{bounds[0]:+.4f}, {bounds[1]:+.4f}]")
 
 
 def main(argv: list[str]) -> None:
@@ -92,11 +113,14 @@ def main(argv: list[str]) -> None:
     chosen = parse(options, argv)
     config = load_config(chosen)
     chosen.overrides = [*chosen.overrides, SINGLE]
-    rows, factors = run(config, load_config(chosen), chosen.seeds)
+    single = load_config(chosen)
+    parameters = sizes(variants(config, single), open_inputs(config).encoder)
+    print(f"parameters beside the embeddings: {parameters}", file=sys.stderr, flush=True)
+    rows, factors = run(config, single, chosen.seeds)
     if chosen.table is not None:
         chosen.table.write_text(table(rows))
     print(table(rows), file=sys.stderr)
-    what = {"config": chosen.config, "seeds": chosen.seeds, "factors": factors}
+    what = {"config": chosen.config, "seeds": chosen.seeds, "factors": factors, "parameters": parameters}
     print(json.dumps({"bench": "quality", "config": what, "figures": {"rows": rows}, "ratios": {}}))
 
 

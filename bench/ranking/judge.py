@@ -17,8 +17,9 @@ from camoe.metrics.ranking import roc_auc
 from camoe.metrics.table import RESAMPLED
 from ranking.rows import Floats, Ints, Rows
 
-# Whether more of it is better.
-HIGHER = {"auc_pr": True, "ne": False}
+# The metrics that are compared in pairs, and whether more of one is better.
+COMPARED = RESAMPLED | {"roc_auc": roc_auc}
+HIGHER = {"auc_pr": True, "roc_auc": True, "ne": False}
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def judge(config: Config, test: Rows, by_system: Mapping[str, Sequence[Floats]])
     rows = []
     for name, own in groups(config, test).items():
         states = {system: [_state(config, test, own, p) for p in seeds] for system, seeds in by_system.items()}
-        found = {system: [estimates(one, RESAMPLED, weights) for one in own] for system, own in states.items()}
+        found = {system: [estimates(one, COMPARED, weights) for one in own] for system, own in states.items()}
         mean = {system: _mean(seeds) for system, seeds in found.items()}
         for system, seeds in states.items():
             bins = [one.bins() for one in seeds]
@@ -73,12 +74,11 @@ def judge(config: Config, test: Rows, by_system: Mapping[str, Sequence[Floats]])
                 "impressions": seeds[0].rows,
                 "clicks": seeds[0].clicks,
                 **{metric: round(value.value, 5) for metric, value in mean[system].items()},
-                "roc_auc": round(float(np.mean([roc_auc(one) for one in bins])), 5),
                 "ece": round(float(np.mean(ece)), 5),
-                "ece_floor": floor,
+                "ece_floor": None if floor is None else round(floor, 5),
                 "sd_ne": round(float(np.std([one["ne"].value for one in found[system]], ddof=1)), 5),
             }
-            for metric in RESAMPLED:
+            for metric in COMPARED:
                 row |= _verdict(metric, mean[first][metric], mean[system][metric])
             rows.append(row)
     return rows
@@ -90,7 +90,7 @@ def _state(config: Config, test: Rows, own: Any, p: Floats) -> Histogram:
 
 def _mean(seeds: Sequence[Mapping[str, Estimate]]) -> dict[str, Estimate]:
     found = {}
-    for metric in RESAMPLED:
+    for metric in COMPARED:
         values, samples = [one[metric].value for one in seeds], [one[metric].samples for one in seeds]
         found[metric] = Estimate(float(np.mean(values)), np.mean(samples, axis=0))
     return found

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from camoe.config import Config
+from camoe.contracts.encoder import Encoder
 from camoe.model.config import CamoeConfig, DcnModelConfig, MmoeConfig, SharedBottomConfig
+from camoe.model.parameters import body_parameters
 from camoe.stream.columns import model_columns
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.feed import DataPlan, Feed
@@ -37,6 +40,12 @@ def variants(config: Config, single: Config) -> dict[str, Config]:
     dcn = DcnModelConfig(kind="dcn", network=camoe.expert, **{**common, "tower_hidden": ()})
     found = {"camoe": config, "dcn_single": single.model_copy(update={"model": dcn})}
     return found | {name: config.model_copy(update={"model": model}) for name, model in models.items()}
+
+
+def sizes(by_name: Mapping[str, Config], encoder: Encoder) -> dict[str, int]:
+    """Each network's parameters beside the embeddings, which are the same for all."""
+    specs = {name: model_spec(config, encoder) for name, config in by_name.items()}
+    return {name: body_parameters(spec.model, spec) for name, spec in specs.items()}
 
 
 def with_rates(config: Config, factor: float, seed: int) -> Config:

@@ -49,7 +49,7 @@ def with_matched_parameters(spec: ModelSpec) -> ModelSpec:
         return spec
 
     def rest(factor: float) -> int:
-        return _body_parameters(spec.model.scaled(factor), spec)
+        return body_parameters(spec.model.scaled(factor), spec)
 
     low, high = 0.0, 1.0
     while rest(high) < wanted:
@@ -68,7 +68,8 @@ def with_matched_parameters(spec: ModelSpec) -> ModelSpec:
     return spec.model_copy(update={"model": model})
 
 
-def _body_parameters(config: ModelConfig, spec: ModelSpec) -> int:
+def body_parameters(config: ModelConfig, spec: ModelSpec) -> int:
+    """Parameters beside the embeddings of a model of `config` for the inputs and heads of `spec`."""
     # Tensors of this device have shapes and no values.
     with torch.device("meta"):
         return _count(make_body(config, spec.bottom_width, len(spec.heads.heads)))
