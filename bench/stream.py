@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import pandas  # noqa: F401  # pyarrow imports it at the first conversion, which takes a second
@@ -32,7 +33,7 @@ from camoe.stream.describe import describe
 from camoe.stream.mixing import Mixing, Shares
 from camoe.stream.plan import make_plan
 from camoe.stream.quality import autocorrelation, counts_by, fully_shuffled
-from camoe.stream.split import split
+from camoe.stream.split import split, walk
 from camoe.stream.world import World
 from camoe.train.launch import WORKER_ENVIRONMENT
 
@@ -64,8 +65,8 @@ def _walk(snapshot: Snapshot, name: str, mixing: Mixing) -> Figures:
     figures = {}
     for where, first in {"first": 0, "middle": made.steps // 2, "last": made.steps - 1000}.items():
         started = time.perf_counter()
-        for step in range(first, first + 1000):
-            split(made, step, World(0, 1))
+        for _ in islice(walk(made, World(0, 1), first), 1000):
+            pass
         figures[f"{name}_{where}_steps_us"] = (time.perf_counter() - started) * 1000
     return figures
 
