@@ -164,6 +164,11 @@ class Plan:
         """What that order is drawn from."""
         return (self.seed, self.epoch, 1, source, cycle)
 
+    def name_of(self, source: int, cycle: int) -> str:
+        """Row group number `source` in pass `cycle`, for messages."""
+        path = self.snapshot.files[int(self.row_groups.file[source])].path
+        return f"{path}, row group {self.row_groups.group[source]} (pass {cycle + 1})"
+
     def rows_of(self, source: int) -> int:
         """Rows of row group number `source`."""
         return self._rows_of[source]
