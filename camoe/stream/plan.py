@@ -24,6 +24,9 @@ from camoe.stream.lanes import Pass, draw, shuffled
 from camoe.stream.mixing import Mixing, Shares, epoch_rows, stratum_of
 from camoe.stream.quota import Counts, Quota, make_quota
 
+# Raised by whoever changes which rows any plan puts into which batch, be it by the code here, in `lanes`, `quota` or
+# `mixing`, or by a numpy that draws otherwise: a run that began with another number is not gone on with.
+PLAN_FORMAT = 1
 # Drawn passes that are kept: a batch and the next one lie in neighbouring passes.
 KEPT_PASSES = 8
 
@@ -164,6 +167,11 @@ class Plan:
         """What that order is drawn from."""
         return (self.seed, self.epoch, 1, source, cycle)
 
+    def name_of(self, source: int, cycle: int) -> str:
+        """Row group number `source` in pass `cycle`, for messages."""
+        path = self.snapshot.files[int(self.row_groups.file[source])].path
+        return f"{path}, row group {self.row_groups.group[source]} (pass {cycle + 1})"
+
     def rows_of(self, source: int) -> int:
         """Rows of row group number `source`."""
         return self._rows_of[source]
@@ -193,7 +201,7 @@ class Plan:
     def content_hash(self) -> str:
         """First 16 hex digits of a SHA-256 over all that determines the batches."""
         mixing = self.mixing.content_hash() if isinstance(self.mixing, Shares) else self.mixing
-        what = [self.snapshot.content_hash(), self.seed, self.epoch, self.batch_size, self.lanes, mixing]
+        what = [PLAN_FORMAT, self.snapshot.content_hash(), self.seed, self.epoch, self.batch_size, self.lanes, mixing]
         return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
 
     def _end(self, step: int) -> int:

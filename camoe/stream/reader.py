@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,17 +29,22 @@ READ_AHEAD = 3
 # Values of a local file that are decoded at once, at four bytes each: what the processor's cache holds.
 AT_ONCE = 1 << 18
 
+# A row group of a plan, by its number, in a pass.
+Load = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Request:
     """`columns` of row group `group` of the file at `path` in `storage`; it must have `rows` rows, given in an order.
 
-    The order is drawn from `order_key` in the reader thread, so a request stays small. `buffer`, of the size of `room`,
-    takes the rows and belongs to the request until its row group has come; `scratch` is a stack of such buffers, one
-    for each thread.
+    `load` says which of the plan's it is, and `version` which table version lists the file. The order is drawn from
+    `order_key` in the reader thread, so a request stays small. `buffer`, of the size of `room`, takes the rows and
+    belongs to the request until its row group has come; `scratch` is a stack of such buffers, one for each thread.
     """
 
+    load: Load
     storage: Storage
+    version: int
     path: str
     group: int
     rows: int
@@ -59,16 +63,16 @@ class PackedResults:
 
     batched_output = True
 
-    def read_next(self, pool: OrderedPool, _schema: object, _ngram: object) -> RowGroup:
-        """The next row group in the order of the requests. Raises StopIteration when none is due."""
+    def read_next(self, pool: OrderedPool, _schema: object, _ngram: object) -> tuple[Load, RowGroup]:
+        """The next row group in the order of the requests, and which it is. Raises StopIteration when none is due."""
         if not pool.due:
             raise StopIteration
-        group: RowGroup = pool.get_results()
-        return group
+        came: tuple[Load, RowGroup] = pool.get_results()
+        return came
 
 
 class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships no types
-    """Reads one row group a request and publishes it as a `RowGroup`, or the `StreamError` that says why not."""
+    """Reads one row group a request and publishes (its load, `RowGroup`), or the `StreamError` that says why not."""
 
     @staticmethod
     def new_results_queue_reader() -> PackedResults:
@@ -78,7 +82,7 @@ class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships
     def process(self, request: Request) -> None:
         """Publish the requested rows."""
         try:
-            self.publish_func(read_group(request))
+            self.publish_func((request.load, read_group(request)))
         except StreamError as error:
             self.publish_func(error)
 
@@ -105,9 +109,9 @@ def _read(request: Request, order: Counts, scratch: Words) -> RowGroup:
     columns, room = request.columns, request.room
     with request.storage.parquet(request.path) as source:
         at_once = len(columns.names) if request.storage.remote else max(1, AT_ONCE // request.rows)
-        rows = Decoded(source, request.group, columns.names, at_once)
+        rows = Decoded(source, request, at_once)
         if rows.num_rows != request.rows:
-            raise _changed(f"{rows.num_rows} rows where the plan has {request.rows}")
+            raise _changed(f"{rows.num_rows} rows where the plan has {request.rows}", request.version)
         return pack(
             rows,
             columns,
@@ -119,14 +123,14 @@ def _read(request: Request, order: Counts, scratch: Words) -> RowGroup:
 
 
 class Decoded:
-    """The columns `names` of a row group, decoded `at_once` many when the first of them is asked for.
+    """The columns of the requested row group, decoded `at_once` many when the first of them is asked for.
 
     Few at once are still in the processor's cache when they are put in order; all at once are one round trip.
     """
 
-    def __init__(self, source: pq.ParquetFile, group: int, names: Sequence[str], at_once: int) -> None:
-        self._source, self._group = source, group
-        self._names, self._at_once = names, at_once
+    def __init__(self, source: pq.ParquetFile, request: Request, at_once: int) -> None:
+        self._source, self._group, self._version = source, request.group, request.version
+        self._names, self._at_once = request.columns.names, at_once
         self._decoded: dict[str, pa.ChunkedArray] = {}
 
     @property
@@ -143,12 +147,15 @@ class Decoded:
             rows = self._source.read_row_group(self._group, columns=names, use_threads=False)
             self._decoded = dict(zip(rows.column_names, rows.itercolumns(), strict=True))
             if missing := [name for name in names if name not in self._decoded]:
-                raise _changed(f"no column {', '.join(missing)}")
+                raise _changed(f"no column {', '.join(missing)}", self._version)
         return self._decoded[name]
 
 
-def _changed(found: str) -> StreamError:
-    return StreamError(f"{found}; the file changed after the table version was pinned")
+def _changed(found: str, version: int) -> StreamError:
+    return StreamError(
+        f"{found}; the file changed after version {version} of the table was pinned: "
+        "build the features of its day again, and start anew from the version that this makes"
+    )
 
 
 def _unreadable(what: str, error: Exception) -> StreamError:

@@ -15,7 +15,7 @@ from camoe.stream.group import RowGroup, assemble
 from camoe.stream.ledger import Ledger
 from camoe.stream.plan import Piece, Plan
 from camoe.stream.pool import OrderedPool
-from camoe.stream.reader import Request, RequestReader
+from camoe.stream.reader import Load, Request, RequestReader
 from camoe.stream.split import walk
 from camoe.stream.world import World
 
@@ -73,14 +73,28 @@ def _begun(
     pool = OrderedPool(reading.threads, reading.patience_s, say)
     reader = RequestReader(plan.snapshot.files[int(plan.row_groups.file[0])].path, columns, pool, storage)
     assembly = _Assembly(plan, columns, walk(plan, world, first_step), reader, reading.buffers)
+    failure: Exception | None = None
     try:
         assembly.look_ahead()
         yield assemble(columns, [])
         yield from assembly.blocks(ledger)
+    except Exception as error:
+        failure = error
+        raise
     finally:
-        reader.stop()
-        reader.join()
+        _end(reader, failure)
     assembly.give_back()
+
+
+def _end(reader: RequestReader, failure: Exception | None) -> None:
+    """Let the reader threads end. One that does not is an error, or a note on the `failure` that ended the stream."""
+    reader.stop()
+    try:
+        reader.join()
+    except StreamError as error:
+        if failure is None:
+            raise
+        failure.add_note(str(error))
 
 
 class _Assembly:
@@ -91,9 +105,9 @@ class _Assembly:
     ) -> None:
         self._plan, self._columns, self._shares, self._reader = plan, columns, shares, reader
         self._coming: deque[list[Piece]] = deque()
-        # By lane: the row group asked for last, and the one in use, each as (row group, pass).
-        self._asked: dict[tuple[int, int], tuple[int, int]] = {}
-        self._held: dict[tuple[int, int], tuple[tuple[int, int], RowGroup]] = {}
+        # By lane: the row group asked for last, and the one in use.
+        self._asked: dict[tuple[int, int], Load] = {}
+        self._held: dict[tuple[int, int], tuple[Load, RowGroup]] = {}
         self._passed: list[RowGroup] = []
         self._buffers, self._room = buffers, Room(int(plan.row_groups.rows.max()), columns.words)
         # A stack for the reader threads, with room for each.
@@ -142,21 +156,38 @@ class _Assembly:
             return held[1]
         if held is not None:
             self._passed.append(held[1])
-        group = self._next_group()
+        group = self._next_group(load)
         self._held[lane] = (load, group)
         return group
 
-    def _next_group(self) -> RowGroup:
+    def _next_group(self, load: Load) -> RowGroup:
+        """What comes next, which must be `load`: the ledger books what is planned, so nothing else may come."""
+        came: Load
+        group: RowGroup
         try:
-            group: RowGroup = next(self._reader)
+            came, group = next(self._reader)
         except StopIteration:
             raise StreamError("the reader ended before all row groups of the plan had come") from None
+        if came != load:
+            raise StreamError(
+                f"{self._plan.name_of(*came)} came where {self._plan.name_of(*load)} was due; "
+                "this is a fault of the stream: do not use what was trained on it"
+            )
         return group
 
     def _request(self, piece: Piece) -> Request:
         plan, source = self._plan, piece.source
-        rows = plan.rows_of(source)
-        path = plan.snapshot.files[int(plan.row_groups.file[source])].path
-        group, key = int(plan.row_groups.group[source]), plan.order_key(source, piece.cycle)
-        room, buffer = self._room, self._buffers.take(self._room.size)
-        return Request(self._reader.storage, path, group, rows, key, self._columns, room, buffer, self._scratch)
+        room = self._room
+        return Request(
+            load=(source, piece.cycle),
+            storage=self._reader.storage,
+            version=plan.snapshot.version,
+            path=plan.snapshot.files[int(plan.row_groups.file[source])].path,
+            group=int(plan.row_groups.group[source]),
+            rows=plan.rows_of(source),
+            order_key=plan.order_key(source, piece.cycle),
+            columns=self._columns,
+            room=room,
+            buffer=self._buffers.take(room.size),
+            scratch=self._scratch,
+        )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from camoe.config import Config
+from camoe.stream.plan import PLAN_FORMAT
 from camoe.train.checkpoint_state import TABLE_VERSION
 from camoe.train.inputs import TrainingInputs
 
@@ -25,12 +26,13 @@ INDIFFERENT = (
 
 
 def run_settings(config: Config, inputs: TrainingInputs) -> dict[str, Any]:
-    """All that decides what a run computes, by dotted name: settings, rows and encoder; not the number of workers."""
+    """All that decides what a run computes, by dotted name: settings, rows, plan and encoder; not how many workers."""
     flat = dict(_flat("", config.model_dump(mode="json", include=PARTS)))
     skipped = tuple(f"training.{name}" for name in INDIFFERENT)
     settings = {name: value for name, value in flat.items() if not _under(name, skipped)}
     return settings | {
         TABLE_VERSION: inputs.version,
+        "plan format": PLAN_FORMAT,
         "training rows": inputs.train.content_hash(),
         "validation rows": inputs.validation.content_hash(),
         "encoder version": inputs.encoder.version,

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from petastorm.workers_pool.thread_pool import WorkerThread
 
 from camoe.contracts.errors import StreamError
+from camoe.stream import pool
 from camoe.stream.ledger import Ledger
+from camoe.stream.pool import OrderedPool
 from camoe.stream.stream import Reading, stream
 from tests.stream.lake import COLUMNS, write_table
 from tests.stream.reading import ONE, blocks, delivered, plan_of
@@ -41,13 +45,16 @@ def rewrite(path, table):
 
 def test_a_file_with_fewer_rows_than_planned(plan):
     rewrite(victim(plan), pq.ParquetFile(victim(plan)).read().slice(1))
-    with pytest.raises(StreamError, match=r"part-0003.parquet, row group 0: 49 rows where the plan has 50"):
+    remedy = "the file changed after version 0 of the table was pinned: build the features of its day again"
+    with pytest.raises(StreamError, match=rf"part-0003.parquet, row group 0: 49 rows where the plan has 50; {remedy}"):
         delivered(plan)
 
 
 def test_a_file_without_a_column(plan):
     rewrite(victim(plan), pq.ParquetFile(victim(plan)).read().drop(["cat_a"]))
-    with pytest.raises(StreamError, match=r"part-0003.parquet, row group 0: no column cat_a"):
+    with pytest.raises(
+        StreamError, match=r"part-0003.parquet, row group 0: no column cat_a; the file changed after version 0"
+    ):
         delivered(plan)
 
 
@@ -88,6 +95,40 @@ def test_a_page_that_is_damaged_behind_a_good_footer(tmp_path):
     victim(plan, 0).write_bytes(content)
     with pytest.raises(StreamError, match=r"part-0000.parquet, row group 0 cannot be read"):
         delivered(plan)
+
+
+def test_row_groups_that_come_in_another_order(plan, monkeypatch):
+    """The first two change places; they are of equal size, and in the end all rows have come."""
+    submit, asked = OrderedPool.submit, []
+
+    def swapped(pool, item):
+        asked.append(item)
+        for one in {1: (), 2: reversed(asked)}.get(len(asked), (item,)):
+            submit(pool, one)
+
+    monkeypatch.setattr(OrderedPool, "submit", swapped)
+    name = r"part-000\d.parquet, row group 0 \(pass 1\)"
+    with pytest.raises(StreamError, match=rf"{name} came where \S*{name} was due") as caught:
+        delivered(plan)
+    assert len(set(re.findall(r"part-000\d", str(caught.value)))) == 2
+
+
+def test_a_thread_that_does_not_end_does_not_hide_what_ended_the_stream(plan, monkeypatch):
+    """A file that cannot be read, and another that is a pipe which nobody writes to."""
+    asked = [int(plan.row_groups.file[piece.source]) for piece in plan.batch(0)]
+    # Two that the two threads read at the same time, and not the one that tells the schema.
+    lost, stuck = (victim(plan, number) for number in (asked[2:4] if 0 in asked[:2] else asked[:2]))
+    lost.unlink()
+    stuck.unlink()
+    os.mkfifo(stuck)
+    monkeypatch.setattr(pool, "JOIN_TIMEOUT_S", 0.2)
+    with pytest.raises(StreamError, match=rf"{lost.name}, row group 0 cannot be read") as caught:
+        list(blocks(plan))
+    assert [stuck.name in note for note in caught.value.__notes__] == [True]
+    os.close(os.open(stuck, os.O_WRONLY))
+    for thread in threading.enumerate():
+        if isinstance(thread, WorkerThread):
+            thread.join(10)
 
 
 def test_a_consumer_that_stops_early(plan):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import replace
 
@@ -11,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camoe.contracts.errors import StreamError
+from camoe.stream import plan as plans_module
 from camoe.stream.describe import describe
-from camoe.stream.plan import make_plan
+from camoe.stream.mixing import Shares
+from camoe.stream.plan import PLAN_FORMAT, make_plan
 from camoe.stream.split import split, walk
 from camoe.stream.world import World
 from tests.stream.plans import FIRST_DAY, all_rows, delivered, names, plans, snapshot_of, snapshots
@@ -105,13 +108,53 @@ def test_the_place_of_the_table_does_not_matter():
     assert here.content_hash() == there.content_hash()
 
 
-def test_whatever_changes_the_batches_changes_the_hash():
-    snapshot = snapshot_of([(0, 0, [50, 50]), (1, 0, [60])])
-    base = {"seed": 1, "epoch": 0, "batch_size": 40, "lanes": 2}
-    changes = [{}, {"seed": 2}, {"epoch": 1}, {"batch_size": 41}, {"lanes": 1}]
-    made = [make_plan(snapshot, **(base | change)) for change in changes]
-    assert len({plan.content_hash() for plan in made}) == len(made)
+def test_whatever_changes_the_batches_changes_the_hash(monkeypatch):
+    files = [(0, 0, [50, 50]), (1, 0, [60]), (1, 1, [30])]
+    snapshot = snapshot_of(files)
+    base = {"snapshot": snapshot, "seed": 1, "epoch": 0, "batch_size": 40, "lanes": 2}
+    changes = [
+        {}, {"seed": 2}, {"epoch": 1}, {"batch_size": 41}, {"lanes": 1}, {"snapshot": snapshot.on([FIRST_DAY])},
+        {"mixing": Shares(by="slot", of={"s0": 1, "s1": 1})}, {"mixing": Shares(by="slot", of={"s0": 1, "s1": 2})},
+        {"snapshot": snapshot_of([*files, (2, 0, [10])])}, {"snapshot": snapshot_of([(0, 0, [70, 30]), *files[1:]])},
+    ]  # fmt: skip
+    made = [make_plan(**(base | change)) for change in changes]
     assert len({tuple(names(plan, plan.batch(0))) for plan in made}) == len(made)
+    # Of the same names and sizes, so the batches have the same row names, but maybe other rows.
+    rewritten = tuple(replace(file, path=file.path.replace("0000", "0009")) for file in snapshot.files)
+    renamed = ({"version": 1}, {"files": rewritten})
+    made += [make_plan(**(base | {"snapshot": replace(snapshot, **change)})) for change in renamed]
+    hashes = {plan.content_hash() for plan in made}
+    assert len(hashes) == len(made)
+    monkeypatch.setattr(plans_module, "PLAN_FORMAT", PLAN_FORMAT + 1)
+    assert hashes.isdisjoint(plan.content_hash() for plan in made)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"lanes": 1}, "0d3b208ea9016cbd7b6c213cc03723e52cdbb3966a3e991e8acb10f42226e99d"),
+        ({"lanes": 4}, "f5d946c05c182934f71308f3119a554a508d8cd475b2b4ddc5eff1b89766fa18"),
+        (
+            {"lanes": 3, "epoch": 2, "mixing": Shares(by="modality", of={"m0": 0.5, "m1": 0.5})},
+            "b39b6e6a9fdb3ef30a317a1306e97dc16b683e6bf4198e1b46f800221e1e2017",
+        ),
+        (
+            {"lanes": 2, "seed": 9, "mixing": Shares(by="slot", of={"s0": 1, "s1": 3, "s2": 0.5})},
+            "28f05269851ef73ca04d621508b102fa7f1e1af721c5d4ecdfa2923478c2e94a",
+        ),
+    ],
+    ids=["proportional", "lanes", "modality shares", "slot shares"],
+)
+def test_the_batches_are_those_of_every_machine_and_version(arguments, expected):
+    """When this fails and the change is meant, raise `PLAN_FORMAT` and write the new digests here."""
+    snapshot = snapshot_of([(slot, day, [40 + slot, 7, 23 + 9 * day]) for slot in range(3) for day in range(3)])
+    plan = make_plan(snapshot, **({"seed": 1, "epoch": 0, "batch_size": 50} | arguments))
+    digest = hashlib.sha256(f"format {PLAN_FORMAT}".encode())
+    for step in range(plan.steps):
+        rows = np.array(names(plan, plan.batch(step)), dtype="<i8")
+        digest.update(f"step {step}: {len(rows)} rows".encode())
+        digest.update(rows.tobytes())
+    assert digest.hexdigest() == expected
 
 
 def test_a_batch_mixes_slots_and_row_groups():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from itertools import zip_longest
+from itertools import product, zip_longest
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
@@ -121,6 +122,24 @@ def test_a_stream_uses_the_memory_of_the_one_before(table, monkeypatch):
     kept = list(made)
     words(blocks(plan_of(table), buffers=buffers))
     assert {id(buffer) for buffer in made[len(kept) :]} <= first
+
+
+def test_columns_that_the_model_does_not_need_are_not_read(tmp_path):
+    """Their pages hold nothing but zeros, and nobody notices who does not read them."""
+    root = write_table(tmp_path / "t", SMALL_GROUPS[:4])
+    plan = plan_of(root)
+    for file in plan.snapshot.files:
+        footer = pq.read_metadata(file.path)
+        content = bytearray(Path(file.path).read_bytes())
+        for group, column in product(range(footer.num_row_groups), range(footer.num_columns)):
+            chunk = footer.row_group(group).column(column)
+            if chunk.path_in_schema not in COLUMNS.names:
+                first = chunk.dictionary_page_offset or chunk.data_page_offset
+                content[first : first + chunk.total_compressed_size] = bytes(chunk.total_compressed_size)
+        Path(file.path).write_bytes(content)
+        with pytest.raises((OSError, ValueError)):
+            pq.ParquetFile(file.path).read()
+    assert delivered(plan) == Counter(range(1600))
 
 
 def test_reading_begins_before_the_first_batch_is_asked_for(table):

@@ -6,7 +6,10 @@ import pytest
 
 from camoe.config import Config
 from camoe.contracts.config_file import load
-from camoe.contracts.errors import SnapshotError
+from camoe.contracts.errors import SnapshotError, TrainingError
+from camoe.stream.plan import PLAN_FORMAT
+from camoe.train import identity
+from camoe.train.checkpoint_state import require_same
 from camoe.train.inputs import open_inputs
 from tests.train.pipeline import write_pipeline
 
@@ -23,3 +26,13 @@ def test_only_a_lost_file_of_a_training_or_validation_day_ends_training(tmp_path
     files[3].unlink()
     with pytest.raises(SnapshotError, match=rf"{files[3].name}, which is gone \(vacuumed\?\); pin a newer version"):
         open_inputs(config)
+
+
+def test_a_run_whose_batches_were_made_otherwise_is_not_gone_on_with(tmp_path, monkeypatch):
+    config = load(write_pipeline(tmp_path, ROWS), Config)
+    inputs = open_inputs(config)
+    was = identity.run_settings(config, inputs)
+    require_same(tmp_path, was, identity.run_settings(config, inputs))
+    monkeypatch.setattr(identity, "PLAN_FORMAT", PLAN_FORMAT + 1)
+    with pytest.raises(TrainingError, match=rf"plan format was {PLAN_FORMAT} and is {PLAN_FORMAT + 1}"):
+        require_same(tmp_path, was, identity.run_settings(config, inputs))
