@@ -81,7 +81,8 @@ def score(learner: Learner, rows: Rows, served: dict[int, int]) -> Floats:
     with torch.inference_mode():
         for first in range(0, len(rows.slot), BATCH):
             part = slice(first, first + BATCH)
-            logits, _ = model(torch.from_numpy(rows.categorical[part]), torch.from_numpy(rows.numeric[part]))
+            inputs = (torch.from_numpy(values[part]) for values in (rows.categorical, rows.numeric, rows.sequences))
+            logits, _ = model(*inputs)
             parts.append(torch.sigmoid(logits).numpy())
     p: Floats = np.concatenate(parts).astype(np.float64)[np.arange(len(head)), head]
     return p
