@@ -60,7 +60,7 @@ def train(config: Config, inputs: TrainingInputs, days: Days) -> tuple[Floats, F
         checkpoints = Checkpoints(Path(home) / "checkpoints", "bench", {}, 1)
         feed = Feed(data, config.training, learner.workers.world, watchdog.note)
         with feed.opened(None) as first:
-            fit(Run(learner, feed, checkpoints, watchdog, names, ()), first)
+            fit(Run(learner, feed, checkpoints, watchdog, names, (), Path(home)), first)
     served = serving(config)
     return score(learner, days.validation, served), score(learner, days.test, served)
 
