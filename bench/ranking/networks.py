@@ -69,7 +69,7 @@ def train(config: Config, inputs: TrainingInputs, days: Days) -> tuple[Floats, F
         checkpoints = Checkpoints(Path(home) / "checkpoints", "bench", {}, 1)
         feed = Feed(data, config.training, learner.workers.world, watchdog.note)
         with feed.opened(None) as first:
-            fit(Run(learner, feed, checkpoints, watchdog, names, ()), first)
+            fit(Run(learner, feed, checkpoints, watchdog, names, (), Path(home)), first)
     served = serving(config)
     return score(learner, days.validation, served), score(learner, days.test, served)
 
@@ -90,7 +90,8 @@ def score(learner: Learner, rows: Rows, served: dict[int, int]) -> Floats:
     with torch.inference_mode():
         for first in range(0, len(rows.slot), BATCH):
             part = slice(first, first + BATCH)
-            logits, _ = model(torch.from_numpy(rows.categorical[part]), torch.from_numpy(rows.numeric[part]))
+            inputs = (torch.from_numpy(values[part]) for values in (rows.categorical, rows.numeric, rows.sequences))
+            logits, _ = model(*inputs)
             parts.append(torch.sigmoid(logits).numpy())
     p: Floats = np.concatenate(parts).astype(np.float64)[np.arange(len(head)), head]
     return p

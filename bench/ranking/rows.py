@@ -26,10 +26,12 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows of some days: `categorical` [N, C], `numeric` [N, F], `label` [N] (NaN: unknown), `slot`, `bucket`."""
+    """All rows of some days: `categorical` [N, C], `numeric` [N, F], `sequences` [N, S], `label` [N] (NaN: unknown),
+    `slot`, `bucket`."""
 
     categorical: npt.NDArray[np.int32]
     numeric: npt.NDArray[np.float32]
+    sequences: npt.NDArray[np.int32]
     label: Floats
     slot: Ints
     bucket: Ints
@@ -67,6 +69,7 @@ def _read(config: Config, snapshot: Snapshot) -> Rows:
     return Rows(
         categorical=np.concatenate([block.categorical for block in blocks]),
         numeric=np.concatenate([block.numeric for block in blocks]),
+        sequences=np.concatenate([block.sequences for block in blocks]),
         label=np.concatenate([_label(block) for block in blocks]),
         slot=np.concatenate([block.slot for block in blocks]).astype(np.int64),
         bucket=(pd.util.hash_array(users.astype(object)) % buckets).astype(np.int64),

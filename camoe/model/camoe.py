@@ -39,7 +39,15 @@ class Camoe(nn.Module):
         return self.body.gate_width
 
     def bottom(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
-        """The shared bottom: `[B, C]`, `[B, F]` and `[B, S]` to `[B, D]`."""
+        """The shared bottom: `[B, C]`, `[B, F]` and `[B, S]` to `[B, D]`.
+
+        Raises:
+            ValueError: the features have sequences and none are given. The layers above might not notice: rows are
+                filled up with zeros to whole cache lines.
+        """
+        if sequences is None and self.sequences.columns:
+            names = ", ".join(column.name for column in self.sequences.columns)
+            raise ValueError(f"the model's features have the sequences {names}, and none are given")
         pooled = [] if sequences is None else self.sequences.embedded(self.embedding, sequences)
         x = torch.cat([self.embedding(categorical), *pooled, self.scaling(numeric)], dim=1)
         dropped: Tensor = self.dropout(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
 
-from camoe.model.linear import AlignedLinear
+from camoe.model.linear import AlignedLinear, columns_beyond
 
 
 class CrossNetwork(nn.Module):
@@ -25,7 +25,11 @@ class CrossNetwork(nn.Module):
         self.layers = nn.ModuleList(_cross(width, rank) for _ in range(layers))
 
     def forward(self, x0: Tensor) -> Tensor:
-        """`[B, D]` to `[B, D]`; columns of zeros beyond D, as `aligned` adds them, stay zero."""
+        """`[B, D]` to `[B, D]`; columns of zeros beyond D, as `aligned` adds them, stay zero.
+
+        Raises:
+            ValueError: x0 has fewer columns than D.
+        """
         x = x0
         for layer in self.layers:
             x = x0 * layer(x) + x
@@ -37,7 +41,7 @@ class _Widening(nn.Linear):
 
     def forward(self, x: Tensor, width: int | None = None) -> Tensor:
         more = (x.shape[1] if width is None else width) - self.out_features
-        weight = pad(self.weight, (0, x.shape[1] - self.in_features, 0, more))
+        weight = pad(self.weight, (0, columns_beyond(x, self.in_features), 0, more))
         return linear(x, weight, pad(self.bias, (0, more)))
 
 

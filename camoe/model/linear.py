@@ -15,6 +15,18 @@ def aligned(x: Tensor) -> Tensor:
     return pad(x, (0, -x.shape[1] % LINE))
 
 
+def columns_beyond(x: Tensor, width: int) -> int:
+    """How many columns `x` `[B, D]` has beyond `width`.
+
+    Raises:
+        ValueError: it has fewer; a negative number would make `pad` cut weights off silently.
+    """
+    beyond = x.shape[1] - width
+    if beyond < 0:
+        raise ValueError(f"the input has {x.shape[1]} columns and the layer's weights want {width}: a part is missing")
+    return beyond
+
+
 class AlignedLinear(nn.Linear):
     """`W x + b` of the first `in_features` columns of x; any beyond them must be zero, as `aligned` adds them.
 
@@ -22,5 +34,5 @@ class AlignedLinear(nn.Linear):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, in_features or more]` to `[B, out_features]`."""
-        return linear(x, pad(self.weight, (0, x.shape[1] - self.in_features)), self.bias)
+        """`[B, in_features or more]` to `[B, out_features]`. Raises `ValueError` for fewer columns."""
+        return linear(x, pad(self.weight, (0, columns_beyond(x, self.in_features))), self.bias)

@@ -21,21 +21,28 @@ class Masking:
 
     A row's cell is its slot and, where heads select by a column, which of their values it has there: one of `values`
     int64 `[V]`, indices in the categorical `column`, or none. `objective` int64 `[H]`: column of the label matrix;
-    `member` bool `[cells, H]`; `weight` float64 `[H]`.
+    `member` bool `[cells, H]`: what each head learns from; `served` bool `[cells, H]`: what it scores; `weight`
+    float64 `[H]`.
     """
 
     objective: Tensor
     member: Tensor
+    served: Tensor
     weight: Tensor
     values: Tensor
     column: int = 0
 
     def to(self, device: torch.device) -> Masking:
         """The same on `device`."""
-        objective, member, weight, values = (
-            of.to(device) for of in (self.objective, self.member, self.weight, self.values)
+        objective, member, served, weight, values = (
+            of.to(device) for of in (self.objective, self.member, self.served, self.weight, self.values)
         )
-        return Masking(objective, member, weight, values, self.column)
+        return Masking(objective, member, served, weight, values, self.column)
+
+    @property
+    def serving(self) -> Masking:
+        """The masking by which heads are judged: each on the rows that it scores, also where it learns from others."""
+        return replace(self, member=self.served)
 
     def cells(self, slot: Tensor, categorical: Tensor) -> Tensor:
         """The cell `[B]` of each row, from slot ids `[B]` and indices `[B, C]`."""
@@ -55,10 +62,11 @@ def masking_of(spec: ModelSpec, *, adaptive: bool) -> Masking:
 def make_masking(heads: HeadSet, slots: SlotCatalogue, *, adaptive: bool) -> Masking:
     """The masking of `heads` that select by slots alone; without `adaptive`, every head learns from every slot."""
     objectives = heads.objectives
-    member = torch.tensor(heads.membership(slots), dtype=torch.bool).T
+    served = torch.tensor(heads.membership(slots), dtype=torch.bool).T
     return Masking(
         objective=torch.tensor([objectives.index(head.objective) for head in heads.heads]),
-        member=member if adaptive else torch.ones_like(member),
+        member=served if adaptive else torch.ones_like(served),
+        served=served,
         weight=torch.tensor([head.weight for head in heads.heads], dtype=torch.float64),
         values=torch.empty(0, dtype=torch.int64),
     )

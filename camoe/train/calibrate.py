@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from camoe.config import Config
 from camoe.metrics.histogram import Histogram, merge
 from camoe.metrics.platt import Platt, fit_platt
 from camoe.metrics.validation import by_slot, validation_rows
-from camoe.model.loss import Masking, make_masking, targets
+from camoe.model.loss import Masking, targets
 from camoe.stream.columns import Block, model_columns
 from camoe.stream.ledger import Ledger
 from camoe.stream.stream import stream
@@ -59,15 +59,13 @@ def _states(run: Run, config: Config) -> list[Histogram]:
     """This worker's share of the validation rows: a state a head, with a bucket for each slot and bucket of users."""
     plan, ledger, learner = run.data.check(run.config), Ledger(), run.learner
     columns = model_columns(config.features, config.heads.objectives, keys=(USER,))
-    adaptive = make_masking(config.heads, config.slots, adaptive=True)
-    masking = replace(learner.masking, member=adaptive.member.to(run.workers.device))
     users, steps = config.evaluation.user_buckets, range(plan.steps)
     collected = [_Collected(len(config.slots.slots) * users) for _ in config.heads.heads]
     learner.model.eval()
     blocks = stream(plan, columns, run.workers.world, run.feed.reading(), ledger=ledger)
     with torch.inference_mode():
         for _, block, _ in run.watched(blocks, "the calibration", steps):
-            _collect(collected, learner, masking, block, users)
+            _collect(collected, learner, learner.masking.serving, block, users)
     learner.model.train()
     run.count(plan, ledger, steps)
     return [one.merged() for one in collected]

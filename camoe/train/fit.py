@@ -37,7 +37,7 @@ from camoe.train.workers import Workers, gather, sum_over_workers
 
 @dataclass(frozen=True)
 class Run:
-    """One training run, as one worker has it."""
+    """One training run, as one worker has it. `logs` is a folder for what a person may want to look at."""
 
     learner: Learner
     feed: Feed
@@ -45,6 +45,7 @@ class Run:
     watchdog: Watchdog
     heads: tuple[str, ...]
     trackers: tuple[Tracker, ...]
+    logs: Path
 
     @property
     def config(self) -> TrainingConfig:
@@ -159,7 +160,7 @@ def _train(run: Run, epoch: OpenEpoch, history: History) -> tuple[tuple[float, .
     progress = Progress(plan.epoch, steps.start, steps.stop, later, run.heads)
     seen = None
     losses = list(history.losses)
-    guard = LossGuard(config.exploding_loss, history.recent_losses(WINDOW))
+    guard = LossGuard(config.exploding_loss, history.recent_losses(WINDOW), run.workers, run.logs)
     for step, block, waited_s in run.watched(epoch.blocks, f"epoch {plan.epoch + 1}", steps):
         seed_step(config.seed, plan.epoch, step, run.workers.world.rank)
         if step % config.watch_every_steps == 0:

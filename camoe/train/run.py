@@ -90,7 +90,7 @@ def _fitted(
             warm_start(learner.model, spec, inputs.encoder, training.warm_start)
         names = tuple(head.name for head in config.heads.heads)
         with trackers(config, checkpoints, start, workers.leads) as tracked:
-            run = Run(learner, feed, checkpoints, watchdog, names, tracked)
+            run = Run(learner, feed, checkpoints, watchdog, names, tracked, config.layout.logs)
             return run, spec, fit(run, first, start)
 
 

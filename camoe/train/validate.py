@@ -20,8 +20,12 @@ from camoe.train.workers import Workers, gather, sum_over_workers
 def validate(
     model: Camoe, masking: Masking, blocks: Iterable[Block], workers: Workers, dtype: torch.dtype
 ) -> Validation:
-    """Score this worker's `blocks`, each row by the heads that own it, and add up over all workers."""
+    """Score this worker's `blocks`, each row by the heads that serve it, and add up over all workers.
+
+    So it is without masking, too: a head that learned from all rows is judged on those that it scores.
+    """
     model.eval()
+    serving = masking.serving
     heads = len(masking.weight)
     states = [Histogram.empty() for _ in range(heads)]
     gates = torch.zeros(heads, model.gate_width, dtype=torch.float64)
@@ -30,7 +34,7 @@ def validate(
         for block in blocks:
             batch = to_tensors(block, workers.device, dtype)
             logits, weights = model(batch.categorical, batch.numeric, batch.sequences)
-            label, mask = targets(masking, batch.labels, masking.cells(batch.slot, batch.categorical))
+            label, mask = targets(serving, batch.labels, serving.cells(batch.slot, batch.categorical))
             p = torch.sigmoid(logits)
             for head in range(heads):
                 own = mask[:, head]

@@ -60,3 +60,9 @@ def test_crosses_keep_the_zeros_and_the_values_before_them(width, rank):
     torch.testing.assert_close(found[:, :width], expected, rtol=1e-12, atol=1e-12)
     pairs = zip(gradients(network, x, found[:, :width]), gradients(network, x, expected), strict=True)
     assert all(torch.allclose(one, other, rtol=1e-11, atol=1e-11) for one, other in pairs)
+
+
+@pytest.mark.parametrize("layer", [AlignedLinear(5, 2), CrossNetwork(5, 2), CrossNetwork(5, 2, rank=2)])
+def test_an_input_that_lacks_columns_is_refused(layer):
+    with pytest.raises(ValueError, match="the input has 4 columns and the layer's weights want 5"):
+        layer(torch.zeros(ROWS, 4))

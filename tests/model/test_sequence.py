@@ -89,3 +89,8 @@ def test_a_batch_without_rows_or_without_elements_gives_no_nan():
         logits.sum().backward()
         assert torch.isfinite(logits).all()
     assert torch.isfinite(model.embedding.table.weight.grad.to_dense()).all()
+
+
+def test_a_model_with_sequences_refuses_rows_without_them():
+    with pytest.raises(ValueError, match="have the sequences seq_shared, seq_own, and none are given"):
+        Camoe(SPEC, ())(X, torch.empty(2, 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,25 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from deltalake import DeltaTable
 from safetensors.numpy import load_file
 
 import camoe
+from camoe.config import Config
+from camoe.contracts.config_file import load
 from camoe.contracts.pins import RUNNING, read_pins
 from camoe.contracts.snapshot import pin
 from camoe.score.local import score_snapshot
+from camoe.stream.columns import model_columns
+from camoe.train.checkpoint import Checkpoints
+from camoe.train.checkpoint_folder import newest, run_of
+from camoe.train.checkpoint_state import read_state
+from camoe.train.feed import DataPlan
+from camoe.train.inputs import open_inputs
+from camoe.train.resume import beginning
+from camoe.train.run import make_learner, model_spec
+from camoe.train.workers import join_workers
 from tests.conftest import ROOT
 from tests.score.pipeline import DAYS
 from tests.train.pipeline import write_pipeline
@@ -177,9 +190,33 @@ def test_bad_input_gives_one_message_and_no_bundle(tmp_path, override, message):
     assert not (tmp_path / "out/bundle").exists()
 
 
-def test_a_loss_that_is_not_finite_ends_the_job_with_its_step(tmp_path):
+def test_a_loss_that_is_not_finite_ends_the_job_with_its_step_and_rows_and_the_checkpoint_before_stays(tmp_path):
     config = write_pipeline(tmp_path, ROWS)
-    done = train(config, 2, "training.learning_rate=1e200", "training.warmup_steps=0", code=2)
-    assert "the loss is nan at step" in done.stderr
+    overrides = ["training.learning_rate=1e200", "training.warmup_steps=0", "training.checkpoint.every_steps=1"]
+    done = train(config, 2, *overrides, code=2)
+    found = re.search(
+        r"the loss is nan at step (\d+) of epoch 1; its batch of 64 rows begins with (.*?); ", done.stderr
+    )
+    step, first = int(found[1]), found[2]
+    named = next((tmp_path / "out/logs").glob("batch-*.tsv"))
+    assert f"all are named in {named}" in done.stderr
+    _, *rows = (line.split("\t") for line in named.read_text().splitlines())
+    assert len(rows) == 64
+    file, group, row = rows[0]
+    assert first == f"{file}, row group {group}, row {row}"
+    assert all((tmp_path / "out/training" / file).is_file() for file, _, _ in rows)
     assert not (tmp_path / "out/bundle").exists()
     assert read_pins(tmp_path / "out/pins") == ()
+    resumed(load(config, Config, overrides), step - 1)
+
+
+def resumed(config, steps):
+    """The newest checkpoint is that of `steps` steps, and a model takes what it holds."""
+    last = newest(config.layout.checkpoints)
+    inputs, state = open_inputs(config), read_state(last)
+    assert beginning(config.layout.checkpoints, resume=True, table_version=None).run == run_of(last)
+    data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
+    learner = make_learner(config, model_spec(config, inputs.encoder), data, join_workers())
+    kept = Checkpoints(config.layout.checkpoints, run_of(last), state.settings, 1)
+    assert kept.restore(last, learner.model, learner.optimisers).steps == steps
+    assert all(bool(torch.isfinite(weight).all()) for weight in learner.model.parameters())
