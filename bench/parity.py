@@ -28,6 +28,7 @@ from camoe.train.feed import DataPlan
 from camoe.train.inputs import TrainingInputs, open_inputs
 from camoe.train.run import make_learner, model_spec
 from camoe.train.validate import validate
+from camoe.train.watchdog import Watchdog
 from camoe.train.workers import join_workers
 
 ALONE = World(0, 1)
@@ -53,7 +54,9 @@ SOURCES = {"stream": from_stream, "shuffle": from_memory}
 def validation_ne(config: Config, inputs: TrainingInputs, order: Order) -> tuple[float, ...]:
     """NE of each head after all epochs, from rows in `order`."""
     data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
-    learner = make_learner(config, model_spec(config, inputs.encoder), data, join_workers())
+    workers = join_workers()
+    watchdog = Watchdog(workers.world, config.training.stall_timeout_s, config.layout.logs / "workers")
+    learner = make_learner(config, model_spec(config, inputs.encoder), data, workers, watchdog)
     for epoch in range(config.training.epochs):
         for block in SOURCES[order](data.epoch(config.training, epoch), data.columns):
             learner.step(block)

@@ -63,9 +63,10 @@ def train(config: Config, inputs: TrainingInputs, days: Days) -> tuple[Floats, F
     """Probabilities of the validation and of the test rows, by the head that serves the row's slot."""
     objectives = config.heads.objectives
     data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, objectives))
-    learner = make_learner(config, model_spec(config, inputs.encoder), data, join_workers())
+    workers, timeout_s = join_workers(), config.training.stall_timeout_s
     names = tuple(head.name for head in config.heads.heads)
-    with tempfile.TemporaryDirectory() as home, Watchdog(0, config.training.stall_timeout_s, Path(home)) as watchdog:
+    with tempfile.TemporaryDirectory() as home, Watchdog(workers.world, timeout_s, Path(home)) as watchdog:
+        learner = make_learner(config, model_spec(config, inputs.encoder), data, workers, watchdog)
         checkpoints = Checkpoints(Path(home) / "checkpoints", "bench", {}, 1)
         feed = Feed(data, config.training, learner.workers.world, watchdog.note)
         with feed.opened(None) as first:

@@ -105,6 +105,7 @@ def fit(run: Run, first: OpenEpoch | None, start: Path | None = None) -> History
     coming = first
     while coming is not None and not _over(history, run.config.patience):
         history, coming = _run_epoch(run, history, coming, total)
+        run.watchdog.beat("the figures of the epoch")
         if run.workers.leads:
             track(run.trackers, epoch_figures(run.heads, history.epochs[-1].validation), history.steps)
             ne = ", ".join(f"{value:.4f}" for value in history.epochs[-1].validation.ne)

@@ -15,7 +15,8 @@ from horovod.runner.common.util.timeout import TimeoutException
 from camoe.config import Config
 from camoe.contracts.errors import TrainingError
 from camoe.train.console import shown
-from camoe.train.outcome import Outcome, first_workers_line, spoken
+from camoe.train.outcome import Outcome, first_workers_line
+from camoe.train.states import clear_states
 
 WORKER_MODULE = "camoe.train.worker"
 START_TIMEOUT_S = 120
@@ -38,7 +39,9 @@ def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | Non
         LostWorkersError: a worker was killed, or the others waited too long for it; the message names it.
         TrainingError: a worker ended with an error; the message names the log and the first error line.
     """
+    states = log.parent / "workers"
     log.parent.mkdir(parents=True, exist_ok=True)
+    clear_states(states)
     where = ["-H", hosts] if hosts else ["-H", f"localhost:{workers}"]
     launcher = str(Path(sys.executable).with_name("horovodrun"))
     environment = WORKER_ENVIRONMENT | os.environ | {"PYTHONUNBUFFERED": "1"}
@@ -56,12 +59,12 @@ def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | Non
         outcome = Outcome()
         for line in process.stdout or ():
             file.write(line)
-            outcome.note(spoken(line.rstrip("\n")))
+            outcome.note(line.rstrip("\n"))
             said = first_workers_line(line.rstrip("\n"))
             if said is not None:
                 show(said)
     if process.returncode != 0:
-        raise outcome.error(process.returncode, log, log.parent / "workers")
+        raise outcome.error(process.returncode, log, states)
 
 
 def launch_with_spark(config: Config, table_version: int, run: str, workers: int, log: Path) -> None:
@@ -71,6 +74,7 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
         TrainingError: a worker failed, or the session had no room for all of them at once.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    clear_states(log.parent / "workers")
     with log.open("w") as file:
         try:
             horovod.spark.run(

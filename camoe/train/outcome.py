@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 from dataclasses import dataclass, field
@@ -10,13 +9,16 @@ from pathlib import Path
 
 from camoe.contracts.errors import TrainingError
 from camoe.train.retries import LostWorkersError
+from camoe.train.states import read_state
 
 WORKER_LINE = re.compile(r"^\[(?P<rank>\d+)\]<(?P<stream>stdout|stderr)>:(?P<text>.*)$")
-ERROR_LINE = re.compile(r"^(error|[\w.]*(Error|Exception)): ")
-# Horovod's launcher names each process that ended badly; it ends the others itself, with SIGTERM.
+ERROR_LINE = re.compile(r"^(error: |[\w.]*(Error|Exception)(: |$))")
+# What Horovod says in a worker whose peer is gone: it is not the one that failed.
+BEREFT_LINE = re.compile(r"HorovodInternalError|instance of 'gloo::")
+# Horovod's launcher names each process that ended badly. After the first it ends the others, with SIGTERM.
 ENDED_LINE = re.compile(r"^Process (?P<rank>\d+) exit with status code (?P<code>-?\d+)\.")
-WAITED_LINE = re.compile(r"^error: worker \d+ waited more than ")
-LATE_WORKER = re.compile(r"(?:waits for|,) worker (?P<rank>\d+) \(at ")
+WAITED_LINE = re.compile(r"^error: worker (?P<rank>\d+) waited more than ")
+LATE_WORKER = re.compile(r"(?:waits for|,) worker (?P<rank>\d+) \(")
 
 
 @dataclass
@@ -24,34 +26,58 @@ class Outcome:
     """Collects the telling lines of a run."""
 
     errors: list[str] = field(default_factory=list)
-    killed: dict[int, int] = field(default_factory=dict)
+    said: dict[int, str] = field(default_factory=dict)
+    bereft: set[int] = field(default_factory=set)
+    ended: dict[int, int] = field(default_factory=dict)
 
-    def note(self, text: str) -> None:
-        """Take note of one line, without the mark of the worker that said it."""
+    def note(self, line: str) -> None:
+        """Take note of one line of the launcher's output."""
+        found = WORKER_LINE.match(line)
+        text = found["text"] if found else line
         if ERROR_LINE.match(text):
             self.errors.append(text)
-        ended = ENDED_LINE.match(text)
+        if found and BEREFT_LINE.search(text):
+            self.bereft.add(int(found["rank"]))
+        elif found and ERROR_LINE.match(text):
+            self.said[int(found["rank"])] = text
+        ended = ENDED_LINE.match(line)
         if ended:
-            number = _signal(int(ended["code"]))
-            if number not in (None, signal.SIGTERM):
-                self.killed[int(ended["rank"])] = number
+            self.ended[int(ended["rank"])] = int(ended["code"])
 
     def error(self, code: int, log: Path, states: Path) -> TrainingError:
         """The error of a run that ended with `code`; `states` is where the workers say how far they are."""
         end = f"(training ended with code {code}; all output is in {log})"
-        waited = next((line for line in self.errors if WAITED_LINE.match(line)), None)
+        waited = next(filter(None, map(WAITED_LINE.match, self.errors)), None)
         if waited is not None:
-            late = frozenset(int(found["rank"]) for found in LATE_WORKER.finditer(waited))
-            return LostWorkersError(f"{waited.removeprefix('error: ')} {end}", late)
-        explained = [line.removeprefix("error: ") for line in self.errors if line.startswith("error: ")]
-        if self.killed and not explained:
-            rank, number = next(iter(self.killed.items()))
-            name = signal.Signals(number).name
-            return LostWorkersError(
-                f"worker {rank} was killed by {name}{_place(states, rank)} {end}", frozenset({rank})
-            )
-        cause = next(iter(explained or self.errors), "no worker said why")
-        return TrainingError(f"{cause} {end}")
+            late = frozenset(int(found["rank"]) for found in LATE_WORKER.finditer(waited.string))
+            # One that waits for no other worker hangs itself.
+            lost = late or frozenset({int(waited["rank"])})
+            return LostWorkersError(f"{waited.string.removeprefix('error: ')} {end}", lost)
+        explained = next((line for line in self.errors if line.startswith("error: ")), None)
+        if explained is not None:
+            return TrainingError(f"{explained.removeprefix('error: ')} {end}")
+        rank = self._first_to_fail()
+        if rank is None:
+            return TrainingError(f"{next(iter(self.errors), 'no worker said why')} {end}")
+        state = read_state(states, rank)
+        place = f" at {state.doing}" if state else ""
+        return LostWorkersError(f"worker {rank} {self._fate(rank)}{place} {end}", frozenset({rank}))
+
+    def _first_to_fail(self) -> int | None:
+        """The worker that brought the others down: none of those that miss a peer, or that the launcher ended."""
+        own = [rank for rank in self.ended if rank not in self.bereft]
+        # The launcher ends the others once the first has ended, so the first one's SIGTERM came from elsewhere.
+        first = next(iter(self.ended), None)
+        by_itself = [
+            rank for rank in own if rank == first or rank in self.said or _signal(self.ended[rank]) != signal.SIGTERM
+        ]
+        return next(iter([*by_itself, *own, *self.ended]), None)
+
+    def _fate(self, rank: int) -> str:
+        number = _signal(self.ended[rank])
+        if number is not None and (rank not in self.said or number != signal.SIGTERM):
+            return f"was killed by {number.name}"
+        return f"failed with {self.said[rank]}" if rank in self.said else f"ended with code {self.ended[rank]}"
 
 
 def _signal(code: int) -> signal.Signals | None:
@@ -60,21 +86,8 @@ def _signal(code: int) -> signal.Signals | None:
     return signal.Signals(number) if number in set(signal.Signals) else None
 
 
-def _place(states: Path, rank: int) -> str:
-    try:
-        return f" at {json.loads((states / f'worker-{rank}.json').read_text())['doing']}"
-    except (OSError, ValueError, KeyError):
-        return ""
-
-
 def first_workers_line(line: str) -> str | None:
     """What the first worker said to the user in `line`, if it did."""
     found = WORKER_LINE.match(line)
     said = found and found["rank"] == "0" and found["stream"] == "stdout" and found["text"].startswith("train:")
     return found["text"] if found and said else None
-
-
-def spoken(line: str) -> str:
-    """`line` without the mark of the worker that said it."""
-    found = WORKER_LINE.match(line)
-    return found["text"] if found else line

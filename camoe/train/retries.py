@@ -29,6 +29,7 @@ def with_retries(attempt: Callable[[int, int], None], workers: int, retries: int
             if number > retries:
                 raise
             workers = max(1, workers - len(error.lost)) if one_machine else workers
-            print(f"train: {error}; attempt {number + 1} of {retries + 1} with {workers} workers", flush=True)
+            with_whom = "1 worker" if workers == 1 else f"{workers} workers"
+            print(f"train: {error}; attempt {number + 1} of {retries + 1} with {with_whom}", flush=True)
         else:
             return

@@ -37,7 +37,7 @@ from camoe.train.step import Learner
 from camoe.train.tracking import trackers
 from camoe.train.warm_start import warm_start
 from camoe.train.watchdog import Watchdog
-from camoe.train.workers import Workers, first_workers, join_workers, share_weights
+from camoe.train.workers import Workers, first_workers, join_workers, launched_world, share_weights
 
 
 def run_worker(config: Config, table_version: int | None = None, run: str | None = None) -> None:
@@ -49,8 +49,10 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
         SnapshotError, EncoderError, TrainingError: see `open_inputs` and `fit`.
     """
     started = time.monotonic()
-    workers = join_workers()
-    with Watchdog(workers.world.rank, config.training.stall_timeout_s, config.layout.logs / "workers") as watchdog:
+    states = config.layout.logs / "workers"
+    with Watchdog(launched_world(), config.training.stall_timeout_s, states) as watchdog:
+        watchdog.beat("joining the other workers")
+        workers = join_workers()
         watchdog.beat("agreeing on the table version")
         opened = open_inputs(config, table_version)
         version = first_workers(opened.version, "table_version")
@@ -65,8 +67,10 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
             origin = Origin(inputs.train, inputs.encoder, config.content_hash())
             manifest = write_bundle(config.layout.bundle, model, spec, origin, metrics, calibration=calibrated.by_head)
             print(f"train: bundle {manifest.model_version} written to {config.layout.bundle}", flush=True)
-            for tracker in whole.trackers:
-                tracker.finish(config.layout.bundle, inputs.train.table, inputs.version)
+        for tracker in whole.trackers:
+            watchdog.alive(f"finishing {type(tracker).__name__}")
+            tracker.finish(config.layout.bundle, inputs.train.table, inputs.version)
+        if workers.leads:
             remove_all(config.layout.checkpoints)
         watchdog.beat("waiting for the bundle")
         first_workers(None, "done")
@@ -80,15 +84,18 @@ def _fitted(
     data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
     feed = Feed(data, training, workers.world, watchdog.note)
     start = first_workers(newest(config.layout.checkpoints, name), "checkpoint")
+    watchdog.beat("planning the first epoch")
     # Opened before there is a model: its first row groups are read while the model is made.
     with feed.opened(start) as first:
         spec = model_spec(config, inputs.encoder)
-        learner = make_learner(config, spec, data, workers)
+        learner = make_learner(config, spec, data, workers, watchdog)
         settings = run_settings(config, inputs) | {"training.precision": learner.config.precision}
         checkpoints = Checkpoints(config.layout.checkpoints, name, settings, training.checkpoint.keep)
         if training.warm_start is not None and start is None:
+            watchdog.beat("the warm start")
             warm_start(learner.model, spec, inputs.encoder, training.warm_start)
         names = tuple(head.name for head in config.heads.heads)
+        watchdog.beat("opening the trackers")
         with trackers(config, checkpoints, start, workers.leads) as tracked:
             run = Run(learner, feed, checkpoints, watchdog, names, tracked, config.layout.logs)
             return run, spec, fit(run, first, start)
@@ -122,10 +129,11 @@ def _head_indices(config: Config, encoder: Encoder) -> tuple[int, ...]:
     return tuple(FIRST + known.index(value) for value in config.heads.values)
 
 
-def make_learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Workers) -> Learner:
+def make_learner(config: Config, spec: ModelSpec, data: DataPlan, workers: Workers, watchdog: Watchdog) -> Learner:
     """A fresh model of `spec`, the same on all workers, with its optimisers."""
     training, features = config.training, config.features.numeric
-    treatments = fit_treatments(data.train, features, workers, training.stream.retries)
+    treatments = fit_treatments(data.train, features, workers, watchdog, training.stream.retries)
+    watchdog.beat("making the model")
     shares = slot_shares(data.epoch(training, 0))
     steps = data.total_steps(training)
     return assemble_learner(training, spec, treatments, workers, slot_share=shares, total_steps=steps)

@@ -1,44 +1,46 @@
 """Ends a worker that waits too long, and says for whom it waited.
 
-Horovod's own stall check never fires over Gloo, so a worker whose peer is stuck would wait for ever, silently. All
-workers go through the same steps, so the ones behind are those that the others wait for. Each writes how far it is
-into a folder that all of them see.
+A worker whose peer is stuck would wait for ever, silently: Horovod's own stall check never fires over Gloo. All workers
+go through the same steps, so the ones behind are those that the others wait for. Each writes how far it is into a
+folder that all of them see.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import sys
 import threading
 import time
 from pathlib import Path
 
-from camoe.contracts.files import write_json
+from camoe.stream.world import World
+from camoe.train.states import State, States
 
 EXIT_CODE = 75
 POLLS_PER_TIMEOUT = 20
 # The longest time between two looks, and so the age of what a worker that still runs has written about itself.
 LONGEST_POLL_S = 5.0
+# A worker that writes nothing for this share of the timeout is gone; the others are looked at from twice this share on.
+SILENT_SHARE = 0.25
 
 
 class Watchdog:
-    """Ends the process when `beat` has not been called for `timeout_s` seconds. `folder` is the same for all workers.
+    """Ends the process when it makes no progress for `timeout_s` seconds and waits for none that does.
 
-    Every worker calls `beat` at the same points, so the number of beats says how far it is. What a worker has written
-    about itself is at most `longest_poll_s` or a twentieth of `timeout_s` old; all workers have the same timeout.
+    Every worker of `world` calls `beat` at the same points, so the number of beats says how far it is. A worker that
+    others wait for while it makes progress, with `beat` or `alive`, is waited for. So a job whose worker hangs or is
+    gone ends `timeout_s`, and a twentieth of it or `longest_poll_s`, after that worker's last sign of progress or the
+    last one of those that wait for it. `folder` and `timeout_s` are the same for all workers.
     """
 
-    def __init__(self, rank: int, timeout_s: float, folder: Path, longest_poll_s: float = LONGEST_POLL_S) -> None:
-        self._rank = rank
+    def __init__(self, world: World, timeout_s: float, folder: Path, longest_poll_s: float = LONGEST_POLL_S) -> None:
+        self._rank = world.rank
         self._timeout_s = timeout_s
         self._poll_s = min(timeout_s / POLLS_PER_TIMEOUT, longest_poll_s)
-        self._folder = folder
+        self._states = States(folder, world)
         self._beats = 0
         self._doing = "starting"
         self._since = time.monotonic()
-        self._started = time.time()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="watchdog")
 
@@ -46,56 +48,61 @@ class Watchdog:
         """The worker is alive and now does `doing`."""
         self._beats, self._doing, self._since = self._beats + 1, doing, time.monotonic()
 
+    def alive(self, doing: str) -> None:
+        """As `beat`, for progress that not all workers make equally often, such as files of their own."""
+        self._doing, self._since = doing, time.monotonic()
+
     def note(self, text: str) -> None:
         """Add to what the worker says it does, and say it; this is no sign of progress."""
         self._doing = f"{self._doing.split(' (')[0]} ({text})"
         print(f"train: {text}", file=sys.stderr, flush=True)
 
     def __enter__(self) -> Watchdog:
-        self._started, self._since = time.time(), time.monotonic()
+        self._since = time.monotonic()
         self._thread.start()
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         self._stopped.set()
         self._thread.join()
-        with contextlib.suppress(OSError):
-            self._file(self._rank).unlink()
+        # Of a worker that failed it stays: it says where.
+        if kind is None:
+            self._states.end()
 
     def _watch(self) -> None:
-        self._write()
-        while not self._stopped.wait(self._poll_s):
-            self._write()
-            if time.monotonic() - self._since > self._timeout_s:
-                print(
-                    f"error: worker {self._rank} waited more than {self._timeout_s:g} s at {self._doing}: "
-                    f"{self._behind()}; look at the workers' last lines in the log",
-                    file=sys.stderr,
-                    flush=True,
-                )
-                os._exit(EXIT_CODE)
+        writes = 0
+        while True:
+            writes += 1
+            waited_s = time.monotonic() - self._since
+            self._states.write(State(self._beats, self._doing, round(waited_s, 3), writes))
+            if waited_s > 2 * SILENT_SHARE * self._timeout_s:
+                self._states.look()
+            verdict = self._verdict() if waited_s > self._timeout_s else None
+            if verdict is not None:
+                self._end(verdict)
+            if self._stopped.wait(self._poll_s):
+                return
 
-    def _file(self, rank: int) -> Path:
-        return self._folder / f"worker-{rank}.json"
+    def _end(self, verdict: str) -> None:
+        waited = f"worker {self._rank} waited more than {self._timeout_s:g} s at {self._doing}: {verdict}"
+        try:
+            print(f"error: {waited}; look at the workers' last lines in the log", file=sys.stderr, flush=True)
+        finally:  # Also where nobody reads any more.
+            os._exit(EXIT_CODE)
 
-    def _write(self) -> None:
-        state = {"rank": self._rank, "beats": self._beats, "doing": self._doing, "at": time.time()}
-        # A folder that cannot be written costs the other workers' names, not the watch.
-        with contextlib.suppress(OSError):
-            write_json(self._file(self._rank), state)
-
-    def _behind(self) -> str:
-        """The workers that are not as far as this one, or that say nothing any more."""
-        late = []
-        for path in sorted(self._folder.glob("worker-*.json")):
-            try:
-                other = json.loads(path.read_text())
-            except OSError:  # It ended well in this very moment.
-                continue
-            silent_s = time.time() - other["at"]
-            gone = silent_s > min(3 * LONGEST_POLL_S, self._timeout_s / 2)
-            # What an earlier run left lies before this worker's start.
-            if other["rank"] != self._rank and other["at"] >= self._started and (other["beats"] < self._beats or gone):
-                silence = f", silent for {silent_s:.0f} s" if gone else ""
-                late.append(f"worker {other['rank']} (at {other['doing']}{silence})")
-        return f"it waits for {', '.join(late)}" if late else "no worker is behind it"
+    def _verdict(self) -> str | None:
+        """For whom this worker has waited too long; None while a worker that is not as far makes progress."""
+        late, waits = [], False
+        for other in self._states.others():
+            state = other.state
+            gone = other.silent_s > SILENT_SHARE * self._timeout_s
+            behind = state is None or state.beats < self._beats
+            if gone or (behind and state is not None and state.waited_s > self._timeout_s):
+                place = "has not begun" if state is None else f"at {state.doing}"
+                silence = f", silent for {other.silent_s:.0f} s" if gone else ""
+                late.append(f"worker {other.rank} ({place}{silence})")
+            elif behind:
+                waits = True
+        if late:
+            return f"it waits for {', '.join(late)}"
+        return None if waits else "no worker is behind it"

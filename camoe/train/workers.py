@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from camoe.stream.world import World
 
 ValueT = TypeVar("ValueT")
+# Gloo gives up an exchange after 30 s, and takes the wrong worker down: the one that waited. The watchdog ends a wait.
+GLOO_TIMEOUT = {"HOROVOD_GLOO_TIMEOUT_SECONDS": str(24 * 3600)}
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,14 @@ class Workers:
         return self.world.rank == 0
 
 
+def launched_world() -> World:
+    """This worker's place as its launcher tells it, before the workers have met; without a launcher it is alone."""
+    return World(int(os.environ.get("HOROVOD_RANK", "0")), int(os.environ.get("HOROVOD_SIZE", "1")))
+
+
 def join_workers() -> Workers:
     """Start Horovod, take this worker's GPU if the machine has one, and its share of the processor cores."""
+    os.environ.update(GLOO_TIMEOUT | os.environ)
     hvd.init()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // hvd.local_size()))
     device = _own_device(hvd.local_rank())

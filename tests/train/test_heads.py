@@ -14,6 +14,7 @@ from camoe.stream.stream import Reading, stream
 from camoe.train.feed import DataPlan
 from camoe.train.inputs import open_inputs
 from camoe.train.run import make_learner, model_spec
+from camoe.train.watchdog import Watchdog
 from camoe.train.workers import join_workers
 from tests.conftest import ROOT
 from tests.train.pipeline import CONFIG, write_pipeline
@@ -42,7 +43,8 @@ def test_every_head_of_a_shipped_file_learns(tmp_path, name):
     config, workers = config_of(tmp_path, name), join_workers()
     inputs = open_inputs(config)
     data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
-    learner = make_learner(config, model_spec(config, inputs.encoder), data, workers)
+    watchdog = Watchdog(workers.world, config.training.stall_timeout_s, tmp_path)
+    learner = make_learner(config, model_spec(config, inputs.encoder), data, workers, watchdog)
     before = [tower.logit.bias.item() for tower in learner.model.body.towers]
     blocks = stream(data.epoch(config.training, 0), data.columns, workers.world, Reading(1), ledger=Ledger())
     losses = [learner.step(block) for block in blocks]

@@ -8,25 +8,28 @@ from pathlib import Path
 import pytest
 
 from camoe.contracts.errors import TrainingError
-from camoe.train.outcome import Outcome, first_workers_line, spoken
+from camoe.train.outcome import Outcome, first_workers_line
 from camoe.train.retries import LostWorkersError, with_retries
 
 LOG = Path("out/logs/train_workers.log")
+BEREFT = "horovod.common.exceptions.HorovodInternalError: Broken pipe"
+REST = "Terminating remaining workers after failure of Process 0."
 
 
 def ended(tmp_path, *lines):
     outcome = Outcome()
     for line in lines:
-        outcome.note(spoken(line))
+        outcome.note(line)
     return outcome.error(1, LOG, tmp_path)
 
 
 def test_a_killed_worker_is_named_with_its_place(tmp_path):
-    (tmp_path / "worker-1.json").write_text(json.dumps({"doing": "step 7 of epoch 1"}))
+    state = {"beats": 9, "doing": "step 7 of epoch 1", "waited_s": 0.1, "writes": 2}
+    (tmp_path / "worker-1.json").write_text(json.dumps(state))
     error = ended(
         tmp_path,
         "Process 1 exit with status code 137.",
-        "[0]<stderr>:horovod.common.exceptions.HorovodInternalError: Broken pipe",
+        f"[0]<stderr>:{BEREFT}",
         "Process 0 exit with status code 143.",
     )
     assert isinstance(error, LostWorkersError)
@@ -34,16 +37,53 @@ def test_a_killed_worker_is_named_with_its_place(tmp_path):
     assert str(error).startswith("worker 1 was killed by SIGKILL at step 7 of epoch 1 (training ended with code 1;")
 
 
+@pytest.mark.parametrize(
+    ("lines", "rank", "fate"),
+    [
+        # One that a scheduler takes away ends first; the launcher ends the others in the same way.
+        (["Process 2 exit with status code 143.", REST, "Process 0 exit with status code 143."],
+         2, "was killed by SIGTERM"),
+        (["Process 1 exit with status code 1.", REST, f"[0]<stderr>:{BEREFT}", "Process 0 exit with status code 1."],
+         1, "ended with code 1"),
+        # The others may be told so fast that they end before the one that failed.
+        ([f"[0]<stderr>:{BEREFT}", "Process 0 exit with status code 1.", REST, "Process 2 exit with status code 143.",
+          "Process 1 exit with status code 137."], 1, "was killed by SIGKILL"),
+        (["[1]<stderr>:MemoryError", f"[0]<stderr>:{BEREFT}", "Process 0 exit with status code 1.", REST,
+          "Process 2 exit with status code 143.", "Process 1 exit with status code 143."],
+         1, "failed with MemoryError"),
+        (["[2]<stderr>:pkg.SomeError: text", f"[0]<stderr>:{BEREFT}", "Process 2 exit with status code 1.", REST,
+          "Process 0 exit with status code 1."], 2, "failed with pkg.SomeError: text"),
+        # Gloo takes a worker down whose peer is gone while they meet.
+        (["[0]<stderr>:terminate called after throwing an instance of 'gloo::IoException'",
+          "Process 0 exit with status code 134.", REST, "Process 1 exit with status code 9."], 1, "ended with code 9"),
+    ],
+)  # fmt: skip
+def test_the_worker_that_failed_is_told_from_those_that_went_down_with_it(tmp_path, lines, rank, fate):
+    error = ended(tmp_path, *lines)
+    assert isinstance(error, LostWorkersError)
+    assert error.lost == {rank}
+    assert str(error).startswith(f"worker {rank} {fate} (training ended")
+
+
 def test_workers_that_others_waited_for_are_lost(tmp_path):
     error = ended(
         tmp_path,
         "[0]<stderr>:error: worker 0 waited more than 9 s at step 2 of epoch 1: it waits for worker 1 (at step 2, "
-        "silent for 9 s), worker 3 (at the data of step 2 (worker 3 has waited 1 s for x)); look at the log",
+        "silent for 9 s), worker 3 (at the data of step 2 (worker 3 has waited 1 s for x)), worker 4 (has not begun, "
+        "silent for 9 s); look at the log",
         "Process 0 exit with status code 75.",
         "Process 1 exit with status code 137.",
     )
     assert isinstance(error, LostWorkersError)
-    assert error.lost == {1, 3}
+    assert error.lost == {1, 3, 4}
+
+
+def test_a_worker_that_waited_for_no_other_is_lost_itself(tmp_path):
+    said = "worker 2 waited more than 9 s at the data of step 2 of epoch 1: no worker is behind it; look at the log"
+    error = ended(tmp_path, f"[2]<stderr>:error: {said}", "Process 2 exit with status code 75.")
+    assert isinstance(error, LostWorkersError)
+    assert error.lost == {2}
+    assert str(error).startswith(said)
 
 
 def test_an_error_that_a_worker_explained_is_no_loss(tmp_path):
@@ -55,6 +95,12 @@ def test_an_error_that_a_worker_explained_is_no_loss(tmp_path):
     error = ended(tmp_path, *lines)
     assert not isinstance(error, LostWorkersError)
     assert str(error).startswith("the loss is nan (training ended")
+
+
+def test_a_launcher_that_failed_before_any_worker_is_no_loss(tmp_path):
+    error = ended(tmp_path, "Traceback (most recent call last):", "ValueError: no such host")
+    assert not isinstance(error, LostWorkersError)
+    assert str(error).startswith("ValueError: no such host (training ended")
 
 
 def test_the_user_sees_what_the_first_worker_says():
@@ -85,6 +131,12 @@ def test_each_attempt_has_fewer_workers_by_those_that_were_lost_but_one():
     assert attempts([lost(1), lost(0, 1, 2)], 4, 2, one_machine=True) == [4, 3, 1]
     assert attempts([lost(1)], 1, 1, one_machine=True) == [1, 1]
     assert attempts([lost(1)], 4, 5, one_machine=False) == [4, 4]
+
+
+def test_the_user_reads_how_many_workers_go_on(capsys):
+    attempts([lost(3), lost(0, 1)], 4, 2, one_machine=True)
+    said = capsys.readouterr().out
+    assert said == "train: gone; attempt 2 of 3 with 3 workers\ntrain: gone; attempt 3 of 3 with 1 worker\n"
 
 
 def test_retries_are_counted_and_explained_errors_are_not_retried():

@@ -1,4 +1,4 @@
-"""A real two-worker run whose second worker is killed: it ends with the worker's name and goes on exactly."""
+"""Real two-worker runs whose second worker is killed or stopped: they end with its name and go on exactly."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT
 from tests.train.pipeline import write_pipeline
 
 ROWS = {"s0": 331, "s1": 203, "s2": 7}
+# Longer than Gloo waits by itself.
+STALL_S = 60
 OVERRIDES = ("training.checkpoint.every_steps=5", "model.dropout=0.3")
+# Without it the numbers drawn depend on the number of workers.
+NO_DROPOUT = "model.dropout=0"
 # Python runs this before the worker's own code: it sends the second worker a signal once a certain checkpoint is there.
 SIGNALLER = """
 import glob, os, threading, time
@@ -84,3 +89,44 @@ def test_a_killed_worker_ends_the_run_by_name_and_the_run_goes_on_bit_for_bit(fo
     assert losses(folder) == whole[0]
     assert (folder / "out/bundle/weights.safetensors").read_bytes() == whole[1]
     assert not (folder / "out/checkpoints").exists()
+
+
+@pytest.fixture(scope="module")
+def undropped(folder, config):
+    """The losses of a run of two workers that nothing happened to, without dropout."""
+    done = train(config, NO_DROPOUT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = losses(folder)
+    shutil.rmtree(folder / "out/bundle")
+    return result
+
+
+def require_the_same_run(folder, expected):
+    """One worker ended the run that two began: the same losses but for the order of sums, and every row once."""
+    metrics = json.loads((folder / "out/bundle/metrics.json").read_text())
+    assert metrics["workers"] == 1
+    for found, wanted in zip(losses(folder), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-10)
+    assert [epoch["rows"] for epoch in metrics["epochs"]] == [2 * sum(ROWS.values())] * 2
+    shutil.rmtree(folder / "out/bundle")
+
+
+@pytest.mark.slow
+def test_a_stopped_worker_is_named_in_time_and_the_others_go_on_from_the_checkpoint(folder, config, undropped):
+    options = ("--retries", "1", NO_DROPOUT, f"training.stall_timeout_s={STALL_S}")
+    done = train(config, *options, env=signalled(folder, signal.SIGSTOP))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"worker 0 waited more than {STALL_S} s at step 11 of epoch 1: it waits for worker 1 (at " in done.stdout
+    assert "attempt 2 of 2 with 1 worker\n" in done.stdout
+    assert "train: goes on at epoch 1, step 11" in done.stdout
+    require_the_same_run(folder, undropped)
+
+
+@pytest.mark.slow
+def test_a_killed_run_of_two_workers_goes_on_with_one(folder, config, undropped):
+    done = train(config, NO_DROPOUT, env=signalled(folder, signal.SIGKILL))
+    assert done.returncode == 2, done.stdout + done.stderr
+    again = train(config, "-np", "1", "--resume", NO_DROPOUT)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "train: goes on at epoch 1, step 1" in again.stdout
+    require_the_same_run(folder, undropped)

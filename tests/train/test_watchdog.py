@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 import time
 
-from camoe.train.watchdog import EXIT_CODE
+import pytest
 
-# Two beats, then a wait.
+from camoe.stream.world import World
+from camoe.train.states import clear_states, read_state
+from camoe.train.watchdog import EXIT_CODE, Watchdog
+
+# Arguments from the fifth on are beats, or, with a "+", seconds with a sign of progress every 0.1 s. Then comes a wait.
 WORKER = """
 import sys, time
 from pathlib import Path
+from camoe.stream.world import World
 from camoe.train.watchdog import Watchdog
 rank, timeout_s, wait_s, doing = int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), sys.argv[5:]
-with Watchdog(rank, timeout_s, Path(sys.argv[1]), longest_poll_s=0.1) as dog:
-    for what in doing:
-        dog.beat(what)
-    dog.note(f"worker {rank} has waited 1 s for part-7.parquet, row group 2")
+with Watchdog(World(rank, 2), timeout_s, Path(sys.argv[1]), longest_poll_s=0.1) as dog:
     print("ready", flush=True)
+    for what in doing:
+        if what.startswith("+"):
+            for _ in range(round(float(what) * 10)):
+                dog.alive("its own files")
+                time.sleep(0.1)
+        else:
+            dog.beat(what)
+    dog.note(f"worker {rank} has waited 1 s for part-7.parquet, row group 2")
     time.sleep(wait_s)
 print("went on")
 """
@@ -26,29 +38,67 @@ print("went on")
 
 def start(folder, rank, timeout_s, wait_s, *doing):
     arguments = [sys.executable, "-c", WORKER, folder, str(rank), str(timeout_s), str(wait_s), *doing]
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def wait_for_state(folder, rank, doing):
+    state = read_state(folder, rank)
+    while state is None or doing not in state.doing:
+        time.sleep(0.02)
+        state = read_state(folder, rank)
 
 
 def test_a_stuck_worker_ends_and_names_its_step(tmp_path):
-    process = start(tmp_path / "w", 1, 0.4, 60, "step 7 of epoch 1")
-    _, error = process.communicate()
+    """The other one waits for it, and has come further: its own time is not up."""
+    with start(tmp_path / "w", 0, 60, 60, "step 7", "step 8") as other:
+        process = start(tmp_path / "w", 1, 4, 60, "step 7 of epoch 1")
+        _, error = process.communicate()
+        other.kill()
     assert process.returncode == EXIT_CODE
-    assert "error: worker 1 waited more than 0.4 s at step 7 of epoch 1" in error
+    assert "error: worker 1 waited more than 4 s at step 7 of epoch 1" in error
     assert "no worker is behind it" in error
 
 
 def test_a_worker_says_for_whom_it_waits(tmp_path):
-    """The other worker is one step behind, and waits for data. It has said so before the first one's time is up."""
+    """The other worker is one step behind, and waits for data."""
     with start(tmp_path, 1, 60, 60, "the data of step 7") as behind:
-        assert behind.stdout.readline() == "ready\n"
-        state = tmp_path / "worker-1.json"
-        while not state.exists() or "part-7.parquet" not in state.read_text():
-            time.sleep(0.05)
-        waiting = start(tmp_path, 0, 4, 60, "the data of step 7", "step 7")
+        wait_for_state(tmp_path, 1, "part-7.parquet")
+        waiting = start(tmp_path, 0, 2, 60, "the data of step 7", "step 7")
         _, error = waiting.communicate()
         behind.kill()
     assert waiting.returncode == EXIT_CODE
     assert "it waits for worker 1 (at the data of step 7 (worker 1 has waited 1 s for part-7.parquet" in error
+
+
+def test_a_worker_that_stopped_before_this_one_started_is_named(tmp_path):
+    with start(tmp_path, 1, 60, 60, "step 7") as stopped:
+        wait_for_state(tmp_path, 1, "part-7.parquet")
+        stopped.send_signal(signal.SIGSTOP)
+        waiting = start(tmp_path, 0, 2, 60, "step 7")
+        _, error = waiting.communicate()
+        stopped.kill()
+    assert waiting.returncode == EXIT_CODE
+    assert "it waits for worker 1 (at step 7 (worker 1 has waited 1 s for part-7.parquet, row group 2), silent" in error
+
+
+def test_a_worker_that_never_began_is_named(tmp_path):
+    waiting = start(tmp_path, 0, 1, 60, "joining the other workers")
+    _, error = waiting.communicate()
+    assert waiting.returncode == EXIT_CODE
+    assert "at joining the other workers" in error
+    assert "it waits for worker 1 (has not begun, silent for " in error
+
+
+def test_a_worker_that_makes_progress_is_waited_for(tmp_path):
+    """For longer than the timeout; when it makes none any more, both name it."""
+    with start(tmp_path, 1, 4, 60, "reading", "+7") as slow:
+        waiting = start(tmp_path, 0, 4, 60, "reading", "adding up")
+        wait_for_state(tmp_path, 1, "part-7.parquet")
+        assert waiting.poll() is None
+        assert "worker 1 waited more than 4 s at its own files" in slow.communicate()[1]
+        assert "it waits for worker 1 (at its own files" in waiting.communicate()[1]
 
 
 def test_a_worker_that_goes_on_is_left_alone(tmp_path):
@@ -57,3 +107,20 @@ def test_a_worker_that_goes_on_is_left_alone(tmp_path):
     assert process.returncode == 0
     assert "went on" in out
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_failed_worker_did_can_be_read_until_the_next_attempt(tmp_path):
+    def fail():
+        with Watchdog(World(0, 1), 60, tmp_path / "w", longest_poll_s=0.01) as dog:
+            dog.beat("step 7")
+            wait_for_state(tmp_path / "w", 0, "step 7")
+            raise OSError
+
+    with pytest.raises(OSError):
+        fail()
+    assert read_state(tmp_path / "w", 0).doing == "step 7"
+    (tmp_path / "w/worker-1.json").write_text(json.dumps({"of": "another version"}))
+    assert read_state(tmp_path / "w", 1) is None
+    clear_states(tmp_path / "w")
+    assert read_state(tmp_path / "w", 0) is None
+    clear_states(tmp_path / "w")
