@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import reduce
 from random import Random
 
@@ -10,8 +11,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
-from features.join.choice import Brackets, Choice
-from features.join.point_in_time import join_entity
+from features.join.choice import Brackets, Choice, Limits
+from features.join.point_in_time import decide, join_entity
 from tests.features.join import oracle
 from tests.features.join.hashes import spark_hash_of
 
@@ -90,6 +91,64 @@ def test_brackets_of_a_second_with_most_versions_before_and_after_them(spark, se
     within = [(key, draw.randrange(FINE.first, FINE.end)) for key, _ in oracle.impressions(draw)]
     choices = {way: Choice("user", way, "-", FINE, HOT) for way in ("intervals", "union")}
     agrees(spark, oracle.entity(available=True), within, oracle.versions(draw), choices)
+
+
+def on_the_bounds(settings, first, last):
+    """Impressions at the first and at the last microsecond, and versions that each are the only one to be joined."""
+    step = 1 if settings.bound == "<" else 0
+    oldest = first - settings.lookback_s * oracle.SECOND
+    times = {
+        "new": [last - step],
+        "too new": [last - step + 1],
+        "old": [oldest],
+        "too old": [oldest - 1],
+        "ends": [first - oracle.SECOND, first + 1 - step],
+    }
+    rows = [(key, ts, ts, 0, number) for key, begins in times.items() for number, ts in enumerate(begins)]
+    return [(key, at) for key in times for at in (first, last)], rows
+
+
+@pytest.mark.parametrize("kind", ["before, looks back", "available, looks back"])
+@examples(1)
+@given(seed=seeds)
+def test_what_no_impression_of_the_times_told_can_see_is_left_out_and_no_more(spark, kind, seed):
+    draw = Random(f"within {kind} {seed}")
+    entity = oracle.entity(**oracle.ENTITIES[kind])
+    first, last = FINE.first, FINE.end - 1
+    seconds = [at + near for at in range(first, FINE.end, oracle.SECOND) for near in (-1, 0, 1) if at + near >= first]
+    served, rows = on_the_bounds(entity, first, last)
+    served += [(key, draw.choice(seconds)) for key, _ in oracle.impressions(draw)]
+    choices = {
+        "intervals": Choice("user", "intervals", "-", within=(first, last)),
+        "intervals, hot": Choice("user", "intervals", "-", FINE, HOT, within=(first, last)),
+        "union, hot": Choice("user", "union", "-", FINE, HOT, within=(first, last)),
+    }
+    agrees(spark, entity, served, rows + oracle.versions(draw), choices)
+
+
+@pytest.mark.parametrize("densest", [16, 0], ids=["cut", "crowded"])
+def test_what_is_decided_from_the_rows_themselves_joins_what_a_search_finds(spark, densest):
+    """Small limits, so that a key counts as hot by a sample; its versions crowd where the limit is none a bracket."""
+    draw = Random(f"decided {densest}")
+    entity = oracle.entity(**oracle.ENTITIES["available, looks back"])
+    served, rows = oracle.impressions(draw), oracle.versions(draw)
+    limits = Limits(
+        broadcast_bytes=100,
+        hot_rows=20,
+        hot_share=0.3,
+        versions_a_bracket=8,
+        impressions_a_bracket=10,
+        brackets=20,
+        densest=densest,
+        sampled=2,
+    )
+    left, right = oracle.frames(spark, served, rows)
+    choice = decide(left, right, "user", entity, [date(2026, 3, 29)], limits=limits)
+    times = [now for key, now in served if key is not None and now is not None]
+    assert (choice.strategy, choice.within) == ("intervals" if densest else "union", (min(times), max(times)))
+    assert HOT[0] in choice.hot
+    assert choice.brackets.count > 1
+    assert joined_each_way(left, right, entity, {"decided": choice})["decided"] == oracle.searched(served, rows, entity)
 
 
 def test_a_table_without_rows_leaves_every_impression_without_features(spark):
