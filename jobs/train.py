@@ -37,8 +37,8 @@ def main(argv: list[str]) -> None:
     chosen = parse(options, argv)
     if chosen.retries and chosen.launcher == "spark":
         raise ConfigError(
-            "--retries needs --launcher horovod: in Spark nothing tells which worker was lost; leave it out, and when the "
-            "run has ended give the same command with --resume"
+            "--retries needs --launcher horovod: in Spark nothing tells which worker was lost; leave it out, and when "
+            "the run has ended give the same command with --resume"
         )
     config = load_config(chosen)
     started = time.monotonic()
