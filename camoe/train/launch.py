@@ -87,7 +87,8 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
                 stderr=file,
             )
         except (RuntimeError, TimeoutException) as error:
-            reason = str(error).strip().splitlines()[0]
+            # Over several lines it says which process ended first, and with which code.
+            reason = " ".join(str(error).split())
             raise TrainingError(f"training inside Spark failed: {reason} (the workers' output is in {log})") from None
 
 
