@@ -26,7 +26,7 @@ import pandas  # noqa: F401  # pyarrow imports it at the first conversion, which
 import torch
 
 from bench import stream_contenders as contenders
-from bench.stream_table import snapshot_of, table_of
+from bench.stream_table import COLUMNS, snapshot_of, table_of
 from camoe.contracts.snapshot import Snapshot
 from camoe.stream.buffers import Buffers
 from camoe.stream.describe import describe
@@ -55,7 +55,7 @@ def plan(_cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
     started = time.perf_counter()
     made.delivered(made.steps // 2)
     figures |= {"resume_s": time.perf_counter() - started, "plan_memory_mb": _peak_mb() - before}
-    print(describe(made))
+    print(describe(made, COLUMNS, threads=2))
     config = {"rows": snapshot.rows, "files": len(snapshot.files), "steps": made.steps, "lanes": 4}
     return config, figures, {}
 

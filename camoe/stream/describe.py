@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from camoe.stream.columns import Columns
+from camoe.stream.held import most_bytes
 from camoe.stream.mixing import Shares
 from camoe.stream.plan import Plan, Stratum
 
 
-def describe(plan: Plan) -> str:
-    """What the plan reads, how it mixes, and what an epoch is: one line a stratum and slot."""
+def describe(plan: Plan, columns: Columns, threads: int, checked: Plan | None = None) -> str:
+    """What the plan reads, how it mixes, and what an epoch is: one line a stratum and slot.
+
+    And what the row groups take in the memory of a worker with so many reader threads; `checked` as in `most_bytes`.
+    """
     snapshot = plan.snapshot
     mixing = f"shares by {plan.mixing.by}" if isinstance(plan.mixing, Shares) else plan.mixing
     bound = plan.quota.bound() + max(plan.drawn(number, 0).bound() for number in range(len(plan.strata)))
@@ -17,7 +22,7 @@ def describe(plan: Plan) -> str:
         f"  {plan.rows:,} rows in {plan.steps:,} steps of {plan.batch_size:,}; {len(snapshot.files):,} files, "
         f"{len(plan.row_groups.rows):,} row groups; mixing {mixing}, {plan.lanes} lanes",
         f"  at any step a slot is at most {bound:.1f} rows off its share; "
-        f"at most {_held_rows(plan):,} rows of row groups in use at once, over all workers",
+        f"row groups take at most {most_bytes(plan, columns, threads, checked) / 1e6:,.1f} MB of a worker's memory",
     ]
     for number, stratum in enumerate(plan.strata):
         lines.extend(_stratum_lines(plan, number, stratum))
@@ -35,8 +40,3 @@ def _stratum_lines(plan: Plan, number: int, stratum: Stratum) -> list[str]:
             f"{lanes.parts} lanes"
         )
     return lines
-
-
-def _held_rows(plan: Plan) -> int:
-    drawn = [plan.drawn(number, 0) for number in range(len(plan.strata))]
-    return sum(int(plan.row_groups.rows[list(lane.sources)].max()) for one in drawn for lane in one.lanes)

@@ -137,7 +137,8 @@ def _run_epoch(run: Run, history: History, epoch: OpenEpoch, total: int) -> tupl
     started = time.monotonic() - history.seconds
     plan, steps = epoch.plan, epoch.steps
     if run.workers.leads and history.epoch == 0:
-        print(describe(plan), flush=True)
+        checked = run.data.check(run.config)
+        print(describe(plan, run.data.columns, run.config.stream.readers, checked), flush=True)
     losses, rows = _train(run, epoch, history)
     # Its first row groups are read while the rows of validation are.
     coming = run.feed.open(history.epoch + 1, 0, total - history.steps - len(steps))

@@ -6,11 +6,21 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
+from itertools import chain
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from camoe.config import Config
+from camoe.contracts.config_file import load
 from camoe.contracts.snapshot import pin
+from camoe.stream.columns import model_columns
+from camoe.stream.ledger import Ledger
+from camoe.stream.plan import make_plan
+from camoe.stream.stream import Reading, stream
+from camoe.stream.world import World
 from tests.conftest import ROOT
 
 
@@ -74,6 +84,23 @@ def test_counts_add_up_through_all_stages(lake, request):
     assert built["written"] == pin(out / "training").rows
     assert set(counts["train"]["rows_trained_per_epoch"]) == {counts["train"]["rows_planned_per_epoch"]}
     assert counts["score"]["rows_scored"] == counts["score"]["rows_of_the_days"] == pin(out / "predictions").rows
+
+
+@pytest.mark.parametrize(("lake", "settings"), [("synthetic", "synthetic"), ("real_logs", "kuairand")])
+def test_three_workers_get_each_impression_of_the_built_table_once(lake, settings, request):
+    """By the ids that lie in the files, read without the stream."""
+    out = request.getfixturevalue(lake)
+    config = load(ROOT / f"conf/{settings}.yaml", Config, [f"out={out}"])
+    columns = model_columns(config.features, config.heads.objectives, keys=("impression_id",))
+    plan = make_plan(pin(out / "training"), seed=1, epoch=0, batch_size=2048, lanes=4)
+    seen = Counter()
+    for rank in range(3):
+        for block in stream(plan, columns, World(rank, 3), Reading(), ledger=Ledger()):
+            seen.update(block.keys[0].tolist())
+    paths = [file.path for file in plan.snapshot.files]
+    ids = chain.from_iterable(pq.ParquetFile(path).read(["impression_id"])[0].to_pylist() for path in paths)
+    assert seen == Counter(ids)
+    assert seen.total() == len(seen) == plan.rows
 
 
 @pytest.mark.parametrize("lake", ["synthetic", "real_logs"])

@@ -18,6 +18,7 @@ from camoe.stream.mixing import Shares
 from camoe.stream.plan import PLAN_FORMAT, make_plan
 from camoe.stream.split import split, walk
 from camoe.stream.world import World
+from tests.stream.lake import COLUMNS
 from tests.stream.plans import FIRST_DAY, all_rows, delivered, names, plans, snapshot_of, snapshots
 
 proportional = plans(st.just(False))
@@ -179,10 +180,11 @@ def test_days_without_rows_are_refused():
 
 def test_a_plan_says_what_it_reads():
     snapshot = snapshot_of([(0, 0, [50, 50]), (1, 1, [60])])
-    text = describe(make_plan(snapshot, seed=7, epoch=2, batch_size=40, lanes=2))
+    text = describe(make_plan(snapshot, seed=7, epoch=2, batch_size=40, lanes=2), COLUMNS, threads=2)
     assert "/t version 0, epoch 2, seed 7" in text
     assert "160 rows in 4 steps of 40" in text
     assert "s0: 62.5%, 100 rows in 2 row groups, 2 lanes" in text
+    assert "row groups take at most 0.0 MB of a worker's memory" in text
 
 
 def test_planning_takes_the_days_that_the_snapshot_was_cut_to():
