@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from camoe.bundle.manifest import Manifest
+from camoe.contracts.heads import HeadSet
 from camoe.metrics.platt import Platt
 from camoe.metrics.table import MODEL, MODEL_RAW
 from camoe.model.spec import ModelSpec
@@ -36,21 +37,36 @@ LIMITS = """\
 - The validation days chose the epoch and fitted the calibration, so the results above are optimistic: the report on
   the test days is the fair one.
 - The calibration is one of each head as a whole: read ECE by slot before pricing in a slot, and train again when the
-  report of later days shows that predicted and observed clicks have drifted apart.
+  report of later days shows that predicted and observed rates have drifted apart.
 - A value that the vocabularies lack reads as unknown.
 """
+# With fewer positives than this on the validation days a slot's results are mostly noise, and the card says so.
+FEW_POSITIVES = 100
 
 
 def model_card(
     manifest: Manifest, spec: ModelSpec, metrics: Mapping[str, Any], calibration: Mapping[str, Platt]
 ) -> str:
-    """The card as Markdown; `metrics` is the bundle's metrics.json."""
+    """The card as Markdown; `metrics` is the bundle's metrics.json, of which it reads `parameters`, `data`, `learning`
+    and `validation`."""
     title = (
         f"# Model {manifest.model_version}\n\n{spec.model.summary} and {len(spec.heads.heads)} heads, "
         f"{metrics['parameters']:,} parameters, written by camoe {manifest.code_version}.\n"
     )
-    parts = (title, _data(manifest, metrics["data"]), _results(metrics["validation"]), _calibration(calibration))
-    return "\n".join((*parts, LOADING, FILES, LIMITS))
+    rows = metrics["validation"]
+    parts = (title, _heads(spec.heads), _data(manifest, metrics["data"]), _results(rows, spec.heads))
+    limits = "".join(f"- {limit}\n" for limit in _limits(metrics["learning"], rows, calibration))
+    return "\n".join((*parts, _calibration(calibration), LOADING, FILES, LIMITS + limits))
+
+
+def _heads(heads: HeadSet) -> str:
+    lines = ["## Heads"]
+    for head in heads.heads:
+        rules = "; ".join(f"{name} {', '.join(values)}" for name, values in head.where.items()) or "every slot"
+        lines.append(f"- {head.name}: objective {head.objective}, over {rules}; weight {head.weight:g} in the loss")
+    if heads.column is not None:
+        lines.append(f"- {heads.column} is a column of the row; a head that names none of its values takes all others")
+    return "\n".join(lines) + "\n"
 
 
 def _data(manifest: Manifest, data: Mapping[str, Any]) -> str:
@@ -64,15 +80,16 @@ def _data(manifest: Manifest, data: Mapping[str, Any]) -> str:
     )
 
 
-def _results(rows: list[Mapping[str, Any]]) -> str:
+def _results(rows: list[Mapping[str, Any]], heads: HeadSet) -> str:
     """One line a head and a slot of it: the calibrated model, with NE and ECE before calibration beside it."""
     raw = {(row["head"], row["group_kind"], row["group"]): row for row in rows if row["predictor"] == MODEL_RAW}
+    positives = "clicks" if heads.objectives == ("click",) else "positives"
     lines = [
         "## Results on the validation days",
-        "With 95 % intervals over users. NE below 1 is better than knowing the click rate.",
+        "With 95 % intervals over users. NE below 1 is better than knowing the rate of positives.",
         "ECE is the calibration error, its floor what noise alone would show; raw is before calibration.",
         "",
-        "| head | slot | impressions | clicks | AUC-PR | NE | NE raw | ECE | ECE raw | ECE floor |",
+        f"| head | slot | impressions | {positives} | AUC-PR | NE | NE raw | ECE | ECE raw | ECE floor |",
         "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for row in (row for row in rows if row["predictor"] == MODEL):
@@ -97,6 +114,24 @@ def _calibration(by_head: Mapping[str, Platt]) -> str:
         what = fitted if platt.reason is None else f"none: {platt.reason}"
         lines.append(f"- {head}: {what} ({platt.rows:,} labelled rows, {platt.positives:,} positive)")
     return "\n".join(lines) + "\n"
+
+
+def _limits(
+    learning: Mapping[str, Any], rows: list[Mapping[str, Any]], calibration: Mapping[str, Platt]
+) -> Iterator[str]:
+    """What this model, and not every one, is limited by."""
+    if not learning["mask"]:
+        yield "Every head learned from the impressions of all slots, not from its own alone (training.mask=false)."
+    sampled = ", ".join(f"{head} {100 * share:g} %" for head, share in learning["negatives"].items())
+    if sampled:
+        yield f"Learned from a part of the negatives ({sampled}); `p_raw` is corrected for it, results are of all."
+    slots = (row for row in rows if row["predictor"] == MODEL and row["group_kind"] == "slot")
+    few = [f"{row['head']} in {row['group']} ({row['clicks']:,})" for row in slots if row["clicks"] < FEW_POSITIVES]
+    if few:
+        yield f"Fewer than {FEW_POSITIVES} positives on the validation days, so results say little: {', '.join(few)}."
+    bare = [head for head, platt in calibration.items() if platt.reason is not None]
+    if bare:
+        yield f"Without calibration in any slot, so `p` is `p_raw`, maybe far from observed rates: {', '.join(bare)}."
 
 
 def _with_interval(value: float | None, interval: Mapping[str, float] | None) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from camoe.bundle import manifest as names
@@ -21,6 +22,7 @@ from camoe.bundle.graphs import export_head
 from camoe.bundle.manifest import Manifest
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
+from camoe.contracts.errors import TrainingError
 from camoe.contracts.files import write_json, write_text
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
@@ -49,10 +51,34 @@ def write_bundle(
     """Write `model` as a bundle at `target`, replacing the one there; weights and graphs are float32.
 
     `calibration` has one entry a head; `metrics` is metrics.json.
+
+    Raises:
+        TrainingError: the disk did not take it; the bundle at `target` stays, and so do the run's checkpoints.
     """
     staging = target.with_name(f".{target.name}-staging")
     shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    try:
+        staging.mkdir(parents=True)
+        manifest = _fill(staging, model, spec, origin, metrics, calibration=calibration)
+        _replace(target, staging)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise TrainingError(
+            f"the bundle could not be written to {target}: {error}; make room there, then --resume writes it from the "
+            "run's checkpoints, which are kept"
+        ) from None
+    return manifest
+
+
+def _fill(
+    staging: Path,
+    model: Camoe,
+    spec: ModelSpec,
+    origin: Origin,
+    metrics: Mapping[str, Any],
+    *,
+    calibration: Mapping[str, Platt],
+) -> Manifest:
     exported = copy.deepcopy(model).to("cpu", torch.float32).eval()
     save_file({name: value.contiguous() for name, value in exported.state_dict().items()}, staging / names.WEIGHTS)
     write_text(staging / names.SPEC, spec.model_dump_json(indent=2))
@@ -65,7 +91,6 @@ def write_bundle(
     write_text(staging / names.CARD, model_card(manifest, spec, metrics, calibration))
     manifest = manifest.model_copy(update={"files": names.file_hashes(staging)})
     names.write_manifest(staging, manifest)
-    _replace(target, staging)
     return manifest
 
 

@@ -191,6 +191,7 @@ def _metrics(
         "device": learner.workers.device.type,
         "precision": learner.config.precision,
         "seconds": round(seconds, 2),
+        "learning": {"mask": config.training.mask, "negatives": config.training.negatives},
         "data": {
             "train_days": [day.isoformat() for day in config.days.train.days()],
             "validation_days": [day.isoformat() for day in config.days.validation.days()],

@@ -34,21 +34,40 @@ class Tracker(Protocol):
 
 
 class TensorBoard:
-    """Event files in `folder`; what an earlier attempt wrote there from `first_step` on is hidden."""
+    """Event files in `folder`; what an earlier attempt wrote there from `first_step` on is hidden.
+
+    When the disk does not take them, that is said once, and training goes on: figures are worth less than a model.
+    """
 
     def __init__(self, folder: Path, first_step: int) -> None:
-        self._writer: Any = SummaryWriter(str(folder), purge_step=first_step)
+        self._folder = folder
+        self._writer: Any = None
+        with self._told():
+            self._writer = SummaryWriter(str(folder), purge_step=first_step)
 
     def scalars(self, figures: Mapping[str, float], step: int) -> None:
         """See `Tracker`."""
-        for name, value in figures.items():
-            self._writer.add_scalar(name, value, step)
-        self._writer.flush()
+        if self._writer is not None:
+            with self._told():
+                for name, value in figures.items():
+                    self._writer.add_scalar(name, value, step)
+                self._writer.flush()
 
     def finish(self, bundle: Path, table: str, version: int) -> None:
         """See `Tracker`."""
-        self._writer.add_text("model", f"{bundle}, from {table} version {version}")
-        self._writer.close()
+        if self._writer is not None:
+            with self._told():
+                self._writer.add_text("model", f"{bundle}, from {table} version {version}")
+                self._writer.close()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._writer = None
+            where = f"TensorBoard's files in {self._folder}"
+            print(f"train: {where} could not be written ({error}); training goes on without them", flush=True)
 
 
 class Mlflow:

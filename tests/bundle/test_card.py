@@ -7,6 +7,7 @@ import pytest
 
 from camoe.bundle.card import model_card
 from camoe.bundle.manifest import Manifest
+from camoe.contracts.heads import HeadSet
 from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram, merge
 from camoe.metrics.platt import fit_platt
@@ -20,6 +21,7 @@ MANIFEST = Manifest(
     feature_schema_hash="f", encoder_version=2, config_hash="c", files={},
 )  # fmt: skip
 DATA = {"train_days": ["d1", "d2"], "validation_days": ["d3"], "train_rows": 9000, "validation_rows": 3000}
+METRICS = {"parameters": 1234, "data": DATA}
 
 
 def state(slot, rows, rate):
@@ -58,9 +60,15 @@ def test_each_head_and_each_slot_that_it_serves_has_its_rows_raw_and_calibrated(
     assert found["audio", "slot", "b", "model"]["impressions"] == 5_000
 
 
+def card_of(calibrated, spec=SPEC, **learning):
+    calibration, rows = calibrated
+    learned = {"mask": True, "negatives": {}} | learning
+    return model_card(MANIFEST, spec, METRICS | {"validation": rows, "learning": learned}, calibration)
+
+
 def test_the_card_tells_results_calibration_files_and_limits(calibrated):
     calibration, rows = calibrated
-    card = model_card(MANIFEST, SPEC, {"parameters": 1234, "data": DATA, "validation": rows}, calibration)
+    card = card_of(calibrated)
     (line,) = (line for line in card.splitlines() if line.startswith("| audio | b |"))
     (row,) = (row for row in rows if (row["group"], row["predictor"]) == ("b", "model"))
     assert f"{row['ne']:.4f} ({row['ne_interval']['low']:.4f} to {row['ne_interval']['high']:.4f})" in line
@@ -68,3 +76,30 @@ def test_the_card_tells_results_calibration_files_and_limits(calibrated):
     assert f"slope {calibration['audio'].slope:.4f}" in card
     for part in ("version 3", "d1 to d2: 9,000", "camoe.load", "calibration.json", "## Limits"):
         assert part in card
+
+
+def test_each_head_has_a_line_with_its_objective_and_columns_are_named_for_all_objectives(calibrated):
+    card = card_of(calibrated)
+    assert "- video: objective click, over modality video; weight 2 in the loss" in card
+    assert "| impressions | clicks | AUC-PR" in card
+    audio, video = HEADS.heads
+    heads = HeadSet(heads=[audio.model_copy(update={"where": {}}), video.model_copy(update={"objective": "like"})])
+    card = card_of(calibrated, SPEC.model_copy(update={"heads": heads}))
+    assert "- audio: objective click, over every slot; weight 1 in the loss" in card
+    assert "- video: objective like, over modality video" in card
+    assert "| impressions | positives | AUC-PR" in card
+    assert "click rate" not in card
+
+
+def test_limits_are_those_of_this_model(calibrated):
+    def limits(**learning):
+        return card_of(calibrated, **learning).split("## Limits")[1]
+
+    plain, other = limits(), limits(mask=False, negatives={"audio": 0.1})
+    for text in (plain, other):
+        assert "Fewer than 100 positives on the validation days, so results say little: video in v (0)." in text
+        assert "`p` is `p_raw`, maybe far from observed rates: video." in text
+    assert "training.mask=false" not in plain
+    assert "part of the negatives" not in plain
+    assert "Every head learned from the impressions of all slots" in other
+    assert "Learned from a part of the negatives (audio 10 %)" in other

@@ -8,45 +8,40 @@ import yaml
 
 from camoe.config import Config
 from camoe.contracts.config_file import load
-from camoe.stream.columns import model_columns
 from camoe.stream.ledger import Ledger
 from camoe.stream.stream import Reading, stream
-from camoe.train.feed import DataPlan
-from camoe.train.inputs import open_inputs
-from camoe.train.run import make_learner, model_spec
-from camoe.train.watchdog import Watchdog
-from camoe.train.workers import join_workers
 from tests.conftest import ROOT
+from tests.train.fitting import fresh_learner
 from tests.train.pipeline import CONFIG, write_pipeline
 
-SLOTS = yaml.safe_load((ROOT / "conf/slots/streaming.yaml").read_text())
-# One slot has no row in most batches.
-ROWS = {slot["id"]: 5 if slot["id"] == "podcast_video" else 40 + number for number, slot in enumerate(SLOTS["slots"])}
-OBJECTIVES = ("click", "completion", "conversion")
-LOG = CONFIG["sources"]["impressions"] | {"labels": {name: name for name in OBJECTIVES}}
+# The slots that a heads file is for; `streaming` for those that are not listed.
+CATALOGUES = {"kuairand": "kuairand", "kuairand_multi_objective": "kuairand", "taobao": "taobao"}
 
 
 def config_of(folder, name):
+    catalogue = CATALOGUES.get(name, "streaming")
+    slots = yaml.safe_load((ROOT / f"conf/slots/{catalogue}.yaml").read_text())["slots"]
+    heads = ROOT / f"conf/heads/{name}.yaml"
+    objectives = {head["objective"]: {} for head in yaml.safe_load(heads.read_text())["heads"]}
+    log = CONFIG["sources"]["impressions"] | {"labels": {objective: objective for objective in objectives}}
     path = write_pipeline(
         folder,
-        ROWS,
-        slots=SLOTS,
-        heads=str(ROOT / f"conf/heads/{name}.yaml"),
-        sources={"impressions": LOG, "objectives": {objective: {} for objective in OBJECTIVES}},
+        # The last slot has no row in most batches.
+        {slot["id"]: 5 if slot is slots[-1] else 400 // len(slots) for slot in slots},
+        slots={"slots": slots},
+        heads=str(heads),
+        sources={"impressions": log, "objectives": objectives},
         training=CONFIG["training"] | {"epochs": 1},
     )
     return load(path, Config)
 
 
-@pytest.mark.parametrize("name", ["single", "modality", "content", "slot", "multi_objective"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf/heads").glob("*.yaml")))
 def test_every_head_of_a_shipped_file_learns(tmp_path, name):
-    config, workers = config_of(tmp_path, name), join_workers()
-    inputs = open_inputs(config)
-    data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
-    watchdog = Watchdog(workers.world, config.training.stall_timeout_s, tmp_path)
-    learner = make_learner(config, model_spec(config, inputs.encoder), data, workers, watchdog)
+    config = config_of(tmp_path, name)
+    learner, data = fresh_learner(config)
     before = [tower.logit.bias.item() for tower in learner.model.body.towers]
-    blocks = stream(data.epoch(config.training, 0), data.columns, workers.world, Reading(1), ledger=Ledger())
+    blocks = stream(data.epoch(config.training, 0), data.columns, learner.workers.world, Reading(1), ledger=Ledger())
     losses = [learner.step(block) for block in blocks]
     assert len(losses) > 5
     assert np.isfinite(losses).all()

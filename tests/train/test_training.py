@@ -21,17 +21,14 @@ from camoe.contracts.config_file import load
 from camoe.contracts.pins import RUNNING, read_pins
 from camoe.contracts.snapshot import pin
 from camoe.score.local import score_snapshot
-from camoe.stream.columns import model_columns
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.checkpoint_folder import newest, run_of
 from camoe.train.checkpoint_state import read_state
-from camoe.train.feed import DataPlan
 from camoe.train.inputs import open_inputs
 from camoe.train.resume import beginning
-from camoe.train.run import make_learner, model_spec
-from camoe.train.workers import join_workers
 from tests.conftest import ROOT
 from tests.score.pipeline import DAYS
+from tests.train.fitting import fresh_learner
 from tests.train.pipeline import write_pipeline
 
 # Row counts that no number of workers divides; the video slot has fewer rows than there are steps.
@@ -215,8 +212,7 @@ def resumed(config, steps):
     last = newest(config.layout.checkpoints)
     inputs, state = open_inputs(config), read_state(last)
     assert beginning(config.layout.checkpoints, resume=True, table_version=None).run == run_of(last)
-    data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
-    learner = make_learner(config, model_spec(config, inputs.encoder), data, join_workers())
+    learner, _ = fresh_learner(config)
     kept = Checkpoints(config.layout.checkpoints, run_of(last), state.settings, 1)
     assert kept.restore(last, learner.model, learner.optimisers).steps == steps
     assert all(bool(torch.isfinite(weight).all()) for weight in learner.model.parameters())

@@ -28,6 +28,7 @@ METRICS = {
     "best_epoch": 0,
     "parameters": 1,
     "data": {"train_days": ["d"], "validation_days": ["d"], "train_rows": 1, "validation_rows": 1},
+    "learning": {"mask": True, "negatives": {}},
     "validation": [],
 }
 

@@ -1,0 +1,43 @@
+"""A training run of one worker inside the test's process, over the rows of the small pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from camoe.config import Config
+from camoe.stream.columns import model_columns
+from camoe.train.checkpoint import Checkpoints
+from camoe.train.feed import DataPlan, Feed
+from camoe.train.fit import Run, fit
+from camoe.train.history import History
+from camoe.train.inputs import open_inputs
+from camoe.train.run import make_learner, model_spec
+from camoe.train.step import Learner
+from camoe.train.watchdog import Watchdog
+from camoe.train.workers import join_workers
+
+RUN = "20260101T000000000000Z"
+
+
+def fresh_learner(config: Config) -> tuple[Learner, DataPlan]:
+    """A model that has learned nothing yet, and what it is to learn from."""
+    inputs = open_inputs(config)
+    data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
+    workers = join_workers()
+    watchdog = Watchdog(workers.world, config.training.stall_timeout_s, config.layout.logs / "workers")
+    return make_learner(config, model_spec(config, inputs.encoder), data, workers, watchdog), data
+
+
+def fitted(config: Config, start: Path | None = None) -> tuple[Learner, History]:
+    """A model after training from the checkpoint at `start`, or from the beginning; its checkpoints stay."""
+    learner, data = fresh_learner(config)
+    torch.set_num_threads(1)  # Products as small as these gain nothing by more.
+    layout, names = config.layout, tuple(head.name for head in config.heads.heads)
+    checkpoints = Checkpoints(layout.checkpoints, RUN, {}, config.training.checkpoint.keep)
+    with Watchdog(learner.workers.world, config.training.stall_timeout_s, layout.logs / "workers") as watchdog:
+        feed = Feed(data, config.training, learner.workers.world, watchdog.note)
+        with feed.opened(start) as first:
+            run = Run(learner, feed, checkpoints, watchdog, names, (), layout.logs)
+            return learner, fit(run, first, start)

@@ -1,0 +1,32 @@
+"""When training ends before its epochs are over, and which weights it ends with."""
+
+from __future__ import annotations
+
+from camoe.config import Config
+from camoe.contracts.config_file import load
+from camoe.train.checkpoint_folder import newest
+from camoe.train.fit import common_hash
+from tests.train.fitting import fitted
+from tests.train.pipeline import CONFIG, write_pipeline
+
+ROWS = {"s0": 60, "s1": 40, "s2": 30}
+PATIENCE, EPOCHS = 2, 9
+# Few rows at high rates: the model soon knows them by heart, and the validation days get worse.
+HOT = {
+    "batch_size": 64, "epochs": EPOCHS, "patience": PATIENCE, "learning_rate": 0.05, "embedding_learning_rate": 0.5,
+    "warmup_steps": 0,
+}  # fmt: skip
+
+
+def test_training_ends_so_many_epochs_after_the_best_and_with_its_weights(tmp_path):
+    config = load(write_pipeline(tmp_path, ROWS, training=CONFIG["training"] | HOT), Config)
+    learner, history = fitted(config)
+    scores = [result.validation.score for result in history.epochs]
+    best = scores.index(min(scores))
+    assert len(scores) == best + 1 + PATIENCE < EPOCHS
+    hashes = [result.weights_hash for result in history.epochs]
+    assert len(set(hashes)) == len(hashes)
+    assert common_hash(learner.model, learner.workers) == hashes[best]
+    other, again = fitted(config, newest(config.layout.checkpoints))
+    assert again == history
+    assert common_hash(other.model, other.workers) == hashes[best]
