@@ -24,7 +24,6 @@ from camoe.score.local import score_snapshot
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.checkpoint_folder import newest, run_of
 from camoe.train.checkpoint_state import read_state
-from camoe.train.inputs import open_inputs
 from camoe.train.resume import beginning
 from tests.conftest import ROOT
 from tests.score.pipeline import DAYS
@@ -210,7 +209,7 @@ def test_a_loss_that_is_not_finite_ends_the_job_with_its_step_and_rows_and_the_c
 def resumed(config, steps):
     """The newest checkpoint is that of `steps` steps, and a model takes what it holds."""
     last = newest(config.layout.checkpoints)
-    inputs, state = open_inputs(config), read_state(last)
+    state = read_state(last)
     assert beginning(config.layout.checkpoints, resume=True, table_version=None).run == run_of(last)
     learner, _ = fresh_learner(config)
     kept = Checkpoints(config.layout.checkpoints, run_of(last), state.settings, 1)
