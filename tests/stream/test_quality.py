@@ -53,9 +53,15 @@ def test_the_plan_mixes_slots_as_well_as_a_full_shuffle_and_days_better_with_mor
     snapshot = snapshot_of([(slot, day, [500] * 4) for slot in range(3) for day in range(8)])
     slots = [int(file.slot[1:]) for file in snapshot.files]
     days = [file.day.day for file in snapshot.files]
-    by_day = {}
+    lags, by_day = [1, 10, 100], {}
     for lanes in (1, 8):
         plan = make_plan(snapshot, seed=1, epoch=0, batch_size=120, lanes=lanes)
-        assert abs(autocorrelation(counts_by(plan, slots), [1]).within) < 0.01
-        by_day[lanes] = autocorrelation(counts_by(plan, days), [1]).within
-    assert 0 < by_day[8] < by_day[1] / 4
+        counts = counts_by(plan, slots)
+        found, full = autocorrelation(counts, lags), autocorrelation(fully_shuffled(counts, 1), lags)
+        assert abs(found.within) < 0.01
+        assert max(map(abs, found.between)) < max(map(abs, full.between)) < 0.001
+        by_day[lanes] = autocorrelation(counts_by(plan, days), lags)
+    assert 0 < by_day[8].within < by_day[1].within / 4
+    assert 0 < by_day[8].between[0] < by_day[1].between[0] / 4
+    # A row group of a lane lasts for 100 batches of 8 lanes, so by then each lane has another one.
+    assert abs(by_day[8].between[2]) < by_day[8].between[0] / 2
