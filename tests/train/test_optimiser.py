@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -130,3 +132,23 @@ def test_the_setting_chooses_the_tables_optimiser(name):
     optimisers.step()
     assert type(optimisers.parts[1]) is type(EMBEDDING_OPTIMISERS[name]([table()], LR))
     assert not torch.equal(model.state_dict()["embedding.table.weight"], before["embedding.table.weight"])
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 4])
+def test_rates_rise_in_equal_steps_and_fall_along_a_cosine(warmup):
+    """Step t of T learns at min(1, (t + 1) / warm-up) (1 + cos(pi t / T)) / 2 of the configured rate; then at none."""
+    total = 10
+    config = TrainingConfig(warmup_steps=warmup, learning_rate=0.3, embedding_learning_rate=2.0)
+    optimisers = make_optimisers(Camoe(SPEC, MOMENTS), config, total)
+    shares = []
+    for _ in range(total + 2):
+        rates = [{group["lr"] for group in part.param_groups} for part in optimisers.parts]
+        assert [len(of_part) for of_part in rates] == [1, 1]
+        dense, embedding = (of_part.pop() for of_part in rates)
+        assert embedding / 2.0 == pytest.approx(dense / 0.3, abs=1e-15)
+        shares.append(dense / 0.3)
+        optimisers.step()
+    rising = [min(1.0, (step + 1) / max(warmup, 1)) for step in range(total)]
+    falling = [(1 + math.cos(math.pi * step / total)) / 2 for step in range(total)]
+    expected = [rise * fall for rise, fall in zip(rising, falling, strict=True)]
+    assert shares == pytest.approx([*expected, 0.0, 0.0], abs=1e-12)

@@ -14,6 +14,7 @@ import pytest
 import torch
 from deltalake import DeltaTable
 from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import camoe
 from camoe.config import Config
@@ -28,10 +29,14 @@ from camoe.train.resume import beginning
 from tests.conftest import ROOT
 from tests.score.pipeline import DAYS
 from tests.train.fitting import fresh_learner
-from tests.train.pipeline import write_pipeline
+from tests.train.pipeline import CONFIG, write_pipeline
 
 # Row counts that no number of workers divides; the video slot has fewer rows than there are steps.
 ROWS = {"s0": 331, "s1": 203, "s2": 7}
+OBJECTIVES = ("click", "completion")
+HEADS = (*CONFIG["heads"]["heads"], {"name": "finish", "objective": "completion", "where": {"slot": ["s1"]}})
+NAMES = [head["name"] for head in HEADS]
+WATCH_EVERY = 4
 
 
 def train(config, workers, *overrides, code=0):
@@ -43,10 +48,23 @@ def train(config, workers, *overrides, code=0):
     return done
 
 
+def two_objectives(folder):
+    """Clicks in every slot by modality, completions in one slot."""
+    log = CONFIG["sources"]["impressions"] | {"labels": {name: name for name in OBJECTIVES}}
+    sources = {"impressions": log, "objectives": {name: {} for name in OBJECTIVES}}
+    training = CONFIG["training"] | {"watch_every_steps": WATCH_EVERY}
+    return write_pipeline(folder, ROWS, heads={"heads": HEADS}, sources=sources, training=training)
+
+
+def scored(bundle, table):
+    """The predictions of the validation and test rows, by objective and impression, as this one process makes them."""
+    rows = pa.concat_tables(score_snapshot(camoe.load(bundle).model, pin(table), DAYS))
+    return rows.to_pandas().set_index(["objective", "impression_id"]).sort_index()
+
+
 def predictions(bundle, table):
-    """`p_raw` and `p` of the validation and test rows, by impression, as this one process computes them."""
-    scored = pa.concat_tables(score_snapshot(camoe.load(bundle).model, pin(table), DAYS))
-    return scored.to_pandas().set_index("impression_id").sort_index()[["p_raw", "p"]]
+    """Their `p_raw` and `p` alone."""
+    return scored(bundle, table)[["p_raw", "p"]]
 
 
 def metrics(out):
@@ -55,13 +73,15 @@ def metrics(out):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The same pipeline trained by one and by two workers."""
+    """The same pipeline trained by one and by two workers: their bundles, with logs and what was said beside them."""
     folder = tmp_path_factory.mktemp("runs")
-    config = write_pipeline(folder, ROWS)
+    config = two_objectives(folder)
     outs = {}
     for workers in (1, 2):
-        train(config, workers)
+        done = train(config, workers)
         (folder / "out/bundle").rename(folder / f"bundle-{workers}")
+        (folder / "out/logs").rename(folder / f"logs-{workers}")
+        (folder / f"said-{workers}").write_text(done.stdout)
         outs[workers] = folder / f"bundle-{workers}"
     return outs
 
@@ -92,7 +112,7 @@ def test_the_bundles_of_one_and_two_workers_predict_alike(runs):
 @pytest.mark.parametrize(("trained", "loaded"), [(1, 2), (2, 1)])
 def test_a_bundle_is_the_same_model_under_another_number_of_workers(runs, tmp_path, trained, loaded):
     """One step at next to no learning rate: what is written again is what was loaded."""
-    config = write_pipeline(tmp_path, ROWS)
+    config = two_objectives(tmp_path)
     still = ("training.steps=1", "training.learning_rate=1e-12", "training.embedding_learning_rate=1e-12")
     train(config, loaded, f"training.warm_start={runs[trained]}", *still)
     assert metrics(tmp_path / "out")["workers"] == loaded
@@ -101,6 +121,65 @@ def test_a_bundle_is_the_same_model_under_another_number_of_workers(runs, tmp_pa
     )
     assert list(found.index) == list(expected.index)
     np.testing.assert_allclose(found["p_raw"], expected["p_raw"], rtol=0, atol=1e-6)
+
+
+def test_each_objective_is_predicted_in_the_slots_of_its_heads(runs):
+    found = scored(runs[2], runs[2].parent / "out/training").reset_index()
+    by_objective = found.groupby(["objective", "slot", "head"])["p_raw"].agg(["size", "std"])
+    assert by_objective["size"].to_dict() == {
+        ("click", "s0", "audio"): len(DAYS) * ROWS["s0"],
+        ("click", "s1", "audio"): len(DAYS) * ROWS["s1"],
+        ("click", "s2", "video"): len(DAYS) * ROWS["s2"],
+        ("completion", "s1", "finish"): len(DAYS) * ROWS["s1"],
+    }
+    assert (by_objective["std"] > 0.01).all()
+    both = found[found["slot"] == "s1"].pivot(index="impression_id", columns="objective", values="p_raw")
+    assert (both["click"] != both["completion"]).all()
+
+
+def figures(run):
+    """All scalars of the run's TensorBoard files: by name, values by step."""
+    (folder,) = (run.parent / run.name.replace("bundle", "logs") / "tensorboard").iterdir()
+    events = EventAccumulator(str(folder)).Reload()
+    return {name: {event.step: event.value for event in events.Scalars(name)} for name in events.Tags()["scalars"]}
+
+
+def test_tensorboard_has_each_figure_of_the_steps_that_were_looked_at(runs):
+    one, two = figures(runs[1]), figures(runs[2])
+    by_head = [f"loss/{name}" for name in NAMES], [f"gate/{name}/expert_{e}" for name in NAMES for e in (0, 1)]
+    speed = {"speed/rows_per_s", "speed/step_ms", "wait/data", "wait/others"}
+    assert two.keys() == {"loss/all", *by_head[0], *by_head[1], *speed, *(f"validation_ne/{name}" for name in NAMES)}
+    epochs = json.loads((runs[2] / "metrics.json").read_text())["epochs"]
+    losses, steps = [loss for epoch in epochs for loss in epoch["losses"]], len(epochs[0]["losses"])
+    looked_at = [step for step in range(2 * steps) if step % steps % WATCH_EVERY == 0]
+    assert two["loss/all"] == {step + 1: pytest.approx(losses[step], rel=1e-6) for step in looked_at}
+    for step, loss in two["loss/all"].items():
+        # Each head's loss has weight one; one without a row in the step has none.
+        assert sum(two[name].get(step, 0.0) for name in by_head[0]) == pytest.approx(loss, rel=1e-5)
+    for name in ("audio", "finish"):
+        ends = {steps * (epoch + 1): result["validation_ne"][NAMES.index(name)] for epoch, result in enumerate(epochs)}
+        assert two[f"validation_ne/{name}"] == pytest.approx(ends, rel=1e-6)
+        shares = zip(*(two[f"gate/{name}/expert_{expert}"].values() for expert in (0, 1)), strict=True)
+        assert [sum(pair) for pair in shares] == pytest.approx([1.0] * len(looked_at), rel=1e-6)
+    for name in (*by_head[0], *by_head[1]):
+        assert one[name] == pytest.approx(two[name], rel=1e-5)
+    assert all(value > 0 for value in (*two["speed/rows_per_s"].values(), *two["speed/step_ms"].values()))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_line_of_an_epoch_tells_speed_waiting_and_each_head(runs, workers):
+    said = (runs[workers].parent / f"said-{workers}").read_text()
+    epochs = json.loads((runs[workers] / "metrics.json").read_text())["epochs"]
+    number, share = r"[\d,]+(\.\d+)?", r"\d+\.\d%"
+    for epoch in epochs:
+        steps = len(epoch["losses"])
+        (line,) = (part for part in said.splitlines() if f"epoch {epoch['epoch']}  step {steps}/{steps}" in part)
+        heads = "  ".join(rf"{name} (\d\.\d{{3}} \[\d+ \d+\]|nan \[nan nan\])" for name in NAMES)
+        pattern = (
+            rf"train: epoch \d  step \d+/\d+  loss {epoch['losses'][-1]:.4f}  {number} rows/s  {number} ms/step  "
+            rf"data wait {share}  others {share}  \d+ s left  {heads}"
+        )
+        assert re.fullmatch(pattern, line), line
 
 
 def test_training_learns(runs):
@@ -209,9 +288,8 @@ def test_a_loss_that_is_not_finite_ends_the_job_with_its_step_and_rows_and_the_c
 def resumed(config, steps):
     """The newest checkpoint is that of `steps` steps, and a model takes what it holds."""
     last = newest(config.layout.checkpoints)
-    state = read_state(last)
     assert beginning(config.layout.checkpoints, resume=True, table_version=None).run == run_of(last)
     learner, _ = fresh_learner(config)
-    kept = Checkpoints(config.layout.checkpoints, run_of(last), state.settings, 1)
+    kept = Checkpoints(config.layout.checkpoints, run_of(last), read_state(last).settings, 1)
     assert kept.restore(last, learner.model, learner.optimisers).steps == steps
     assert all(bool(torch.isfinite(weight).all()) for weight in learner.model.parameters())
