@@ -135,7 +135,8 @@ def logged(table: Path | str, version: int | None = None, retries: int = RETRIES
     """What the log alone tells of `table` at `version`: no file is opened, so each counts as one row group.
 
     Raises:
-        SnapshotError: no Delta table there, out of reach, or a protocol feature that file readers would get wrong.
+        SnapshotError: no Delta table there, out of reach, a protocol feature that file readers would get wrong, or a
+            file whose rows the log does not count.
     """
     root = location_of(table)
     storage = open_storage(root, retries)
@@ -150,7 +151,8 @@ def logged(table: Path | str, version: int | None = None, retries: int = RETRIES
         )
         raise SnapshotError(f"{root}{wanted} cannot be read ({reason(error)}); {advice}") from None
     _refuse_unsafe(delta, root)
-    ordered = tuple(sorted((_named(root, action) for action in actions), key=lambda file: file.path))
+    where = f"{root} version {delta.version()}"
+    ordered = tuple(sorted((_named(root, where, action) for action in actions), key=lambda file: file.path))
     columns = tuple(field.name for field in delta.schema().fields)
     return Snapshot(root, delta.version(), ordered, dict(delta.metadata().configuration), columns)
 
@@ -179,18 +181,23 @@ def _refuse_unsafe(delta: DeltaTable, root: str) -> None:
         raise SnapshotError(f"{where} uses column mapping, so its files' columns have other names; rebuild it without")
 
 
-def _named(root: str, action: Mapping[str, object]) -> DataFile:
+def _named(root: str, where: str, action: Mapping[str, object]) -> DataFile:
     path, rows = unquote(str(action["path"])), action.get("num_records")
     if ELSEWHERE.match(path):
         raise SnapshotError(
             f"{root} names {path}, which lies outside of it (a shallow clone?); give a table of its own"
+        )
+    if not isinstance(rows, int):
+        raise SnapshotError(
+            f"the log of {where} does not say how many rows {path} has, so nothing tells whether all of them come; "
+            "write its day again with statistics on"
         )
     return DataFile(
         path=f"{root}/{path}",
         modality=str(action["partition.modality"]),
         slot=str(action["partition.slot"]),
         day=date.fromisoformat(str(action["partition.date"])),
-        row_groups=(rows,) if isinstance(rows, int) else (),
+        row_groups=(rows,),
         run_id=_only_run(action),
     )
 
@@ -216,7 +223,7 @@ def _opened(file: DataFile, where: str, storage: Storage) -> DataFile:
             f"{file.path} of {where} {fault} ({reason(error)}); {advice or 'rebuild its day'}"
         ) from None
     groups = tuple(footer.row_group(index).num_rows for index in range(footer.num_row_groups))
-    if file.row_groups and file.rows != sum(groups):
+    if file.rows != sum(groups):
         raise SnapshotError(
             f"{file.path} holds {sum(groups)} rows, the log of {where} says {file.rows}; rebuild its day"
         )

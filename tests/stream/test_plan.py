@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from camoe.contracts.errors import StreamError
@@ -16,6 +16,7 @@ from camoe.stream import plan as plans_module
 from camoe.stream.describe import describe
 from camoe.stream.mixing import Shares
 from camoe.stream.plan import PLAN_FORMAT, make_plan
+from camoe.stream.quality import counts_by
 from camoe.stream.split import split, walk
 from camoe.stream.world import World
 from tests.stream.lake import COLUMNS
@@ -83,6 +84,20 @@ def test_every_batch_is_full_and_holds_each_slot_in_proportion(plan):
         seen.update(plan.snapshot.files[file].slot for file, _, _ in rows)
         reached = seen.total()
         assert all(abs(seen[slot] - total[slot] * reached / plan.rows) <= bound + 1e-9 for slot in total)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=9), st.integers(0, 9), st.integers(1, 3))
+@example([1, 1, 2, 3, 5, 8, 13, 21, 34], 0, 1)
+def test_batches_that_hold_a_row_of_each_slot_keep_every_slot_within_one_row(rows, more, lanes):
+    """From the beginning of the epoch to the end of any batch."""
+    snapshot = snapshot_of([(slot, 0, [size // 2, size - size // 2]) for slot, size in enumerate(rows)])
+    batch_size = -(-sum(rows) // min(rows)) + more
+    plan = make_plan(snapshot, seed=1, epoch=0, batch_size=batch_size, lanes=lanes)
+    assert plan.drawn(0, 0).bound() <= 1
+    seen = counts_by(plan, range(len(rows))).cumsum(axis=0)
+    share = np.array(rows) / sum(rows)
+    assert np.abs(seen - np.outer(seen.sum(axis=1), share)).max() <= 1 + 1e-9
 
 
 @settings(max_examples=30, deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -102,6 +103,17 @@ def test_a_file_whose_rows_are_not_those_of_the_log(table):
     victim.write_bytes(next(shorter.rglob("*.parquet")).read_bytes())
     refused(table, "version 0", "part-0002.parquet", "holds 9 rows", "says 20", "rebuild its day")
     assert other.exists()
+
+
+def test_a_file_whose_rows_the_log_does_not_count(table):
+    """As when Spark wrote it without statistics."""
+    written = next(table.rglob("part-0002.parquet"))
+    again = written.with_name("part-0009.parquet")
+    shutil.copy(written, again)
+    partition = dict(folder.split("=") for folder in written.relative_to(table).parts[:-1])
+    action = {"path": again.relative_to(table).as_posix(), "partitionValues": partition, "dataChange": True}
+    commit(table, {"add": action | {"size": again.stat().st_size, "modificationTime": 0}})
+    refused(table, "version 1", "does not say how many rows", "part-0009.parquet has", "with statistics on")
 
 
 def test_a_folder_without_a_log(tmp_path):
