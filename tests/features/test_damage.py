@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 from pyspark.errors import PySparkException
 
 from camoe.contracts.errors import InputError
@@ -40,18 +41,27 @@ def as_json(rows):
     return "".join(json.dumps(one) + "\n" for one in rows).encode()
 
 
-def as_parquet(rows, names=NAMES, **types):
-    table = pa.table({name: pa.array([one[name] for one in rows], types.get(name)) for name in names})
+def as_table(rows, names=NAMES):
+    return pa.table({name: pa.array([one[name] for one in rows]) for name in names})
+
+
+def as_parquet(rows, names=NAMES):
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink)
+    pq.write_table(as_table(rows, names), sink)
     return sink.getvalue().to_pybytes()
 
 
 def lake(folder, kind, files, options=None, **impressions):
-    """Write the log's files; the sources that read them, and the same files as the entity `user`."""
+    """Write the log's files; the sources that read them, and the same files as the entity `user`.
+
+    Of Delta the files are tables, appended to one another.
+    """
     (folder / "log").mkdir()
     for name, content in files.items():
-        (folder / "log" / name).write_bytes(content)
+        if kind == "delta":
+            write_deltalake(folder / "log", content, mode="append", schema_mode="merge")
+        else:
+            (folder / "log" / name).write_bytes(content)
     given = {"path": "log", "format": kind, "options": options or ({"header": "true"} if kind == "csv" else {})}
     return Sources.model_validate(
         {
@@ -130,8 +140,12 @@ MOVED = ("ts", "user", "id", "campaign", "slot")
         ),
         ("parquet", {"a.parquet": as_parquet([row(0)]), "b.parquet": as_parquet([row(1)], MOVED)}),
         ("parquet", {"a.parquet": as_parquet([row(0)]), "b.parquet": as_parquet([row(1, x=1)], (*NAMES, "x"))}),
+        ("json", {"a.json": as_json([row(0)]), "b.json": as_json([{name: row(1)[name] for name in MOVED}])}),
+        ("json", {"a.json": as_json([row(0)]), "b.json": as_json([row(1, x=1)])}),
+        ("delta", {"first": as_table([row(0)], MOVED), "then": as_table([row(1)])}),
+        ("delta", {"first": as_table([row(0)]), "then": as_table([row(1, x=1)], (*NAMES, "x"))}),
     ],
-    ids=["csv-reordered", "csv-added", "parquet-reordered", "parquet-added"],
+    ids=[f"{kind}-{what}" for kind in ("csv", "parquet", "json", "delta") for what in ("reordered", "added")],
 )
 def test_columns_are_found_by_name_in_each_file(spark, tmp_path, kind, files):
     found = read(spark, tmp_path, kind, files)
@@ -139,6 +153,22 @@ def test_columns_are_found_by_name_in_each_file(spark, tmp_path, kind, files):
         ("i0", [], "u0"),
         ("i1", [], "u1"),
     ]
+
+
+ADVERT = {name: value for name, value in row(1, advert="c").items() if name != "campaign"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [
+        ("json", {"a.json": as_json([row(0)]), "b.json": as_json([ADVERT])}),
+        ("delta", {"first": as_table([row(0)]), "then": as_table([ADVERT], tuple(ADVERT))}),
+    ],
+    ids=["json", "delta"],
+)
+def test_a_column_renamed_in_one_file_is_null_where_the_format_leaves_out_nulls(spark, tmp_path, kind, files):
+    found = read(spark, tmp_path, kind, files)
+    assert sorted((name, reasons) for name, reasons, _ in found) == [("i0", []), ("i1", ["null_campaign_id"])]
 
 
 RENAMED = ("id", "user", "advert", "slot", "ts")
