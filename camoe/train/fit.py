@@ -169,11 +169,11 @@ def _train(run: Run, epoch: OpenEpoch, history: History) -> tuple[tuple[float, .
             seen = observe(learner, block)
         losses.append(learner.step(block, _own_draw(plan, step, run.workers)))
         guard.check(losses[-1], plan, step)
+        if run.workers.leads:
+            progress.advance(plan.batch_rows(step), waited_s, losses[-1], seen)
         if seen and step % config.watch_every_steps == 0:
             figures = chain(step_figures(run.heads, seen), progress.figures(losses[-1], seen))
             track(run.trackers, figures, history.steps - history.step + step + 1)
-        if run.workers.leads:
-            progress.advance(plan.batch_rows(step), waited_s, losses[-1], seen)
         if _due(config.checkpoint.every_steps, step + 1) and step + 1 < steps.stop:
             run.count(plan, ledger, range(steps.start, step + 1))
             run.save(replace(history, losses=tuple(losses), seconds=time.monotonic() - started))

@@ -132,7 +132,7 @@ def test_each_objective_is_predicted_in_the_slots_of_its_heads(runs):
         ("click", "s2", "video"): len(DAYS) * ROWS["s2"],
         ("completion", "s1", "finish"): len(DAYS) * ROWS["s1"],
     }
-    assert (by_objective["std"] > 0.01).all()
+    assert (by_objective["std"] > 0.001).all()
     both = found[found["slot"] == "s1"].pivot(index="impression_id", columns="objective", values="p_raw")
     assert (both["click"] != both["completion"]).all()
 

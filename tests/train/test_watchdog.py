@@ -93,11 +93,11 @@ def test_a_worker_that_never_began_is_named(tmp_path):
 
 def test_a_worker_that_makes_progress_is_waited_for(tmp_path):
     """For longer than the timeout; when it makes none any more, both name it."""
-    with start(tmp_path, 1, 4, 60, "reading", "+7") as slow:
-        waiting = start(tmp_path, 0, 4, 60, "reading", "adding up")
+    with start(tmp_path, 1, 8, 60, "reading", "+14") as slow:
+        waiting = start(tmp_path, 0, 8, 60, "reading", "adding up")
         wait_for_state(tmp_path, 1, "part-7.parquet")
         assert waiting.poll() is None
-        assert "worker 1 waited more than 4 s at its own files" in slow.communicate()[1]
+        assert "worker 1 waited more than 8 s at its own files" in slow.communicate()[1]
         assert "it waits for worker 1 (at its own files" in waiting.communicate()[1]
 
 
