@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -55,42 +56,19 @@ def write_bundle(
     Raises:
         TrainingError: the disk did not take it; the bundle at `target` stays, and so do the run's checkpoints.
     """
-    staging = target.with_name(f".{target.name}-staging")
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
-        staging.mkdir(parents=True)
-        manifest = _fill(staging, model, spec, origin, metrics, calibration=calibration)
-        _replace(target, staging)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise TrainingError(
-            f"the bundle could not be written to {target}: {error}; make room there, then --resume writes it from the "
-            "run's checkpoints, which are kept"
-        ) from None
-    return manifest
-
-
-def _fill(
-    staging: Path,
-    model: Camoe,
-    spec: ModelSpec,
-    origin: Origin,
-    metrics: Mapping[str, Any],
-    *,
-    calibration: Mapping[str, Platt],
-) -> Manifest:
-    exported = copy.deepcopy(model).to("cpu", torch.float32).eval()
-    save_file({name: value.contiguous() for name, value in exported.state_dict().items()}, staging / names.WEIGHTS)
-    write_text(staging / names.SPEC, spec.model_dump_json(indent=2))
-    write_json(staging / names.METRICS, metrics)
-    write_calibration(staging, calibration)
-    for index, head in enumerate(spec.heads.heads):
-        export_head(exported, index, staging / names.graph_name(head.name))
-    encoders.write(origin.encoder, staging / names.ENCODER)
-    manifest = _manifest(staging, spec, origin)
-    write_text(staging / names.CARD, model_card(manifest, spec, metrics, calibration))
-    manifest = manifest.model_copy(update={"files": names.file_hashes(staging)})
-    names.write_manifest(staging, manifest)
+    with _staged(target) as staging:
+        exported = copy.deepcopy(model).to("cpu", torch.float32).eval()
+        save_file({name: value.contiguous() for name, value in exported.state_dict().items()}, staging / names.WEIGHTS)
+        write_text(staging / names.SPEC, spec.model_dump_json(indent=2))
+        write_json(staging / names.METRICS, metrics)
+        write_calibration(staging, calibration)
+        for index, head in enumerate(spec.heads.heads):
+            export_head(exported, index, staging / names.graph_name(head.name))
+        encoders.write(origin.encoder, staging / names.ENCODER)
+        manifest = _manifest(staging, spec, origin)
+        write_text(staging / names.CARD, model_card(manifest, spec, metrics, calibration))
+        manifest = manifest.model_copy(update={"files": names.file_hashes(staging)})
+        names.write_manifest(staging, manifest)
     return manifest
 
 
@@ -108,6 +86,23 @@ def _manifest(staging: Path, spec: ModelSpec, origin: Origin) -> Manifest:
         config_hash=origin.config_hash,
         files=hashes,
     )
+
+
+@contextlib.contextmanager
+def _staged(target: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of `target` once it is filled."""
+    staging = target.with_name(f".{target.name}-staging")
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        staging.mkdir(parents=True)
+        yield staging
+        _replace(target, staging)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise TrainingError(
+            f"the bundle could not be written to {target}: {error}; make room there, then --resume writes it from the "
+            "run's checkpoints, which are kept"
+        ) from None
 
 
 def _replace(target: Path, staging: Path) -> None:

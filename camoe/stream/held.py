@@ -34,9 +34,14 @@ def most_held_early(plan: Plan, threads: int) -> int:
     return threads + threads * (1 + READ_AHEAD) - 1 + _begun_in_a_batch(plan)
 
 
+def room_of(plan: Plan, columns: Columns) -> Room:
+    """What each buffer has room for: the largest row group of the plan."""
+    return Room(int(plan.row_groups.rows.max()), columns.words)
+
+
 def buffer_bytes(plan: Plan, columns: Columns) -> int:
     """Bytes of one buffer."""
-    return WORD * Room(int(plan.row_groups.rows.max()), columns.words).size
+    return WORD * room_of(plan, columns).size
 
 
 def most_bytes(plan: Plan, columns: Columns, threads: int, checked: Plan | None = None) -> int:

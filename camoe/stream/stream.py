@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from camoe.contracts.errors import StreamError
 from camoe.contracts.storage import RETRIES, open_storage
-from camoe.stream.buffers import Buffers, Room
+from camoe.stream.buffers import Buffers
 from camoe.stream.columns import Block, Columns
 from camoe.stream.group import RowGroup, assemble
+from camoe.stream.held import room_of
 from camoe.stream.ledger import Ledger
 from camoe.stream.plan import Piece, Plan
 from camoe.stream.pool import OrderedPool
@@ -109,7 +110,7 @@ class _Assembly:
         self._asked: dict[tuple[int, int], Load] = {}
         self._held: dict[tuple[int, int], tuple[Load, RowGroup]] = {}
         self._passed: list[RowGroup] = []
-        self._buffers, self._room = buffers, Room(int(plan.row_groups.rows.max()), columns.words)
+        self._buffers, self._room = buffers, room_of(plan, columns)
         # A stack for the reader threads, with room for each.
         self._scratch = deque(buffers.take(self._room.size) for _ in range(reader.threads))
 
