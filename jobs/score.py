@@ -8,6 +8,7 @@ Without Spark, in this process:  python jobs/score.py --local --config conf/synt
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -22,9 +23,12 @@ from camoe.contracts.snapshot import Snapshot, logged, opened
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.scorer import ScoringModel, expected_predictions, read_model, require_fit, require_vocabulary
-from camoe.score.spark import count_predictions, read_rows, score, write_predictions
+from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
+from camoe.score.unknown import unknown_line
 from features.progress import step
 from features.session import spark_session
+
+Counts = dict[str, int]
 
 
 def main(argv: list[str]) -> None:
@@ -49,7 +53,7 @@ def main(argv: list[str]) -> None:
     version = model.manifest.model_version
     score_days = _locally if chosen.local else _with_spark
     with pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it"):
-        by_slot = score_days(model, snapshot, days, layout.predictions)
+        by_slot, unknown = score_days(model, snapshot, days, layout.predictions)
     counts.require_equal("rows scored", expected_predictions(model, snapshot), sum(by_slot.values()))
     seconds = time.monotonic() - started
     counts.record(
@@ -60,30 +64,34 @@ def main(argv: list[str]) -> None:
             "objectives": len(model.spec.heads.objectives),
             "rows_scored": sum(by_slot.values()),
             "by_slot": dict(sorted(by_slot.items())),
+            "unknown_categories": dict(unknown),
             "days": [day.isoformat() for day in days],
             "model_version": version,
             "seconds": round(seconds, 1),
         },
     )
     print(f"score: {sum(by_slot.values()):,} predictions of {len(days)} days with model {version}")
+    print(f"score: rows of categories that the model does not know: {unknown_line(unknown, snapshot.rows)}")
     print(f"score: written to {layout.predictions} in {seconds:.0f} s")
     print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py {given(chosen)}")
 
 
-def _with_spark(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> dict[str, int]:
-    """Write the predictions; their rows by slot."""
+def _with_spark(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> tuple[Counts, Counts]:
+    """Write the predictions; their rows by slot, and the impressions of unknown categories by column."""
     spark = spark_session("score")
     version = model.manifest.model_version
     with step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"):
-        write_predictions(score(read_rows(spark, snapshot, days, model), model, snapshot), path, days, version)
-        return count_predictions(spark, path, days, version)
+        rows = read_rows(spark, snapshot, days, model)
+        write_predictions(score(rows, model, snapshot), path, days, version)
+        return count_predictions(spark, path, days, version), count_unknown(rows, model)
 
 
-def _locally(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> dict[str, int]:
-    """Write the predictions; their rows by slot."""
-    tables, version = score_snapshot(model, snapshot, days), model.manifest.model_version
+def _locally(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> tuple[Counts, Counts]:
+    """Write the predictions; their rows by slot, and the impressions of unknown categories by column."""
+    unknown: Counter[str] = Counter()
+    tables, version = score_snapshot(model, snapshot, days, unknown), model.manifest.model_version
     replace_predictions(tables, path, days, version, snapshot_version=snapshot.version, scored_at=datetime.now(UTC))
-    return predictions_by_slot(path, days, version)
+    return predictions_by_slot(path, days, version), unknown
 
 
 if __name__ == "__main__":

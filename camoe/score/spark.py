@@ -11,9 +11,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from camoe.contracts.encoder import UNKNOWN
 from camoe.contracts.layout import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot
 from camoe.score.scorer import Scorer, ScoringModel
+from camoe.score.unknown import known_sizes
 
 KEYS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date")
 
@@ -23,6 +25,16 @@ def read_rows(spark: SparkSession, snapshot: Snapshot, days: Collection[date], m
     table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
     chosen = table.where(F.col("date").isin(*days))
     return chosen.select(*KEYS, *model.spec.features.columns)
+
+
+def count_unknown(rows: DataFrame, model: ScoringModel) -> dict[str, int]:
+    """By column with a vocabulary, the rows whose category the model does not know; reads these columns alone."""
+    sizes = known_sizes(model.spec)
+    if not sizes:
+        return {}
+    unknown = {name: (F.col(name) == UNKNOWN) | (F.col(name) >= size) for name, size in sizes.items()}
+    found = rows.agg(*[F.count_if(of).alias(name) for name, of in unknown.items()]).collect()[0]
+    return found.asDict()
 
 
 def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame:
