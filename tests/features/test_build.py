@@ -327,14 +327,32 @@ def test_bad_input_gives_one_clear_message_and_writes_nothing(spark, tmp_path, c
     assert not (tmp_path / "out").exists()
 
 
-def test_labels_not_mature_at_the_as_of_time_are_null(spark, tmp_path):
-    file = lake.write_lake(tmp_path)
-    as_of = datetime.fromisoformat(f"{lake.DAYS[3]}T14:00:00+00:00")
+def without_labels(rows, day):
+    """The rows of `day` with all but what a later run with a later as-of time refreshes."""
+    refreshed = {"run_id": None, "label_click": None, "label_as_of": None}
+    return {key: {**row.asDict(), **refreshed} for key, row in rows.items() if str(row.date) == day}
+
+
+def test_labels_not_mature_at_the_as_of_time_are_null_until_a_later_run_refreshes_them(spark, tmp_path):
+    file, last = lake.write_lake(tmp_path), lake.DAYS[3]
+    # The windows of the first sixteen impressions of the last day have closed; clicks on the others have happened.
+    as_of = datetime.fromisoformat(f"{last}T13:15:00+00:00")
     assert lake.run_job(file, f"days.as_of={as_of.isoformat()}") == 0
-    rows = training(spark, tmp_path)
-    closed = as_of - timedelta(hours=1)
-    for row in rows.values():
-        mature = row.ts.astimezone(UTC) <= closed
-        assert mature or row.label_click in {None, 1}
-        assert not mature or row.label_click is not None
-    assert {row.label_as_of.astimezone(UTC) for row in rows.values()} == {as_of}
+    before = training(spark, tmp_path)
+    clicked = {row["id"] for row in lake.outcomes()}
+    for key, row in before.items():
+        mature = row.ts.astimezone(UTC) <= as_of - timedelta(hours=1)
+        assert mature or str(row.date) == last
+        assert row.label_click == (int(key in clicked) if mature else None)
+    assert [key for key, row in before.items() if row.label_click is None and key in clicked]
+    assert {row.label_as_of.astimezone(UTC) for row in before.values()} == {as_of}
+
+    later = as_of + timedelta(hours=1)
+    assert lake.run_job(file, "--days", last, "--as-of", later.isoformat()) == 0
+    after = training(spark, tmp_path)
+    assert without_labels(after, last) == without_labels(before, last)
+    for key, row in after.items():
+        if str(row.date) == last:
+            assert (row.label_click, row.label_as_of.astimezone(UTC)) == (int(key in clicked), later)
+        else:
+            assert row == before[key]

@@ -171,6 +171,19 @@ def test_a_column_renamed_in_one_file_is_null_where_the_format_leaves_out_nulls(
     assert sorted((name, reasons) for name, reasons, _ in found) == [("i0", []), ("i1", ["null_campaign_id"])]
 
 
+@pytest.mark.parametrize(
+    ("kind", "files"),
+    [
+        ("csv", {"a.csv": as_csv([row(0)]), "b.csv": as_csv([row(1, user=7)])}),
+        ("json", {"a.json": as_json([row(0)]), "b.json": as_json([row(1, user=7)])}),
+    ],
+    ids=["csv", "json"],
+)
+def test_another_type_in_one_file_is_text_where_files_tell_no_types(spark, tmp_path, kind, files):
+    found = read(spark, tmp_path, kind, files)
+    assert sorted((name, reasons, raw["user"]) for name, reasons, raw in found) == [("i0", [], "u0"), ("i1", [], "7")]
+
+
 RENAMED = ("id", "user", "advert", "slot", "ts")
 MANY = [row(number) for number in range(500)]
 CUT_CSV = gzip.compress(as_csv(MANY))[:-400]
@@ -195,6 +208,26 @@ REFUSED = {
         "parquet",
         {"a.parquet": as_parquet([row(0)]), "b.parquet": as_parquet([row(1)], NAMES[:4])},
         r"log/b\.parquet: 'ts: ts': there is no column `ts`",
+    ),
+    "renamed in one parquet": (
+        "parquet",
+        {"a.parquet": as_parquet([row(0)]), "b.parquet": as_parquet([row(0, advert="c")], RENAMED)},
+        r"log/b\.parquet: 'campaign_id: campaign': there is no column `campaign`",
+    ),
+    "dropped in one csv": (
+        "csv",
+        {"a.csv": as_csv([row(0)]), "b.csv": as_csv([row(1)], NAMES[:4])},
+        r"log/b\.csv: 'ts: ts': there is no column `ts`",
+    ),
+    "renamed in all delta": (
+        "delta",
+        {"all": as_table([row(0, advert="c")], RENAMED)},
+        r"'campaign_id: campaign': there is no column `campaign`; the columns there are id, user, advert, slot, ts",
+    ),
+    "dropped in all delta": (
+        "delta",
+        {"all": as_table(WITHOUT_USER, ("id", "campaign", "slot", "ts"))},
+        r"'user_id: user': there is no column `user`",
     ),
     # Without the column, `user` is Spark's name for whoever runs the job.
     "dropped in all json": (

@@ -97,13 +97,19 @@ def test_a_hot_key_and_rows_without_a_key_are_spread_over_the_tasks(spark, sides
         assert (choice.strategy, choice.hot) == ("union" if kind == "union" else "intervals", HOT)
         joined = join_entity(served, table, "user", entity, choice)
         task = F.spark_partition_id().alias("task")
-        # Spark would leave out a join of which nothing is asked.
-        tasks = joined.groupBy("user_id", task).agg(F.count(F.lit(1)).alias("rows"), F.count("user")).collect()
+        matched = F.col("user").isNotNull()
+        own = matched & (F.col("user.user_id") == F.col("user_id")) & F.col("user.value").isNotNull()
+        counts = (F.count(F.lit(1)).alias("rows"), F.count_if(matched).alias("matched"), F.count_if(own).alias("own"))
+        tasks = joined.groupBy("user_id", task).agg(*counts).collect()
     for key, total in (("hot", 2_000), (None, 400)):
         shares = [row["rows"] / total for row in tasks if row["user_id"] == key]
         assert sum(shares) == pytest.approx(1)
         assert len(shares) == TASKS
         assert max(shares) < 0.4
+    assert {row["matched"] for row in tasks if row["user_id"] is None} == {0}
+    assert [row["matched"] for row in tasks] == [row["own"] for row in tasks]
+    if kind == "static":
+        assert all(row["matched"] == row["rows"] for row in tasks if row["user_id"] is not None)
 
 
 def test_the_times_of_all_impressions_count_whatever_keys_are_named(spark):
