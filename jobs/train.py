@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from camoe.bundle.manifest import METRICS, open_bundle
 from camoe.config import Config, given, load_config, parse, parser, positive
 from camoe.contracts.counts import record, require_equal
-from camoe.contracts.errors import ConfigError, exit_with
+from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
 from camoe.train.inputs import open_inputs
 from camoe.train.launch import launch_with_horovod, launch_with_spark
@@ -33,13 +33,8 @@ def main(argv: list[str]) -> None:
     options.add_argument("--launcher", choices=["horovod", "spark"], default="horovod")
     options.add_argument("--table-version", type=int, help="version of the training table (default: the newest)")
     options.add_argument("--resume", action="store_true", help="continue the newest checkpoint, if there is one")
-    options.add_argument("--retries", type=int, default=0, help="times to go on without lost workers (not in Spark)")
+    options.add_argument("--retries", type=int, default=0, help="times to go on without lost workers")
     chosen = parse(options, argv)
-    if chosen.retries and chosen.launcher == "spark":
-        raise ConfigError(
-            "--retries needs --launcher horovod: in Spark nothing tells which worker was lost; leave it out, and when "
-            "the run has ended give the same command with --resume"
-        )
     config = load_config(chosen)
     started = time.monotonic()
     begin = beginning(config.layout.checkpoints, chosen.resume, chosen.table_version)

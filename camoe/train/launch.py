@@ -13,20 +13,22 @@ import horovod.spark
 from horovod.runner.common.util.timeout import TimeoutException
 
 from camoe.config import Config
-from camoe.contracts.errors import TrainingError
 from camoe.train.console import shown
-from camoe.train.outcome import Outcome, first_workers_line
+from camoe.train.outcome import Outcome, first_workers_line, spark_outcome
+from camoe.train.run_log import kept
 from camoe.train.states import clear_states
 
 WORKER_MODULE = "camoe.train.worker"
 START_TIMEOUT_S = 120
 # Defaults that the caller's environment overrides. Horovod's background thread wakes every millisecond otherwise, and
 # the allocator gives the step's large buffers back to the system and takes them anew: together half of a step's time.
+# An MLflow server that is away is asked again for some seconds, and not for minutes in which the others wait.
 WORKER_ENVIRONMENT = {
     "HOROVOD_CYCLE_TIME": "3",
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "1073741824",
     "MALLOC_TOP_PAD_": "67108864",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
 }
 
 
@@ -46,7 +48,7 @@ def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | Non
     launcher = str(Path(sys.executable).with_name("horovodrun"))
     environment = WORKER_ENVIRONMENT | os.environ | {"PYTHONUNBUFFERED": "1"}
     with (
-        log.open("w") as file,
+        kept(log) as keep,
         subprocess.Popen(
             [launcher, "--gloo", "-np", str(workers), *where, sys.executable, "-m", WORKER_MODULE, *arguments],
             stdout=subprocess.PIPE,
@@ -58,7 +60,7 @@ def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | Non
     ):
         outcome = Outcome()
         for line in process.stdout or ():
-            file.write(line)
+            keep(line)
             outcome.note(line.rstrip("\n"))
             said = first_workers_line(line.rstrip("\n"))
             if said is not None:
@@ -71,6 +73,7 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
     """Run the workers as `workers` tasks of the active Spark session; what they say on stderr goes to `log`.
 
     Raises:
+        LostWorkersError: a worker was killed; the message names it.
         TrainingError: a worker failed, or the session had no room for all of them at once.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -87,9 +90,7 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
                 stderr=file,
             )
         except (RuntimeError, TimeoutException) as error:
-            # Over several lines it says which process ended first, and with which code.
-            reason = " ".join(str(error).split())
-            raise TrainingError(f"training inside Spark failed: {reason} (the workers' output is in {log})") from None
+            raise spark_outcome(str(error), log) from None
 
 
 def _spark_worker(config: Config, table_version: int, run: str) -> None:

@@ -17,6 +17,8 @@ ERROR_LINE = re.compile(r"^(error: |[\w.]*(Error|Exception)(: |$))")
 BEREFT_LINE = re.compile(r"HorovodInternalError|instance of 'gloo::")
 # Horovod's launcher names each process that ended badly. After the first it ends the others, with SIGTERM.
 ENDED_LINE = re.compile(r"^Process (?P<rank>\d+) exit with status code (?P<code>-?\d+)\.")
+# Inside Spark it names only the one that ended first.
+FIRST_ENDED = re.compile(r"Process name: (?P<rank>\d+)\s+Exit code: (?P<code>-?\d+)")
 WAITED_LINE = re.compile(r"^error: worker (?P<rank>\d+) waited more than ")
 LATE_WORKER = re.compile(r"(?:waits for|,) worker (?P<rank>\d+) \(")
 
@@ -78,6 +80,19 @@ class Outcome:
         if number is not None and (rank not in self.said or number != signal.SIGTERM):
             return f"was killed by {number.name}"
         return f"failed with {self.said[rank]}" if rank in self.said else f"ended with code {self.ended[rank]}"
+
+
+def spark_outcome(said: str, log: Path) -> TrainingError:
+    """The error of a run inside Spark that Horovod ended with what it `said`; the workers' lines are in `log`."""
+    first = FIRST_ENDED.search(said)
+    if first is None:
+        reason = " ".join(said.split())
+        return TrainingError(f"training inside Spark failed: {reason} (the workers' output is in {log})")
+    outcome = Outcome(ended={int(first["rank"]): int(first["code"])})
+    with log.open() as lines:
+        for line in lines:
+            outcome.note(line.rstrip("\n"))
+    return outcome.error(int(first["code"]), log, log.parent / "workers")
 
 
 def _signal(code: int) -> signal.Signals | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,23 +32,37 @@ class Tracker(Protocol):
     def finish(self, bundle: Path, table: str, version: int) -> None:
         """Take the bundle, and which version of which table it learned from."""
 
+    def fail(self) -> None:
+        """Take note that the run ends without a bundle."""
+
+
+@contextlib.contextmanager
+def _told(what: str, errors: tuple[type[Exception], ...], stop: Callable[[], None]) -> Iterator[None]:
+    """When the work within fails by one of `errors`, say so, and `stop`: figures are worth less than a model."""
+    try:
+        yield
+    except errors as error:
+        stop()
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        print(f"train: {what} could not be written ({reason}); training goes on without them", flush=True)
+
 
 class TensorBoard:
     """Event files in `folder`; what an earlier attempt wrote there from `first_step` on is hidden.
 
-    When the disk does not take them, that is said once, and training goes on: figures are worth less than a model.
+    When the disk does not take them, that is said once, and training goes on.
     """
 
     def __init__(self, folder: Path, first_step: int) -> None:
         self._folder = folder
         self._writer: Any = None
-        with self._told():
+        with self._safely():
             self._writer = SummaryWriter(str(folder), purge_step=first_step)
 
     def scalars(self, figures: Mapping[str, float], step: int) -> None:
         """See `Tracker`."""
         if self._writer is not None:
-            with self._told():
+            with self._safely():
                 for name, value in figures.items():
                     self._writer.add_scalar(name, value, step)
                 self._writer.flush()
@@ -56,22 +70,24 @@ class TensorBoard:
     def finish(self, bundle: Path, table: str, version: int) -> None:
         """See `Tracker`."""
         if self._writer is not None:
-            with self._told():
+            with self._safely():
                 self._writer.add_text("model", f"{bundle}, from {table} version {version}")
                 self._writer.close()
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            self._writer = None
-            where = f"TensorBoard's files in {self._folder}"
-            print(f"train: {where} could not be written ({error}); training goes on without them", flush=True)
+    def fail(self) -> None:
+        """See `Tracker`."""
+
+    def _safely(self) -> contextlib.AbstractContextManager[None]:
+        return _told(f"TensorBoard's files in {self._folder}", (OSError,), self._stop)
+
+    def _stop(self) -> None:
+        self._writer = None
 
 
 class Mlflow:
     """An MLflow run named `run`, with `settings` as parameters.
+
+    When the store is lost later, that is said once, and training goes on.
 
     Raises:
         ConfigError: MLflow is not installed, or takes no runs at `config.uri`.
@@ -84,26 +100,43 @@ class Mlflow:
             raise ConfigError(
                 "training.tracking needs MLflow: install the extra 'mlflow' (mlflow-skinny) or leave it out"
             ) from None
+        self._uri, self._lost = config.uri, False
         try:
             self._mlflow.set_tracking_uri(config.uri)
             self._mlflow.set_experiment(config.experiment)
             self._mlflow.start_run(run_name=run)
+            parameters = [(name.replace(" ", "_"), str(value)[:LONGEST]) for name, value in settings.items()]
+            for first in range(0, len(parameters), PARAMETERS):
+                self._mlflow.log_params(dict(parameters[first : first + PARAMETERS]))
         except (self._mlflow.MlflowException, KeyError, OSError) as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(f"training.tracking.uri {config.uri} cannot be used: {reason}") from None
-        parameters = [(name.replace(" ", "_"), str(value)[:LONGEST]) for name, value in settings.items()]
-        for first in range(0, len(parameters), PARAMETERS):
-            self._mlflow.log_params(dict(parameters[first : first + PARAMETERS]))
 
     def scalars(self, figures: Mapping[str, float], step: int) -> None:
         """See `Tracker`."""
-        self._mlflow.log_metrics(dict(figures), step=step)
+        if not self._lost:
+            with self._safely():
+                self._mlflow.log_metrics(dict(figures), step=step)
 
     def finish(self, bundle: Path, table: str, version: int) -> None:
         """See `Tracker`."""
-        self._mlflow.set_tags({"data_set": table, "table_version": str(version)})
-        self._mlflow.log_artifacts(str(bundle), "bundle")
-        self._mlflow.end_run()
+        if not self._lost:
+            with self._safely():
+                self._mlflow.set_tags({"data_set": table, "table_version": str(version)})
+                self._mlflow.log_artifacts(str(bundle), "bundle")
+                self._mlflow.end_run()
+
+    def fail(self) -> None:
+        """See `Tracker`."""
+        if not self._lost:
+            with self._safely():
+                self._mlflow.end_run("FAILED")
+
+    def _safely(self) -> contextlib.AbstractContextManager[None]:
+        return _told(f"figures for MLflow at {self._uri}", (self._mlflow.MlflowException, OSError), self._stop)
+
+    def _stop(self) -> None:
+        self._lost = True
 
 
 def step_figures(heads: Sequence[str], seen: Observation) -> Iterator[tuple[str, float]]:
@@ -141,6 +174,6 @@ def trackers(
     try:
         yield tuple(made)
     except BaseException:
-        if leads and training.tracking is not None:
-            importlib.import_module("mlflow").end_run("FAILED")
+        for tracker in made:
+            tracker.fail()
         raise

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from camoe.contracts.errors import ConfigError, TrainingError
+from camoe.contracts.errors import TrainingError
 from camoe.train.outcome import Outcome, first_workers_line
 from camoe.train.retries import LostWorkersError, with_retries
-from jobs.train import main
 
 LOG = Path("out/logs/train_workers.log")
 BEREFT = "horovod.common.exceptions.HorovodInternalError: Broken pipe"
@@ -145,8 +144,3 @@ def test_retries_are_counted_and_explained_errors_are_not_retried():
         attempts([lost(1), lost(1)], 4, 1, one_machine=True)
     with pytest.raises(TrainingError, match="explained"):
         attempts([TrainingError("explained")], 4, 3, one_machine=True)
-
-
-def test_retries_in_spark_are_refused():
-    with pytest.raises(ConfigError, match="--retries needs --launcher horovod"):
-        main(["--launcher", "spark", "--retries", "1", "--config", "conf/synthetic.yaml"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,8 +34,11 @@ if os.environ.get("HOROVOD_RANK") == "1" and "SIGNAL" in os.environ:
 """
 
 
-def train(config, *options, env=None):
-    command = [sys.executable, ROOT / "jobs/train.py", "-np", "2", "--config", config, *OVERRIDES, *options]
+SUBMIT = ("spark-submit", "--properties-file", "conf/spark/local.conf")
+
+
+def train(config, *options, env=None, by=(sys.executable,)):
+    command = [*by, ROOT / "jobs/train.py", "-np", "2", "--config", config, *OVERRIDES, *options]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=os.environ | (env or {})
     )
@@ -129,4 +133,13 @@ def test_a_killed_run_of_two_workers_goes_on_with_one(folder, config, undropped)
     again = train(config, "-np", "1", "--resume", NO_DROPOUT)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "train: goes on at epoch 1, step 1" in again.stdout
+    require_the_same_run(folder, undropped)
+
+
+@pytest.mark.slow
+def test_a_worker_killed_inside_a_spark_job_is_named_and_the_others_go_on(folder, config, undropped):
+    options = ("--launcher", "spark", "--retries", "1", NO_DROPOUT)
+    done = train(config, *options, env=signalled(folder, signal.SIGKILL), by=SUBMIT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"train: worker 1 was killed by SIGKILL at step \d+ of epoch 1 .*; attempt 2 of 2", done.stdout)
     require_the_same_run(folder, undropped)

@@ -53,3 +53,24 @@ def test_a_store_that_takes_no_runs_is_named():
     wrong = TrackingConfig(uri="nowhere://store", experiment="slots")
     with pytest.raises(ConfigError, match=r"training\.tracking\.uri nowhere://store cannot be used"):
         Mlflow(wrong, "first", {})
+
+
+def test_a_store_that_is_lost_is_told_once_and_training_goes_on(config, tmp_path, capsys):
+    tracker = Mlflow(config, "first", {})
+    (figures,) = (tmp_path / "runs").glob("*/*/metrics")
+    figures.rmdir()
+    figures.write_text("a file where the folder was")
+    for step in (10, 20):
+        track([tracker], iter([("loss/audio", 0.5)]), step)
+    tracker.finish(tmp_path, "/lake/training", 7)
+    tracker.fail()
+    figures.unlink()
+    figures.mkdir()
+    said = capsys.readouterr().out
+    assert said.count("training goes on without them") == 1
+    assert f"train: figures for MLflow at {config.uri} could not be written (" in said
+
+
+def test_a_run_that_ends_without_a_bundle_is_marked_so(config):
+    Mlflow(config, "first", {}).fail()
+    assert only_run(config)[1].info.status == "FAILED"
