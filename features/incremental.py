@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -58,14 +58,28 @@ def found(plan: Plan) -> Found:
 
 
 def cascaded(plan: Plan, before: Found, entities: Mapping[str, EntityState]) -> tuple[date, ...]:
-    """The run's days and those that it would leave stale, or that are so already, in order."""
+    """The run's days and those that it would leave stale, or that are so already, in order.
+
+    Raises:
+        RunError: a day that is added was built with later knowledge, which the run's as-of time would take away.
+    """
     days = set(plan.window.days)
     while True:
         own = plan.on(sorted(days)).record(reaching(entities, plan.sources, plan.window.zone, days))
         more = stale_days({**before.records, **dict.fromkeys(days, own)}).keys() - days
         if not more:
+            _require_all_known(plan, before, days - set(plan.window.days))
             return tuple(sorted(days))
         days |= more
+
+
+def _require_all_known(plan: Plan, before: Found, added: Collection[date]) -> None:
+    known = max((before.records[day].as_of.astimezone(UTC) for day in added), default=plan.window.as_of)
+    if known > plan.window.as_of:
+        raise RunError(
+            f"--cascade adds {day_list(added)}, built with what was known at {known.isoformat()}; as of "
+            f"{plan.window.as_of.isoformat()} rows and labels of theirs would be lost; give --as-of {known.isoformat()}"
+        )
 
 
 def earlier_profiles(spark: SparkSession, layout: Layout, before: Found, days: Collection[date]) -> DataFrame | None:

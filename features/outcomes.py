@@ -35,9 +35,9 @@ def label(
 
     Null: the window [ts, ts + window] had not closed by `as_of`, whatever had happened by then: were a label 1 before
     its window closes and 0 only after it, recent days would be all positive. 1: an outcome within the window that was
-    known at `as_of` (available_at, else its ts, not after it). 0: none. Outcomes with a null or unparsable ts, an
-    unparsable available_at, or a mapped `value` other than 0 and 1, make the impression invalid_label; a `value` of 0
-    is no outcome.
+    known at `as_of` (available_at, else its ts, not after it). 0: none. Outcomes with an unparsable
+    available_at, or known by then with a null or unparsable ts or a mapped `value` other than 0 and 1, make the
+    impression invalid_label; a `value` of 0 is no outcome.
     """
     joined = impressions.join(_collected(typed(outcomes, impressions, as_of)), on="impression_id", how="left")
     labels = {label_column(name): _label(name, objective, as_of) for name, objective in objectives.items()}
@@ -56,13 +56,17 @@ def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataF
     available = told.try_cast("timestamp")
     value = F.col("value").try_cast("double") if "value" in outcomes.columns else F.lit(1.0)
     is_label = F.coalesce(value.isin(0.0, 1.0), F.lit(False))
+    when = F.coalesce(available, ts)
+    known = F.coalesce(when <= F.lit(as_of), F.lit(False))
+    # What came later must not decide about a row; what has no time at all may have come at any.
+    untold = when.isNull() | (told.isNotNull() & available.isNull())
     return outcomes.select(
         F.col("impression_id").try_cast(kind).alias("impression_id"),
         F.col("objective").cast("string").alias("objective"),
         ts.alias("ts"),
         F.coalesce(value == 1, F.lit(False)).alias("happened"),
-        F.coalesce(F.coalesce(available, ts) <= F.lit(as_of), F.lit(False)).alias("known"),
-        (ts.isNull() | ~is_label | (told.isNotNull() & available.isNull())).alias("invalid"),
+        known.alias("known"),
+        (untold | (known & (ts.isNull() | ~is_label))).alias("invalid"),
     )
 
 

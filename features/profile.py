@@ -9,7 +9,6 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.features import Categorical, FeatureSet, Numeric, SequenceFeature
 
-PROFILE_COLUMNS = ("date", "feature", "value", "rows")
 # Numeric bins a factor of two: a bin is 9 % wide.
 BINS_A_DOUBLING = 8
 # The bin of the smallest positive float32, 2**-149, is 1.

@@ -33,10 +33,10 @@ def run_orphans(chosen: argparse.Namespace, config: Config) -> None:
     """List, and with --delete remove, what crashed runs left."""
     before = datetime.now(UTC) - age(chosen.older_than)
     files, rows = leftovers(config.layout, before), orphan_rows(config.layout, before)
-    print("\n".join(orphan_lines(files, rows, chosen.delete)), flush=True)
     if chosen.delete:
         clear(files)
         clear_rows(rows)
+    print("\n".join(orphan_lines(files, rows, chosen.delete)))
 
 
 def run_vacuum(chosen: argparse.Namespace, config: Config) -> None:
@@ -51,9 +51,9 @@ def run_vacuum(chosen: argparse.Namespace, config: Config) -> None:
                 model = read_manifest(layout.bundle)
                 keep.append(Keep(model.table_version, f"model {model.model_version} was trained on it"))
         plans.append(plan_vacuum(table, keep, datetime.now(UTC) - retain))
-        print("\n".join(vacuum_lines(plans[-1], chosen.delete)), flush=True)
     if chosen.delete:
         remove_files(plans)
+    print("\n".join(line for plan in plans for line in vacuum_lines(plan, chosen.delete)))
 
 
 def run_pins(chosen: argparse.Namespace, config: Config) -> None:

@@ -15,7 +15,6 @@ from features.join.names import BRACKET, FROM, KEY, key_hash
 
 SAMPLE = 1_000
 WORD_BYTES = 8
-TEXT_BYTES = 32
 # A local day may begin 14 hours before, or end 12 hours after, the day of that name in UTC.
 ZONES = timedelta(hours=14)
 
@@ -48,7 +47,7 @@ def measure_table(
     return TableStatistics(
         rows=found["rows"],
         keys=found["keys"],
-        row_bytes=_row_bytes(versions, found["rows"], limits),
+        row_bytes=_row_bytes(versions),
         inside=found["inside"],
         most_inside=found["most"],
         heavy={row["key"]: row["rows"] for row in found["heavy"]},
@@ -92,15 +91,10 @@ def densest(bracketed: DataFrame) -> int:
     return 0 if most is None or most["most"] is None else int(most["most"])
 
 
-def _row_bytes(versions: DataFrame, rows: int, limits: Limits) -> float:
-    """Bytes of a row in memory: a word a column, and what the first rows' texts and nested values take.
-
-    Of a table that is too large for a broadcast by its words alone the texts are not looked at, but guessed.
-    """
+def _row_bytes(versions: DataFrame) -> float:
+    """Bytes of a row in memory: a word a column, and what the first rows' texts and nested values take."""
     fixed = WORD_BYTES * (len(versions.columns) + 1)
     sizes = [size for item in versions.schema.fields if (size := _size(item.name, item.dataType)) is not None]
-    if rows * fixed > limits.broadcast_bytes:
-        return fixed + TEXT_BYTES * len(sizes)
     if not sizes:
         return fixed
     total = sizes[0]

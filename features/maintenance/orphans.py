@@ -6,7 +6,6 @@ Only files of kinds that the jobs write are looked at, and of those only what no
 from __future__ import annotations
 
 import re
-import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from camoe.contracts.runs import RunError, read_record
 from features.attempt import lock_of, read_attempt
 from features.maintenance.committed import uncommitted
 from features.maintenance.log import LOG, data_file_of, data_files, is_table, named_files
+from features.maintenance.removal import remove
 
 # What Delta's log writers leave when they die between writing a file and renaming it.
 LOG_TEMPORARY = re.compile(r"(\.|_commit_).*\.tmp(\.crc)?")
@@ -58,12 +58,9 @@ def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
 
 
 def clear(found: Sequence[Leftover]) -> None:
-    """Remove what `leftovers` found; what is gone already is no error."""
+    """Remove what `leftovers` found. Raises `MaintenanceError` as `remove` does."""
     for item in found:
-        if item.path.is_dir():
-            shutil.rmtree(item.path, ignore_errors=True)
-        else:
-            item.path.unlink(missing_ok=True)
+        remove(item.path)
 
 
 def _of_table(table: Path) -> Iterator[tuple[str, Path]]:

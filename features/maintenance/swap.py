@@ -15,7 +15,7 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
 from camoe.contracts.layout import TRAINING_PARTITIONS, Layout
-from camoe.contracts.runs import RunError, read_record
+from camoe.contracts.runs import read_record
 from camoe.contracts.snapshot import DataFile, Snapshot
 from features.maintenance.committed import LEAVE_LOG, signature, uncommitted
 from features.maintenance.errors import MaintenanceError
@@ -88,14 +88,9 @@ def _require_unchanged(newest: DeltaTable, snapshot: Snapshot, old: Sequence[Dat
 
 def _require_no_run(layout: Layout, days: Sequence[date]) -> None:
     """A feature run writes its record, then commits: a record without commit is a run that may be about to."""
-    records = {}
-    for path in sorted(layout.runs.glob("*.json")):
-        try:
-            records[path.stem] = read_record(layout.runs, path.stem)
-        except RunError:
-            continue
-    for run in sorted(uncommitted(layout.training, records)):
-        hit = sorted(set(days) & set(records[run].days))
+    runs = [path.stem for path in layout.runs.glob("*.json")]
+    for run in sorted(uncommitted(layout.training, runs)):
+        hit = sorted(set(days) & set(read_record(layout.runs, run).days))
         if hit:
             raise MaintenanceError(
                 f"feature run {run} is about to commit {hit[0]}, or was killed before it did: compaction leaves that "

@@ -16,6 +16,7 @@ from pathlib import Path
 from features.maintenance.errors import MaintenanceError
 from features.maintenance.keep import Keep
 from features.maintenance.log import active_files, named_files, oldest_version, open_table
+from features.maintenance.removal import remove
 
 SAFE_RETENTION = timedelta(days=7)
 
@@ -55,10 +56,10 @@ def plan_vacuum(table: Path, keep: Iterable[Keep], before: datetime) -> Vacuum:
 
 
 def remove_files(planned: Iterable[Vacuum]) -> None:
-    """Remove the planned files and their checksums; what is gone already is no error."""
+    """Remove the planned files and their checksums. Raises `MaintenanceError` as `remove` does."""
     for path in (path for vacuum in planned for path in vacuum.files):
-        path.unlink(missing_ok=True)
-        path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
+        remove(path)
+        remove(path.with_name(f".{path.name}.crc"))
 
 
 def _reachable(table: Path, keep: Sequence[Keep], newest: int) -> tuple[tuple[Keep, ...], tuple[Keep, ...]]:

@@ -150,6 +150,9 @@ def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_
         open_inputs(settings)
 
     version, first = pin(layout.training).version, files(layout, DAYS[:1])
+    assert lake.run_job(config, "--days", lake.DAYS[1], "--cascade", "--as-of", f"{lake.DAYS[2]}T02:00:00") == 2
+    assert "--cascade adds 2026-01-03..2026-01-04, built with what was known at " in capfd.readouterr().err
+    assert pin(layout.training).version == version
     assert lake.run_job(config, "--days", lake.DAYS[1], "--cascade", "--run-id", "cascade") == 0
     assert "cascade     added 2026-01-03..2026-01-04" in capfd.readouterr().out
     assert pin(layout.training).version == version + 1

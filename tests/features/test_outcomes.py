@@ -160,6 +160,8 @@ def test_broken_outcomes_refuse_the_impression(spark):
         ("far_time", "click", "+55000-01-01 00:00:00", 1, "1"),
         ("zero", "click", 1, 1, "0"),
         ("other_kind", "like", None, 1, "9"),
+        ("odd_later", "click", 1, 90_000, "7"),
+        ("no_time_later", "click", None, 90_000, "1"),
     ]
     found = labelled(spark, rows, ids=tuple(row[0] for row in rows))
     assert {name: reasons for name, (_, _, reasons) in found.items()} == {
@@ -169,6 +171,8 @@ def test_broken_outcomes_refuse_the_impression(spark):
         "far_time": ["invalid_label"],
         "zero": [],
         "other_kind": [],
+        "odd_later": [],
+        "no_time_later": [],
     }
     assert found["zero"][0] == 0
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from camoe.contracts.features import FeatureSet
 from camoe.score.xxhash64 import spark_hash
-from features.profile import PROFILE_COLUMNS, profile
+from features.profile import profile
 
 DAYS = (date(2026, 1, 1), date(2026, 1, 2))
 FEATURES = FeatureSet.model_validate(
@@ -58,7 +58,7 @@ def expected(given_rows) -> Counter:
 
 
 def found(frame) -> dict:
-    assert tuple(frame.columns) == PROFILE_COLUMNS
+    assert tuple(frame.columns) == ("date", "feature", "value", "rows")
     collected = frame.collect()
     counted = {(row.date, row.feature, row.value): row.rows for row in collected}
     assert len(counted) == len(collected)

@@ -1,0 +1,25 @@
+"""How a file or folder goes."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from features.maintenance.errors import MaintenanceError
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; what is gone already is no error.
+
+    Raises:
+        MaintenanceError: it cannot be removed.
+    """
+    try:
+        with suppress(FileNotFoundError):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError as error:
+        raise MaintenanceError(f"{path} cannot be removed ({error.strerror}); mend that and run it again") from None
