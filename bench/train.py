@@ -4,7 +4,8 @@ python bench/train.py speed [--vocabularies 26000,1000000,2600000,10400000] [--m
     Samples per second and peak memory beside FuxiCTR, torch-rechub, DeepCTR-Torch and TorchRec, on the same batches
     in memory, each by its own training step, in turns. Their environments are made on first use, under .tools.
 python bench/train.py quality [--models mmoe,dcn] [--train-rows 800000] [--seeds 3]
-    AUC and log loss of the same systems on rows held out, after one pass over rows with a planted signal.
+    AUC and log loss of the same systems on rows held out, after one pass over rows with a planted signal, each at
+    the best of three learning rates for it.
 python bench/train.py stream [--rows 500000] [--model mmoe]
     Our training from a Delta table against our training from memory.
 python bench/train.py workers [--model mmoe]

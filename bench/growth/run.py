@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
-import os
+import re
 import subprocess
 import tempfile
 import time
@@ -19,8 +20,7 @@ from growth.lake import write_lake
 ROOT = Path(__file__).resolve().parents[2]
 LOG = logging.getLogger("bench")
 LOOK_S = 0.5
-BLINK_S = 0.05
-PAGE = os.sysconf("SC_PAGE_SIZE")
+OWN = re.compile(r"RssAnon:\s+(\d+) kB")
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,7 @@ def build(home: Path, memory: str, cores: int) -> Run:
     with log.open("w") as output:
         process = subprocess.Popen(job, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         while process.poll() is None:
-            first = resident(process.pid)
-            time.sleep(BLINK_S)
-            # For an instant a child holds its parent's memory, before it becomes a program of its own.
-            peak = max(peak, min(first, resident(process.pid)))
+            peak = max(peak, resident(process.pid))
             time.sleep(LOOK_S)
     if process.returncode:
         raise RuntimeError(f"the job failed with {process.returncode}: {log.read_text()[-2000:]}")
@@ -75,13 +72,18 @@ def build(home: Path, memory: str, cores: int) -> Run:
 
 
 def resident(session: int) -> int:
-    """Bytes of memory that the processes of a session hold now; pages that they share count for each."""
-    total = 0
+    """Bytes of memory of their own that the processes of a session hold now.
+
+    Pages of files that are mapped are left out: they are the system's, which takes them back at will. Java starts a
+    program by a child that for a moment is in Java's own memory; that is counted once.
+    """
+    held: dict[tuple[str, int], int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # It ended while we looked.
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session:
-                total += int((folder / "statm").read_text().split()[1]) * PAGE
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # It ended while we looked.
-    return total
+            own = OWN.search((folder / "status").read_text())
+            if int(fields[3]) == session and own is not None:
+                command = (folder / "cmdline").read_text()
+                twins = command, 0 if "java" in command.partition("\0")[0] else int(folder.name)
+                held[twins] = max(held.get(twins, 0), int(own[1]) * 1024)
+    return sum(held.values())

@@ -40,13 +40,15 @@ class Problem:
 
 
 def write(problem: Problem, folder: Path) -> Path:
-    """Write the columns of `rows.Rows`, a file each, and problem.json; the folder."""
+    """Write the columns of `rows.Rows`, a file each, the probabilities truth.npy, and problem.json; the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(problem.seed)
     categorical = np.stack([_ids(problem, random) for _ in range(CATEGORICALS)], axis=1)
     numeric = random.normal(size=(problem.rows, NUMERICS))
-    shown = (_logit(problem, categorical, numeric, random) + bias for bias in BIAS)
-    labels = np.stack([random.random(problem.rows) < 1 / (1 + np.exp(-logit)) for logit in shown], axis=1)
+    logits = [_logit(problem, categorical, numeric, random) + bias for bias in BIAS]
+    truth = 1 / (1 + np.exp(-np.stack(logits, axis=1)))
+    labels = random.random(truth.shape) < truth
+    np.save(folder / "truth.npy", truth)
     np.save(folder / "categorical.npy", categorical.astype(np.int32))
     np.save(folder / "numeric.npy", numeric.astype(np.float32))
     np.save(folder / "labels.npy", labels.astype(np.int8))

@@ -11,6 +11,8 @@ from typing import Any
 
 from processes import ROOT, Worker, interpreter_of
 
+from training.rows import LEARNING_RATE
+
 # Defaults of the training job's own workers (camoe.train.launch), given to every system alike.
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
@@ -40,6 +42,7 @@ class Settings:
     batch: int
     schedule_steps: int
     seed: int = 1
+    learning_rate: float = LEARNING_RATE
     training: dict[str, Any] = field(default_factory=dict)
 
 

@@ -1,31 +1,40 @@
-"""AUC and log loss of every system after one pass over the same rows, on rows held out."""
+"""AUC and log loss of every system after one pass over the same rows, each at the learning rate that suits it best."""
 
 from __future__ import annotations
 
 import logging
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from processes import TimeLimitError
 from sklearn.metrics import log_loss, roc_auc_score
 
-from training.compare import LIMIT_S, Contender, Findings, contenders, why
+from training.compare import LIMIT_S, ROWWISE, Contender, Findings, why
 from training.data import Problem, write
 from training.peers import LIBRARIES, Settings, start
 from training.rows import BATCH
 
 LOG = logging.getLogger("bench")
-# The other libraries train at a constant rate: here too, no warm-up and a decay that has hardly begun.
-CONSTANT_RATE, LONG = {"warmup_steps": 0}, 1_000_000
+# The other libraries train at a constant rate and without decay of weights: here too.
+PLAIN = {"warmup_steps": 0, "weight_decay": 0.0}
+LONG = 1_000_000
+# Every system is tried at these, with the first seed, and judged on other rows at the best.
+RATES = (1e-3, 3e-3, 1e-2)
+AGAINST = [*[("camoe_adam", name) for name in LIBRARIES], *[("camoe", name) for name in LIBRARIES]]
+AGAINST += [("camoe_rowwise", "torchrec"), ("camoe", "torchrec")]
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass over `train_rows` rows, judged on `test_rows` others."""
+    """One pass over `train_rows` rows; of `test_rows` others one half chooses the rate, the other one judges."""
 
     vocabulary: int
     train_rows: int
@@ -35,57 +44,87 @@ class Pass:
     seeds: int
 
 
+@dataclass(frozen=True)
+class Score:
+    """Means over the labels that the model learns."""
+
+    auc: float
+    log_loss: float
+
+
 def quality(models: Sequence[str], plan: Pass, folder: Path) -> Findings:
     """Every system with every seed, which draws its weights; the rows and their order stay."""
     found = Findings()
-    problem = Problem(plan.vocabulary, plan.train_rows + plan.test_rows, plan.exponent)
-    write(problem, folder)
-    labels = np.load(folder / "labels.npy")[plan.train_rows :]
+    write(Problem(plan.vocabulary, plan.train_rows + plan.test_rows, plan.exponent), folder)
+    truth, labels = (np.load(folder / f"{name}.npy")[plan.train_rows :] for name in ("truth", "labels"))
+    choosing, judging = np.split(np.arange(plan.test_rows), [plan.test_rows // 2])
+    best = judged(labels[judging], truth[judging])
+    found.figures |= {"truth.auc": round(best.auc, 5), "truth.log_loss": round(best.log_loss, 5)}
     for model in models:
-        scores = {}
-        for one in contenders(model, bf16=False):
-            if one.model == model:
-                scores[one.name] = _scores(one, plan, folder, labels, found)
-        _add(model, {name: score for name, score in scores.items() if score}, found)
+        scores: dict[str, list[Score]] = {}
+        for one in _cast(model):
+            try:
+                tried = {rate: judged(labels, _predicted(one, plan, folder, 1, rate), choosing) for rate in RATES}
+                rate = min(tried, key=lambda rate: tried[rate].log_loss)
+                each = [_predicted(one, plan, folder, seed, rate) for seed in range(1, plan.seeds + 1)]
+            except (subprocess.CalledProcessError, RuntimeError, TimeLimitError) as error:
+                found.failures[f"{model}.{one.name}"] = why(error)
+                continue
+            scores[one.name] = [judged(labels, predicted, judging) for predicted in each]
+            found.figures[f"{model}.{one.name}.learning_rate"] = rate
+            LOG.info("%s %s: of %s chose %g: %s", model, one.name, tried, rate, scores[one.name])
+        found.figures |= summary(model, scores)
+        found.ratios |= ratios(model, scores)
     return found
 
 
-def _scores(one: Contender, plan: Pass, folder: Path, labels: np.ndarray, found: Findings) -> list[tuple[float, float]]:
-    """(AUC, log loss) of each seed, means over the labels that the model learns."""
-    scores = []
-    for seed in range(1, plan.seeds + 1):
-        steps = -(-plan.train_rows // BATCH)
-        training = {**one.training, **CONSTANT_RATE}
-        settings = Settings(one.model, plan.train_rows, plan.threads, BATCH, LONG, seed, training)
-        try:
-            with start(one.system, folder, settings, folder / f"{one.name}.log", LIMIT_S) as worker:
-                worker.tell(f"train 0 {steps}")
-                worker.tell(f"predict {folder / 'predicted.npy'}")
-        except (subprocess.CalledProcessError, RuntimeError, TimeLimitError) as error:
-            found.failures[f"{one.model}.{one.name}"] = why(error)
-            return []
-        predicted = np.load(folder / "predicted.npy").astype(np.float64)
-        pairs = list(zip(labels.T[: predicted.shape[1]], predicted.T, strict=True))
-        scores.append(
-            (
-                statistics.mean(float(roc_auc_score(label, p)) for label, p in pairs),
-                statistics.mean(float(log_loss(label, p)) for label, p in pairs),
-            )
-        )
-        LOG.info("%s %-14s seed %d  AUC %.4f  log loss %.4f", one.model, one.name, seed, *scores[-1])
-    return scores
+def _cast(model: str) -> list[Contender]:
+    """This project with each of its optimisers of embeddings, and the other systems; Adam is what the others have."""
+    own: dict[str, Mapping[str, Any]] = {
+        "camoe": {}, "camoe_rowwise": ROWWISE, "camoe_adam": {"embedding_optimiser": "adam"}
+    }  # fmt: skip
+    ours = [Contender(name, "camoe", model, {**PLAIN, **training}) for name, training in own.items()]
+    return ours + [Contender(name, name, model) for name in (*LIBRARIES, "torchrec")]
 
 
-def _add(model: str, scores: dict[str, list[tuple[float, float]]], found: Findings) -> None:
-    """Means and deviations; differences of this project's two row optimisers from each library's."""
-    mean = {name: [statistics.mean(values) for values in zip(*each, strict=True)] for name, each in scores.items()}
+def _predicted(one: Contender, plan: Pass, folder: Path, seed: int, rate: float) -> Floats:
+    """Probabilities `[N, H]` of the rows held out, after one pass."""
+    file = folder / "predicted.npy"
+    settings = Settings(one.model, plan.train_rows, plan.threads, BATCH, LONG, seed, rate, dict(one.training))
+    with start(one.system, folder, settings, folder / f"{one.name}.log", LIMIT_S) as worker:
+        worker.tell(f"train 0 {-(-plan.train_rows // BATCH)}")
+        worker.tell(f"predict {file}")
+    predicted: Floats = np.load(file).astype(np.float64)
+    return predicted
+
+
+def judged(labels: npt.NDArray[np.int8], predicted: Floats, rows: Any = slice(None)) -> Score:
+    """The score on `rows`, of as many labels as were predicted."""
+    pairs = list(zip(labels[rows].T, predicted[rows].T, strict=False))
+    aucs = [float(roc_auc_score(label, p)) for label, p in pairs]
+    return Score(statistics.mean(aucs), statistics.mean(float(log_loss(label, p)) for label, p in pairs))
+
+
+def summary(model: str, scores: Mapping[str, Sequence[Score]]) -> dict[str, float]:
+    """Means and deviations over the seeds."""
+    found = {}
     for name, each in scores.items():
-        for index, what in enumerate(("auc", "log_loss")):
-            values = [score[index] for score in each]
-            found.figures[f"{model}.{name}.{what}"] = round(mean[name][index], 5)
-            found.figures[f"{model}.{name}.{what}_sd"] = round(statistics.stdev(values), 5) if len(values) > 1 else 0.0
-    against = [("camoe", name) for name in LIBRARIES] + [("camoe_rowwise", "torchrec")]
-    for ours, other in against:
-        if ours in mean and other in mean:
-            found.ratios[f"{model}.auc.{ours}/{other}"] = round(mean[ours][0] / mean[other][0], 4)
-            found.ratios[f"{model}.log_loss.{other}/{ours}"] = round(mean[other][1] / mean[ours][1], 4)
+        for what in ("auc", "log_loss"):
+            values = [getattr(score, what) for score in each]
+            found[f"{model}.{name}.{what}"] = round(statistics.mean(values), 5)
+            found[f"{model}.{name}.{what}_sd"] = round(statistics.stdev(values), 5) if len(values) > 1 else 0.0
+    return found
+
+
+def ratios(model: str, scores: Mapping[str, Sequence[Score]]) -> dict[str, float]:
+    """Mean AUC of ours over theirs, and mean log loss of theirs over ours: above 1 is better for this project."""
+
+    def mean(name: str, what: str) -> float:
+        return statistics.mean(getattr(score, what) for score in scores[name])
+
+    found = {}
+    for ours, other in AGAINST:
+        if ours in scores and other in scores:
+            found[f"{model}.auc.{ours}/{other}"] = round(mean(ours, "auc") / mean(other, "auc"), 4)
+            found[f"{model}.log_loss.{other}/{ours}"] = round(mean(other, "log_loss") / mean(ours, "log_loss"), 4)
+    return found

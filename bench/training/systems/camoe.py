@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, LEARNING_RATE, TOWER, Rows
+from rows import ADAGRAD_FACTOR, CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
@@ -70,10 +70,16 @@ def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> Ours:
     columns = model_columns(spec.features, spec.heads.objectives)
     blocks = tuple(_block(columns, rows) for rows in learned.batches())
     shares = {slot.id: float((learned.slot == number).mean()) for number, slot in enumerate(SLOTS.slots)}
-    own = {"batch_size": settings["batch"], "learning_rate": LEARNING_RATE, "seed": settings["seed"]}
-    training = TrainingConfig.model_validate({**own, **settings["training"]})
+    training = TrainingConfig.model_validate({**_rates(settings), **settings["training"]})
     learner = learner_of(training, spec, shares, settings["schedule_steps"])
     return Ours(learner, blocks, tuple(_block(columns, rows) for rows in held_out.batches()))
+
+
+def _rates(settings: dict[str, Any]) -> dict[str, Any]:
+    adam = settings["training"].get("embedding_optimiser") == "adam"
+    rate = settings["learning_rate"]
+    embeddings = {"embedding_learning_rate": rate if adam else ADAGRAD_FACTOR * rate}
+    return {"batch_size": settings["batch"], "seed": settings["seed"], "learning_rate": rate, **embeddings}
 
 
 def spec_of(model: str, sizes: Sequence[int], numerics: int, slots: SlotCatalogue) -> ModelSpec:

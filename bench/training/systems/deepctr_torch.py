@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from deepctr_torch.inputs import DenseFeat, SparseFeat
 from deepctr_torch.models import DCN, MMOE, basemodel
-from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, LEARNING_RATE, TOWER, Rows
+from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -52,7 +52,7 @@ def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> DeepCtr:
         model = MMOE(features, EXPERTS, EXPERT, (), TOWER, task_names=LABELS, **off)
     else:
         model = DCN([], features, CROSSES, "matrix", DEEP, l2_reg_cross=0, **off)
-    model.compile(torch.optim.Adam(model.parameters(), lr=LEARNING_RATE), "binary_crossentropy")
+    model.compile(torch.optim.Adam(model.parameters(), lr=settings["learning_rate"]), "binary_crossentropy")
     native = tuple(tuple(_batch(part, several) for part in rows.batches()) for rows in (learned, held_out))
     return DeepCtr(model, *native)
 

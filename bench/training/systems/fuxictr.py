@@ -17,7 +17,7 @@ import torch
 from fuxictr.features import FeatureMap
 from fuxictr.pytorch.layers import CrossNetV2, FeatureEmbedding, MLP_Block
 from fuxictr.pytorch.models import BaseModel, MultiTaskModel
-from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, LEARNING_RATE, TOWER, Rows
+from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 from torch import nn
 
 Batch = dict[str, torch.Tensor]
@@ -36,7 +36,6 @@ class Mmoe(MultiTaskModel):
         self.experts = nn.ModuleList(MLP_Block(width, list(EXPERT)) for _ in range(EXPERTS))
         self.gates = nn.ModuleList(MLP_Block(width, [], output_dim=EXPERTS) for _ in LABELS)
         self.towers = nn.ModuleList(MLP_Block(EXPERT[-1], list(TOWER), output_dim=1) for _ in LABELS)
-        _finish(self)
 
     def forward(self, inputs: Batch) -> Batch:
         """A prediction `[B, 1]` a label."""
@@ -56,7 +55,6 @@ class Dcn(BaseModel):
         self.crosses = CrossNetV2(width, CROSSES)
         self.deep = MLP_Block(width, list(DEEP))
         self.last = nn.Linear(width + DEEP[-1], 1)
-        _finish(self)
 
     def forward(self, inputs: Batch) -> Batch:
         """The prediction `[B, 1]`."""
@@ -64,11 +62,12 @@ class Dcn(BaseModel):
         return {"y_pred": self.output_activation(self.last(torch.cat([self.crosses(x), self.deep(x)], dim=-1)))}
 
 
-def _finish(model: BaseModel) -> None:
-    model.compile("adam", "binary_crossentropy", LEARNING_RATE)
+def _finished(model: BaseModel, learning_rate: float) -> BaseModel:
+    model.compile("adam", "binary_crossentropy", learning_rate)
     model.reset_parameters()
     model._eval_steps, model._total_steps = sys.maxsize, 0
     model._max_gradient_norm, model._stop_training = CLIP_NORM, False
+    return model
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,8 @@ def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> Fuxi:
     features.num_fields = features.get_num_fields()
     width = features.num_fields * DIM
     native = tuple(tuple(_batch(part, features.labels) for part in rows.batches()) for rows in (learned, held_out))
-    return Fuxi((Mmoe if several else Dcn)(features, width), *native)
+    model = (Mmoe if several else Dcn)(features, width)
+    return Fuxi(_finished(model, settings["learning_rate"]), *native)
 
 
 def _batch(rows: Rows, labels: list[str]) -> Batch:

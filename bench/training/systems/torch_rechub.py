@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, LEARNING_RATE, TOWER, Rows
+from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.models.multi_task import MMOE
 from torch_rechub.models.ranking import DCNv2
@@ -44,7 +44,7 @@ def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> Rechub:
     """The model `settings["model"]`."""
     features = [SparseFeature(name, learned.size, DIM) for name in learned.categoricals]
     features += [DenseFeature(name) for name in learned.numerics]
-    adam = {"lr": LEARNING_RATE, "weight_decay": 0.0}
+    adam = {"lr": settings["learning_rate"], "weight_decay": 0.0}
     tasks = ["classification"] * len(LABELS)
     if settings["model"] == "mmoe":
         expert, tower = {"dims": list(EXPERT)}, [{"dims": list(TOWER)}] * len(tasks)

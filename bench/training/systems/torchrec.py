@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, LEARNING_RATE, TOWER, Rows
+from rows import ADAGRAD_FACTOR, CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchrec import EmbeddingBagConfig, KeyedJaggedTensor
@@ -99,11 +99,11 @@ def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> TorchRec:
     several = settings["model"] == "mmoe"
     names = learned.categoricals
     tables = [EmbeddingBagConfig(learned.size, DIM, name=f"t_{name}", feature_names=[name]) for name in names]
-    rate = settings["training"].get("embedding_learning_rate", 0.02)
+    rate = ADAGRAD_FACTOR * settings["learning_rate"]
     embedding = FusedEmbeddingBagCollection(tables, RowWiseAdagrad, {"lr": rate})
     width = len(names) * DIM + len(learned.numerics)
     dense = Mmoe(width) if several else Dcn(width)
-    adam = torch.optim.Adam(dense.parameters(), lr=LEARNING_RATE)
+    adam = torch.optim.Adam(dense.parameters(), lr=settings["learning_rate"])
     native = tuple(tuple(_batch(part, several) for part in rows.batches()) for rows in (learned, held_out))
     return TorchRec(embedding, dense, adam, *native)
 
