@@ -88,6 +88,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def natural(text: str) -> int:
+    """A command-line number of at least zero."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 0")
+    return int(text)
+
+
 def parse(made: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
     """The command line, with options and overrides in any order."""
     return made.parse_intermixed_args(argv)

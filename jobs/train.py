@@ -14,7 +14,7 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 
 from camoe.bundle.manifest import METRICS, open_bundle
-from camoe.config import Config, given, load_config, parse, parser, positive
+from camoe.config import Config, given, load_config, natural, parse, parser, positive
 from camoe.contracts.counts import record, require_equal
 from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
     options.add_argument("--launcher", choices=["horovod", "spark"], default="horovod")
     options.add_argument("--table-version", type=int, help="version of the training table (default: the newest)")
     options.add_argument("--resume", action="store_true", help="continue the newest checkpoint, if there is one")
-    options.add_argument("--retries", type=int, default=0, help="times to go on without lost workers")
+    options.add_argument("--retries", type=natural, default=0, help="times to go on without lost workers")
     chosen = parse(options, argv)
     config = load_config(chosen)
     started = time.monotonic()

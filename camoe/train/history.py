@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -52,9 +53,12 @@ class History:
 
     @property
     def best(self) -> int:
-        """Number of the first epoch with the least validation score; there must be a finished epoch."""
+        """Number of the first epoch with the least validation score; there must be a finished epoch.
+
+        The newest one where the validation rows tell nothing, all of one class in each head.
+        """
         scores = [result.validation.score for result in self.epochs]
-        return scores.index(min(scores))
+        return scores.index(min(scores)) if math.isfinite(min(scores)) else len(scores) - 1
 
     def recent_losses(self, most: int) -> list[float]:
         """The last losses, at most `most`, oldest first."""

@@ -13,6 +13,7 @@ import horovod.spark
 from horovod.runner.common.util.timeout import TimeoutException
 
 from camoe.config import Config
+from camoe.contracts.errors import CamoeError
 from camoe.train.console import shown
 from camoe.train.outcome import Outcome, first_workers_line, spark_outcome
 from camoe.train.run_log import kept
@@ -95,4 +96,10 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
 
 def _spark_worker(config: Config, table_version: int, run: str) -> None:
     # Imported in the task only: the driver that launches needs neither torch nor its start-up time.
-    importlib.import_module("camoe.train.run").run_worker(config, table_version, run)
+    run_worker = importlib.import_module("camoe.train.run").run_worker
+    try:
+        run_worker(config, table_version, run)
+    except CamoeError as error:
+        # One line by which the launcher knows what was explained; Horovod would print a traceback.
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -50,14 +51,16 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
     """
     started = time.monotonic()
     states = config.layout.logs / "workers"
-    with Watchdog(launched_world(), config.training.stall_timeout_s, states) as watchdog:
+    timeout_s = config.training.stall_timeout_s
+    with Watchdog(launched_world(), timeout_s, states) as watchdog, ExitStack() as tracking:
         watchdog.beat("joining the other workers")
         workers = join_workers()
         watchdog.beat("agreeing on the table version")
         opened = open_inputs(config, table_version)
         version = first_workers(opened.version, "table_version")
         inputs = opened if opened.version == version else open_inputs(config, version)
-        whole, spec, fitted = _fitted(config, inputs, workers, watchdog, first_workers(run or new_run(), "run"))
+        name = first_workers(run or new_run(), "run")
+        whole, spec, fitted = _fitted(config, inputs, workers, watchdog, name, tracking=tracking)
         calibrated = calibrate(whole, config)
         watchdog.beat("writing the bundle")
         if workers.leads:
@@ -77,9 +80,9 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
 
 
 def _fitted(
-    config: Config, inputs: TrainingInputs, workers: Workers, watchdog: Watchdog, name: str
+    config: Config, inputs: TrainingInputs, workers: Workers, watchdog: Watchdog, name: str, *, tracking: ExitStack
 ) -> tuple[Run, ModelSpec, History]:
-    """The run `name` when its epochs are over."""
+    """The run `name` when its epochs are over; its trackers last as long as `tracking`."""
     training = config.training
     data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
     feed = Feed(data, training, workers.world, watchdog.note)
@@ -96,9 +99,9 @@ def _fitted(
             warm_start(learner.model, spec, inputs.encoder, training.warm_start)
         names = tuple(head.name for head in config.heads.heads)
         watchdog.beat("opening the trackers")
-        with trackers(config, checkpoints, start, workers.leads) as tracked:
-            run = Run(learner, feed, checkpoints, watchdog, names, tracked, config.layout.logs)
-            return run, spec, fit(run, first, start)
+        tracked = tracking.enter_context(trackers(config, checkpoints, start, workers.leads))
+        run = Run(learner, feed, checkpoints, watchdog, names, tracked, config.layout.logs)
+        return run, spec, fit(run, first, start)
 
 
 def model_spec(config: Config, encoder: Encoder) -> ModelSpec:

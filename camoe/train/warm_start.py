@@ -62,13 +62,17 @@ def grown(fresh: Tensor, sizes: tuple[int, ...], table: Tensor, old_sizes: tuple
 
 
 def _require_alike(bundle: Path, spec: ModelSpec, old: ModelSpec) -> None:
-    names = [head.name for head in spec.heads.heads], [head.name for head in old.heads.heads]
-    if names[0] != names[1]:
-        raise TrainingError(f"{bundle} has the heads {', '.join(names[1])}, this run {', '.join(names[0])}")
+    if _learned(spec) != _learned(old):
+        raise TrainingError(f"{bundle} has other heads than this run: {_learned(old)} there, {_learned(spec)} here")
     if spec.features.schema_hash() != old.features.schema_hash() or spec.model.embedding_dim != old.model.embedding_dim:
         raise TrainingError(f"{bundle} was trained on other features or embedding widths than this run's")
     if any(now < before for now, before in zip(spec.vocabulary_sizes, old.vocabulary_sizes, strict=True)):
         raise TrainingError(f"{bundle} knows more values of a feature than this run's encoder")
+
+
+def _learned(spec: ModelSpec) -> dict[str, str]:
+    """By head, what it learns from which rows. The weight of its loss may change."""
+    return {head.name: f"{head.objective} where {head.where or 'any'}" for head in spec.heads.heads}
 
 
 def _shape(tensors: dict[str, Tensor], name: str) -> tuple[int, ...]:

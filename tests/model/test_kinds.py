@@ -54,6 +54,18 @@ def batch_of(rows=9):
     return categorical, numeric
 
 
+@pytest.mark.parametrize("dropout", ["dropout", "gate_dropout"])
+@pytest.mark.parametrize("name", ["camoe", "mmoe", "ple", "ple-two-layers"])
+def test_what_dropout_leaves_out_is_drawn_in_training_only(name, dropout):
+    config = TypeAdapter(ModelConfig).validate_python(SMALL | KINDS[name] | {dropout: 0.5})
+    model = Camoe(SPEC.model_copy(update={"model": config}), MOMENTS).double()
+    batch = batch_of()
+    one, other = (model.train()(*batch)[0] for _ in range(2))
+    assert not torch.equal(one, other)
+    one, other = (model.eval()(*batch)[0] for _ in range(2))
+    assert torch.equal(one, other)
+
+
 @each_kind
 def test_the_forward_pass_is_the_written_formula(name):
     model, batch = model_of(name), batch_of()

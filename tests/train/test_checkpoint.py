@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -104,6 +105,12 @@ def test_the_newest_and_the_best_are_kept_and_another_run_goes(config, tmp_path)
     for scores in ((0.9,), (0.9, 0.7), (0.9, 0.7, 0.8), (0.9, 0.7, 0.8, 0.85), (0.9, 0.7, 0.8, 0.85, 0.86)):
         checkpoints(tmp_path).save(model, optimisers, History(epochs(*scores)))
     assert [path.name for path in complete(tmp_path)] == [f"{RUN}-epoch{epoch:04d}-step00000000" for epoch in (2, 4, 5)]
+
+
+def test_where_validation_tells_nothing_the_newest_epoch_is_the_best():
+    assert History(epochs(0.9, 0.7, 0.8)).best == 1
+    assert History(epochs(math.inf, 0.7, math.inf)).best == 1
+    assert History(epochs(math.inf, math.inf)).best == 1
 
 
 def test_other_settings_are_refused_by_name(config, tmp_path):

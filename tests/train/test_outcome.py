@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from camoe.contracts.errors import TrainingError
-from camoe.train.outcome import Outcome, first_workers_line
+from camoe.train.outcome import Outcome, first_workers_line, spark_outcome
 from camoe.train.retries import LostWorkersError, with_retries
+from jobs.train import main
 
 LOG = Path("out/logs/train_workers.log")
 BEREFT = "horovod.common.exceptions.HorovodInternalError: Broken pipe"
@@ -144,3 +145,30 @@ def test_retries_are_counted_and_explained_errors_are_not_retried():
         attempts([lost(1), lost(1)], 4, 1, one_machine=True)
     with pytest.raises(TrainingError, match="explained"):
         attempts([TrainingError("explained")], 4, 3, one_machine=True)
+
+
+def in_spark(tmp_path, rank, code, *lines):
+    """How a run inside Spark ended, by what Horovod says of the process that ended first and by the workers' log."""
+    log = tmp_path / "train_workers.log"
+    log.write_text("\n".join(lines))
+    said = f"Horovod detected ... The first process to do so was:\nProcess name: {rank}\nExit code: {code}\n"
+    return spark_outcome(said, log)
+
+
+def test_inside_spark_a_killed_worker_is_named_and_what_was_explained_is_not_tried_again(tmp_path):
+    lost = in_spark(tmp_path, 1, 137, f"[0]<stderr>:{BEREFT}")
+    assert isinstance(lost, LostWorkersError)
+    assert lost.lost == {1}
+    assert str(lost).startswith("worker 1 was killed by SIGKILL (training ended with code 137;")
+    told = in_spark(tmp_path, 0, 2, "[0]<stderr>:error: the loss is nan", f"[1]<stderr>:{BEREFT}")
+    assert not isinstance(told, LostWorkersError)
+    assert str(told).startswith("the loss is nan (training ended with code 2;")
+    waited = spark_outcome("Timed out waiting for\n all tasks to start.", tmp_path / "train_workers.log")
+    assert "training inside Spark failed: Timed out waiting for all tasks to start. (" in str(waited)
+
+
+@pytest.mark.parametrize("retries", ["-1", "two"])
+def test_a_number_of_retries_that_is_none_is_refused(retries, capsys):
+    with pytest.raises(SystemExit):
+        main(["--retries", retries])
+    assert f"'{retries}' is no number of at least 0" in capsys.readouterr().err

@@ -137,6 +137,16 @@ def test_a_killed_run_of_two_workers_goes_on_with_one(folder, config, undropped)
 
 
 @pytest.mark.slow
+def test_what_a_worker_inside_a_spark_job_explains_is_not_tried_again(folder, config):
+    options = ("--launcher", "spark", "--retries", "1", "training.learning_rate=1e200", "training.warmup_steps=0")
+    done = train(config, *options, by=SUBMIT)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "error: the loss is nan at step " in done.stderr
+    assert "attempt 2 of 2" not in done.stdout
+    shutil.rmtree(folder / "out/checkpoints", ignore_errors=True)
+
+
+@pytest.mark.slow
 def test_a_worker_killed_inside_a_spark_job_is_named_and_the_others_go_on(folder, config, undropped):
     options = ("--launcher", "spark", "--retries", "1", NO_DROPOUT)
     done = train(config, *options, env=signalled(folder, signal.SIGKILL), by=SUBMIT)

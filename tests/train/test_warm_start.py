@@ -79,6 +79,15 @@ def test_a_vocabulary_that_was_renumbered_is_refused(config, bundle):
         warm_start(model, spec, other, bundle[1])
 
 
+@pytest.mark.parametrize("other", [{"objective": "like"}, {"where": {"slot": ("s0",)}}, {"name": "sound"}])
+def test_heads_that_learn_something_else_are_refused(config, bundle, other):
+    first, *rest = config.heads.heads
+    heads = config.heads.model_copy(update={"heads": (first.model_copy(update=other), *rest)})
+    model, spec = fresh(config, NEW, 2)
+    with pytest.raises(TrainingError, match=r"has other heads than this run: \{'audio': \"click where .* there, "):
+        warm_start(model, spec.model_copy(update={"heads": heads}), NEW, bundle[1])
+
+
 def test_other_widths_are_refused_by_name(config, bundle):
     wide = config.model_copy(update={"model": config.model.model_copy(update={"tower_hidden": (5,)})})
     model, spec = fresh(wide, NEW, 2)
