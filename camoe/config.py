@@ -83,15 +83,17 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 def positive(text: str) -> int:
     """A command-line number of at least one."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 1")
-    return int(text)
+    return _at_least(1, text)
 
 
 def natural(text: str) -> int:
     """A command-line number of at least zero."""
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 0")
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    if not text.isdigit() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least {least}")
     return int(text)
 
 

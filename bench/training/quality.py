@@ -64,9 +64,10 @@ def quality(models: Sequence[str], plan: Pass, folder: Path) -> Findings:
         scores: dict[str, list[Score]] = {}
         for one in _cast(model):
             try:
-                tried = {rate: judged(labels, _predicted(one, plan, folder, 1, rate), choosing) for rate in RATES}
+                first = {rate: _predicted(one, plan, folder, 1, rate) for rate in RATES}
+                tried = {rate: judged(labels, predicted, choosing) for rate, predicted in first.items()}
                 rate = min(tried, key=lambda rate: tried[rate].log_loss)
-                each = [_predicted(one, plan, folder, seed, rate) for seed in range(1, plan.seeds + 1)]
+                each = [first[rate], *(_predicted(one, plan, folder, seed, rate) for seed in range(2, plan.seeds + 1))]
             except (subprocess.CalledProcessError, RuntimeError, TimeLimitError) as error:
                 found.failures[f"{model}.{one.name}"] = why(error)
                 continue
