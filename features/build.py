@@ -119,6 +119,7 @@ def _report(ready: Prepared, encoder: Encoder, version: int) -> dict[str, Any]:
         facts,
         ready.tally,
         unknown_slots=ready.unknown_slots,
+        choices=ready.choices,
         coverage=ready.coverage,
         cells=profile_cells(ready.history, encoder, plan.features, training, plan.window.days),
         encoder=encoder,

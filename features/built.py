@@ -61,6 +61,9 @@ class Built:
             "rows_per_day_and_slot": slots,
             "content_hash": {day.isoformat(): text for day, text in self.content.items()},
             "joins": {choice.entity: str(choice) for choice in self.choices},
+            "entity_rows": {
+                choice.entity: {"read": choice.rows, "without_key_or_time": choice.unusable} for choice in self.choices
+            },
             "matched": self.matched,
             "vocabulary": self.encoder.sizes(),
             "encoder_version": self.encoder.version,

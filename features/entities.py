@@ -77,7 +77,7 @@ def join_entities(
 
 
 def _require_one_row_a_key(rows: DataFrame, name: str, folder: Path, entity: Entity) -> None:
-    twice = rows.groupBy(KEY).count().where("count > 1").count()
+    twice = rows.where(F.col(KEY).isNotNull()).groupBy(KEY).count().where("count > 1").count()
     if twice:
         # Not which: a key may be a person's identifier.
         raise InputError(

@@ -8,7 +8,6 @@ Without Spark, in this process:  python jobs/score.py --local --config conf/synt
 from __future__ import annotations
 
 import time
-from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.scorer import ScoringModel, expected_predictions, read_model, require_fit, require_vocabulary
 from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
-from camoe.score.unknown import unknown_line
+from camoe.score.unknown import Unknown
 from features.progress import step
 from features.session import spark_session
 
@@ -64,20 +63,20 @@ def main(argv: list[str]) -> None:
             "objectives": len(model.spec.heads.objectives),
             "rows_scored": sum(by_slot.values()),
             "by_slot": dict(sorted(by_slot.items())),
-            "unknown_categories": dict(unknown),
+            "unknown_categories": unknown.counts(),
             "days": [day.isoformat() for day in days],
             "model_version": version,
             "seconds": round(seconds, 1),
         },
     )
     print(f"score: {sum(by_slot.values()):,} predictions of {len(days)} days with model {version}")
-    print(f"score: rows of categories that the model does not know: {unknown_line(unknown, snapshot.rows)}")
+    print(f"score: categories that the model does not know: {unknown}")
     print(f"score: written to {layout.predictions} in {seconds:.0f} s")
     print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py {given(chosen)}")
 
 
-def _with_spark(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> tuple[Counts, Counts]:
-    """Write the predictions; their rows by slot, and the impressions of unknown categories by column."""
+def _with_spark(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> tuple[Counts, Unknown]:
+    """Write the predictions; their rows by slot, and what of the impressions the model does not know."""
     spark = spark_session("score")
     version = model.manifest.model_version
     with step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"):
@@ -86,9 +85,9 @@ def _with_spark(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...],
         return count_predictions(spark, path, days, version), count_unknown(rows, model)
 
 
-def _locally(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> tuple[Counts, Counts]:
-    """Write the predictions; their rows by slot, and the impressions of unknown categories by column."""
-    unknown: Counter[str] = Counter()
+def _locally(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> tuple[Counts, Unknown]:
+    """Write the predictions; their rows by slot, and what of the impressions the model does not know."""
+    unknown = Unknown()
     tables, version = score_snapshot(model, snapshot, days, unknown), model.manifest.model_version
     replace_predictions(tables, path, days, version, snapshot_version=snapshot.version, scored_at=datetime.now(UTC))
     return predictions_by_slot(path, days, version), unknown

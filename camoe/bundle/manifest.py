@@ -41,6 +41,11 @@ class Manifest(Section):
     files: Mapping[str, str]
 
 
+def set_aside(folder: Path) -> Path:
+    """Where the bundle at `folder` lies for the moment in which another takes its place."""
+    return folder.with_name(f".{folder.name}-old")
+
+
 def graph_name(head: str) -> str:
     """The ONNX graph of a head, relative to the bundle."""
     return f"heads/{head}.onnx"
@@ -60,6 +65,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of the bundle at `folder`. Raises `BundleError` when it is missing or damaged."""
     if not (folder / MANIFEST).is_file():
+        before = set_aside(folder)
+        if before.exists() and not folder.exists():
+            raise BundleError(
+                f"no model bundle at {folder}: training ended while it replaced the one before, which is {before}; "
+                "move that one back, or go on with jobs/train.py --resume"
+            )
         raise BundleError(f"no model bundle at {folder}; run jobs/train.py first")
     try:
         return Manifest.model_validate_json((folder / MANIFEST).read_bytes())

@@ -92,8 +92,9 @@ def _manifest(staging: Path, spec: ModelSpec, origin: Origin) -> Manifest:
 def _staged(target: Path) -> Iterator[Path]:
     """An empty folder that takes the place of `target` once it is filled."""
     staging = target.with_name(f".{target.name}-staging")
-    shutil.rmtree(staging, ignore_errors=True)
     try:
+        restore(target)
+        shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(parents=True)
         yield staging
         _replace(target, staging)
@@ -106,14 +107,19 @@ def _staged(target: Path) -> Iterator[Path]:
 
 
 def _replace(target: Path, staging: Path) -> None:
-    old = target.with_name(f".{target.name}-old")
+    old = names.set_aside(target)
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.rename(old)
     try:
         staging.rename(target)
     except OSError:
-        if old.exists():
-            old.rename(target)
+        restore(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def restore(target: Path) -> None:
+    """Put the bundle that was at `target` back, where a writer ended between taking it away and bringing its own."""
+    if names.set_aside(target).exists() and not target.exists():
+        names.set_aside(target).rename(target)

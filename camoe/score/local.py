@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
 from collections.abc import Collection, Iterator
 from datetime import date
 
@@ -16,7 +15,7 @@ from camoe.contracts.slots import only_appended
 from camoe.contracts.snapshot import Snapshot
 from camoe.score.inputs import Inputs
 from camoe.score.scorer import Scorer, ScoringModel, require_fit
-from camoe.score.unknown import unknown_rows
+from camoe.score.unknown import Unknown, unknown_in
 from camoe.stream.columns import Block, model_columns
 from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.plan import make_plan
@@ -28,12 +27,12 @@ BATCH_ROWS = 32_768
 
 
 def score_snapshot(
-    model: ScoringModel, snapshot: Snapshot, days: Collection[date], unknown: Counter[str] | None = None
+    model: ScoringModel, snapshot: Snapshot, days: Collection[date], unknown: Unknown | None = None
 ) -> Iterator[pa.Table]:
     """Predictions of the impressions of `days`, some at a time, in no particular order, day after day.
 
     Only the keys and the columns that the model needs are read. The columns are those of `Scorer.predict`. To
-    `unknown` each part adds its `unknown_rows`.
+    `unknown` each part adds what of it the model does not know.
 
     Raises:
         BundleError: the snapshot's rows are not made as those that the model was trained on.
@@ -43,7 +42,7 @@ def score_snapshot(
     require_fit(model, snapshot)
     require_slot_ids(model, snapshot)
     parts = [(day, snapshot.on([day])) for day in sorted(days)]
-    scorer, counted = Scorer(model), Counter() if unknown is None else unknown
+    scorer, counted = Scorer(model), unknown or Unknown()
     return (table for day, part in parts for table in _scored(scorer, model, part, day, counted))
 
 
@@ -57,15 +56,13 @@ def require_slot_ids(model: ScoringModel, snapshot: Snapshot) -> None:
         )
 
 
-def _scored(
-    scorer: Scorer, model: ScoringModel, snapshot: Snapshot, day: date, unknown: Counter[str]
-) -> Iterator[pa.Table]:
+def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, day: date, unknown: Unknown) -> Iterator[pa.Table]:
     plan = make_plan(snapshot, seed=0, epoch=0, batch_size=BATCH_ROWS, lanes=1)
     columns, ledger = model_columns(model.spec.features, (), KEYS), Ledger()
     with contextlib.closing(stream(plan, columns, World(0, 1), Reading(), ledger=ledger)) as blocks:
         for block in blocks:
             indices = [of.astype(np.int64) for of in (block.slot, block.categorical, block.sequences)]
-            unknown.update(unknown_rows(indices[1], model.spec))
+            unknown.add(unknown_in(indices[1], indices[2], model.spec))
             inputs = Inputs(indices[0], indices[1], block.numeric, indices[2])
             yield scorer.predict_inputs(inputs, _carried(block, model, day))
     require_complete(plan, ledger.as_array(plan))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
@@ -15,7 +17,7 @@ from camoe.contracts.encoder import UNKNOWN
 from camoe.contracts.layout import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot
 from camoe.score.scorer import Scorer, ScoringModel
-from camoe.score.unknown import known_sizes
+from camoe.score.unknown import Unknown, known_elements, known_sizes
 
 KEYS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date")
 
@@ -27,14 +29,23 @@ def read_rows(spark: SparkSession, snapshot: Snapshot, days: Collection[date], m
     return chosen.select(*KEYS, *model.spec.features.columns)
 
 
-def count_unknown(rows: DataFrame, model: ScoringModel) -> dict[str, int]:
-    """By column with a vocabulary, the rows whose category the model does not know; reads these columns alone."""
-    sizes = known_sizes(model.spec)
-    if not sizes:
-        return {}
-    unknown = {name: (F.col(name) == UNKNOWN) | (F.col(name) >= size) for name, size in sizes.items()}
-    found = rows.agg(*[F.count_if(of).alias(name) for name, of in unknown.items()]).collect()[0]
-    return found.asDict()
+def count_unknown(rows: DataFrame, model: ScoringModel) -> Unknown:
+    """What of `rows` the model does not know; reads the columns that have a vocabulary alone."""
+    places, elements = known_sizes(model.spec), known_elements(model.spec)
+    found = {name: F.count_if(_unknown(F.col(name), size)) for name, size in places.items()}
+    seen = {name: F.count(F.lit(1)) for name in places}
+    for name, size in elements.items():
+        found[name] = F.sum(F.size(F.filter(name, partial(_unknown, size=size))))
+        seen[name] = F.sum(F.size(name))
+    if not found:
+        return Unknown()
+    sums = [F.struct(*[F.coalesce(of, F.lit(0)).alias(name) for name, of in each.items()]) for each in (found, seen)]
+    counted = rows.agg(sums[0].alias("found"), sums[1].alias("seen")).collect()[0]
+    return Unknown(Counter(counted["found"].asDict()), Counter(counted["seen"].asDict()))
+
+
+def _unknown(index: Column, size: int) -> Column:
+    return (index == UNKNOWN) | (index >= size)
 
 
 def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame:

@@ -1,15 +1,43 @@
-"""Rows of a category that a model does not know: it was rare or not there on the training days, or is newer."""
+"""Categories that a model does not know: they were rare or not there on the training days, or are newer."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from camoe.contracts.encoder import UNKNOWN
 from camoe.model.spec import ModelSpec
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """By column that has a vocabulary: of the rows `seen`, or of a sequence's elements, how many are unknown.
+
+    A column of which none is unknown counts 0.
+    """
+
+    found: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Unknown) -> None:
+        """Add what `other` has counted in other rows."""
+        self.found.update(other.found)
+        self.seen.update(other.seen)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """By column, for counts.json."""
+        return {name: {"unknown": self.found[name], "of": self.seen[name]} for name in sorted(self.found)}
+
+    def __str__(self) -> str:
+        """The unknown shares, the largest first; columns without any are left out."""
+        shares = {name: count / self.seen[name] for name, count in self.found.items() if count}
+        largest = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+        return ", ".join(f"{name} {share:.2%}" for name, share in largest) or "none"
 
 
 def known_sizes(spec: ModelSpec) -> dict[str, int]:
@@ -18,17 +46,31 @@ def known_sizes(spec: ModelSpec) -> dict[str, int]:
     return {feature.column: sizes[feature.column] for feature in spec.features.categorical if feature.hashing is None}
 
 
-def unknown_rows(categorical: npt.NDArray[np.int64], spec: ModelSpec) -> Counter[str]:
-    """By column with a vocabulary, the rows of `categorical`, indices `[rows, C]`, that the model does not know."""
+def known_elements(spec: ModelSpec) -> dict[str, int]:
+    """As `known_sizes`, by column of sequences."""
+    sizes = dict(zip(spec.features.embedded_columns, spec.vocabulary_sizes, strict=True))
+    features = spec.features
+    plain = [item for item in features.sequence if features.hashing_of(item) is None]
+    return {column.name: sizes[column.table] for item in plain for column in features.columns_of(item)}
+
+
+def unknown_in(categorical: Indices, sequences: Indices, spec: ModelSpec) -> Unknown:
+    """What the model does not know of indices `[rows, C]` and packed sequences `[rows, S]`, as in `stream.Block`."""
     places = {name: place for place, name in enumerate(spec.features.categorical_columns)}
-    found: Counter[str] = Counter()
+    counted = Unknown()
     for name, size in known_sizes(spec).items():
         indices = categorical[:, places[name]]
-        found[name] = int(np.count_nonzero((indices == UNKNOWN) | (indices >= size)))
-    return found
+        counted.found[name], counted.seen[name] = _unknown(indices, size), len(indices)
+    sizes, begin = known_elements(spec), 0
+    for column in spec.features.sequence_columns:
+        lengths, padded = sequences[:, begin], sequences[:, begin + 1 : begin + 1 + column.length]
+        begin += 1 + column.length
+        if column.name in sizes:
+            elements = padded[np.arange(column.length) < lengths[:, np.newaxis]]
+            counted.found[column.name] = _unknown(elements, sizes[column.name])
+            counted.seen[column.name] = len(elements)
+    return counted
 
 
-def unknown_line(unknown: Mapping[str, int], rows: int) -> str:
-    """The share of `rows` that is unknown in each column, the largest first; columns without any are left out."""
-    largest = sorted(unknown.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{name} {count / rows:.2%}" for name, count in largest if count) or "none"
+def _unknown(indices: Indices, size: int) -> int:
+    return int(np.count_nonzero((indices == UNKNOWN) | (indices >= size)))

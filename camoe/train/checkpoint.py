@@ -15,7 +15,7 @@ from torch import Tensor
 from camoe.contracts.errors import TrainingError
 from camoe.model.camoe import Camoe
 from camoe.train import checkpoint_folder as folders
-from camoe.train.checkpoint_state import State, read_state, require_same, write_state
+from camoe.train.checkpoint_state import RunState, read_run_state, require_same, write_run_state
 from camoe.train.history import History
 from camoe.train.optimiser import Optimisers
 
@@ -25,7 +25,7 @@ OPTIMISERS = "optimisers.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of `run` in `folder`. `settings` as in `State`; `keep` newest ones stay, and the best epoch's."""
+    """The checkpoints of `run` in `folder`, `settings` as in `RunState`; `keep` newest stay, and the best epoch's."""
 
     folder: Path
     run: str
@@ -45,12 +45,12 @@ class Checkpoints:
             {name: value for name, value in schedule.state_dict().items() if name != "lr_lambdas"}
             for schedule in optimisers.schedules
         ]
-        state = State(dict(self.settings), history, scalars, schedules)
+        state = RunState(dict(self.settings), history, scalars, schedules)
 
         def write(staging: Path) -> None:
             save_file(weights, staging / MODEL)
             save_file(tensors, staging / OPTIMISERS)
-            write_state(staging, state)
+            write_run_state(staging, state)
 
         try:
             name = folders.checkpoint_name(self.run, history.epoch, history.step)
@@ -69,7 +69,7 @@ class Checkpoints:
         Raises:
             TrainingError: the checkpoint is damaged, or of a run with other settings.
         """
-        state = read_state(path)
+        state = read_run_state(path)
         require_same(path, state.settings, self.settings)
         device = next(model.parameters()).device
         model.load_state_dict(read_tensors(path / MODEL, device))

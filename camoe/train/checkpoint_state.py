@@ -21,7 +21,7 @@ NAMED = 3
 
 
 @dataclass(frozen=True)
-class State:
+class RunState:
     """`settings` decide what the run computes; `optimisers` and `schedules` hold what of them is no tensor."""
 
     settings: dict[str, Any]
@@ -30,15 +30,15 @@ class State:
     schedules: list[dict[str, Any]]
 
 
-def write_state(checkpoint: Path, state: State) -> None:
+def write_run_state(checkpoint: Path, state: RunState) -> None:
     """Write `state` into the folder of a checkpoint."""
     write_text(checkpoint / STATE, json.dumps(asdict(state)))
 
 
-def read_state(path: Path) -> State:
+def read_run_state(path: Path) -> RunState:
     """What the checkpoint at `path` says of its run. Raises `TrainingError` when it is damaged."""
     try:
-        return TypeAdapter(State).validate_python(json.loads((path / STATE).read_bytes()))
+        return TypeAdapter(RunState).validate_python(json.loads((path / STATE).read_bytes()))
     except (OSError, ValueError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise TrainingError(

@@ -96,3 +96,12 @@ class TrainingConfig(Section):
         if self.precision == "bf16" and self.dtype == "float64":
             raise ValueError("precision bf16 needs dtype float32")
         return self
+
+    @model_validator(mode="after")
+    def _rows_that_can_be_expected(self) -> TrainingConfig:
+        if self.normalise == "expected" and self.negatives:
+            raise ValueError(
+                "normalise expected takes the rows of a head from the plan, which does not know how many negatives are "
+                "left out; use head or batch with negatives"
+            )
+        return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 
 import horovod.torch as hvd
@@ -53,8 +54,8 @@ def exchange_dense(gradient: Tensor, name: str) -> Callable[[], Tensor]:
     return total
 
 
-def sum_gradients(parameters: Iterable[nn.Parameter], exchange: Exchange = exchange_rows) -> None:
-    """Replace each gradient by its sum over all workers.
+def sum_gradients(parameters: Iterable[nn.Parameter], exchange: Exchange = exchange_rows) -> float:
+    """Replace each gradient by its sum over all workers; the seconds until the others had come this far too.
 
     Dense gradients travel in one buffer, sparse ones by `exchange` and come back coalesced. All are under way at once.
     Horovod is built without CUDA, so they go through host memory.
@@ -63,37 +64,43 @@ def sum_gradients(parameters: Iterable[nn.Parameter], exchange: Exchange = excha
     if hvd.size() == 1:
         for parameter, gradient in sparse:
             parameter.grad = merge_rows(gradient)
-        return
+        return 0.0
     flat = torch.cat([gradient.flatten() for _, gradient in dense]).cpu()
     whole = hvd.allreduce_async_(flat, op=hvd.Sum, name="dense_gradients")
     travelling = [
         (parameter, exchange(gradient, f"sparse_gradient_{index}"))
         for index, (parameter, gradient) in enumerate(sparse)
     ]
+    asked = time.monotonic()
     hvd.synchronize(whole)
+    waited_s = time.monotonic() - asked
     parts = torch.split(flat, [gradient.numel() for _, gradient in dense])
     for (_, gradient), part in zip(dense, parts, strict=True):
         gradient.copy_(part.view_as(gradient))
     for parameter, total in travelling:
         parameter.grad = total()
+    return waited_s
 
 
-def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float:
-    """Scale all gradients so that their joint L2 norm is at most `max_norm`; the norm before.
+def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
+    """The joint L2 norm of all gradients, not finite when a value is not.
 
-    To be called after `sum_gradients`, so that all workers find the same norm. A repeated row of a sparse gradient
-    counts by its sum. A norm that is not finite makes every gradient not finite.
+    To be called after `sum_gradients`, so that all workers find the same norm and every row of a sparse gradient is
+    there once.
     """
+    return get_total_norm(_values(parameters)).item()
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], norm: float, max_norm: float) -> None:
+    """Scale all gradients, whose joint L2 norm is `norm`, so that it is at most `max_norm`."""
+    if norm > max_norm:
+        for value in _values(parameters):
+            value.mul_(max_norm / norm)
+
+
+def _values(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
     sparse, dense = _by_layout(parameters)
-    for parameter, gradient in sparse:
-        parameter.grad = merge_rows(gradient)
-    values = [gradient for _, gradient in dense]
-    values += [parameter.grad.values() for parameter, _ in sparse if parameter.grad is not None]
-    norm = get_total_norm(values)
-    scale = torch.clamp(max_norm / norm, max=1.0)
-    for value in values:
-        value.mul_(scale)
-    return norm.item()
+    return [gradient for _, gradient in dense] + [gradient.values() for _, gradient in sparse]
 
 
 def _by_layout(

@@ -14,7 +14,7 @@ from camoe.stream.ledger import Ledger
 from camoe.stream.plan import Plan, make_plan
 from camoe.stream.stream import Reading, stream
 from camoe.stream.world import World
-from camoe.train.checkpoint_state import read_state
+from camoe.train.checkpoint_state import read_run_state
 from camoe.train.config import TrainingConfig
 from camoe.train.history import History
 
@@ -88,7 +88,7 @@ class Feed:
         Raises:
             TrainingError: the checkpoint is damaged.
         """
-        history = read_state(start).history if start else History()
+        history = read_run_state(start).history if start else History()
         first = self.open(history.epoch, history.step, self.data.total_steps(self.config) - history.steps)
         with contextlib.closing(first.blocks) if first else contextlib.nullcontext():
             yield first

@@ -167,12 +167,13 @@ def _train(run: Run, epoch: OpenEpoch, history: History) -> tuple[tuple[float, .
         seed_step(config.seed, plan.epoch, step, run.workers.world.rank)
         if step % config.watch_every_steps == 0:
             seen = observe(learner, block)
-        losses.append(learner.step(block, _own_draw(plan, step, run.workers)))
-        guard.check(losses[-1], plan, step)
+        learned = learner.step(block, _own_draw(plan, step, run.workers))
+        losses.append(learned.loss)
+        guard.check(learned.loss, learned.norm, plan, step)
         if run.workers.leads:
-            progress.advance(plan.batch_rows(step), waited_s, losses[-1], seen)
+            progress.advance(plan.batch_rows(step), waited_s, learned, seen)
         if seen and step % config.watch_every_steps == 0:
-            figures = chain(step_figures(run.heads, seen), progress.figures(losses[-1], seen))
+            figures = chain(step_figures(run.heads, seen), progress.figures(learned))
             track(run.trackers, figures, history.steps - history.step + step + 1)
         if _due(config.checkpoint.every_steps, step + 1) and step + 1 < steps.stop:
             run.count(plan, ledger, range(steps.start, step + 1))

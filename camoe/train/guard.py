@@ -1,4 +1,4 @@
-"""Stops training when the loss is not finite or explodes, and names the batch's rows."""
+"""Stops training when loss or gradients are not finite or the loss explodes, and names the batch's rows."""
 
 from __future__ import annotations
 
@@ -32,16 +32,18 @@ class LossGuard:
         self._workers = workers
         self._folder = folder
 
-    def check(self, loss: float, plan: Plan, step: int) -> None:
-        """Take note of the loss of `step` of `plan`.
+    def check(self, loss: float, norm: float, plan: Plan, step: int) -> None:
+        """Take note of the loss of `step` of `plan`, whose gradients have the L2 norm `norm`.
 
         Raises:
-            TrainingError: it is not finite, or more than `most` times the running mean; names the batch's first rows,
-                and the file that names all.
+            TrainingError: one of them is not finite, or the loss is more than `most` times the running mean; names the
+                batch's first rows, and the file that names all.
         """
         mean = sum(self._recent) / max(1, len(self._recent))
         if not math.isfinite(loss):
             self._stop(f"the loss is {loss}", plan, step)
+        if not math.isfinite(norm):
+            self._stop(f"the norm of the gradients is {norm}, at a loss of {loss:.4g}", plan, step)
         if len(self._recent) >= FEWEST and loss > self._most * mean:
             self._stop(f"the loss explodes: it is {loss:.4g}, {loss / mean:.0f} times its running mean", plan, step)
         self._recent.append(loss)

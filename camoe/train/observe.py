@@ -1,8 +1,7 @@
-"""A look at a step: each head's loss, the experts that its gate uses, and how long other workers let it wait."""
+"""A look at a step: each head's loss, and the experts that its gate uses."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,14 +16,10 @@ from camoe.train.workers import sum_over_workers
 
 @dataclass(frozen=True)
 class Observation:
-    """Of one global batch, before it is learned: per head the mean loss (NaN without rows) and mean gate weights.
-
-    `behind_s` is how long this worker then waited for the others.
-    """
+    """Of one global batch, before it is learned: per head the mean loss (NaN without rows) and mean gate weights."""
 
     losses: tuple[float, ...]
     gates: tuple[tuple[float, ...], ...]
-    behind_s: float
 
     def said(self, heads: Sequence[str]) -> str:
         """One short piece a head: its loss, and the gate's weights in percent."""
@@ -48,11 +43,9 @@ def observe(learner: Learner, block: Block) -> Observation:
             [mask.sum(dim=0).unsqueeze(1), (terms * own).sum(dim=0).unsqueeze(1), _gates(own, weights)], dim=1
         )
     learner.model.train()
-    asked = time.monotonic()
     total = sum_over_workers(sums.to(torch.float64).cpu(), "observation")
-    behind_s = time.monotonic() - asked
     means = total[:, 1:] / total[:, :1]
-    return Observation(tuple(means[:, 0].tolist()), tuple(map(tuple, means[:, 1:].tolist())), behind_s)
+    return Observation(tuple(means[:, 0].tolist()), tuple(map(tuple, means[:, 1:].tolist())))
 
 
 def _gates(own: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from camoe.train.observe import Observation
+from camoe.train.step import Learned
 
 LINE_EVERY_S = 5.0
 
@@ -15,7 +16,7 @@ LINE_EVERY_S = 5.0
 class Progress:
     """Speed and time left of one epoch of `steps` steps from `first` on; `later` steps are to come after it.
 
-    `waited_s` is time spent waiting for data. `heads` are the heads' names.
+    `waited_s` is time spent waiting for data, `behind_s` for other workers. `heads` are the heads' names.
     """
 
     epoch: int
@@ -26,6 +27,7 @@ class Progress:
     rows: int = 0
     done: int = 0
     waited_s: float = 0.0
+    behind_s: float = 0.0
     started: float = field(default_factory=time.monotonic)
     printed: float = field(default_factory=time.monotonic)
 
@@ -42,33 +44,42 @@ class Progress:
     @property
     def data_wait(self) -> float:
         """Share of the time spent waiting for data."""
-        return self.waited_s / max(1e-9, time.monotonic() - self.started)
+        return self._share(self.waited_s)
 
-    def advance(self, rows: int, waited_s: float, loss: float, seen: Observation | None) -> None:
+    @property
+    def others_wait(self) -> float:
+        """Share of the time spent waiting for other workers."""
+        return self._share(self.behind_s)
+
+    def _share(self, seconds: float) -> float:
+        return seconds / max(1e-9, time.monotonic() - self.started)
+
+    def advance(self, rows: int, waited_s: float, learned: Learned, seen: Observation | None) -> None:
         """Count one step of `rows` global rows; print when the last line is old enough or the epoch ends.
 
         `seen` is the newest look at the heads and gates.
         """
         self.rows, self.done, self.waited_s = self.rows + rows, self.done + 1, self.waited_s + waited_s
+        self.behind_s += learned.behind_s
         now = time.monotonic()
         if now - self.printed >= LINE_EVERY_S or self.first + self.done == self.steps:
             self.printed = now
-            print(self._line(loss, seen), flush=True)
+            print(self._line(learned.loss, seen), flush=True)
 
-    def figures(self, loss: float, seen: Observation) -> Iterator[tuple[str, float]]:
+    def figures(self, learned: Learned) -> Iterator[tuple[str, float]]:
         """Names and values of what the line says."""
-        yield "loss/all", loss
+        yield "loss/all", learned.loss
+        yield "gradients/norm", learned.norm
         yield "speed/rows_per_s", self.rows_per_s
         yield "speed/step_ms", 1000 * self.step_s
         yield "wait/data", self.data_wait
-        yield "wait/others", seen.behind_s / self.step_s
+        yield "wait/others", self.others_wait
 
     def _line(self, loss: float, seen: Observation | None) -> str:
         left_s = self.step_s * (self.steps - self.first - self.done + self.later)
-        behind = f"  others {seen.behind_s / self.step_s:.1%}" if seen else ""
         heads = f"  {seen.said(self.heads)}" if seen else ""
         return (
             f"train: epoch {self.epoch + 1}  step {self.first + self.done}/{self.steps}  loss {loss:.4f}  "
-            f"{self.rows_per_s:,.0f} rows/s  {1000 * self.step_s:.1f} ms/step  data wait {self.data_wait:.1%}{behind}  "
-            f"{left_s:.0f} s left{heads}"
+            f"{self.rows_per_s:,.0f} rows/s  {1000 * self.step_s:.1f} ms/step  data wait {self.data_wait:.1%}  "
+            f"others {self.others_wait:.1%}  {left_s:.0f} s left{heads}"
         )

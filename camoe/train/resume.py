@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camoe.train.checkpoint_folder import complete, new_run, newest, run_of
-from camoe.train.checkpoint_state import TABLE_VERSION, read_state
+from camoe.train.checkpoint_state import TABLE_VERSION, read_run_state
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,6 @@ def beginning(folder: Path, resume: bool, table_version: int | None) -> Beginnin
         left = f"{len(complete(folder))} checkpoints of an unfinished run in {folder}"
         said = f"starts from the beginning; the {left} go when this run writes its first (--resume continues them)"
         return Beginning(new_run(), table_version, said)
-    state = read_state(last)
+    state = read_run_state(last)
     version = state.settings[TABLE_VERSION] if table_version is None else table_version
     return Beginning(run_of(last), version, f"continues {last} at {state.history.said()}")

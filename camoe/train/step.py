@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from camoe.model.camoe import Camoe
 from camoe.model.loss import Masking, Normaliser, masked_loss, targets
 from camoe.stream.columns import Block
 from camoe.train.config import TrainingConfig
-from camoe.train.exchange import clip_gradients, sum_gradients
+from camoe.train.exchange import clip_gradients, gradient_norm, sum_gradients
 from camoe.train.negatives import NegativeSampling
 from camoe.train.optimiser import Optimisers
 from camoe.train.precision import autocast
@@ -50,6 +51,19 @@ def _placed(values: npt.NDArray[np.generic], device: torch.device, dtype: torch.
 
 
 @dataclass(frozen=True)
+class Learned:
+    """What one step of all workers together came to.
+
+    `loss` is that of the whole batch, `norm` the L2 norm of its gradients before they are clipped, and `behind_s` how
+    many seconds this worker waited for the others to come to its exchanges.
+    """
+
+    loss: float
+    norm: float
+    behind_s: float
+
+
+@dataclass(frozen=True)
 class Learner:
     """All that a step needs."""
 
@@ -62,8 +76,8 @@ class Learner:
     sampling: NegativeSampling
     config: TrainingConfig
 
-    def step(self, block: Block, draw: Tensor | None = None) -> float:
-        """Learn from one global batch, of which `block` is this worker's share; the loss of the whole batch.
+    def step(self, block: Block, draw: Tensor | None = None) -> Learned:
+        """Learn from one global batch, of which `block` is this worker's share.
 
         `draw` `[B]` holds a number in [0, 1) for each row, which chooses the negatives that are kept; without it all
         are.
@@ -72,15 +86,18 @@ class Learner:
         self.optimisers.zero_grad()
         label, member = targets(self.masking, batch.labels, self.masking.cells(batch.slot, batch.categorical))
         mask = member if draw is None else self.sampling.kept(label, member, draw)
-        own = torch.cat([mask.sum(dim=0), torch.tensor([block.rows], device=mask.device)])
-        counts = sum_over_workers(own.to(torch.float64), "counts")
+        own = torch.cat([mask.sum(dim=0), torch.tensor([block.rows], device=mask.device)]).to(torch.float64).cpu()
+        asked = time.monotonic()
+        counts = sum_over_workers(own, "counts").to(mask.device)
+        behind_s = time.monotonic() - asked
         with autocast(self.config, self.workers.device):
             scored, _ = self.model(batch.categorical, batch.numeric, batch.sequences)
         logits = self.sampling.among_kept(scored.to(self.dtype))
         loss = masked_loss(logits, label, mask, self.masking.weight, self.normaliser(counts[:-1], counts[-1]))
         torch.autograd.backward(loss)
-        sum_gradients(self.model.parameters())
+        behind_s += sum_gradients(self.model.parameters())
+        norm = gradient_norm(self.model.parameters())
         if self.config.clip_norm is not None:
-            clip_gradients(self.model.parameters(), self.config.clip_norm)
+            clip_gradients(self.model.parameters(), norm, self.config.clip_norm)
         self.optimisers.step()
-        return sum_over_workers(loss.detach().to(torch.float64), "loss").item()
+        return Learned(sum_over_workers(loss.detach().to(torch.float64), "loss").item(), norm, behind_s)

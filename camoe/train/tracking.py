@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from camoe.config import Config
 from camoe.contracts.errors import ConfigError
 from camoe.train.checkpoint import Checkpoints
-from camoe.train.checkpoint_state import read_state
+from camoe.train.checkpoint_state import read_run_state
 from camoe.train.config import TrackingConfig
 from camoe.train.history import Validation
 from camoe.train.observe import Observation
@@ -167,7 +167,7 @@ def trackers(
     """The trackers that `config` asks for, on the worker that `leads`; an MLflow run that fails is marked so."""
     training, made = config.training, list[Tracker]()
     if leads and training.tensorboard:
-        done = read_state(start).history.steps if start else 0
+        done = read_run_state(start).history.steps if start else 0
         made.append(TensorBoard(config.layout.logs / "tensorboard" / checkpoints.run, done + 1))
     if leads and training.tracking is not None:
         made.append(Mlflow(training.tracking, checkpoints.run, checkpoints.settings))

@@ -7,6 +7,7 @@ folder that all of them see.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -14,6 +15,7 @@ import time
 from pathlib import Path
 
 from camoe.stream.world import World
+from camoe.train.sentinel import Sentinel
 from camoe.train.states import State, States
 
 EXIT_CODE = 75
@@ -30,7 +32,8 @@ class Watchdog:
     Every worker of `world` calls `beat` at the same points, so the number of beats says how far it is. A worker that
     others wait for while it makes progress, with `beat` or `alive`, is waited for. So a job whose worker hangs or is
     gone ends `timeout_s`, and a twentieth of it or `longest_poll_s`, after that worker's last sign of progress or the
-    last one of those that wait for it. `folder` and `timeout_s` are the same for all workers.
+    last one of those that wait for it. `folder` and `timeout_s` are the same for all workers. A `Sentinel` ends a
+    process that cannot do this itself, alone as it may be, a tenth of `timeout_s` later.
     """
 
     def __init__(self, world: World, timeout_s: float, folder: Path, longest_poll_s: float = LONGEST_POLL_S) -> None:
@@ -59,12 +62,14 @@ class Watchdog:
 
     def __enter__(self) -> Watchdog:
         self._since = time.monotonic()
+        self._sentinel = Sentinel(self._rank, self._timeout_s)
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         self._stopped.set()
         self._thread.join()
+        self._sentinel.close()
         # Of a worker that failed it stays: it says where.
         if kind is None:
             self._states.end()
@@ -75,6 +80,9 @@ class Watchdog:
             writes += 1
             waited_s = time.monotonic() - self._since
             self._states.write(State(self._beats, self._doing, round(waited_s, 3), writes))
+            # A sentinel that somebody ended costs what only it can see.
+            with contextlib.suppress(OSError):
+                self._sentinel.say(self._doing)
             if waited_s > 2 * SILENT_SHARE * self._timeout_s:
                 self._states.look()
             verdict = self._verdict() if waited_s > self._timeout_s else None

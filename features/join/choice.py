@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Literal
 
@@ -72,7 +72,8 @@ class Brackets:
 class TableStatistics:
     """An entity table: rows, keys, bytes of a row, and of the rows within the days of the run the most of one key.
 
-    `heavy`: the keys of many rows, or asked for, with their rows within the days.
+    `heavy`: the keys of many rows, or asked for, with their rows within the days. `unusable`: rows beside `rows` that
+    can never be joined, for want of a key or a time.
     """
 
     rows: int
@@ -81,6 +82,7 @@ class TableStatistics:
     inside: int
     most_inside: int
     heavy: dict[Key, int] = field(default_factory=dict)
+    unusable: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ class Choice:
 
     `hot`: the keys that are cut into `brackets`; a broadcast cuts all keys. `within`: first and last microsecond of the
     impressions, where they were measured. `hint`: how Spark is to bring impressions and intervals together.
+    `rows`: of the table; `unusable`: how many of them have no key or no time and so are never joined.
     """
 
     entity: str
@@ -122,9 +125,12 @@ class Choice:
     hot: tuple[Key, ...] = ()
     within: tuple[int, int] | None = None
     hint: Hint = "merge"
+    rows: int = 0
+    unusable: int = 0
 
     def __str__(self) -> str:
-        return f"{self.entity}: {self.strategy} ({self.reason})"
+        without = f", {self.unusable:,} of {self.rows:,} rows have no key or time" if self.unusable else ""
+        return f"{self.entity}: {self.strategy} ({self.reason}){without}"
 
 
 def fits_broadcast(statistics: Statistics, limits: Limits) -> bool:
@@ -138,6 +144,12 @@ def choose(name: str, statistics: Statistics, entity: Entity, limits: Limits) ->
     Broadcast while the table is small; intervals while the keys have few versions; else union, which is linear
     whatever the keys hold.
     """
+    table = statistics.table
+    chosen = _chosen(name, statistics, entity, limits)
+    return replace(chosen, rows=table.rows + table.unusable, unusable=table.unusable)
+
+
+def _chosen(name: str, statistics: Statistics, entity: Entity, limits: Limits) -> Choice:
     if entity.strategy == "broadcast" or (entity.strategy == "auto" and fits_broadcast(statistics, limits)):
         return _broadcast(name, statistics, entity, limits)
     table, served = statistics.table, statistics.served
@@ -172,7 +184,7 @@ def settle(choice: Choice, densest: int, entity: Entity, limits: Limits) -> Choi
     if choice.strategy != "intervals" or entity.strategy == "intervals" or densest <= most:
         return choice
     reason = f"a hot key has {densest:,} versions in one of {choice.brackets.count:,} brackets"
-    return Choice(choice.entity, "union", reason, choice.brackets, choice.hot, choice.within)
+    return replace(choice, strategy="union", reason=reason, hint="merge")
 
 
 def hot_keys(statistics: Statistics, limits: Limits) -> tuple[Key, ...]:

@@ -16,7 +16,7 @@ from features.join.names import BRACKET, FROM, KEY
 from features.join.sort_merge import join_intervals
 from features.join.statistics import bounds, densest, measure_served, measure_table
 from features.join.union import join_union
-from features.join.versions import versions, with_key
+from features.join.versions import joinable, versions, with_key
 
 STRATEGIES = {"broadcast": join_broadcast, "intervals": join_intervals, "union": join_union}
 
@@ -29,7 +29,7 @@ def join_entity(impressions: DataFrame, rows: DataFrame, name: str, entity: Enti
     or available_at is never joined; an impression with a null key or ts gets none. Without ts, the key's one row,
     with null `age_s`. The answer is the same whatever the `choice`, which `decide` makes for these very impressions.
     """
-    keyed = versions(with_key(rows, entity, impressions), entity)
+    keyed = versions(with_key(rows, entity, impressions), entity).where(joinable())
     joined = STRATEGIES[choice.strategy](impressions, keyed, name, entity, choice)
     return joined.select(*impressions.columns, name)
 
@@ -41,14 +41,15 @@ def decide(
 
     A small table is settled by its own counts; for others the impressions are counted too.
     """
-    keyed = versions(with_key(rows, entity, impressions), entity)
+    found = versions(with_key(rows, entity, impressions), entity)
+    keyed = found.where(joinable())
     first, last = bounds(days)
-    small = Statistics(measure_table(keyed, entity, (first, last), limits), first, last)
+    small = Statistics(measure_table(found, entity, (first, last), limits), first, last)
     if entity.strategy == "broadcast" or (entity.strategy == "auto" and fits_broadcast(small, limits)):
         return choose(name, small, entity, limits)
     served = measure_served(impressions, entity, limits)
     asked = served.heavy.keys() - small.table.heavy.keys()
-    table = measure_table(keyed, entity, (first, last), limits, served.heavy) if asked else small.table
+    table = measure_table(found, entity, (first, last), limits, served.heavy) if asked else small.table
     choice = choose(name, Statistics(table, first, last, served, _tasks(impressions)), entity, limits)
     if not choice.hot or "ts" not in entity.columns:
         return choice

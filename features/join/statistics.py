@@ -12,6 +12,7 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StringTy
 from camoe.contracts.sources import Entity
 from features.join.choice import Key, Limits, ServedStatistics, TableStatistics
 from features.join.names import BRACKET, FROM, KEY, key_hash
+from features.join.versions import joinable
 
 SAMPLE = 1_000
 WORD_BYTES = 8
@@ -32,14 +33,18 @@ def measure_table(
     versions: DataFrame, entity: Entity, within: tuple[int, int], limits: Limits, asked: Collection[Key] = ()
 ) -> TableStatistics:
     """Count `versions` (of `features.join.versions`); `asked`: keys wanted whatever their rows."""
-    inside = F.col(FROM).between(*within) if "ts" in entity.columns else F.lit(True)
-    by_key = versions.groupBy(key_hash(F.col(KEY)).alias("key")).agg(
-        F.count(F.lit(1)).alias("rows"), F.count_if(inside).alias("inside")
+    within_days = F.col(FROM).between(*within) if "ts" in entity.columns else F.lit(True)
+    inside = F.count_if(joinable() & within_days)
+    # What can never be joined makes one group, which has no key.
+    by_key = versions.groupBy(F.when(joinable(), key_hash(F.col(KEY))).alias("key")).agg(
+        F.count(F.lit(1)).alias("rows"), inside.alias("inside")
     )
-    wanted = (F.col("inside") >= limits.hot_rows) | F.col("key").isin(list(asked))
+    known = F.col("key").isNotNull()
+    wanted = known & ((F.col("inside") >= limits.hot_rows) | F.col("key").isin(list(asked)))
     found = by_key.agg(
-        F.coalesce(F.sum("rows"), F.lit(0)).alias("rows"),
-        F.count(F.lit(1)).alias("keys"),
+        F.coalesce(F.sum(F.when(known, F.col("rows"))), F.lit(0)).alias("rows"),
+        F.coalesce(F.sum(F.when(~known, F.col("rows"))), F.lit(0)).alias("unusable"),
+        F.count("key").alias("keys"),
         F.coalesce(F.sum("inside"), F.lit(0)).alias("inside"),
         F.coalesce(F.max("inside"), F.lit(0)).alias("most"),
         _heaviest(wanted, F.col("inside"), 2 * limits.hot_keys).alias("heavy"),
@@ -51,6 +56,7 @@ def measure_table(
         inside=found["inside"],
         most_inside=found["most"],
         heavy={row["key"]: row["rows"] for row in found["heavy"]},
+        unusable=found["unusable"],
     )
 
 

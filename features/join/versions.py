@@ -14,24 +14,28 @@ SECOND = 1_000_000
 
 
 def with_key(rows: DataFrame, entity: Entity, impressions: DataFrame) -> DataFrame:
-    """The rows that can match, with `_key`: the key in the type that the impressions' key has.
+    """The rows with `_key`: the key in the type that the impressions' key has, null where it is none of that type.
 
     Several spellings of a key, such as the strings '1' and '01', are one where that type is a number.
     """
-    key = F.col(entity.key).try_cast(impressions.schema[entity.key].dataType)
-    return rows.withColumn(KEY, key).where(F.col(KEY).isNotNull())
+    return rows.withColumn(KEY, F.col(entity.key).try_cast(impressions.schema[entity.key].dataType))
 
 
 def versions(keyed: DataFrame, entity: Entity) -> DataFrame:
-    """`_key`, `_from` and the entity's columns under their travelling names, of the rows that can ever be joined.
+    """`_key`, `_from` and the entity's columns under their travelling names.
 
     `_from` is the first microsecond at which an impression may see the row: that of the later of ts and available_at,
-    or with bound `<` the next one. Rows with a null ts or available_at are left out. Without ts `_from` is 0.
+    or with bound `<` the next one; null where one of them is. Without ts it is 0.
     """
     times: list[str] = [name for name in ("ts", "available_at") if name in entity.columns]
     typed = keyed.withColumns({name: F.col(name).try_cast("timestamp") for name in times})
     fields = [F.col(name).alias(field(name)) for name in entity.columns]
-    return typed.select(KEY, _begin(times, entity.bound).alias(FROM), *fields).where(F.col(FROM).isNotNull())
+    return typed.select(KEY, _begin(times, entity.bound).alias(FROM), *fields)
+
+
+def joinable() -> Column:
+    """Whether a row of `versions` can ever be joined: it has a key and its times."""
+    return F.col(KEY).isNotNull() & F.col(FROM).isNotNull()
 
 
 def _begin(times: list[str], bound: str) -> Column:

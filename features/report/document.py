@@ -12,6 +12,7 @@ from typing import Any
 from camoe.contracts.days import Days
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.features import Categorical, FeatureSet, Numeric, SequenceFeature
+from features.join.choice import Choice
 from features.report.cells import MISSING, UNKNOWN, Cell
 from features.report.coverage import Coverage
 from features.report.shift import LARGE, MODERATE, in_cells, noise, numeric_cells, psi
@@ -51,6 +52,7 @@ def feature_report(
     tally: Tally,
     *,
     unknown_slots: Counts,
+    choices: Sequence[Choice],
     coverage: Sequence[Coverage],
     cells: Sequence[Cell],
     encoder: Encoder,
@@ -62,7 +64,7 @@ def feature_report(
     missing and unknown, and its PSI against the training days beside the one that chance alone would give; null without
     training days.
     """
-    entities = list(dict.fromkeys(item.entity for item in coverage))
+    entities = [choice.entity for choice in choices]
     sizes = encoder.column_sizes(features)
     by_feature: dict[str, list[Cell]] = {}
     for cell in cells:
@@ -84,7 +86,7 @@ def feature_report(
         "marks": {"moderate": MODERATE, "large": LARGE},
         "steps": _steps(tally),
         "unknown_slots": dict(unknown_slots),
-        "entities": [_entity(name, coverage) for name in entities],
+        "entities": [_entity(choice, coverage) for choice in choices],
         "features": [
             {
                 "name": feature.name,
@@ -115,11 +117,12 @@ def _steps(tally: Tally) -> list[dict[str, Any]]:
     return steps
 
 
-def _entity(name: str, coverage: Sequence[Coverage]) -> dict[str, Any]:
-    own = [item for item in coverage if item.entity == name]
+def _entity(choice: Choice, coverage: Sequence[Coverage]) -> dict[str, Any]:
+    own = [item for item in coverage if item.entity == choice.entity]
     whole = [_coverage(item) for item in own if item.day is None]
     days = [{"date": item.day.isoformat(), **_coverage(item)} for item in own if item.day is not None]
-    return {"name": name, **whole[0], "days": days}
+    table = {"table_rows": choice.rows, "without_key_or_time": choice.unusable}
+    return {"name": choice.entity, **table, **whole[0], "days": days}
 
 
 def _coverage(item: Coverage) -> dict[str, Any]:

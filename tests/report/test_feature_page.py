@@ -49,8 +49,24 @@ def document():
         ],
         "unknown_slots": {"<b>side</b>": 50},
         "entities": [
-            {"name": "user", "rows": 100, "matched": 0.9, "age_s": ages, "days": days},
-            {"name": "video", "rows": 100, "matched": 1.0, "age_s": None, "days": [{**days[0], "age_s": None}]},
+            {
+                "name": "user",
+                "table_rows": 5_120,
+                "without_key_or_time": 37,
+                "rows": 100,
+                "matched": 0.9,
+                "age_s": ages,
+                "days": days,
+            },
+            {
+                "name": "video",
+                "table_rows": 9,
+                "without_key_or_time": 0,
+                "rows": 100,
+                "matched": 1.0,
+                "age_s": None,
+                "days": [{**days[0], "age_s": None}],
+            },
         ],
         "features": [
             feature("steady", 0.001),
@@ -64,7 +80,7 @@ def test_the_page_holds_the_numbers_and_needs_no_other_file():
     page = render_features(document())
     cells = parsed(page)
     assert ["exclude by declaration", "1,000", "990", "house 10"] in cells.rows
-    assert any(row[:6] == ["user", "100", "90.00 %", "1.5 min", "2 h", "2 d"] for row in cells.rows)
+    assert any(row[:8] == ["user", "5,120", "37", "100", "90.00 %", "1.5 min", "2 h", "2 d"] for row in cells.rows)
     assert [row[0] for row in cells.rows if row and row[0] in ("steady", "drifting", "gone")] == [
         "gone",
         "drifting",

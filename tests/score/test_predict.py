@@ -25,7 +25,7 @@ from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.encode import encode
 from camoe.score.inputs import ScoringError
 from camoe.score.local import score_snapshot
-from camoe.score.unknown import unknown_line, unknown_rows
+from camoe.score.unknown import Unknown, unknown_in
 from camoe.score.xxhash64 import spark_hash
 from tests.conftest import ROOT
 from tests.score.pipeline import DAYS, ROWS, write_scorable
@@ -72,14 +72,19 @@ def test_a_snapshot_gets_the_predictions_of_its_rows_each_once(pipeline, predict
 
 def test_rows_of_categories_that_the_model_does_not_know_are_counted(pipeline, predictor):
     index = np.array(encoded_rows(pipeline.snapshot)["cat_genre"].to_pylist())
-    unknown = Counter()
+    unknown = Unknown()
     list(score_snapshot(predictor.model, pipeline.snapshot, DAYS, unknown))
-    assert unknown == {"cat_genre": np.count_nonzero(index == UNKNOWN)}
-    assert unknown["cat_genre"] > 0
+    assert unknown.counts() == {"cat_genre": {"unknown": np.count_nonzero(index == UNKNOWN), "of": len(index)}}
+    assert unknown.found["cat_genre"] > 0
     newer = np.array([[MISSING], [UNKNOWN], [FIRST], [FIRST + len(VALUES) - 1], [FIRST + len(VALUES)]])
-    assert unknown_rows(newer, predictor.model.spec) == {"cat_genre": 2}
-    assert unknown_line({"cat_a": 0, "cat_b": 1, "cat_c": 30}, 40) == "cat_c 75.00%, cat_b 2.50%"
-    assert unknown_line({"cat_a": 0}, 40) == "none"
+    no_sequences = np.empty((len(newer), 0), np.int64)
+    assert unknown_in(newer, no_sequences, predictor.model.spec).counts() == {"cat_genre": {"unknown": 2, "of": 5}}
+
+
+def test_unknown_shares_are_said_the_largest_first():
+    found, seen = Counter(cat_a=0, cat_b=1, seq_c=30), Counter(cat_a=40, cat_b=40, seq_c=60)
+    assert str(Unknown(found, seen)) == "seq_c 50.00%, cat_b 2.50%"
+    assert str(Unknown(Counter(cat_a=0), Counter(cat_a=0))) == "none"
 
 
 def test_raw_values_are_encoded_by_the_bundle(pipeline, predictor):

@@ -10,11 +10,12 @@ from safetensors.torch import load_file
 
 import camoe
 from camoe.bundle.manifest import WEIGHTS
-from camoe.contracts.encoder import FIRST
+from camoe.contracts.encoder import FIRST, UNKNOWN
 from camoe.model.camoe import Camoe
 from camoe.model.scaling import Moments
 from camoe.score.inputs import ScoringError, inputs_of
 from camoe.score.local import score_snapshot
+from camoe.score.unknown import Unknown
 from tests.score.pipeline import DAYS, write_scorable
 from tests.score.test_predict import by_impression, encoded_rows, swapped
 from tests.train.pipeline import VALUES, sequence_features
@@ -52,6 +53,14 @@ def test_graphs_stream_and_torch_agree_and_the_sequence_counts(pipeline, predict
     moved = np.abs(predictor.predict(empty)["p_raw"].to_numpy() - direct["p_raw"].to_numpy())
     assert moved[has].max() > 1e-3
     assert moved[~has].max() == 0
+
+
+def test_elements_that_the_model_does_not_know_are_counted(pipeline, predictor):
+    elements = [index for one in encoded_rows(pipeline.snapshot)["seq_recent"].to_pylist() for index in one]
+    unknown = Unknown()
+    list(score_snapshot(predictor.model, pipeline.snapshot, DAYS, unknown))
+    assert unknown.counts()["seq_recent"] == {"unknown": elements.count(UNKNOWN), "of": len(elements)}
+    assert elements.count(UNKNOWN) > 0
 
 
 def test_raw_lists_are_encoded_by_the_bundle(predictor):

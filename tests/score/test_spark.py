@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,6 +12,7 @@ import camoe
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
+from camoe.score.unknown import Unknown
 from tests.score.pipeline import DAYS, ROWS, write_scorable
 from tests.train.pipeline import sequence_features
 
@@ -25,7 +25,7 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
     version = model.manifest.model_version
     write_predictions(score(read_rows(spark, snapshot, DAYS, model), model, snapshot), path, DAYS, version)
     by_spark = spark.read.format("delta").load(str(path)).toPandas().set_index("impression_id").sort_index()
-    unknown = Counter()
+    unknown = Unknown()
     scored = pa.concat_tables(score_snapshot(model, snapshot, DAYS, unknown))
     local = scored.to_pandas().set_index("impression_id").sort_index()
     assert by_spark.index.tolist() == local.index.tolist()
@@ -34,6 +34,7 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
     for name in ("user_id", "campaign_id", "modality", "slot", "date", "objective", "head", "model_version"):
         assert by_spark[name].tolist() == local[name].tolist(), name
     assert count_unknown(read_rows(spark, snapshot, DAYS, model), model) == unknown
+    assert unknown.found["seq_recent"] > 0
     tables, now = score_snapshot(model, snapshot, DAYS), datetime.now(UTC)
     replace_predictions(tables, path, DAYS, version, snapshot_version=snapshot.version, scored_at=now)
     twice = {slot: 2 * rows for slot, rows in ROWS.items()}

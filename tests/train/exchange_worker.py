@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from camoe.train.exchange import clip_gradients, exchange_dense, exchange_rows, sum_gradients
+from camoe.train.exchange import clip_gradients, exchange_dense, exchange_rows, gradient_norm, sum_gradients
 
 VOCABULARY, DIM = 50, 4
 MAX_NORM = 0.5
@@ -38,7 +38,8 @@ def main(folder):
             sum_gradients(parameters, exchange)
             summed = [parameter.grad.to_dense().numpy().copy() for parameter in parameters]
             coalesced = parameters[0].grad.is_coalesced()
-            norm = clip_gradients(parameters, MAX_NORM)
+            norm = gradient_norm(parameters)
+            clip_gradients(parameters, norm, MAX_NORM)
             clipped = [parameter.grad.to_dense().numpy() for parameter in parameters]
             np.savez(
                 Path(folder) / f"{step}-{name}-{hvd.rank()}.npz",

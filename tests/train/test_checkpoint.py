@@ -22,7 +22,7 @@ from camoe.model.camoe import Camoe
 from camoe.model.scaling import Moments
 from camoe.train.checkpoint import Checkpoints, read_tensors
 from camoe.train.checkpoint_folder import complete, new_run, newest
-from camoe.train.checkpoint_state import read_state
+from camoe.train.checkpoint_state import read_run_state
 from camoe.train.history import EpochResult, History, Validation
 from camoe.train.optimiser import make_optimisers
 from camoe.train.random_state import draw_rows, seed_step
@@ -180,7 +180,7 @@ def test_killed_at_any_file_operation_the_newest_checkpoint_is_whole(config, tmp
     for number in range(1, 200):
         code = in_child(lambda: killed_at(number))  # noqa: B023
         path = newest(tmp_path)
-        steps = read_state(path).history.step
+        steps = read_run_state(path).history.step
         assert steps in (0, 2)
         found = weights(path)
         for name, value in (before if steps == 0 else model.state_dict()).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from camoe.train.exchange import clip_gradients, merge_rows
+from camoe.train.exchange import clip_gradients, gradient_norm, merge_rows
 from tests.conftest import ROOT
 from tests.train.exchange_worker import EXCHANGES, MAX_NORM, gradients
 
@@ -45,15 +46,23 @@ def test_row_numbers_beyond_32_bits_stay_whole():
 @pytest.mark.parametrize("max_norm", [0.1, 1e6])
 @pytest.mark.parametrize("rows", [[4, 1, 4, 4], []])
 def test_clipping_is_that_of_the_same_gradients_held_densely(rows, max_norm):
-    gradients = [sparse(rows), torch.tensor([0.3, -4.0], dtype=torch.float64)]
+    gradients = [merge_rows(sparse(rows)), torch.tensor([0.3, -4.0], dtype=torch.float64)]
     ours, theirs = ([nn.Parameter(torch.zeros_like(g.to_dense())) for g in gradients] for _ in range(2))
     for mine, other, gradient in zip(ours, theirs, gradients, strict=True):
         mine.grad, other.grad = gradient.clone(), gradient.to_dense().clone()
-    norm = clip_gradients([*ours, nn.Parameter(torch.zeros(1))], max_norm)
+    norm = gradient_norm([*ours, nn.Parameter(torch.zeros(1))])
+    clip_gradients(ours, norm, max_norm)
     assert norm == pytest.approx(nn.utils.clip_grad_norm_(theirs, max_norm).item(), rel=1e-12)
     for mine, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine.grad.to_dense(), other.grad, rtol=1e-5, atol=0)
     assert ours[0].grad.is_coalesced()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_one_value_that_is_not_finite_shows_in_the_norm(value):
+    weights = [nn.Parameter(sparse([]).to_dense()), nn.Parameter(torch.zeros(2, dtype=torch.float64))]
+    weights[0].grad, weights[1].grad = merge_rows(sparse([1, 4])), torch.tensor([0.3, value], dtype=torch.float64)
+    assert not math.isfinite(gradient_norm(weights))
 
 
 @pytest.fixture(scope="module")

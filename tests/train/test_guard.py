@@ -32,7 +32,7 @@ def rows_of(plan, step):
 @pytest.mark.parametrize("loss", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_at_once_and_all_rows_of_its_batch_are_named(plan, guard_of, tmp_path, loss):
     with pytest.raises(TrainingError) as error:
-        guard_of(10, []).check(loss, plan, 2)
+        guard_of(10, []).check(loss, 1.0, plan, 2)
     named = tmp_path / "logs/batch-epoch0003-step00000003.tsv"
     rows = rows_of(plan, 2)
     first = "; ".join(f"{file}, row group {group}, row {row}" for file, group, row in rows[:3])
@@ -44,22 +44,28 @@ def test_a_loss_that_is_not_finite_stops_at_once_and_all_rows_of_its_batch_are_n
     assert len(set(lines)) == 16
 
 
+@pytest.mark.parametrize("norm", [float("nan"), float("inf")])
+def test_gradients_that_are_not_finite_stop_at_the_batch_that_gave_them(plan, guard_of, norm):
+    with pytest.raises(TrainingError, match=f"the norm of the gradients is {norm}, at a loss of 0.5 at step 3 of"):
+        guard_of(10, []).check(0.5, norm, plan, 2)
+
+
 def test_names_that_cannot_be_written_do_not_hide_the_loss(plan, guard_of, tmp_path):
     (tmp_path / "logs").write_text("a file where the folder should be")
     with pytest.raises(TrainingError, match=r"the loss is nan .* the names of all could not be written to .*tsv"):
-        guard_of(10, []).check(float("nan"), plan, 2)
+        guard_of(10, []).check(float("nan"), 1.0, plan, 2)
 
 
 def test_a_loss_far_above_its_running_mean_stops(plan, guard_of):
     guard = guard_of(10, [0.5] * 20)
-    guard.check(4.9, plan, 0)
+    guard.check(4.9, 1.0, plan, 0)
     with pytest.raises(TrainingError, match="the loss explodes: it is 8, 11 times its running mean at step 2"):
-        guard.check(8.0, plan, 1)
+        guard.check(8.0, 1.0, plan, 1)
 
 
 def test_the_first_losses_are_not_judged(plan, guard_of):
     guard = guard_of(2, [0.1] * 18)
-    guard.check(50.0, plan, 0)
-    guard.check(50.0, plan, 1)
+    guard.check(50.0, 1.0, plan, 0)
+    guard.check(50.0, 1.0, plan, 1)
     with pytest.raises(TrainingError, match="explodes"):
-        guard.check(50.0, plan, 2)
+        guard.check(50.0, 1.0, plan, 2)

@@ -24,7 +24,7 @@ from camoe.contracts.snapshot import pin
 from camoe.score.local import score_snapshot
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.checkpoint_folder import newest, run_of
-from camoe.train.checkpoint_state import read_state
+from camoe.train.checkpoint_state import read_run_state
 from camoe.train.resume import beginning
 from tests.conftest import ROOT
 from tests.score.pipeline import DAYS
@@ -148,7 +148,14 @@ def test_tensorboard_has_each_figure_of_the_steps_that_were_looked_at(runs):
     one, two = figures(runs[1]), figures(runs[2])
     by_head = [f"loss/{name}" for name in NAMES], [f"gate/{name}/expert_{e}" for name in NAMES for e in (0, 1)]
     speed = {"speed/rows_per_s", "speed/step_ms", "wait/data", "wait/others"}
-    assert two.keys() == {"loss/all", *by_head[0], *by_head[1], *speed, *(f"validation_ne/{name}" for name in NAMES)}
+    assert two.keys() == {
+        "loss/all",
+        "gradients/norm",
+        *by_head[0],
+        *by_head[1],
+        *speed,
+        *(f"validation_ne/{name}" for name in NAMES),
+    }
     epochs = json.loads((runs[2] / "metrics.json").read_text())["epochs"]
     losses, steps = [loss for epoch in epochs for loss in epoch["losses"]], len(epochs[0]["losses"])
     looked_at = [step for step in range(2 * steps) if step % steps % WATCH_EVERY == 0]
@@ -290,6 +297,6 @@ def resumed(config, steps):
     last = newest(config.layout.checkpoints)
     assert beginning(config.layout.checkpoints, resume=True, table_version=None).run == run_of(last)
     learner, _ = fresh_learner(config)
-    kept = Checkpoints(config.layout.checkpoints, run_of(last), read_state(last).settings, 1)
+    kept = Checkpoints(config.layout.checkpoints, run_of(last), read_run_state(last).settings, 1)
     assert kept.restore(last, learner.model, learner.optimisers).steps == steps
     assert all(bool(torch.isfinite(weight).all()) for weight in learner.model.parameters())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +83,45 @@ def test_a_worker_that_stopped_before_this_one_started_is_named(tmp_path):
         stopped.kill()
     assert waiting.returncode == EXIT_CODE
     assert "it waits for worker 1 (at step 7 (worker 1 has waited 1 s for part-7.parquet, row group 2), silent" in error
+
+
+def test_a_worker_that_is_stopped_with_nobody_to_see_it_is_ended_and_named(tmp_path):
+    with start(tmp_path, 0, 2, 60, "step 7") as stopped:
+        wait_for_state(tmp_path, 0, "part-7.parquet")
+        stopped.send_signal(signal.SIGSTOP)
+        _, error = stopped.communicate()
+    assert stopped.returncode == -signal.SIGKILL
+    assert "error: worker 0 waited more than 2 s at step 7 (worker 0 has waited 1 s for part-7.parquet" in error
+    assert "it does not run, and was ended" in error
+
+
+def test_a_worker_and_its_sentinel_stopped_together_go_on_together(tmp_path):
+    """Ctrl-Z at a terminal, and later fg: the time between is not held against the worker."""
+    with start(tmp_path, 0, 2, 8, "step 7") as suspended:
+        wait_for_state(tmp_path, 0, "part-7.parquet")
+        sentinel = sentinel_of(suspended)
+        for process in (sentinel, suspended.pid):
+            os.kill(process, signal.SIGSTOP)
+        time.sleep(3)
+        for process in (sentinel, suspended.pid):
+            os.kill(process, signal.SIGCONT)
+        _, error = suspended.communicate()
+    assert suspended.returncode == EXIT_CODE
+    assert "it waits for worker 1 (has not begun" in error
+
+
+def test_a_sentinel_ends_with_its_worker(tmp_path):
+    with start(tmp_path, 0, 60, 60, "step 7") as worker:
+        sentinel = sentinel_of(worker)
+        worker.kill()
+    while Path(f"/proc/{sentinel}/cmdline").exists() and b"sentinel" in Path(f"/proc/{sentinel}/cmdline").read_bytes():
+        time.sleep(0.02)
+
+
+def sentinel_of(process):
+    """The number of the process that watches over a worker."""
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(child)
 
 
 def test_a_worker_that_never_began_is_named(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
 from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Entity
@@ -12,6 +13,7 @@ from features.join.point_in_time import decide
 
 LIMITS = Limits(broadcast_bytes=1 << 20, hashed_bytes=1 << 20)
 ROWS = 20_000
+DAYS = [date(1970, 1, 1)]
 
 
 def hint(spark, **columns):
@@ -20,9 +22,27 @@ def hint(spark, **columns):
     served = spark.range(10).select(key.alias("user_id"), ts.alias("ts"), F.col("id").alias("impression_id"))
     table = spark.range(ROWS).select(key.alias("user_id"), ts.alias("ts"), *[of.alias(n) for n, of in columns.items()])
     entity = Entity(path="t", key="user_id", columns={name: name for name in ("user_id", "ts", *columns)})
-    choice = decide(served, table, "user", entity, [date(1970, 1, 1)], limits=LIMITS)
+    choice = decide(served, table, "user", entity, DAYS, limits=LIMITS)
     assert choice.strategy == "intervals"
     return choice.hint
+
+
+@pytest.mark.parametrize("rows", [40, ROWS])
+def test_rows_that_can_never_be_joined_are_counted_apart(spark, rows):
+    """Of every ten rows one has no key, one a key that is no number, one no ts and one an unreadable available_at."""
+    digit, number = F.col("id") % 10, F.col("id").cast("string")
+    table = spark.range(rows).select(
+        F.when(digit == 0, None).when(digit == 1, "x").otherwise(number).alias("user_id"),
+        F.when(digit == 2, None).otherwise("2026-01-01 00:00:00").alias("ts"),
+        F.when(digit == 3, "soon").otherwise("2026-01-02 00:00:00").alias("available_at"),
+    )
+    served = spark.range(10).select(F.col("id").alias("user_id"), F.timestamp_seconds("id").alias("ts"), "id")
+    columns = {name: name for name in ("user_id", "ts", "available_at")}
+    entity = Entity(path="t", key="user_id", columns=columns)
+    choice = decide(served.withColumnRenamed("id", "impression_id"), table, "user", entity, DAYS, limits=LIMITS)
+    assert choice.strategy == ("broadcast" if rows == 40 else "intervals")
+    assert (choice.rows, choice.unusable) == (rows, rows * 4 // 10)
+    assert str(choice).endswith(f", {rows * 4 // 10:,} of {rows:,} rows have no key or time")
 
 
 def test_a_table_of_long_texts_or_arrays_is_not_held_in_a_hash_table(spark):

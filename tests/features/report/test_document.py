@@ -14,6 +14,7 @@ from camoe.contracts.days import Days
 from camoe.contracts.encoder import EMPTY
 from camoe.contracts.features import FeatureSet
 from features.encode import fit
+from features.join.choice import Choice
 from features.profile import profile
 from features.report import RunFacts, day_groups, feature_report
 from features.report.cells import NAMED, profile_cells
@@ -79,6 +80,7 @@ def document_of(made, groups, cells=None):
         facts,
         tally,
         unknown_slots={"x": 3},
+        choices=[Choice("user", "broadcast", "-", rows=50, unusable=4)],
         coverage=coverage,
         cells=own if cells is None else cells,
         encoder=encoder,
@@ -129,6 +131,7 @@ def test_shift_shows_where_it_is_and_only_there(document):
 
 def test_entities_have_match_rates_and_ages_by_day(document):
     (user,) = document["entities"]
+    assert (user["table_rows"], user["without_key_or_time"]) == (50, 4)
     assert (user["rows"], user["matched"]) == (4 * ROWS, 0.75)
     assert [day["date"] for day in user["days"]] == ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"]
     ages = [1000.0 * 3 + number for number in range(ROWS) if number % 4 > 0]
