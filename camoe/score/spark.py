@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import date
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,13 +34,17 @@ def count_unknown(rows: DataFrame, model: ScoringModel) -> Unknown:
     found = {name: F.count_if(_unknown(F.col(name), size)) for name, size in places.items()}
     seen = {name: F.count(F.lit(1)) for name in places}
     for name, size in elements.items():
-        found[name] = F.sum(F.size(F.filter(name, partial(_unknown, size=size))))
+        found[name] = F.sum(_unknown_elements(name, size))
         seen[name] = F.sum(F.size(name))
     if not found:
         return Unknown()
     sums = [F.struct(*[F.coalesce(of, F.lit(0)).alias(name) for name, of in each.items()]) for each in (found, seen)]
     counted = rows.agg(sums[0].alias("found"), sums[1].alias("seen")).collect()[0]
     return Unknown(Counter(counted["found"].asDict()), Counter(counted["seen"].asDict()))
+
+
+def _unknown_elements(name: str, size: int) -> Column:
+    return F.size(F.filter(name, lambda index: _unknown(index, size)))
 
 
 def _unknown(index: Column, size: int) -> Column:

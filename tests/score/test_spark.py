@@ -14,28 +14,51 @@ from camoe.score.local import score_snapshot
 from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
 from camoe.score.unknown import Unknown
 from tests.score.pipeline import DAYS, ROWS, write_scorable
-from tests.train.pipeline import sequence_features
+from tests.score.test_head_column import HEADS as BY_GENRE
+from tests.train.pipeline import CONFIG, sequence_features
 
 pytestmark = pytest.mark.spark
 
 
-def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_path):
-    pipeline = write_scorable(tmp_path, features=sequence_features())
+# Clicks by the value of a column, and a second objective in one slot only.
+OBJECTIVES = ("click", "completion")
+HEADS = {
+    "column": "genre",
+    "heads": [*BY_GENRE["heads"], {"name": "finish", "objective": "completion", "where": {"slot": ["s1"]}}],
+}
+SECTIONS = {
+    "sequence": {"features": sequence_features()},
+    "objectives": {
+        "heads": HEADS,
+        "sources": {
+            "impressions": CONFIG["sources"]["impressions"] | {"labels": {name: name for name in OBJECTIVES}},
+            "objectives": {name: {} for name in OBJECTIVES},
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("sections", SECTIONS)
+def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_path, sections):
+    pipeline = write_scorable(tmp_path, **SECTIONS[sections])
     model, snapshot, path = camoe.load(pipeline.bundle).model, pipeline.snapshot, tmp_path / "predictions"
     version = model.manifest.model_version
     write_predictions(score(read_rows(spark, snapshot, DAYS, model), model, snapshot), path, DAYS, version)
-    by_spark = spark.read.format("delta").load(str(path)).toPandas().set_index("impression_id").sort_index()
+    row = ["objective", "impression_id"]
+    by_spark = spark.read.format("delta").load(str(path)).toPandas().set_index(row, drop=False).sort_index()
     unknown = Unknown()
     scored = pa.concat_tables(score_snapshot(model, snapshot, DAYS, unknown))
-    local = scored.to_pandas().set_index("impression_id").sort_index()
+    local = scored.to_pandas().set_index(row, drop=False).sort_index()
     assert by_spark.index.tolist() == local.index.tolist()
     for name in ("p_raw", "p"):
         np.testing.assert_allclose(by_spark[name], local[name], atol=1e-6)
     for name in ("user_id", "campaign_id", "modality", "slot", "date", "objective", "head", "model_version"):
         assert by_spark[name].tolist() == local[name].tolist(), name
     assert count_unknown(read_rows(spark, snapshot, DAYS, model), model) == unknown
-    assert unknown.found["seq_recent"] > 0
+    assert all(unknown.found.values())
     tables, now = score_snapshot(model, snapshot, DAYS), datetime.now(UTC)
     replace_predictions(tables, path, DAYS, version, snapshot_version=snapshot.version, scored_at=now)
-    twice = {slot: 2 * rows for slot, rows in ROWS.items()}
+    by_row = {slot: 2 if sections == "objectives" and slot == "s1" else 1 for slot in ROWS}
+    twice = {slot: 2 * by_row[slot] * rows for slot, rows in ROWS.items()}
+    assert set(local["head"]) == {head.name for head in pipeline.config.heads.heads}
     assert predictions_by_slot(path, DAYS, version) == twice == count_predictions(spark, path, DAYS, version)

@@ -30,3 +30,17 @@ def test_training_ends_so_many_epochs_after_the_best_and_with_its_weights(tmp_pa
     other, again = fitted(config, newest(config.layout.checkpoints))
     assert again == history
     assert common_hash(other.model, other.workers) == hashes[best]
+
+
+def test_training_of_so_many_steps_ends_within_an_epoch_and_goes_on_there(tmp_path):
+    """Two days of 130 rows are five batches; the last epoch has the three that are left."""
+    some = {"steps": 8, "checkpoint": {"every_steps": 2, "keep": 9}}
+    config = load(write_pipeline(tmp_path, ROWS, training=CONFIG["training"] | some), Config)
+    _, history = fitted(config)
+    assert [len(result.losses) for result in history.epochs] == [5, 3]
+    assert [(result.planned, result.rows) for result in history.epochs] == [(260, 260), (192, 192)]
+    (within,) = config.layout.checkpoints.glob("*-epoch0001-step00000002")
+    _, again = fitted(config, within)
+    assert [result.losses for result in again.epochs] == [result.losses for result in history.epochs]
+    assert [result.weights_hash for result in again.epochs] == [result.weights_hash for result in history.epochs]
+    assert [result.rows for result in again.epochs] == [260, 192]

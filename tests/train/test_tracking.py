@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
-from camoe.contracts.errors import ConfigError
+from camoe.config import Config
+from camoe.contracts.config_file import load
+from camoe.contracts.errors import ConfigError, TrainingError
+from camoe.train.checkpoint import Checkpoints
 from camoe.train.config import TrackingConfig
-from camoe.train.tracking import LONGEST, PARAMETERS, Mlflow, track
+from camoe.train.tracking import LONGEST, PARAMETERS, Mlflow, track, trackers
+from tests.train.pipeline import CONFIG
 
 mlflow = pytest.importorskip("mlflow")
 SETTINGS = {f"setting {number}": number for number in range(PARAMETERS + 1)} | {"long": "x" * (LONGEST + 1)}
@@ -74,3 +79,41 @@ def test_a_store_that_is_lost_is_told_once_and_training_goes_on(config, tmp_path
 def test_a_run_that_ends_without_a_bundle_is_marked_so(config):
     Mlflow(config, "first", {}).fail()
     assert only_run(config)[1].info.status == "FAILED"
+
+
+@pytest.fixture
+def tracked(config, tmp_path):
+    """The trackers of a run whose configuration asks for MLflow and TensorBoard, on one of its workers."""
+    path = tmp_path / "pipeline.yaml"
+    training = CONFIG["training"] | {"tracking": config.model_dump()}
+    path.write_text(yaml.safe_dump({**CONFIG, "training": training, "out": str(tmp_path / "out")}))
+    checkpoints = Checkpoints(tmp_path / "checkpoints", "20260101T000000000000Z", {"training.seed": 7}, 1)
+    return lambda leads: trackers(load(path, Config), checkpoints, None, leads)
+
+
+def test_a_runs_figures_and_bundle_go_to_what_its_configuration_names(tracked, config, tmp_path):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "card.md").write_text("a model")
+    with tracked(leads=True) as made:
+        track(made, iter([("loss/all", 0.5)]), 10)
+        for tracker in made:
+            tracker.finish(bundle, "/lake/training", 7)
+    client, run = only_run(config)
+    assert (run.info.run_name, run.info.status) == ("20260101T000000000000Z", "FINISHED")
+    assert run.data.params == {"training.seed": "7"}
+    assert run.data.metrics == {"loss/all": 0.5}
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "bundle")] == ["bundle/card.md"]
+    assert list((tmp_path / "out/logs/tensorboard/20260101T000000000000Z").iterdir())
+
+
+def test_a_run_whose_training_fails_is_marked_so(tracked, config):
+    with pytest.raises(TrainingError), tracked(leads=True):
+        raise TrainingError("the loss is nan")
+    assert only_run(config)[1].info.status == "FAILED"
+
+
+def test_only_the_first_worker_tracks(tracked, config):
+    with tracked(leads=False) as made:
+        assert made == ()
+    assert mlflow.MlflowClient(config.uri).get_experiment_by_name(config.experiment) is None
