@@ -12,7 +12,7 @@ from features.checks import REASONS, check
 from features.damage import DAMAGE
 from features.duplicates import DUPLICATE, mark_duplicates, payload_columns
 from features.exclusions import EXCLUDED, OUTSIDE_DAYS, exclude
-from features.outcomes import label, logged, mature
+from features.outcomes import label, logged_objectives, mature
 from features.raw import FOLDER_DAY, RAW
 from features.window import Window
 
@@ -39,7 +39,7 @@ def judged_impressions(
     apart = F.col("impression_id").isNull() | ~compared
     judged = mark_duplicates(timed.where(~apart), payload, log.survivor)
     if outcomes is not None:
-        judged = label(judged, outcomes, logged(sources), window.as_of)
+        judged = label(judged, outcomes, logged_objectives(sources), window.as_of)
     judged = judged.withColumns(_once_mature(sources, window))
     set_apart = timed.where(apart).withColumn(DUPLICATE, F.lit(False))
     both = judged.unionByName(set_apart, allowMissingColumns=True)

@@ -20,7 +20,7 @@ from camoe.contracts.snapshot import logged
 from features.commit import has_log
 from features.fingerprints import reaching
 from features.plan import Plan
-from features.side_tables import parts
+from features.side_tables import days_of_runs
 from features.table import is_remade
 
 
@@ -91,7 +91,7 @@ def earlier_profiles(spark: SparkSession, layout: Layout, before: Found, days: C
     wanted = {(day, record.run_id) for day, record in before.records.items() if day in days}
     if not wanted:
         return None
-    missing = sorted({day for day, _ in wanted - parts(layout.profiles)})
+    missing = sorted({day for day, _ in wanted - days_of_runs(layout.profiles)})
     if missing:
         raise RunError(
             f"{layout.profiles} lacks the counts of {day_list(missing)}, which the encoder is fitted on; "

@@ -16,14 +16,14 @@ from features.raw import read_outcome_log
 from features.window import Window
 
 
-def logged(sources: Sources) -> dict[str, Objective]:
+def logged_objectives(sources: Sources) -> dict[str, Objective]:
     """The objectives whose labels come from the outcome log."""
     return {name: item for name, item in sources.objectives.items() if name not in sources.impressions.labels}
 
 
 def read_outcomes(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> DataFrame | None:
     """The mapped outcome log, None where no label comes from one. Raises as `read_table` does."""
-    if sources.outcomes is None or not logged(sources):
+    if sources.outcomes is None or not logged_objectives(sources):
         return None
     return read_outcome_log(spark, folder, sources, sources.outcomes, window)
 

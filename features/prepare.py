@@ -16,7 +16,7 @@ from features.incremental import earlier_profiles, require_vocabularies
 from features.inputs import JOB, Read, read_inputs
 from features.join.choice import Choice
 from features.outcome_tally import OutcomeTally, outcome_fates, positives, require_positives
-from features.outcomes import logged
+from features.outcomes import logged_objectives
 from features.plan import Plan
 from features.profile import profile
 from features.progress import step
@@ -152,7 +152,7 @@ def _outcome_tally(read: Read, values: DataFrame) -> OutcomeTally:
     positive = positives(values, plan.sources.objectives)
     if read.outcomes is None:
         return OutcomeTally({}, positive)
-    from_log = logged(plan.sources)
+    from_log = logged_objectives(plan.sources)
     counted = OutcomeTally(outcome_fates(read.judged, read.outcomes, from_log, plan.window.as_of), positive)
     # A single day may well have no positive of a rare objective, or be too young for one.
     if set(plan.days.train.days()) <= set(plan.window.days):

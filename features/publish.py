@@ -20,7 +20,7 @@ from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, active_records, write_record
 from camoe.contracts.snapshot import Snapshot, logged
 from features.commit import Commit, Run, has_committed, has_log
-from features.side_tables import parts, prune, put, superseded
+from features.side_tables import days_of_runs, prune, put, superseded
 from features.training_commit import Switch, replace_days
 
 
@@ -60,7 +60,7 @@ def tidy(spark: SparkSession, layout: Layout, run: Run) -> dict[date, RunRecord]
     What an earlier run left because it was killed after its commit goes as well.
     """
     # Listed before the training table is read: a run that commits after that is not taken for a superseded one.
-    listed = {table: parts(table) for table in (layout.quarantine, layout.profiles)}
+    listed = {table: days_of_runs(table) for table in (layout.quarantine, layout.profiles)}
     snapshot = logged(layout.training)
     active = active_records(snapshot, layout.runs)
     for table, found in listed.items():
@@ -76,12 +76,12 @@ def committed_at(snapshot: Snapshot, runs: Collection[str]) -> set[str]:
 
 def _may_hold(table: Path, run: Run) -> bool:
     """Whether `table` is yet to be made, or has rows of an earlier attempt of the run."""
-    return not has_log(table) or any(maker == run.run_id for _, maker in parts(table))
+    return not has_log(table) or any(maker == run.run_id for _, maker in days_of_runs(table))
 
 
 def _withdraw(spark: SparkSession, layout: Layout, run: Run) -> None:
     if has_committed(layout.training, run.run_id):
         return
     for table in (layout.quarantine, layout.profiles):
-        prune(spark, table, {part for part in parts(table) if part[1] == run.run_id}, run)
+        prune(spark, table, {found for found in days_of_runs(table) if found[1] == run.run_id}, run)
     (layout.runs / f"{run.run_id}.json").unlink(missing_ok=True)

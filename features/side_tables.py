@@ -29,7 +29,7 @@ ATTEMPTS = 5
 # So that no condition is nested too deeply for Spark.
 RUNS_A_DELETE = 100
 
-Part = tuple[date | None, str]
+DayOfRun = tuple[date | None, str]
 
 
 def quarantine_rows(refused: DataFrame, run: Run) -> DataFrame:
@@ -71,7 +71,7 @@ def put(rows: DataFrame, table: Path, run: Run) -> int:
     return 0 if commit is None else commit.rows
 
 
-def parts(table: Path) -> set[Part]:
+def days_of_runs(table: Path) -> set[DayOfRun]:
     """The (date, run) pairs of which `table` has files."""
     if not has_log(table):
         return set()
@@ -80,7 +80,9 @@ def parts(table: Path) -> set[Part]:
     return set(zip(days, runs, strict=True))
 
 
-def superseded(found: Collection[Part], active: Mapping[date, RunRecord], committed: Collection[str]) -> set[Part]:
+def superseded(
+    found: Collection[DayOfRun], active: Mapping[date, RunRecord], committed: Collection[str]
+) -> set[DayOfRun]:
     """Those of the (date, run) pairs `found` whose rows no longer tell of the training table.
 
     `active` maps each built day to its run's record, `committed` are the runs that ever built one: a run that has not
@@ -97,7 +99,7 @@ def superseded(found: Collection[Part], active: Mapping[date, RunRecord], commit
     return {(day, run) for day, run in found if run in committed and (day, run) not in current}
 
 
-def prune(spark: SparkSession, table: Path, gone: Collection[Part], run: Run) -> None:
+def prune(spark: SparkSession, table: Path, gone: Collection[DayOfRun], run: Run) -> None:
     """Delete the rows of the (date, run) pairs `gone`. What two runs delete at once, a later run deletes."""
     days: dict[str, list[date | None]] = {}
     for day, maker in gone:

@@ -6,7 +6,9 @@ import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import horovod.spark
@@ -14,11 +16,15 @@ from horovod.runner.common.util.timeout import TimeoutException
 
 from camoe.config import Config
 from camoe.contracts.errors import CamoeError
+from camoe.stream.world import World
 from camoe.train.console import shown
+from camoe.train.follow import Into, followed, told
 from camoe.train.outcome import Outcome, first_workers_line, spark_outcome
 from camoe.train.run_log import kept
-from camoe.train.states import clear_states
+from camoe.train.states import States, clear_states
 
+# What the first worker of a run inside Spark has said, beside the workers' states.
+SAID = "said.txt"
 WORKER_MODULE = "camoe.train.worker"
 START_TIMEOUT_S = 120
 # Defaults that the caller's environment overrides. Horovod's background thread wakes every millisecond otherwise, and
@@ -71,15 +77,20 @@ def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | Non
 
 
 def launch_with_spark(config: Config, table_version: int, run: str, workers: int, log: Path) -> None:
-    """Run the workers as `workers` tasks of the active Spark session; what they say on stderr goes to `log`.
+    """Run the workers as `workers` tasks of the active Spark session.
+
+    What they say goes to `log`, some of it only when they end; the first worker's own lines are shown at once.
 
     Raises:
         LostWorkersError: a worker was killed; the message names it.
         TrainingError: a worker failed, or the session had no room for all of them at once.
     """
+    states = log.parent / "workers"
     log.parent.mkdir(parents=True, exist_ok=True)
-    clear_states(log.parent / "workers")
-    with log.open("w") as file:
+    clear_states(states)
+    with kept(log) as keep, shown() as show, followed(states / SAID, partial(_show_own, show)):
+        # An error of writing would end the workers.
+        output = Into(keep)
         try:
             horovod.spark.run(
                 _spark_worker,
@@ -88,18 +99,27 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
                 use_gloo=True,
                 start_timeout=START_TIMEOUT_S,
                 env=WORKER_ENVIRONMENT | os.environ,
-                stderr=file,
+                stdout=output,
+                stderr=output,
             )
         except (RuntimeError, TimeoutException) as error:
             raise spark_outcome(str(error), log) from None
 
 
+def _show_own(show: Callable[[str], None], line: str) -> None:
+    if line.startswith("train:"):
+        show(line)
+
+
 def _spark_worker(config: Config, table_version: int, run: str) -> None:
     # Imported in the task only: the driver that launches needs neither torch nor its start-up time.
     run_worker = importlib.import_module("camoe.train.run").run_worker
+    states, world = config.layout.logs / "workers", World.launched()
     try:
-        run_worker(config, table_version, run)
+        with told(states / SAID) if world.rank == 0 else nullcontext():
+            run_worker(config, table_version, run)
     except CamoeError as error:
-        # One line by which the launcher knows what was explained; Horovod would print a traceback.
+        # One line for the log, where Horovod would print a traceback, and a file for the launcher.
         print(f"error: {error}", file=sys.stderr, flush=True)
+        States(states, world).explain(str(error))
         sys.exit(2)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from camoe.contracts.errors import TrainingError
 from camoe.train.retries import LostWorkersError
-from camoe.train.states import read_state
+from camoe.train.states import read_reasons, read_state
 
 WORKER_LINE = re.compile(r"^\[(?P<rank>\d+)\]<(?P<stream>stdout|stderr)>:(?P<text>.*)$")
 ERROR_LINE = re.compile(r"^(error: |[\w.]*(Error|Exception)(: |$))")
@@ -89,10 +89,14 @@ def spark_outcome(said: str, log: Path) -> TrainingError:
         reason = " ".join(said.split())
         return TrainingError(f"training inside Spark failed: {reason} (the workers' output is in {log})")
     outcome = Outcome(ended={int(first["rank"]): int(first["code"])})
+    states = log.parent / "workers"
+    # The workers' last lines may still be on their way when Horovod tells that one has ended.
+    for rank, reason in read_reasons(states).items():
+        outcome.note(f"[{rank}]<stderr>:error: {reason}")
     with log.open() as lines:
         for line in lines:
             outcome.note(line.rstrip("\n"))
-    return outcome.error(int(first["code"]), log, log.parent / "workers")
+    return outcome.error(int(first["code"]), log, states)
 
 
 def _signal(code: int) -> signal.Signals | None:

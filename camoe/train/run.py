@@ -21,6 +21,7 @@ from camoe.model.scaling import Treatment
 from camoe.model.spec import ModelSpec
 from camoe.stream.columns import model_columns
 from camoe.stream.slot_shares import slot_shares
+from camoe.stream.world import World
 from camoe.train.calibrate import calibrate
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.checkpoint_folder import new_run, newest, remove_all
@@ -38,7 +39,7 @@ from camoe.train.step import Learner
 from camoe.train.tracking import trackers
 from camoe.train.warm_start import warm_start
 from camoe.train.watchdog import Watchdog
-from camoe.train.workers import Workers, first_workers, join_workers, launched_world, share_weights
+from camoe.train.workers import Workers, first_workers, join_workers, share_weights
 
 
 def run_worker(config: Config, table_version: int | None = None, run: str | None = None) -> None:
@@ -52,7 +53,7 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
     started = time.monotonic()
     states = config.layout.logs / "workers"
     timeout_s = config.training.stall_timeout_s
-    with Watchdog(launched_world(), timeout_s, states) as watchdog, ExitStack() as tracking:
+    with Watchdog(World.launched(), timeout_s, states) as watchdog, ExitStack() as tracking:
         watchdog.beat("joining the other workers")
         workers = join_workers()
         watchdog.beat("agreeing on the table version")

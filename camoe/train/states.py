@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from camoe.contracts.files import write_json
+from camoe.contracts.files import write_json, write_text
 from camoe.stream.world import World
+
+REASON = "-reason.txt"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class States:
         for rank, (state, since) in sorted(self._known.items()):
             yield Seen(rank, state, time.monotonic() - since)
 
+    def explain(self, reason: str) -> None:
+        """Leave why this worker ends, for a launcher that cannot wait for all of its output."""
+        with contextlib.suppress(OSError):
+            write_text(self._folder / f"worker-{self._world.rank}{REASON}", reason)
+
     def end(self) -> None:
         """Take this worker's own state away: it is through."""
         with contextlib.suppress(OSError):
@@ -74,6 +81,12 @@ def read_state(folder: Path, rank: int) -> State | None:
         return State(**json.loads(_file(folder, rank).read_text()))
     except (OSError, ValueError, TypeError):  # What no worker of this version wrote is no state either.
         return None
+
+
+def read_reasons(folder: Path) -> dict[int, str]:
+    """What workers left by `explain`, by rank."""
+    found = sorted(folder.glob(f"worker-*{REASON}"))
+    return {int(path.name.removeprefix("worker-").removesuffix(REASON)): path.read_text() for path in found}
 
 
 def clear_states(folder: Path) -> None:

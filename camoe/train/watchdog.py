@@ -93,6 +93,7 @@ class Watchdog:
 
     def _end(self, verdict: str) -> None:
         waited = f"worker {self._rank} waited more than {self._timeout_s:g} s at {self._doing}: {verdict}"
+        self._states.explain(waited)
         try:
             print(f"error: {waited}; look at the workers' last lines in the log", file=sys.stderr, flush=True)
         finally:  # Also where nobody reads any more.

@@ -30,11 +30,6 @@ class Workers:
         return self.world.rank == 0
 
 
-def launched_world() -> World:
-    """This worker's place as its launcher tells it, before the workers have met; without a launcher it is alone."""
-    return World(int(os.environ.get("HOROVOD_RANK", "0")), int(os.environ.get("HOROVOD_SIZE", "1")))
-
-
 def join_workers() -> Workers:
     """Start Horovod, take this worker's GPU if the machine has one, and its share of the processor cores."""
     os.environ.update(GLOO_TIMEOUT | os.environ)

@@ -12,7 +12,7 @@ from camoe.contracts import encoder as encoders
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import active_records, active_runs, encoder_version
 from camoe.contracts.snapshot import pin
-from features.side_tables import parts
+from features.side_tables import days_of_runs
 from tests.features import lake
 from tests.features.real_job import Job
 
@@ -50,8 +50,8 @@ def require_whole(layout, built):
     assert active_runs(snapshot) == built
     per_day = {day: snapshot.on([day]).rows for day in built}
     assert set(per_day.values()) == {lake.ROWS_A_DAY}
-    assert parts(layout.quarantine) == set(built.items())
-    assert parts(layout.profiles) == set(built.items())
+    assert days_of_runs(layout.quarantine) == set(built.items())
+    assert days_of_runs(layout.profiles) == set(built.items())
     records = active_records(snapshot, layout.runs)
     values = encoders.read(layout.encoder, encoder_version(records)).values["day"]
     assert {day.isoformat() for day in built if day in (FIRST, SECOND)} <= set(values)

@@ -14,10 +14,10 @@ from pyspark.errors import PySparkException
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.slots import SlotCatalogue
-from camoe.contracts.sources import Sources
+from camoe.contracts.sources import Outcomes, Sources
 from features.checks import REASONS, check
 from features.failures import explained, first_line
-from features.raw import RAW, read_impressions, read_table
+from features.raw import RAW, read_impressions, read_outcome_log, read_table
 from features.window import Window
 
 WINDOW = Window("UTC", (date(2026, 1, 1),), datetime(2026, 1, 2, tzinfo=UTC))
@@ -275,13 +275,30 @@ def told_in_one_line(action):
         action()
 
 
-@pytest.mark.parametrize("kind", ["csv", "json"])
-def test_a_damaged_row_of_a_joined_table_stops_whoever_reads_its_key(spark, tmp_path, kind):
-    cut = {"csv": as_csv([row(0)]) + b"i1,u1\n", "json": as_json([row(0)]) + b'{"user": "u1", \n'}[kind]
-    sources = lake(tmp_path, kind, {f"a.{kind}": cut})
-    table = read_table(spark, tmp_path, "user", sources.entities["user"], None)
-    with pytest.raises(InputError, match=rf"user: a row of \S*log/a\.{kind} is damaged \(corrupt_record\); mend it"):
-        told_in_one_line(lambda: table.where("user_id = 'u0'").collect())
+NO_TEXT = row(1, user="u\ufffe", campaign="\ufffe")
+DAMAGED = {
+    "cut csv": ("csv", as_csv([row(0)]) + b"i1,u1\n", "corrupt_record"),
+    "cut json": ("json", as_json([row(0)]) + b'{"user": "u1", \n', "corrupt_record"),
+    "no text in csv": ("csv", as_csv([row(0), NO_TEXT]).replace("\ufffe".encode(), b"\xff"), "invalid_text"),
+    "no text in json": ("json", as_json([row(0), NO_TEXT]).replace(b"\\ufffe", b"\xff"), "invalid_text"),
+}
+
+
+@pytest.mark.parametrize("joined", ["user", "outcomes"])
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_damaged_row_of_a_joined_table_stops_whoever_reads_its_key(spark, tmp_path, case, joined):
+    kind, content, reason = DAMAGED[case]
+    sources = lake(tmp_path, kind, {f"a.{kind}": content})
+    user = sources.entities["user"]
+    if joined == "user":
+        table, key = read_table(spark, tmp_path, "user", user, None), "user_id"
+    else:
+        columns = {"impression_id": "user", "objective": "campaign", "ts": "ts"}
+        log = Outcomes(path="log", format=kind, options=user.options, columns=columns)
+        with_log = sources.model_copy(update={"outcomes": log})
+        table, key = read_outcome_log(spark, tmp_path, with_log, log, WINDOW), "impression_id"
+    with pytest.raises(InputError, match=rf"{joined}: a row of \S*log/a\.{kind} is damaged \({reason}\); mend it"):
+        told_in_one_line(lambda: table.where(f"{key} = 'u0'").collect())
 
 
 @pytest.mark.parametrize("option", ["mode", "columnNameOfCorruptRecord", "inferSchema", "ignoreCorruptFiles"])

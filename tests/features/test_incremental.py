@@ -14,7 +14,7 @@ from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError, active_runs
 from camoe.contracts.snapshot import pin
 from camoe.train.inputs import open_inputs
-from features.side_tables import parts
+from features.side_tables import days_of_runs
 from tests.features import lake
 
 DAYS = tuple(date.fromisoformat(text) for text in lake.DAYS)
@@ -74,7 +74,12 @@ def files(layout, days):
 
 
 def versions(layout):
-    return [pin(layout.training).version, parts(layout.quarantine), parts(layout.profiles), layout.counts.read_text()]
+    return [
+        pin(layout.training).version,
+        days_of_runs(layout.quarantine),
+        days_of_runs(layout.profiles),
+        layout.counts.read_text(),
+    ]
 
 
 def test_days_built_one_by_one_have_the_rows_and_the_vocabularies_of_days_built_at_once(spark, whole, daily):
@@ -162,8 +167,12 @@ def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_
     assert open_inputs(settings).version == version + 1
     rows = meaning(spark, layout)
     assert {rows[f"i{day}-0"]["cat_plan"] for day in (1, 3)} == {"gold", encoders.UNKNOWN}
-    assert parts(layout.quarantine) == {(DAYS[0], "d0"), (None, "cascade"), *((day, "cascade") for day in DAYS[1:])}
-    assert parts(layout.profiles) == {(DAYS[0], "d0"), *((day, "cascade") for day in DAYS[1:])}
+    assert days_of_runs(layout.quarantine) == {
+        (DAYS[0], "d0"),
+        (None, "cascade"),
+        *((day, "cascade") for day in DAYS[1:]),
+    }
+    assert days_of_runs(layout.profiles) == {(DAYS[0], "d0"), *((day, "cascade") for day in DAYS[1:])}
 
 
 def test_impressions_after_the_as_of_time_were_not_known_then(daily):

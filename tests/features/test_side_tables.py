@@ -15,7 +15,7 @@ from camoe.contracts.snapshot import logged
 from features.commit import Run
 from features.incremental import Found, earlier_profiles
 from features.publish import committed_at
-from features.side_tables import parts, prune, put, superseded
+from features.side_tables import days_of_runs, prune, put, superseded
 from tests.features.upkeep import add_side_rows, build_day
 
 TASK_SIZE = "spark.sql.adaptive.advisoryPartitionSizeInBytes"
@@ -81,7 +81,7 @@ def test_the_rows_of_a_run_that_commits_while_another_tidies_stay(tmp_path):
         build_day(layout, run, day)
         add_side_rows(layout.profiles, run, day, 2)
     add_side_rows(layout.profiles, "meanwhile", TWO, 2)
-    found = parts(layout.profiles)
+    found = days_of_runs(layout.profiles)
     snapshot = logged(layout.training)
     build_day(layout, "meanwhile", TWO)
     committed = committed_at(snapshot, {run for _, run in found})
@@ -126,4 +126,4 @@ def test_earlier_profiles_are_those_of_the_run_that_built_each_day(spark, profil
 def test_rows_of_very_many_days_and_runs_are_pruned(spark, profiles):
     many = {(ONE + timedelta(days=number), f"r{number % 150}") for number in range(3_000)}
     prune(spark, profiles.profiles, {*many, (None, "a"), (THREE, "a"), (TWO, "b")}, Run("c", "settings", "/lake"))
-    assert parts(profiles.profiles) == {(ONE, "a"), (TWO, "a"), (THREE, "b")}
+    assert days_of_runs(profiles.profiles) == {(ONE, "a"), (TWO, "a"), (THREE, "b")}

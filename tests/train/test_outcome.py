@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from camoe.contracts.errors import TrainingError
+from camoe.stream.world import World
 from camoe.train.outcome import Outcome, first_workers_line, spark_outcome
 from camoe.train.retries import LostWorkersError, with_retries
+from camoe.train.states import States
 from jobs.train import main
 
 LOG = Path("out/logs/train_workers.log")
@@ -165,6 +167,20 @@ def test_inside_spark_a_killed_worker_is_named_and_what_was_explained_is_not_tri
     assert str(told).startswith("the loss is nan (training ended with code 2;")
     waited = spark_outcome("Timed out waiting for\n all tasks to start.", tmp_path / "train_workers.log")
     assert "training inside Spark failed: Timed out waiting for all tasks to start. (" in str(waited)
+
+
+def test_inside_spark_a_workers_reason_is_known_before_its_last_lines_are(tmp_path):
+    (tmp_path / "workers").mkdir()
+    States(tmp_path / "workers", World(1, 2)).explain(
+        "worker 1 waited more than 9 s at x: it waits for worker 0 (at y)"
+    )
+    late = in_spark(tmp_path, 1, 75)
+    assert isinstance(late, LostWorkersError)
+    assert late.lost == {0}
+    States(tmp_path / "workers", World(1, 2)).explain("the loss is nan")
+    untold = in_spark(tmp_path, 1, 2, f"[0]<stderr>:{BEREFT}")
+    assert not isinstance(untold, LostWorkersError)
+    assert str(untold).startswith("the loss is nan (training ended with code 2;")
 
 
 @pytest.mark.parametrize("retries", ["-1", "two"])

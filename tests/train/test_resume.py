@@ -22,15 +22,17 @@ STALL_S = 60
 OVERRIDES = ("training.checkpoint.every_steps=5", "model.dropout=0.3")
 # Without it the numbers drawn depend on the number of workers.
 NO_DROPOUT = "model.dropout=0"
-# Python runs this before the worker's own code: it sends the second worker a signal once a certain checkpoint is there.
+# Python runs this before the worker's own code: it sends one worker a signal, once, when a certain checkpoint is there.
 SIGNALLER = """
 import glob, os, threading, time
-if os.environ.get("HOROVOD_RANK") == "1" and "SIGNAL" in os.environ:
+if "SIGNAL" in os.environ and os.environ.get("HOROVOD_RANK") == os.environ["SIGNAL_RANK"]:
     def wait():
         while not glob.glob(os.environ["SIGNAL_WHEN"]):
             time.sleep(0.001)
+        open(os.environ["SIGNALLED"], "x").close()
         os.kill(os.getpid(), int(os.environ["SIGNAL"]))
-    threading.Thread(target=wait, daemon=True).start()
+    if not os.path.exists(os.environ["SIGNALLED"]):
+        threading.Thread(target=wait, daemon=True).start()
 """
 
 
@@ -44,14 +46,17 @@ def train(config, *options, env=None, by=(sys.executable,)):
     )
 
 
-def signalled(folder, number):
-    """What makes the second worker get signal `number` in the first epoch, after the checkpoint of ten steps."""
+def signalled(folder, number, rank=1):
+    """What makes a worker get signal `number` in the first epoch, after the checkpoint of ten steps."""
+    (folder / "signalled").unlink(missing_ok=True)
     (folder / "site").mkdir(exist_ok=True)
     (folder / "site/sitecustomize.py").write_text(SIGNALLER)
     path = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH")]))
     return {
         "PYTHONPATH": path,
         "SIGNAL": str(int(number)),
+        "SIGNAL_RANK": str(rank),
+        "SIGNALLED": str(folder / "signalled"),
         "SIGNAL_WHEN": str(folder / "out/checkpoints/*-epoch0000-step00000010"),
     }
 
@@ -127,6 +132,18 @@ def test_a_stopped_worker_is_named_in_time_and_the_others_go_on_from_the_checkpo
 
 
 @pytest.mark.slow
+def test_a_single_worker_that_is_stopped_is_ended_and_goes_on_from_the_checkpoint(folder, config, undropped):
+    options = ("-np", "1", "--retries", "1", NO_DROPOUT, "training.stall_timeout_s=20")
+    done = train(config, *options, env=signalled(folder, signal.SIGSTOP, rank=0))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(
+        r"worker 0 waited more than 20 s at .*: it does not run, and was ended; .* attempt 2 of 2", done.stdout
+    )
+    assert "train: goes on at epoch 1, step 11" in done.stdout
+    require_the_same_run(folder, undropped)
+
+
+@pytest.mark.slow
 def test_a_killed_run_of_two_workers_goes_on_with_one(folder, config, undropped):
     done = train(config, NO_DROPOUT, env=signalled(folder, signal.SIGKILL))
     assert done.returncode == 2, done.stdout + done.stderr
@@ -151,5 +168,6 @@ def test_a_worker_killed_inside_a_spark_job_is_named_and_the_others_go_on(folder
     options = ("--launcher", "spark", "--retries", "1", NO_DROPOUT)
     done = train(config, *options, env=signalled(folder, signal.SIGKILL), by=SUBMIT)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"train: worker 1 was killed by SIGKILL at step \d+ of epoch 1 .*; attempt 2 of 2", done.stdout)
+    assert "\ntrain: epoch 2 done " in done.stdout
+    assert re.search(r"train: worker 1 was killed by SIGKILL at .+ of epoch 1 .*; attempt 2 of 2", done.stdout)
     require_the_same_run(folder, undropped)

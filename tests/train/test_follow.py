@@ -1,0 +1,47 @@
+"""What one process prints is shown by another, line by line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from camoe.train.follow import followed
+
+SAYS = """
+import sys
+from pathlib import Path
+from camoe.train.follow import told
+with told(Path(sys.argv[1])):
+    for line in sys.stdin:
+        print(line.strip(), end="" if line == "half\\n" else "\\n", flush=True)
+print("after")
+"""
+
+
+def wait_for(lines, shown):
+    while shown != lines:
+        time.sleep(0.02)
+
+
+def test_lines_are_shown_when_they_are_whole_and_stay_where_they_were_printed(tmp_path):
+    file, shown = tmp_path / "not yet" / "said.txt", []
+    command = [sys.executable, "-c", SAYS, file]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with followed(file, shown.append), process:
+        for line in ("one", "half"):
+            print(line, file=process.stdin, flush=True)
+        wait_for(["one"], shown)
+        assert process.stdout.readline() == "one\n"
+        print(" and half", file=process.stdin, flush=True)
+        wait_for(["one", "halfand half"], shown)
+        out, _ = process.communicate("last\n")
+        assert out.endswith("last\nafter\n")
+    assert shown == ["one", "halfand half", "last"]
+
+
+def test_a_file_that_never_comes_shows_nothing(tmp_path):
+    shown = []
+    with followed(tmp_path / "said.txt", shown.append):
+        pass
+    assert shown == []
