@@ -158,7 +158,8 @@ def test_what_a_worker_inside_a_spark_job_explains_is_not_tried_again(folder, co
     options = ("--launcher", "spark", "--retries", "1", "training.learning_rate=1e200", "training.warmup_steps=0")
     done = train(config, *options, by=SUBMIT)
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "error: the loss is nan at step " in done.stderr
+    # spark-submit puts what a Python program says on stderr into its stdout.
+    assert "\nerror: the loss is nan at step " in done.stdout
     assert "attempt 2 of 2" not in done.stdout
     shutil.rmtree(folder / "out/checkpoints", ignore_errors=True)
 
