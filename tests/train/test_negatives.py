@@ -10,6 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.heads import Head, HeadSet
+from camoe.train.config import TrainingConfig
 from camoe.train.negatives import make_sampling
 from camoe.train.random_state import draw_rows
 from tests.train.planted import HEAD_OF_SLOT, SPEC, TRAINING, learned, own_logits, planted, quality
@@ -83,3 +84,8 @@ def test_ece_on_all_rows_is_that_of_learning_from_all_rows():
 def test_a_head_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"training\.negatives names radio; the heads are audio, video"):
         make_sampling(HEADS, {"radio": 0.5}, torch.device("cpu"))
+
+
+def test_the_rows_that_the_plan_expects_are_not_those_that_are_kept():
+    with pytest.raises(ValueError, match="normalise expected takes the rows of a head from the plan"):
+        TrainingConfig(normalise="expected", negatives={"audio": 0.5})
