@@ -33,13 +33,13 @@ KINDS = {
 each_kind = pytest.mark.parametrize("name", KINDS)
 
 
-def config_of(name):
-    return TypeAdapter(ModelConfig).validate_python(SMALL | KINDS[name])
+def config_of(name, **changes):
+    return TypeAdapter(ModelConfig).validate_python(SMALL | KINDS[name] | changes)
 
 
-def model_of(name):
+def model_of(name, **changes):
     torch.manual_seed(3)
-    model = Camoe(SPEC.model_copy(update={"model": config_of(name)}), MOMENTS).double()
+    model = Camoe(SPEC.model_copy(update={"model": config_of(name, **changes)}), MOMENTS).double()
     with torch.no_grad():
         # Biases at zero would hide a bias that is left out.
         for weight in model.parameters():
@@ -57,9 +57,7 @@ def batch_of(rows=9):
 @pytest.mark.parametrize("dropout", ["dropout", "gate_dropout"])
 @pytest.mark.parametrize("name", ["camoe", "mmoe", "ple", "ple-two-layers"])
 def test_what_dropout_leaves_out_is_drawn_in_training_only(name, dropout):
-    config = TypeAdapter(ModelConfig).validate_python(SMALL | KINDS[name] | {dropout: 0.5})
-    model = Camoe(SPEC.model_copy(update={"model": config}), MOMENTS).double()
-    batch = batch_of()
+    model, batch = model_of(name, **{dropout: 0.5}), batch_of()
     one, other = (model.train()(*batch)[0] for _ in range(2))
     assert not torch.equal(one, other)
     one, other = (model.eval()(*batch)[0] for _ in range(2))
