@@ -66,7 +66,9 @@ def _written(spark: SparkSession, ready: Prepared) -> Built:
             profiles=profile_rows(ready.profiled, run),
             record=record,
         )
-        switch = Switch(plan.target, plan.window.days, before.version, before.makers, plan.rows_per_file)
+        switch = Switch(
+            plan.target, plan.window.days, before.version, before.makers, plan.rows_per_file, plan.layout.runs
+        )
         commit = publish(draft, switch, plan.layout, run)
     with after_commit(plan, commit.version):
         return _told(spark, ready, encoder, commit, run)

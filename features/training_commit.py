@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, DataFrameWriterV2, SparkSession
 from pyspark.sql import functions as F
 
@@ -17,9 +17,8 @@ from camoe.contracts.runs import makers
 from camoe.contracts.snapshot import logged
 from features.commit import CONFLICTS, Commit, Run, commit_after, has_log, signed
 from features.failures import first_line
+from features.first_commit import making_alone, set_aside
 from features.table import RETENTION, SAFE_FOR_FILE_READERS, SLOT_CONSTRAINT, Target, is_remade, slots_appended
-
-TABLE_EXISTS = ("TABLE_OR_VIEW_ALREADY_EXISTS", "DELTA_TABLE_ALREADY_EXISTS")
 
 Options = Mapping[str, str | int]
 Write = Callable[[DataFrame, Target, Collection[date], Options], None]
@@ -31,13 +30,17 @@ class ConcurrentRunError(CamoeError):
 
 @dataclass(frozen=True)
 class Switch:
-    """What is to be replaced: `days` of `target`, of which `version` and `makers` (runs by day) were found before."""
+    """What is to be replaced: `days` of `target`, of which `version` and `makers` (runs by day) were found before.
+
+    `runs` is the folder of the run records.
+    """
 
     target: Target
     days: tuple[date, ...]
     version: int
     makers: Mapping[date, frozenset[str]]
     rows_per_file: int
+    runs: Path
 
 
 def replace_days(rows: DataFrame, switch: Switch, run: Run) -> Commit:
@@ -55,13 +58,12 @@ def replace_days(rows: DataFrame, switch: Switch, run: Run) -> Commit:
     if is_remade(switch.target):
         return _attempt(_replace_table, rows, switch, run)
     if not has_log(switch.target.path):
-        try:
-            return _attempt(_create_table, rows, switch, run)
-        except (AnalysisException, *CONFLICTS) as error:
-            if isinstance(error, AnalysisException) and error.getCondition() not in TABLE_EXISTS:
-                raise
-            # Another run made it meanwhile; when its settings are these and its days others, both can hold.
-            is_remade(switch.target)
+        with making_alone(switch.runs):
+            if not has_log(switch.target.path):
+                set_aside(switch.target.path, run.run_id)
+                return _attempt(_create_table, rows, switch, run)
+        # Another run made it meanwhile; when its settings are these and its days others, both can hold.
+        is_remade(switch.target)
     _require_as_found(switch, run)
     try:
         return _attempt(_replace_days, rows, switch, run)

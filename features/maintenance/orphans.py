@@ -49,6 +49,7 @@ def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
     candidates = [
         *(item for table in tables(layout) for item in _of_table(table)),
         *(("staging folder", path) for path in _staging(layout)),
+        *(("files of no version", path) for path in layout.root.glob(".uncommitted-*") if path.is_dir()),
         *(("temporary file", path) for path in _temporaries(layout)),
         *(("run record", path) for path in _records(layout)),
         *(("lock of a run", path) for path in _locks(layout)),

@@ -133,3 +133,40 @@ def test_a_killed_job_leaves_the_old_or_the_new_version_and_the_next_run_succeed
     assert kinds(orphans(config, capfd, "--delete")) == found
     assert orphans(config, capfd) == ["nothing was left behind"]
     assert rows(spark, layout) == new
+
+
+@pytest.mark.slow
+def test_a_job_killed_before_the_first_commit_leaves_no_table_and_the_next_run_makes_it(spark, tmp_path, capfd):
+    config, layout = lake.write_lake(tmp_path), Layout(tmp_path / "out")
+    job = Job(tmp_path / "first", config, "--run-id", "first")
+    job.until(lambda: data_files(layout))
+    job.kill()
+    assert not entries(layout)
+    assert lake.run_job(config, "--run-id", "second") == 0
+    assert set(active_runs(pin(layout.training)).values()) == {"second"}
+    assert kinds(orphans(config, capfd, "--delete")) - PERHAPS == WRITTEN - {"data file"} | {"files of no version"}
+    assert orphans(config, capfd) == ["nothing was left behind"]
+    assert len(rows(spark, layout)) == pin(layout.training).rows
+
+
+@pytest.mark.slow
+def test_a_job_killed_while_it_replaces_the_table_leaves_the_old_one(spark, tmp_path, capfd):
+    """With other features: neither the rows nor the columns nor the settings of the table change before the commit."""
+    config, layout = lake.write_lake(tmp_path), Layout(tmp_path / "out")
+    assert lake.run_job(config) == 0
+    old, found = rows(spark, layout), pin(layout.training)
+    settings = lake.config(tmp_path)
+    settings["features"]["numeric"].pop()
+    lake.write_config(tmp_path, settings)
+    before = data_files(layout)
+    job = Job(tmp_path / "replacing", config, "--replace", "--run-id", "killed")
+    job.until(lambda: data_files(layout) > before)
+    job.kill()
+    assert pin(layout.training) == found
+    assert rows(spark, layout) == old
+    assert lake.run_job(config) == 2
+    assert "--replace" in capfd.readouterr().err
+    assert lake.run_job(config, "--replace") == 0
+    assert pin(layout.training).version == found.version + 1
+    assert not any("num_age" in row for row in rows(spark, layout).values())
+    assert kinds(orphans(config, capfd, "--delete")) - PERHAPS == WRITTEN
