@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from camoe.bundle.manifest import MANIFEST, read_manifest
+from camoe.bundle.manifest import MANIFEST, read_manifest, set_aside
 from camoe.config import Config, load_config, parse, parser
 from camoe.contracts.days import parse_days
 from camoe.contracts.errors import exit_with
@@ -47,9 +47,10 @@ def run_vacuum(chosen: argparse.Namespace, config: Config) -> None:
         keep = keep_pinned(layout, table)
         if table == layout.training:
             keep += [*keep_scored(layout), *(Keep(version, "--keep-version") for version in chosen.keep_version)]
-            if (layout.bundle / MANIFEST).is_file():
-                model = read_manifest(layout.bundle)
-                keep.append(Keep(model.table_version, f"model {model.model_version} was trained on it"))
+            for bundle in (layout.bundle, set_aside(layout.bundle)):
+                if (bundle / MANIFEST).is_file():
+                    model = read_manifest(bundle)
+                    keep.append(Keep(model.table_version, f"model {model.model_version} was trained on it"))
         plans.append(plan_vacuum(table, keep, datetime.now(UTC) - retain))
     if chosen.delete:
         remove_files(plans)

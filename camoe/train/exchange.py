@@ -55,7 +55,7 @@ def exchange_dense(gradient: Tensor, name: str) -> Callable[[], Tensor]:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter], exchange: Exchange = exchange_rows) -> float:
-    """Replace each gradient by its sum over all workers; the seconds until the others had come this far too.
+    """Replace each gradient by its sum over all workers; the seconds until the others' dense ones were here.
 
     Dense gradients travel in one buffer, sparse ones by `exchange` and come back coalesced. All are under way at once.
     Horovod is built without CUDA, so they go through host memory.

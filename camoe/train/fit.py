@@ -97,7 +97,8 @@ def fit(run: Run, first: OpenEpoch | None, start: Path | None = None) -> History
     brought no better validation NE.
 
     Raises:
-        TrainingError: the loss is not finite, a checkpoint could not be read or written, the workers differ.
+        TrainingError: loss or gradients are not finite, or the loss explodes; a checkpoint could not be read or
+            written; the workers differ.
         StreamError: a row of the plan did not come exactly as often as planned.
     """
     history, best = _begin(run, start)
@@ -167,6 +168,7 @@ def _train(run: Run, epoch: OpenEpoch, history: History) -> tuple[tuple[float, .
         seed_step(config.seed, plan.epoch, step, run.workers.world.rank)
         if step % config.watch_every_steps == 0:
             seen = observe(learner, block)
+            progress.behind_s += seen.behind_s
         learned = learner.step(block, _own_draw(plan, step, run.workers))
         losses.append(learned.loss)
         guard.check(learned.loss, learned.norm, plan, step)

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -88,9 +88,13 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
     states = log.parent / "workers"
     log.parent.mkdir(parents=True, exist_ok=True)
     clear_states(states)
-    with kept(log) as keep, shown() as show, followed(states / SAID, partial(_show_own, show)):
-        # An error of writing would end the workers.
-        output = Into(keep)
+    # An error of writing would end the workers, so what they say does not go into the file itself.
+    with (
+        kept(log) as keep,
+        closing(Into(keep)) as output,
+        shown() as show,
+        followed(states / SAID, partial(_show_own, show)),
+    ):
         try:
             horovod.spark.run(
                 _spark_worker,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,10 +17,14 @@ from camoe.train.workers import sum_over_workers
 
 @dataclass(frozen=True)
 class Observation:
-    """Of one global batch, before it is learned: per head the mean loss (NaN without rows) and mean gate weights."""
+    """Of one global batch, before it is learned: per head the mean loss (NaN without rows) and mean gate weights.
+
+    `behind_s` is how long this worker waited for the others to look, too.
+    """
 
     losses: tuple[float, ...]
     gates: tuple[tuple[float, ...], ...]
+    behind_s: float
 
     def said(self, heads: Sequence[str]) -> str:
         """One short piece a head: its loss, and the gate's weights in percent."""
@@ -43,9 +48,11 @@ def observe(learner: Learner, block: Block) -> Observation:
             [mask.sum(dim=0).unsqueeze(1), (terms * own).sum(dim=0).unsqueeze(1), _gates(own, weights)], dim=1
         )
     learner.model.train()
+    asked = time.monotonic()
     total = sum_over_workers(sums.to(torch.float64).cpu(), "observation")
+    behind_s = time.monotonic() - asked
     means = total[:, 1:] / total[:, :1]
-    return Observation(tuple(means[:, 0].tolist()), tuple(map(tuple, means[:, 1:].tolist())))
+    return Observation(tuple(means[:, 0].tolist()), tuple(map(tuple, means[:, 1:].tolist())), behind_s)
 
 
 def _gates(own: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

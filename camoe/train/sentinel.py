@@ -1,11 +1,13 @@
 """Ends the process that started it when that one can no longer end itself: stopped, or stuck in native code.
 
-python sentinel.py RANK TIMEOUT_S PID: reads from standard input what worker RANK, process PID, does: a line every few
-seconds. It takes nothing but the standard library, so that it is there at once and stays small.
+As a program, with the arguments RANK TIMEOUT_S PID REASON, it reads from standard input what worker RANK, process PID,
+does: a line every few seconds. It takes nothing but the standard library, so that it is there at once and stays small.
 """
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import os
 import select
 import signal
@@ -20,13 +22,16 @@ SECOND_LOOK = 0.1
 class Sentinel:
     """A process beside this one, which SIGKILLs it when `say` was not called for `timeout_s` seconds.
 
-    It names the worker `rank` and what it said last, then. It ends with this process, or with `close`.
+    It then names the worker `rank` and what it said last, on stderr and in the file `reason`. It ends with this
+    process, or with `close`.
     """
 
-    def __init__(self, rank: int, timeout_s: float) -> None:
-        arguments = [str(rank), str(timeout_s), str(os.getpid())]
-        # Isolated: neither the environment nor the working folder can make it another program.
-        self._process = subprocess.Popen([sys.executable, "-I", str(Path(__file__)), *arguments], stdin=subprocess.PIPE)
+    def __init__(self, rank: int, timeout_s: float, reason: Path) -> None:
+        arguments = [str(rank), str(timeout_s), str(os.getpid()), str(reason)]
+        # Isolated: neither the environment nor the working folder can make it another program. As text, because this
+        # package may lie in an archive.
+        source = inspect.getsource(sys.modules[__name__])
+        self._process = subprocess.Popen([sys.executable, "-I", "-c", source, *arguments], stdin=subprocess.PIPE)
         assert self._process.stdin is not None
         self._pipe = self._process.stdin.fileno()
         os.set_blocking(self._pipe, False)
@@ -45,8 +50,8 @@ class Sentinel:
         self._process.communicate()
 
 
-def watch(rank: str, timeout_s: float, worker: int) -> None:
-    """Read until the pipe closes; end `worker` when nothing came for `timeout_s` seconds."""
+def watch(rank: str, timeout_s: float, worker: int, reason: Path) -> None:
+    """Read until the pipe closes; end `worker` when nothing came for `timeout_s` seconds, then say so."""
     # Whoever interrupts the worker at a terminal means it alone: it ends this process by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     doing = "its first step"
@@ -56,14 +61,17 @@ def watch(rank: str, timeout_s: float, worker: int) -> None:
         if not said:
             return
         doing = said.decode(errors="replace").splitlines()[-1]
-    if os.getppid() == worker:
-        print(
-            f"error: worker {rank} waited more than {timeout_s:g} s at {doing}: it does not run, and was ended; "
-            "it was stopped, or is stuck in native code or at a disk",
-            file=sys.stderr,
-            flush=True,
-        )
-        os.kill(worker, signal.SIGKILL)
+    if os.getppid() != worker:
+        return
+    # First, as nobody may be reading what is said.
+    os.kill(worker, signal.SIGKILL)
+    verdict = (
+        f"worker {rank} waited more than {timeout_s:g} s at {doing}: it did not run, and was ended; it was stopped, or "
+        "stuck in native code"
+    )
+    with contextlib.suppress(OSError):
+        reason.write_text(verdict)
+    print(f"error: {verdict}", file=sys.stderr, flush=True)
 
 
 def _readable(source: int, timeout_s: float) -> bool:
@@ -71,4 +79,4 @@ def _readable(source: int, timeout_s: float) -> bool:
 
 
 if __name__ == "__main__":
-    watch(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))
+    watch(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

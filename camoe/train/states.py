@@ -64,10 +64,15 @@ class States:
         for rank, (state, since) in sorted(self._known.items()):
             yield Seen(rank, state, time.monotonic() - since)
 
+    @property
+    def reason(self) -> Path:
+        """Where this worker leaves why it ends, for a launcher that cannot wait for all of its output."""
+        return self._folder / f"worker-{self._world.rank}{REASON}"
+
     def explain(self, reason: str) -> None:
-        """Leave why this worker ends, for a launcher that cannot wait for all of its output."""
+        """Leave `reason` there."""
         with contextlib.suppress(OSError):
-            write_text(self._folder / f"worker-{self._world.rank}{REASON}", reason)
+            write_text(self.reason, reason)
 
     def end(self) -> None:
         """Take this worker's own state away: it is through."""
@@ -84,9 +89,12 @@ def read_state(folder: Path, rank: int) -> State | None:
 
 
 def read_reasons(folder: Path) -> dict[int, str]:
-    """What workers left by `explain`, by rank."""
-    found = sorted(folder.glob(f"worker-*{REASON}"))
-    return {int(path.name.removeprefix("worker-").removesuffix(REASON)): path.read_text() for path in found}
+    """Why workers ended, by rank, each in one line; what cannot be read is left out."""
+    found = {}
+    for path in sorted(folder.glob(f"worker-*{REASON}")):
+        with contextlib.suppress(OSError):
+            found[int(path.name.removeprefix("worker-").removesuffix(REASON))] = " ".join(path.read_text().split())
+    return found
 
 
 def clear_states(folder: Path) -> None:

@@ -46,6 +46,7 @@ class Watchdog:
         self._since = time.monotonic()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="watchdog")
+        self._telling = threading.Thread(target=self._tell, daemon=True, name="watchdog-tells")
 
     def beat(self, doing: str) -> None:
         """The worker is alive and now does `doing`."""
@@ -62,13 +63,15 @@ class Watchdog:
 
     def __enter__(self) -> Watchdog:
         self._since = time.monotonic()
-        self._sentinel = Sentinel(self._rank, self._timeout_s)
+        self._sentinel = Sentinel(self._rank, self._timeout_s, self._states.reason)
         self._thread.start()
+        self._telling.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         self._stopped.set()
         self._thread.join()
+        self._telling.join()
         self._sentinel.close()
         # Of a worker that failed it stays: it says where.
         if kind is None:
@@ -80,9 +83,6 @@ class Watchdog:
             writes += 1
             waited_s = time.monotonic() - self._since
             self._states.write(State(self._beats, self._doing, round(waited_s, 3), writes))
-            # A sentinel that somebody ended costs what only it can see.
-            with contextlib.suppress(OSError):
-                self._sentinel.say(self._doing)
             if waited_s > 2 * SILENT_SHARE * self._timeout_s:
                 self._states.look()
             verdict = self._verdict() if waited_s > self._timeout_s else None
@@ -90,6 +90,13 @@ class Watchdog:
                 self._end(verdict)
             if self._stopped.wait(self._poll_s):
                 return
+
+    def _tell(self) -> None:
+        """Let the sentinel know that the process runs. It touches no disk, which may hang while training goes on."""
+        while not self._stopped.wait(self._poll_s):
+            # A sentinel that somebody ended costs what only it can see.
+            with contextlib.suppress(OSError):
+                self._sentinel.say(self._doing)
 
     def _end(self, verdict: str) -> None:
         waited = f"worker {self._rank} waited more than {self._timeout_s:g} s at {self._doing}: {verdict}"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from contextlib import closing
+from threading import Barrier, Thread
 
-from camoe.train.follow import followed
+from camoe.train.follow import Into, followed, told
 
+LIMIT_S = 60
 SAYS = """
 import sys
 from pathlib import Path
@@ -20,7 +23,9 @@ print("after")
 
 
 def wait_for(lines, shown):
+    deadline = time.monotonic() + LIMIT_S
     while shown != lines:
+        assert time.monotonic() < deadline, shown
         time.sleep(0.02)
 
 
@@ -45,3 +50,29 @@ def test_a_file_that_never_comes_shows_nothing(tmp_path):
     with followed(tmp_path / "said.txt", shown.append):
         pass
     assert shown == []
+
+
+def test_where_no_file_can_be_made_the_lines_are_still_printed(tmp_path, capsys):
+    (tmp_path / "file").write_text("where the folder should be")
+    with told(tmp_path / "file" / "said.txt"):
+        print("one")
+        print("not ended", end="")
+    out = capsys.readouterr().out
+    assert out.endswith("training goes on without it\none\nnot ended\n")
+
+
+def test_lines_of_several_threads_stay_whole():
+    taken, barrier = [], Barrier(2)
+
+    def write(stream, name):
+        for piece in (name, name, "\n"):
+            barrier.wait()
+            stream.write(piece)
+
+    with closing(Into(taken.append)) as stream:
+        threads = [Thread(target=write, args=(stream, name)) for name in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(taken) == ["aa\n", "bb\n"]

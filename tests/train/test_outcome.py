@@ -177,10 +177,10 @@ def test_inside_spark_a_workers_reason_is_known_before_its_last_lines_are(tmp_pa
     late = in_spark(tmp_path, 1, 75)
     assert isinstance(late, LostWorkersError)
     assert late.lost == {0}
-    States(tmp_path / "workers", World(1, 2)).explain("the loss is nan")
+    States(tmp_path / "workers", World(1, 2)).explain("the loss is nan\nat step 3")
     untold = in_spark(tmp_path, 1, 2, f"[0]<stderr>:{BEREFT}")
     assert not isinstance(untold, LostWorkersError)
-    assert str(untold).startswith("the loss is nan (training ended with code 2;")
+    assert str(untold).startswith("the loss is nan at step 3 (training ended with code 2;")
 
 
 @pytest.mark.parametrize("retries", ["-1", "two"])

@@ -137,7 +137,7 @@ def test_a_single_worker_that_is_stopped_is_ended_and_goes_on_from_the_checkpoin
     done = train(config, *options, env=signalled(folder, signal.SIGSTOP, rank=0))
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(
-        r"worker 0 waited more than 20 s at .*: it does not run, and was ended; .* attempt 2 of 2", done.stdout
+        r"worker 0 waited more than 20 s at .*: it did not run, and was ended; .* attempt 2 of 2", done.stdout
     )
     assert "train: goes on at epoch 1, step 11" in done.stdout
     require_the_same_run(folder, undropped)

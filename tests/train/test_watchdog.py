@@ -8,17 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from camoe.stream.world import World
-from camoe.train.states import clear_states, read_state
+from camoe.train import sentinel
+from camoe.train.states import clear_states, read_reasons, read_state
 from camoe.train.watchdog import EXIT_CODE, Watchdog
 
 # Arguments from the fifth on are beats, or, with a "+", seconds with a sign of progress every 0.1 s. Then comes a wait.
 WORKER = """
 import sys, time
+import zipfile
 from pathlib import Path
 from camoe.stream.world import World
 from camoe.train.watchdog import Watchdog
@@ -36,6 +39,8 @@ with Watchdog(World(rank, 2), timeout_s, Path(sys.argv[1]), longest_poll_s=0.1) 
     time.sleep(wait_s)
 print("went on")
 """
+
+LIMIT_S = 60
 
 
 def start(folder, rank, timeout_s, wait_s, *doing):
@@ -86,24 +91,51 @@ def test_a_worker_that_stopped_before_this_one_started_is_named(tmp_path):
 
 
 def test_a_worker_that_is_stopped_with_nobody_to_see_it_is_ended_and_named(tmp_path):
-    with start(tmp_path, 0, 2, 60, "step 7") as stopped:
+    with start(tmp_path, 0, 4, 60, "step 7") as stopped:
         wait_for_state(tmp_path, 0, "part-7.parquet")
+        time.sleep(1)
         stopped.send_signal(signal.SIGSTOP)
         _, error = stopped.communicate()
     assert stopped.returncode == -signal.SIGKILL
-    assert "error: worker 0 waited more than 2 s at step 7 (worker 0 has waited 1 s for part-7.parquet" in error
-    assert "it does not run, and was ended" in error
+    said = (
+        "worker 0 waited more than 4 s at step 7 (worker 0 has waited 1 s for part-7.parquet, row group 2): it did not"
+    )
+    assert f"error: {said} run, and was ended" in error
+    assert read_reasons(tmp_path)[0].startswith(said)
+
+
+HANGING = """
+import sys, time
+import zipfile
+from pathlib import Path
+from camoe.stream.world import World
+from camoe.train import states
+from camoe.train.watchdog import Watchdog
+states.write_json = lambda *_: time.sleep(60)
+with Watchdog(World(0, 2), 2, Path(sys.argv[1]), longest_poll_s=0.1) as dog:
+    for step in range(50):
+        dog.beat(f"step {step}")
+        time.sleep(0.1)
+    print("went on", flush=True)
+    sys.stdout.close()
+    __import__("os")._exit(0)
+"""
+
+
+def test_a_worker_that_goes_on_while_its_folder_of_states_hangs_is_left_alone(tmp_path):
+    done = subprocess.run([sys.executable, "-c", HANGING, tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "went on\n"), done.stderr
 
 
 def test_a_worker_and_its_sentinel_stopped_together_go_on_together(tmp_path):
     """Ctrl-Z at a terminal, and later fg: the time between is not held against the worker."""
-    with start(tmp_path, 0, 2, 8, "step 7") as suspended:
+    with start(tmp_path, 0, 8, 30, "step 7") as suspended:
         wait_for_state(tmp_path, 0, "part-7.parquet")
-        sentinel = sentinel_of(suspended)
-        for process in (sentinel, suspended.pid):
+        watcher = sentinel_of(suspended)
+        for process in (watcher, suspended.pid):
             os.kill(process, signal.SIGSTOP)
-        time.sleep(3)
-        for process in (sentinel, suspended.pid):
+        time.sleep(10)
+        for process in (watcher, suspended.pid):
             os.kill(process, signal.SIGCONT)
         _, error = suspended.communicate()
     assert suspended.returncode == EXIT_CODE
@@ -112,10 +144,20 @@ def test_a_worker_and_its_sentinel_stopped_together_go_on_together(tmp_path):
 
 def test_a_sentinel_ends_with_its_worker(tmp_path):
     with start(tmp_path, 0, 60, 60, "step 7") as worker:
-        sentinel = sentinel_of(worker)
+        watcher = sentinel_of(worker)
         worker.kill()
-    while Path(f"/proc/{sentinel}/cmdline").exists() and b"sentinel" in Path(f"/proc/{sentinel}/cmdline").read_bytes():
+    deadline = time.monotonic() + LIMIT_S
+    while runs(watcher):
+        assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def runs(watcher):
+    """Whether the process is there, and none of another program that got its number."""
+    try:
+        return b"sentinel" in Path(f"/proc/{watcher}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def sentinel_of(process):
@@ -143,7 +185,7 @@ def test_a_worker_that_makes_progress_is_waited_for(tmp_path):
 
 
 def test_a_worker_that_goes_on_is_left_alone(tmp_path):
-    process = start(tmp_path, 0, 0.4, 0.1, "step 1")
+    process = start(tmp_path, 0, 4, 0.1, "step 1")
     out, _ = process.communicate()
     assert process.returncode == 0
     assert "went on" in out
@@ -165,3 +207,20 @@ def test_what_a_failed_worker_did_can_be_read_until_the_next_attempt(tmp_path):
     clear_states(tmp_path / "w")
     assert read_state(tmp_path / "w", 0) is None
     clear_states(tmp_path / "w")
+
+
+def test_a_sentinel_starts_from_an_archive_too(tmp_path):
+    """As --py-files brings this package to a cluster."""
+    with zipfile.ZipFile(tmp_path / "camoe.zip", "w") as archive:
+        for name in ("camoe/__init__.py", "camoe/train/__init__.py"):
+            archive.writestr(name, "")
+        archive.write(sentinel.__file__, "camoe/train/sentinel.py")
+    program = (
+        "import sys, time; sys.path.insert(0, sys.argv[1]); from pathlib import Path; "
+        "from camoe.train.sentinel import Sentinel; Sentinel(0, 0.5, Path(sys.argv[2])); time.sleep(60)"
+    )
+    command = [sys.executable, "-I", "-c", program, tmp_path / "camoe.zip", tmp_path / "reason"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert "error: worker 0 waited more than 0.5 s" in done.stderr
+    assert (tmp_path / "reason").read_text().startswith("worker 0 waited")
