@@ -42,7 +42,8 @@ def open_table(table: Path, version: int | None = None) -> DeltaTable:
     except DeltaError as error:
         reason = str(error).splitlines()[0]
         raise MaintenanceError(
-            f"the log of {table} cannot be read ({reason}); restore it, nothing was removed"
+            f"the log of {table} cannot be read ({reason}); restore it, or build again where no run has ever "
+            "committed; nothing was removed"
         ) from None
 
 
