@@ -9,7 +9,6 @@ from typing import Literal
 from camoe.contracts.sources import Entity
 
 Strategy = Literal["broadcast", "intervals", "union"]
-Hint = Literal["merge", "shuffle_hash"]
 # A key is named by its hash.
 Key = int
 
@@ -19,7 +18,6 @@ class Limits:
     """Where one strategy gives way to another.
 
     `broadcast_bytes`: the most that a table sent to every executor may take, copies by bracket included.
-    `hashed_bytes`: up to this, a task's share of a table's intervals is held in a hash table, not sorted and merged.
     `versions_a_key`: up to this mean, each impression is compared with all versions of its key.
     `versions_a_bracket`, `impressions_a_bracket`: what the brackets of a cut key are aimed at.
     `brackets`: the most brackets over all keys that are cut.
@@ -30,7 +28,6 @@ class Limits:
     """
 
     broadcast_bytes: int = 64 << 20
-    hashed_bytes: int = 128 << 20
     versions_a_key: float = 64
     versions_a_bracket: int = 32
     impressions_a_bracket: int = 10_000
@@ -70,7 +67,7 @@ class Brackets:
 
 @dataclass(frozen=True)
 class TableStatistics:
-    """An entity table: rows, keys, bytes of a row, and of the rows within the days of the run the most of one key.
+    """An entity table: rows, keys, bytes of a row (at least), and of the rows within the days the most of one key.
 
     `heavy`: the keys of many rows, or asked for, with their rows within the days. `unusable`: rows beside `rows` that
     can never be joined, for want of a key or a time.
@@ -99,14 +96,13 @@ class ServedStatistics:
 class Statistics:
     """What a choice rests on. `first` and `last`: microseconds that bound the days of the run.
 
-    `tasks`: how many a shuffle is cut into. `served` is None where the table alone decides.
+    `served` is None where the table alone decides.
     """
 
     table: TableStatistics
     first: int
     last: int
     served: ServedStatistics | None = None
-    tasks: int = 1
 
 
 @dataclass(frozen=True)
@@ -114,8 +110,8 @@ class Choice:
     """How an entity is joined, and why.
 
     `hot`: the keys that are cut into `brackets`; a broadcast cuts all keys. `within`: first and last microsecond of the
-    impressions, where they were measured. `hint`: how Spark is to bring impressions and intervals together.
-    `rows`: of the table; `unusable`: how many of them have no key or no time and so are never joined.
+    impressions, where they were measured. `rows`: of the table; `unusable`: how many of them have no key or no time
+    and so are never joined.
     """
 
     entity: str
@@ -124,7 +120,6 @@ class Choice:
     brackets: Brackets = Brackets()
     hot: tuple[Key, ...] = ()
     within: tuple[int, int] | None = None
-    hint: Hint = "merge"
     rows: int = 0
     unusable: int = 0
 
@@ -160,22 +155,15 @@ def _chosen(name: str, statistics: Statistics, entity: Entity, limits: Limits) -
     others = table.inside - sum(table.heavy.get(key, 0) for key in hot)
     mean = others / max(1, table.keys)
     few = f"{mean:.1f} versions a key"
-    hint = _hint(statistics, limits)
     if "ts" not in entity.columns:
-        return Choice(name, "intervals", f"{table.rows:,} rows, one a key{cut}", brackets, hot, within, hint)
+        return Choice(name, "intervals", f"{table.rows:,} rows, one a key{cut}", brackets, hot, within)
     if entity.strategy != "auto":
-        return Choice(name, entity.strategy, f"as declared{cut}", brackets, hot, within, hint)
+        return Choice(name, entity.strategy, f"as declared{cut}", brackets, hot, within)
     if served is not None and len(hot) >= limits.hot_keys:
         return Choice(name, "union", f"{len(hot):,} or more hot keys", brackets, hot, within)
     if mean > limits.versions_a_key:
         return Choice(name, "union", f"{few}, more than {limits.versions_a_key:g}{cut}", brackets, hot, within)
-    return Choice(name, "intervals", f"{few}{cut}", brackets, hot, within, hint)
-
-
-def _hint(statistics: Statistics, limits: Limits) -> Hint:
-    """A hash table saves the sorting of all impressions, but has to be in memory as a whole."""
-    table = statistics.table
-    return "shuffle_hash" if table.rows * table.row_bytes <= statistics.tasks * limits.hashed_bytes else "merge"
+    return Choice(name, "intervals", f"{few}{cut}", brackets, hot, within)
 
 
 def settle(choice: Choice, densest: int, entity: Entity, limits: Limits) -> Choice:
@@ -184,7 +172,7 @@ def settle(choice: Choice, densest: int, entity: Entity, limits: Limits) -> Choi
     if choice.strategy != "intervals" or entity.strategy == "intervals" or densest <= most:
         return choice
     reason = f"a hot key has {densest:,} versions in one of {choice.brackets.count:,} brackets"
-    return replace(choice, strategy="union", reason=reason, hint="merge")
+    return replace(choice, strategy="union", reason=reason)
 
 
 def hot_keys(statistics: Statistics, limits: Limits) -> tuple[Key, ...]:

@@ -50,13 +50,9 @@ def decide(
     served = measure_served(impressions, entity, limits)
     asked = served.heavy.keys() - small.table.heavy.keys()
     table = measure_table(found, entity, (first, last), limits, served.heavy) if asked else small.table
-    choice = choose(name, Statistics(table, first, last, served, _tasks(impressions)), entity, limits)
+    choice = choose(name, Statistics(table, first, last, served), entity, limits)
     if not choice.hot or "ts" not in entity.columns:
         return choice
     bracketed = keyed.where(is_hot(KEY, choice.hot)).withColumn(BRACKET, bracket_of(F.col(FROM), choice.brackets))
     inside = F.col(BRACKET).between(0, choice.brackets.count - 1)
     return settle(choice, densest(bracketed.where(inside)), entity, limits)
-
-
-def _tasks(frame: DataFrame) -> int:
-    return int(frame.sparkSession.conf.get("spark.sql.shuffle.partitions") or 1)

@@ -1,4 +1,4 @@
-"""The strategy for few versions a key: impressions and intervals meet by (key, bracket), hashed or sorted."""
+"""The strategy for few versions a key: impressions and intervals are sorted by (key, bracket) and merged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def join_intervals(impressions: DataFrame, versions: DataFrame, name: str, entit
     """Compare each impression with all intervals of its (key, bracket)."""
     split = cut if "ts" in entity.columns else _dealt_out
     served, rows = split(impressions, versions, entity, choice)
-    return met(served, rows.hint(choice.hint), name, entity)
+    return met(served, rows.hint("merge"), name, entity)
 
 
 def _dealt_out(

@@ -52,7 +52,7 @@ def measure_table(
     return TableStatistics(
         rows=found["rows"],
         keys=found["keys"],
-        row_bytes=_row_bytes(versions),
+        row_bytes=_row_bytes(versions, found["rows"], limits),
         inside=found["inside"],
         most_inside=found["most"],
         heavy={row["key"]: row["rows"] for row in found["heavy"]},
@@ -97,9 +97,14 @@ def densest(bracketed: DataFrame) -> int:
     return 0 if most is None or most["most"] is None else int(most["most"])
 
 
-def _row_bytes(versions: DataFrame) -> float:
-    """Bytes of a row in memory: a word a column, and what the first rows' texts and nested values take."""
-    fixed = WORD_BYTES * (len(versions.columns) + 1)
+def _row_bytes(versions: DataFrame, rows: int, limits: Limits) -> float:
+    """Bytes of a row in memory: a word a column, and what the first rows' texts and nested values take.
+
+    The words alone where they make the table too large for a broadcast.
+    """
+    fixed = float(WORD_BYTES * (len(versions.columns) + 1))
+    if rows * fixed > limits.broadcast_bytes:
+        return fixed
     sizes = [size for item in versions.schema.fields if (size := _size(item.name, item.dataType)) is not None]
     if not sizes:
         return fixed

@@ -26,8 +26,6 @@ CHOICES = {
     "broadcast by bracket": Choice("user", "broadcast", "-", COARSE),
     "broadcast by second": Choice("user", "broadcast", "-", FINE),
     "intervals": Choice("user", "intervals", "-"),
-    "intervals, hashed": Choice("user", "intervals", "-", hint="shuffle_hash"),
-    "intervals, hashed and hot": Choice("user", "intervals", "-", COARSE, HOT, hint="shuffle_hash"),
     "intervals, hot": Choice("user", "intervals", "-", COARSE, HOT),
     "union": Choice("user", "union", "-"),
     "union, hot": Choice("user", "union", "-", COARSE, HOT),

@@ -125,11 +125,3 @@ def test_brackets_hold_the_first_and_the_last_microsecond_and_no_bracket_more(fi
     assert brackets.count <= count
     assert brackets.first == first
     assert brackets.end - brackets.width <= first + length < brackets.end
-
-
-@given(rows=st.integers(1, 10**9), row_bytes=st.integers(1, 10_000), tasks=st.integers(1, 10_000))
-def test_intervals_are_hashed_only_where_a_task_can_hold_its_share(rows, row_bytes, tasks):
-    table = TableStatistics(rows=rows, keys=rows, row_bytes=row_bytes, inside=rows, most_inside=1)
-    statistics = Statistics(table, 0, 1, ServedStatistics(rows=1, first=0, last=1), tasks)
-    choice = choose("user", statistics, entity("intervals"), LIMITS)
-    assert (choice.hint == "shuffle_hash") == (rows * row_bytes / tasks <= LIMITS.hashed_bytes)

@@ -11,20 +11,19 @@ from camoe.contracts.sources import Entity
 from features.join.choice import Limits
 from features.join.point_in_time import decide
 
-LIMITS = Limits(broadcast_bytes=1 << 20, hashed_bytes=1 << 20)
+LIMITS = Limits(broadcast_bytes=1 << 20)
+ROOM = Limits(broadcast_bytes=8 << 20)
 ROWS = 20_000
 DAYS = [date(1970, 1, 1)]
 
 
-def hint(spark, **columns):
-    """How the table's intervals are brought to the impressions: by the sizes of its rows."""
+def strategy(spark, **columns):
+    """How a table of `ROWS` rows with these columns is joined where 8 MiB may be broadcast."""
     key, ts = F.col("id").cast("string"), F.timestamp_seconds(F.col("id"))
     served = spark.range(10).select(key.alias("user_id"), ts.alias("ts"), F.col("id").alias("impression_id"))
     table = spark.range(ROWS).select(key.alias("user_id"), ts.alias("ts"), *[of.alias(n) for n, of in columns.items()])
     entity = Entity(path="t", key="user_id", columns={name: name for name in ("user_id", "ts", *columns)})
-    choice = decide(served, table, "user", entity, DAYS, limits=LIMITS)
-    assert choice.strategy == "intervals"
-    return choice.hint
+    return decide(served, table, "user", entity, DAYS, limits=ROOM).strategy
 
 
 @pytest.mark.parametrize("rows", [40, ROWS])
@@ -45,7 +44,8 @@ def test_rows_that_can_never_be_joined_are_counted_apart(spark, rows):
     assert str(choice).endswith(f", {rows * 4 // 10:,} of {rows:,} rows have no key or time")
 
 
-def test_a_table_of_long_texts_or_arrays_is_not_held_in_a_hash_table(spark):
-    assert hint(spark, value=F.lit(1.0)) == "shuffle_hash"
-    assert hint(spark, text=F.repeat(F.lit("x"), F.lit(4_000))) == "merge"
-    assert hint(spark, vector=F.array_repeat(F.lit(0.123456789), 500)) == "merge"
+def test_a_table_of_long_texts_of_long_arrays_or_of_many_columns_is_not_broadcast(spark):
+    assert strategy(spark, value=F.lit(1.0)) == "broadcast"
+    assert strategy(spark, text=F.repeat(F.lit("x"), F.lit(4_000))) == "intervals"
+    assert strategy(spark, vector=F.array_repeat(F.lit(0.123456789), 500)) == "intervals"
+    assert strategy(spark, **{f"value_{number}": F.lit(1.0) for number in range(60)}) == "intervals"
