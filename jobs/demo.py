@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from camoe.config import Config, load_config, parse, parser, positive
-from camoe.contracts.errors import CamoeError, exit_with
+from camoe.contracts.errors import EXPLAINED, CamoeError, exit_with
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,11 +61,16 @@ def run(stage: Stage, logs: Path) -> float:
     with log.open("w") as file:
         code = subprocess.run(stage.command, stderr=file, env=environment, check=False).returncode
     if code != 0:
-        # spark-submit has shown its job's message already; other jobs say theirs on stderr, which went to the log.
-        said = [line.removeprefix("error: ") for line in log.read_text().splitlines() if line.startswith("error: ")]
-        reason = said[-1] if said else "for the reason above"
-        raise StageError(f"{stage.name} ended with code {code}: {reason} (log: {log})")
+        raise StageError(f"{stage.name} ended with code {code}: {_reason(code, log)} (log: {log})")
     return time.monotonic() - started
+
+
+def _reason(code: int, log: Path) -> str:
+    # spark-submit has shown its job's message already; other jobs say theirs on stderr, which went to the log.
+    said = [line.removeprefix("error: ") for line in log.read_text().splitlines() if line.startswith("error: ")]
+    if said:
+        return said[-1]
+    return "for the reason above" if code == EXPLAINED else "it died before it could say why, see the end of its log"
 
 
 def main(argv: list[str]) -> None:

@@ -6,9 +6,12 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+# The exit code of a job that has said what is wrong.
+EXPLAINED = 2
+
 
 class CamoeError(Exception):
-    """Base of every error that is the user's to mend; the jobs print it as one message and exit with 2."""
+    """Base of every error that is the user's to mend; the jobs print it as one message and exit with `EXPLAINED`."""
 
 
 class ConfigError(CamoeError):
@@ -36,10 +39,10 @@ class BundleError(CamoeError):
 
 
 def exit_with(main: Callable[[list[str]], None]) -> NoReturn:
-    """Run a job's main over the command line; a `CamoeError` becomes one line on stderr and exit code 2."""
+    """Run a job's main over the command line; a `CamoeError` becomes one line on stderr and exit code `EXPLAINED`."""
     try:
         main(sys.argv[1:])
     except CamoeError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(2)
+        sys.exit(EXPLAINED)
     sys.exit(0)

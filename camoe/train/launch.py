@@ -15,7 +15,7 @@ import horovod.spark
 from horovod.runner.common.util.timeout import TimeoutException
 
 from camoe.config import Config
-from camoe.contracts.errors import CamoeError
+from camoe.contracts.errors import EXPLAINED, CamoeError
 from camoe.stream.world import World
 from camoe.train.console import shown
 from camoe.train.follow import Into, followed, told
@@ -126,4 +126,4 @@ def _spark_worker(config: Config, table_version: int, run: str) -> None:
         # One line for the log, where Horovod would print a traceback, and a file for the launcher.
         print(f"error: {error}", file=sys.stderr, flush=True)
         States(states, world).explain(str(error))
-        sys.exit(2)
+        sys.exit(EXPLAINED)
