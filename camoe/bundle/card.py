@@ -26,7 +26,8 @@ FILES = """\
 ## Files
 - `manifest.json`: versions and hashes that say where the model comes from, and the SHA-256 of every other file
 - `model.json`: architecture, features, heads, slots; `weights.safetensors`: the weights, float32
-- `heads/<head>.onnx`: one graph a head, from indices, raw numerics and packed sequences to `p_raw`
+- `head-<head>.onnx`: one graph a head, from indices, raw numerics and packed sequences to `p_raw`; the embedding
+  table is external data of each, in `weights.safetensors`
 - `calibration.json`: slope and intercept of each head on the logit
 - `encoder/`: the vocabularies that turn values into indices
 - `metrics.json`: every epoch, and the validation days by head and slot, of which this card shows a part

@@ -1,16 +1,22 @@
-"""One ONNX graph per head: raw features in, probability out, so that scoring needs no torch."""
+"""One ONNX graph per head: raw features in, probability out, so that scoring needs no torch.
+
+The embedding table, which may be gigabytes, is in none of them: each names its place in the weights' file, as ONNX's
+external data. So it lies on disk once, and no graph comes near the 2 GiB that a protobuf message can hold.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from pathlib import Path
 
 import torch
+from onnxscript import ir
 from torch import Tensor, nn
 from torch.export import Dim
 
-from camoe.bundle.manifest import CATEGORICAL, NUMERIC, PROBABILITY, SEQUENCES
+from camoe.bundle.manifest import CATEGORICAL, NUMERIC, PROBABILITY, SEQUENCES, TABLE
 from camoe.model.camoe import Camoe
 
 # Rows of the example that the exporter traces; any number above one, which it would take for a constant.
@@ -30,8 +36,11 @@ class HeadProbability(nn.Module):
         return torch.sigmoid(self.model.head_logit(self.head, categorical, numeric, sequences))
 
 
-def export_head(model: Camoe, head: int, path: Path) -> None:
-    """Write head number `head` of `model`, which must be on the CPU, in float32 and in eval mode."""
+def export_head(model: Camoe, head: int, path: Path, weights: Path) -> None:
+    """Write head number `head` of `model`, which must be on the CPU, in float32 and in eval mode.
+
+    `weights` is the safetensors file that the model's weights were written to; it must lie, and stay, beside `path`.
+    """
     examples = {
         CATEGORICAL: torch.zeros(EXAMPLE_ROWS, model.categorical_columns, dtype=torch.int64),
         NUMERIC: torch.zeros(EXAMPLE_ROWS, model.scaling.inputs, dtype=torch.float32),
@@ -54,5 +63,18 @@ def export_head(model: Camoe, head: int, path: Path) -> None:
         )
     if program is None:
         raise RuntimeError("the ONNX exporter returned no program")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    program.save(str(path))
+    if model.embedding.table.weight.numel():
+        table = program.model.graph.initializers[f"model.{TABLE}"]
+        table.const_value, table.name = _placed(weights, TABLE), TABLE
+    ir.save(program.model, path)
+
+
+def _placed(weights: Path, name: str) -> ir.ExternalTensor:
+    """The float32 tensor `name` of a safetensors file, as data that lies beside a graph: nothing of it is read."""
+    with weights.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        entry = json.loads(file.read(length))[name]
+    begin, end = (8 + length + offset for offset in entry["data_offsets"])
+    return ir.ExternalTensor(
+        weights.name, begin, end - begin, ir.DataType.FLOAT, shape=ir.Shape(entry["shape"]), name=name
+    )

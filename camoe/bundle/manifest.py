@@ -20,6 +20,8 @@ WEIGHTS = "weights.safetensors"
 METRICS = "metrics.json"
 CARD = "card.md"
 ENCODER = "encoder"
+# The embedding table: its name among the weights, and in every head's graph.
+TABLE = "embedding.table.weight"
 # Inputs and output of every head's graph; `SEQUENCES` only of a model that has some.
 CATEGORICAL = "categorical"
 NUMERIC = "numeric"
@@ -47,14 +49,19 @@ def set_aside(folder: Path) -> Path:
 
 
 def graph_name(head: str) -> str:
-    """The ONNX graph of a head, relative to the bundle."""
-    return f"heads/{head}.onnx"
+    """The ONNX graph of a head, relative to the bundle: beside the weights, for no graph may name data above it."""
+    return f"head-{head}.onnx"
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every file under `folder` but the manifest, by relative path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {str(path.relative_to(folder)): _digest(path) for path in files}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

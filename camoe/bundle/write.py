@@ -63,7 +63,7 @@ def write_bundle(
         write_json(staging / names.METRICS, metrics)
         write_calibration(staging, calibration)
         for index, head in enumerate(spec.heads.heads):
-            export_head(exported, index, staging / names.graph_name(head.name))
+            export_head(exported, index, staging / names.graph_name(head.name), staging / names.WEIGHTS)
         encoders.write(origin.encoder, staging / names.ENCODER)
         manifest = _manifest(staging, spec, origin)
         write_text(staging / names.CARD, model_card(manifest, spec, metrics, calibration))

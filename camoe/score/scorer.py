@@ -10,9 +10,20 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import pyarrow as pa
+from safetensors import safe_open
 
 from camoe.bundle.calibration import read_calibration
-from camoe.bundle.manifest import CATEGORICAL, ENCODER, NUMERIC, SEQUENCES, Manifest, graph_name, open_bundle
+from camoe.bundle.manifest import (
+    CATEGORICAL,
+    ENCODER,
+    NUMERIC,
+    SEQUENCES,
+    TABLE,
+    WEIGHTS,
+    Manifest,
+    graph_name,
+    open_bundle,
+)
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
@@ -20,6 +31,7 @@ from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.spec import ModelSpec
+from camoe.score.graph import read_graph
 from camoe.score.inputs import Inputs, inputs_of
 
 # Columns of the rows that their predictions carry, where the rows have them.
@@ -31,19 +43,23 @@ UNSERVED = -1
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A bundle's specification, and each head's graph as plain bytes and calibration: fit to be sent elsewhere."""
+    """A bundle's specification, each head's graph (see `read_graph`) and calibration, and the embedding table `[V, D]`
+    that all graphs share: fit to be sent elsewhere."""
 
     manifest: Manifest
     spec: ModelSpec
     graphs: Mapping[str, bytes]
     calibration: Mapping[str, Platt]
+    table: npt.NDArray[np.float32]
 
 
 def read_model(folder: Path) -> ScoringModel:
-    """The scoring parts of the bundle at `folder`. Raises `BundleError` as `open_bundle` does."""
+    """The scoring parts of the bundle at `folder`. Raises `BundleError` as `open_bundle` and `read_graph` do."""
     manifest, spec = open_bundle(folder)
-    graphs = {head.name: (folder / graph_name(head.name)).read_bytes() for head in spec.heads.heads}
-    return ScoringModel(manifest, spec, graphs, read_calibration(folder, spec.heads))
+    graphs = {head.name: read_graph(folder / graph_name(head.name)) for head in spec.heads.heads}
+    with safe_open(folder / WEIGHTS, framework="numpy") as weights:
+        table = weights.get_tensor(TABLE)
+    return ScoringModel(manifest, spec, graphs, read_calibration(folder, spec.heads), table)
 
 
 def require_vocabulary(folder: Path, model: ScoringModel, table: Encoder) -> None:
@@ -143,9 +159,11 @@ class Scorer:
 
     def _run(self, head: int, inputs: Inputs, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         p = np.empty(len(rows))
+        # A model without embeddings has an empty table, which its graphs do not ask for.
+        table = {TABLE: self._model.table} if self._model.table.size else {}
         for first in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[first : first + ROWS_AT_ONCE]
-            given = {CATEGORICAL: inputs.categorical[part], NUMERIC: inputs.numeric[part]}
+            given = {CATEGORICAL: inputs.categorical[part], NUMERIC: inputs.numeric[part], **table}
             if self._model.spec.features.sequence:
                 given[SEQUENCES] = inputs.sequences[part]
             (p[first : first + ROWS_AT_ONCE],) = self._sessions[head].run(None, given)

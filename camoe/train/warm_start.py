@@ -10,14 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from camoe.bundle.manifest import ENCODER, WEIGHTS, open_bundle
+from camoe.bundle.manifest import ENCODER, TABLE, WEIGHTS, open_bundle
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import TrainingError
 from camoe.model.camoe import Camoe
 from camoe.model.spec import ModelSpec
-
-TABLE = "embedding.table.weight"
 
 
 def warm_start(model: Camoe, spec: ModelSpec, encoder: Encoder, bundle: Path) -> None:

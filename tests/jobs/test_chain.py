@@ -122,7 +122,7 @@ def test_scoring_again_replaces_the_day_and_doubles_nothing(synthetic):
 
 
 def test_a_damaged_bundle_is_refused_with_the_file_that_is_damaged(synthetic):
-    graph = synthetic / "bundle/heads/audio.onnx"
+    graph = synthetic / "bundle/head-audio.onnx"
     whole = graph.read_bytes()
     version = pin(synthetic / "predictions").version
     try:
@@ -130,7 +130,7 @@ def test_a_damaged_bundle_is_refused_with_the_file_that_is_damaged(synthetic):
         said = spark_job("score", f"out={synthetic}", code=2)
     finally:
         graph.write_bytes(whole)
-    assert "is broken: heads/audio.onnx is not the file that training wrote" in said
+    assert "is broken: head-audio.onnx is not the file that training wrote" in said
     assert pin(synthetic / "predictions").version == version
 
 

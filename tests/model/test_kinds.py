@@ -7,9 +7,10 @@ import onnxruntime
 import pytest
 import torch
 from pydantic import TypeAdapter
+from safetensors.torch import save_file
 
 from camoe.bundle.graphs import export_head
-from camoe.bundle.manifest import CATEGORICAL, NUMERIC
+from camoe.bundle.manifest import CATEGORICAL, NUMERIC, WEIGHTS
 from camoe.model.camoe import Camoe
 from camoe.model.config import ModelConfig
 from camoe.model.loss import make_masking, make_normaliser, masked_loss, targets
@@ -145,7 +146,8 @@ def test_three_workers_have_the_gradient_of_one(name, slots):
 @pytest.mark.parametrize("name", ["camoe-stacked-low-rank", "mmoe", "ple-two-layers", "shared-bottom", "dcn"])
 def test_a_heads_graph_gives_what_torch_gives(name, tmp_path):
     model = model_of(name).float().eval()
-    export_head(model, 1, tmp_path / "video.onnx")
+    save_file(model.state_dict(), tmp_path / WEIGHTS)
+    export_head(model, 1, tmp_path / "video.onnx", tmp_path / WEIGHTS)
     categorical, numeric = batch_of(13)[0], batch_of(13)[1].float()
     session = onnxruntime.InferenceSession(tmp_path / "video.onnx", providers=["CPUExecutionProvider"])
     (p,) = session.run(None, {CATEGORICAL: categorical.numpy(), NUMERIC: numeric.numpy()})

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from datetime import date
 
 import numpy as np
+import onnx
+import onnxruntime
 import pyarrow as pa
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from camoe.bundle import manifest as names
 from camoe.bundle.calibration import CALIBRATION as CALIBRATION_FILE
@@ -20,6 +24,7 @@ from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import DataFile, Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
+from camoe.score.inputs import inputs_of
 from camoe.score.scorer import (
     ROWS_AT_ONCE,
     Scorer,
@@ -32,6 +37,8 @@ from tests.model.test_camoe import MOMENTS, SPEC
 from tests.score.pipeline import CALIBRATION, METRICS
 from tests.stream.plans import snapshot_of
 
+LARGE = 100_000
+
 
 @pytest.fixture(scope="module")
 def torch_model():
@@ -42,9 +49,13 @@ def torch_model():
 @pytest.fixture(scope="module")
 def bundle(torch_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {"x": ("a",)}), "confighash")
-    write_bundle(folder, torch_model, SPEC, origin, METRICS, calibration=CALIBRATION)
+    write(folder, torch_model, SPEC)
     return folder
+
+
+def write(folder, model, spec, calibration=CALIBRATION):
+    origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {"x": ("a",)}), "confighash")
+    write_bundle(folder, model, spec, origin, METRICS, calibration=calibration)
 
 
 def rows_of(number):
@@ -101,9 +112,8 @@ def test_an_objective_has_no_row_where_no_head_serves_it(torch_model, tmp_path):
         ]
     )
     spec = SPEC.model_copy(update={"heads": heads})
-    origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {"x": ("a",)}), "confighash")
     calibration = {name: Platt(rows=0, positives=0, reason="none") for name in ("all", "watched")}
-    write_bundle(tmp_path / "bundle", torch_model, spec, origin, METRICS, calibration=calibration)
+    write(tmp_path / "bundle", torch_model, spec, calibration)
     model = read_model(tmp_path / "bundle")
     rows = rows_of(60)
     found = Scorer(model).predict(rows.append_column("impression_id", pa.array(range(60)))).to_pandas()
@@ -117,12 +127,59 @@ def test_an_objective_has_no_row_where_no_head_serves_it(torch_model, tmp_path):
     assert expected_predictions(model, snapshot) == 7 + 1 + 2 * 5
 
 
+@pytest.fixture(scope="module")
+def large(torch_model, tmp_path_factory):
+    """A bundle whose table is by far the largest part of it, and larger than what the exporter keeps in a graph."""
+    folder = tmp_path_factory.mktemp("large") / "bundle"
+    spec = SPEC.model_copy(update={"vocabulary_sizes": (LARGE, 9)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("torch.onnx._internal.exporter._onnx_program._LARGE_MODEL_THRESHOLD", 0)
+        write(folder, Camoe(spec, MOMENTS), spec)
+    return folder
+
+
+def test_all_heads_share_one_table_on_disk_and_where_a_model_is_sent(large):
+    table = 4 * (LARGE + 9) * SPEC.model.embedding_dim
+    assert read_model(large).table.nbytes == table
+    assert table < sum(path.stat().st_size for path in large.rglob("*")) < 1.5 * table
+    assert table < len(pickle.dumps(read_model(large))) < 1.5 * table
+
+
+def test_a_table_that_is_too_large_for_a_graph_is_scored(large):
+    model, rows = read_model(large), rows_of(500)
+    trained = Camoe(model.spec, MOMENTS)
+    trained.load_state_dict(load_file(large / names.WEIGHTS))
+    head = np.array([1 if slot == "v" else 0 for slot in rows["slot"].to_pylist()], dtype=int)
+    expected = by_torch(trained, rows)[np.arange(500), head]
+    np.testing.assert_allclose(Scorer(model).predict(rows)["p_raw"], expected, atol=1e-6)
+
+
+def test_a_graph_runs_elsewhere_as_the_folder_lies_on_disk(large):
+    rows = rows_of(7).set_column(0, "slot", pa.repeat("v", 7))
+    session = onnxruntime.InferenceSession(large / names.graph_name("video"), providers=["CPUExecutionProvider"])
+    inputs = inputs_of(rows, SPEC)
+    (p,) = session.run(None, {names.CATEGORICAL: inputs.categorical, names.NUMERIC: inputs.numeric})
+    np.testing.assert_array_equal(p, Scorer(read_model(large)).predict(rows)["p_raw"])
+    onnx.checker.check_model(large / names.graph_name("video"))
+
+
+def test_a_bundle_with_graphs_of_another_kind_is_refused(torch_model, tmp_path):
+    write(tmp_path / "bundle", torch_model, SPEC)
+    manifest = names.read_manifest(tmp_path / "bundle")
+    graph = names.graph_name("video")
+    (tmp_path / "bundle" / graph).unlink()
+    files = {name: digest for name, digest in manifest.files.items() if name != graph}
+    names.write_manifest(tmp_path / "bundle", manifest.model_copy(update={"files": files}))
+    with pytest.raises(BundleError, match=r"has no head-video\.onnx: another version of camoe wrote it; train again"):
+        read_model(tmp_path / "bundle")
+
+
 def test_a_bundle_holds_no_file_that_could_run_code(bundle):
     kinds = {path.suffix for path in bundle.rglob("*") if path.is_file()}
     assert kinds == {".json", ".safetensors", ".onnx", ".md", ".parquet"}
 
 
-@pytest.mark.parametrize("name", [names.WEIGHTS, CALIBRATION_FILE, "heads/video.onnx", "encoder/v1/vocabulary.parquet"])
+@pytest.mark.parametrize("name", [names.WEIGHTS, CALIBRATION_FILE, "head-video.onnx", "encoder/v1/vocabulary.parquet"])
 def test_a_missing_file_is_named(bundle, name):
     moved = bundle / f"{name}.moved"
     (bundle / name).rename(moved)
