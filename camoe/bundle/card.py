@@ -28,6 +28,7 @@ FILES = """\
 - `model.json`: architecture, features, heads, slots; `weights.safetensors`: the weights, float32
 - `head-<head>.onnx`: one graph a head, from indices, raw numerics and packed sequences to `p_raw`; the embedding
   table is external data of each, in `weights.safetensors`
+- `config.json`: the whole configuration of the training
 - `calibration.json`: slope and intercept of each head on the logit
 - `encoder/`: the vocabularies that turn values into indices
 - `metrics.json`: every epoch, and the validation days by head and slot, of which this card shows a part

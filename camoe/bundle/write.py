@@ -8,7 +8,6 @@ import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,10 @@ from camoe.bundle.calibration import CALIBRATION, write_calibration
 from camoe.bundle.card import model_card
 from camoe.bundle.graphs import export_head
 from camoe.bundle.manifest import Manifest
+from camoe.bundle.settings import write_settings
 from camoe.contracts import encoder as encoders
+from camoe.contracts.code_version import code_version
+from camoe.contracts.config_file import Section
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import TrainingError
 from camoe.contracts.files import write_json, write_text
@@ -33,11 +35,11 @@ from camoe.model.spec import ModelSpec
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the weights come from."""
+    """Where the weights come from; `config` is the whole configuration that they were trained with."""
 
     snapshot: Snapshot
     encoder: Encoder
-    config_hash: str
+    config: Section
 
 
 def write_bundle(
@@ -62,6 +64,7 @@ def write_bundle(
         write_text(staging / names.SPEC, spec.model_dump_json(indent=2))
         write_json(staging / names.METRICS, metrics)
         write_calibration(staging, calibration)
+        write_settings(staging, origin.config)
         for index, head in enumerate(spec.heads.heads):
             export_head(exported, index, staging / names.graph_name(head.name), staging / names.WEIGHTS)
         encoders.write(origin.encoder, staging / names.ENCODER)
@@ -77,13 +80,13 @@ def _manifest(staging: Path, spec: ModelSpec, origin: Origin) -> Manifest:
     identity = hashes[names.WEIGHTS] + hashes[names.SPEC] + hashes[CALIBRATION]
     return Manifest(
         model_version=hashlib.sha256(identity.encode()).hexdigest()[:12],
-        code_version=version("camoe"),
+        code_version=code_version(),
         table=origin.snapshot.table,
         table_version=origin.snapshot.version,
         snapshot_hash=origin.snapshot.content_hash(),
         feature_schema_hash=spec.features.schema_hash(),
         encoder_version=origin.encoder.version,
-        config_hash=origin.config_hash,
+        config_hash=origin.config.content_hash(),
         files=hashes,
     )
 

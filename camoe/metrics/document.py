@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from typing import Any
 
 from camoe.config import Config
+from camoe.contracts.code_version import code_version
 from camoe.metrics.calibration import reliability
 from camoe.metrics.evaluation import Evaluation
 from camoe.metrics.histogram import Histogram
@@ -32,7 +32,7 @@ def metrics_document(config: Config, evaluation: Evaluation, model_version: str)
     rows = [metric_row(key, _state(config, evaluation, key), found, settings) for key, found in resampled.items()]
     return {
         "run": {
-            "code_version": version("camoe"),
+            "code_version": code_version(),
             "config_hash": config.content_hash(),
             "model_version": model_version,
             "snapshot_version": evaluation.snapshot_version,

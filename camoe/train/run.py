@@ -68,7 +68,7 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
             model = whole.learner.model
             metrics = _metrics(config, inputs, whole.learner, fitted, time.monotonic() - started)
             metrics["validation"] = calibrated.rows
-            origin = Origin(inputs.train, inputs.encoder, config.content_hash())
+            origin = Origin(inputs.train, inputs.encoder, config)
             manifest = write_bundle(config.layout.bundle, model, spec, origin, metrics, calibration=calibrated.by_head)
             print(f"train: bundle {manifest.model_version} written to {config.layout.bundle}", flush=True)
         for tracker in whole.trackers:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from camoe.bundle.manifest import read_manifest
+from camoe.bundle.manifest import file_hashes, read_manifest
 from camoe.bundle.write import Origin, write_bundle
+from camoe.config import Config
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError, TrainingError
 from camoe.contracts.snapshot import Snapshot
@@ -13,12 +14,14 @@ from camoe.model.camoe import Camoe
 from tests.disk import FULL, small_disk
 from tests.model.test_camoe import MOMENTS, SPEC
 from tests.score.pipeline import CALIBRATION, METRICS
+from tests.train.pipeline import CONFIG
 
+TRAINED = Config.model_validate({**CONFIG, "out": "out/x"})
 TOO_LARGE = SPEC.model_copy(update={"vocabulary_sizes": (60_000, 9)})
 
 
 def write(target, spec):
-    origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {}), "confighash")
+    origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {}), TRAINED)
     return write_bundle(target, Camoe(spec, MOMENTS), spec, origin, METRICS, calibration=CALIBRATION)
 
 
@@ -41,6 +44,7 @@ def test_a_bundle_takes_the_place_of_the_one_before(tmp_path):
     (tmp_path / "bundle").mkdir()
     manifest = write(tmp_path / "bundle", SPEC)
     assert read_manifest(tmp_path / "bundle") == manifest
+    assert manifest.files == file_hashes(tmp_path / "bundle")
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 

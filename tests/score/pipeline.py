@@ -62,6 +62,6 @@ def write_scorable(folder: Path, **sections: object) -> Pipeline:
     model = Camoe(spec, (Moments(3.0, 1.0),))
     # Weights as they start give every row about the same prediction; these tell rows apart.
     torch.nn.init.normal_(model.embedding.table.weight)
-    origin = Origin(pin(config.layout.training), encoder, "h")
+    origin = Origin(pin(config.layout.training), encoder, config)
     write_bundle(config.layout.bundle, model, spec, origin, METRICS, calibration=CALIBRATION)
     return Pipeline(path, config)

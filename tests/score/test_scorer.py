@@ -54,7 +54,7 @@ def bundle(torch_model, tmp_path_factory):
 
 
 def write(folder, model, spec, calibration=CALIBRATION):
-    origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {"x": ("a",)}), "confighash")
+    origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {"x": ("a",)}), SPEC)
     write_bundle(folder, model, spec, origin, METRICS, calibration=calibration)
 
 

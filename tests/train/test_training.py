@@ -17,7 +17,10 @@ from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import camoe
+from camoe.bundle.manifest import read_manifest
+from camoe.bundle.settings import CONFIG as CONFIG_FILE
 from camoe.config import Config
+from camoe.contracts.code_version import code_version
 from camoe.contracts.config_file import load
 from camoe.contracts.pins import RUNNING, read_pins
 from camoe.contracts.snapshot import pin
@@ -187,6 +190,16 @@ def test_the_line_of_an_epoch_tells_speed_waiting_and_each_head(runs, workers):
             rf"data wait {share}  others {share}  \d+ s left  {heads}"
         )
         assert re.fullmatch(pattern, line), line
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_bundle_has_the_configuration_and_the_code_that_it_was_trained_with(runs, workers):
+    written = Config.model_validate_json((runs[workers] / CONFIG_FILE).read_bytes())
+    manifest = read_manifest(runs[workers])
+    assert written == load(runs[workers].parent / "pipeline.yaml", Config)
+    assert manifest.config_hash == written.content_hash()
+    assert CONFIG_FILE in manifest.files
+    assert manifest.code_version == code_version()
 
 
 def test_training_learns(runs):

@@ -50,7 +50,7 @@ def fresh(config, encoder, seed):
 def bundle(config):
     """An older model, and its bundle."""
     model, spec = fresh(config, OLD, 1)
-    origin = Origin(Snapshot("/t", 3, (), {}, ()), OLD, "confighash")
+    origin = Origin(Snapshot("/t", 3, (), {}, ()), OLD, config)
     calibration = {head.name: Platt(rows=1, positives=0, reason="few") for head in config.heads.heads}
     write_bundle(config.layout.bundle, model, spec, origin, METRICS, calibration=calibration)
     return model, config.layout.bundle
