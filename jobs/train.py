@@ -20,6 +20,7 @@ from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
 from camoe.train.inputs import open_inputs
 from camoe.train.launch import launch_with_horovod, launch_with_spark
+from camoe.train.mlflow_tracker import marked_when_lost
 from camoe.train.resume import beginning
 from camoe.train.retries import with_retries
 from features.session import spark_session
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> None:
             what = ["--config", chosen.config, "--table-version", str(inputs.version), "--run", begin.run]
             launch_with_horovod([*what, *chosen.overrides], workers, chosen.hosts, log)
 
-    with _pinned(config, inputs.version):
+    with _pinned(config, inputs.version), marked_when_lost(config, begin.run):
         with_retries(attempt, chosen.workers, chosen.retries, one_machine=chosen.hosts is None)
     _summary(config, given(chosen), time.monotonic() - started)
 

@@ -29,7 +29,8 @@ from camoe.train.observe import observe
 from camoe.train.progress import Progress
 from camoe.train.random_state import draw_rows, seed_step
 from camoe.train.step import Learner
-from camoe.train.tracking import Tracker, epoch_figures, step_figures, track
+from camoe.train.tracker import Tracker
+from camoe.train.tracking import epoch_figures, step_figures, track
 from camoe.train.validate import validate
 from camoe.train.watchdog import Watchdog
 from camoe.train.workers import Workers, gather, sum_over_workers

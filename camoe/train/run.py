@@ -71,10 +71,9 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
             origin = Origin(inputs.train, inputs.encoder, config)
             manifest = write_bundle(config.layout.bundle, model, spec, origin, metrics, calibration=calibrated.by_head)
             print(f"train: bundle {manifest.model_version} written to {config.layout.bundle}", flush=True)
-        for tracker in whole.trackers:
-            watchdog.alive(f"finishing {type(tracker).__name__}")
-            tracker.finish(config.layout.bundle, inputs.train.table, inputs.version)
-        if workers.leads:
+            for tracker in whole.trackers:
+                watchdog.alive(f"finishing {type(tracker).__name__}")
+                tracker.finish(config.layout.bundle, manifest, calibrated.rows)
             remove_all(config.layout.checkpoints)
         watchdog.beat("waiting for the bundle")
         first_workers(None, "done")
@@ -100,7 +99,7 @@ def _fitted(
             warm_start(learner.model, spec, inputs.encoder, training.warm_start)
         names = tuple(head.name for head in config.heads.heads)
         watchdog.beat("opening the trackers")
-        tracked = tracking.enter_context(trackers(config, checkpoints, start, workers.leads))
+        tracked = tracking.enter_context(trackers(config, checkpoints, inputs.train, start, workers.leads))
         run = Run(learner, feed, checkpoints, watchdog, names, tracked, config.layout.logs)
         return run, spec, fit(run, first, start)
 

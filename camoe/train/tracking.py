@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
+from camoe.bundle.manifest import Manifest
 from camoe.config import Config
-from camoe.contracts.errors import ConfigError
+from camoe.contracts.snapshot import Snapshot
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.checkpoint_state import read_run_state
-from camoe.train.config import TrackingConfig
 from camoe.train.history import Validation
+from camoe.train.mlflow_tracker import Mlflow, TrackedRun
 from camoe.train.observe import Observation
-
-# MLflow takes so many parameters in one call, and texts of that length.
-PARAMETERS, LONGEST = 100, 500
-
-
-class Tracker(Protocol):
-    """Takes figures by name."""
-
-    def scalars(self, figures: Mapping[str, float], step: int) -> None:
-        """Take finite `figures` as they stand after `step` steps of the run."""
-
-    def finish(self, bundle: Path, table: str, version: int) -> None:
-        """Take the bundle, and which version of which table it learned from."""
-
-    def fail(self) -> None:
-        """Take note that the run ends without a bundle."""
-
-
-@contextlib.contextmanager
-def _told(what: str, errors: tuple[type[Exception], ...], stop: Callable[[], None]) -> Iterator[None]:
-    """When the work within fails by one of `errors`, say so, and `stop`: figures are worth less than a model."""
-    try:
-        yield
-    except errors as error:
-        stop()
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        print(f"train: {what} could not be written ({reason}); training goes on without them", flush=True)
+from camoe.train.tracker import Tracker, told
 
 
 class TensorBoard:
@@ -67,76 +41,21 @@ class TensorBoard:
                     self._writer.add_scalar(name, value, step)
                 self._writer.flush()
 
-    def finish(self, bundle: Path, table: str, version: int) -> None:
+    def finish(self, bundle: Path, manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> None:
         """See `Tracker`."""
         if self._writer is not None:
             with self._safely():
-                self._writer.add_text("model", f"{bundle}, from {table} version {version}")
+                self._writer.add_text("model", f"{bundle}, from {manifest.table} version {manifest.table_version}")
                 self._writer.close()
 
     def fail(self) -> None:
         """See `Tracker`."""
 
     def _safely(self) -> contextlib.AbstractContextManager[None]:
-        return _told(f"TensorBoard's files in {self._folder}", (OSError,), self._stop)
+        return told(f"TensorBoard's files in {self._folder}", (OSError,), self._stop)
 
     def _stop(self) -> None:
         self._writer = None
-
-
-class Mlflow:
-    """An MLflow run named `run`, with `settings` as parameters.
-
-    When the store is lost later, that is said once, and training goes on.
-
-    Raises:
-        ConfigError: MLflow is not installed, or takes no runs at `config.uri`.
-    """
-
-    def __init__(self, config: TrackingConfig, run: str, settings: Mapping[str, Any]) -> None:
-        try:
-            self._mlflow: Any = importlib.import_module("mlflow")
-        except ImportError:
-            raise ConfigError(
-                "training.tracking needs MLflow: install the extra 'mlflow' (mlflow-skinny) or leave it out"
-            ) from None
-        self._uri, self._lost = config.uri, False
-        try:
-            self._mlflow.set_tracking_uri(config.uri)
-            self._mlflow.set_experiment(config.experiment)
-            self._mlflow.start_run(run_name=run)
-            parameters = [(name.replace(" ", "_"), str(value)[:LONGEST]) for name, value in settings.items()]
-            for first in range(0, len(parameters), PARAMETERS):
-                self._mlflow.log_params(dict(parameters[first : first + PARAMETERS]))
-        except (self._mlflow.MlflowException, KeyError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise ConfigError(f"training.tracking.uri {config.uri} cannot be used: {reason}") from None
-
-    def scalars(self, figures: Mapping[str, float], step: int) -> None:
-        """See `Tracker`."""
-        if not self._lost:
-            with self._safely():
-                self._mlflow.log_metrics(dict(figures), step=step)
-
-    def finish(self, bundle: Path, table: str, version: int) -> None:
-        """See `Tracker`."""
-        if not self._lost:
-            with self._safely():
-                self._mlflow.set_tags({"data_set": table, "table_version": str(version)})
-                self._mlflow.log_artifacts(str(bundle), "bundle")
-                self._mlflow.end_run()
-
-    def fail(self) -> None:
-        """See `Tracker`."""
-        if not self._lost:
-            with self._safely():
-                self._mlflow.end_run("FAILED")
-
-    def _safely(self) -> contextlib.AbstractContextManager[None]:
-        return _told(f"figures for MLflow at {self._uri}", (self._mlflow.MlflowException, OSError), self._stop)
-
-    def _stop(self) -> None:
-        self._lost = True
 
 
 def step_figures(heads: Sequence[str], seen: Observation) -> Iterator[tuple[str, float]]:
@@ -162,15 +81,19 @@ def track(trackers: Sequence[Tracker], figures: Iterator[tuple[str, float]], ste
 
 @contextlib.contextmanager
 def trackers(
-    config: Config, checkpoints: Checkpoints, start: Path | None, leads: bool
+    config: Config, checkpoints: Checkpoints, data: Snapshot, start: Path | None, leads: bool
 ) -> Iterator[tuple[Tracker, ...]]:
-    """The trackers that `config` asks for, on the worker that `leads`; an MLflow run that fails is marked so."""
+    """The trackers that `config` asks for, on the worker that `leads`; an MLflow run that fails is marked so.
+
+    `data` is what the run learns from, and `start` the checkpoint that it goes on from.
+    """
     training, made = config.training, list[Tracker]()
     if leads and training.tensorboard:
         done = read_run_state(start).history.steps if start else 0
         made.append(TensorBoard(config.layout.logs / "tensorboard" / checkpoints.run, done + 1))
     if leads and training.tracking is not None:
-        made.append(Mlflow(training.tracking, checkpoints.run, checkpoints.settings))
+        run = TrackedRun(checkpoints.run, checkpoints.settings, data, checkpoints.folder)
+        made.append(Mlflow(training.tracking, run))
     try:
         yield tuple(made)
     except BaseException:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from camoe.train.tracking import TensorBoard, track
+from tests.bundle.test_card import MANIFEST
 from tests.disk import FULL, small_disk
 
 FIGURES = {f"figure/{number}": 0.5 for number in range(2000)}
@@ -18,7 +19,7 @@ def test_on_a_full_disk_training_is_told_once_and_goes_on(tmp_path, capsys):
         board = TensorBoard(disk / "board", 1)
         for step in range(1, 21):
             track([board], iter(FIGURES.items()), step)
-        board.finish(Path("bundle"), "table", 3)
+        board.finish(Path("bundle"), MANIFEST, [])
     said = capsys.readouterr().out
     assert said.count("train: ") == 1
     assert f"train: TensorBoard's files in {disk / 'board'} could not be written (" in said

@@ -1,0 +1,34 @@
+"""What takes a run's figures besides the log. Torch-free."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from camoe.bundle.manifest import Manifest
+
+
+class Tracker(Protocol):
+    """Takes figures by name."""
+
+    def scalars(self, figures: Mapping[str, float], step: int) -> None:
+        """Take finite `figures` as they stand after `step` steps of the run."""
+
+    def finish(self, bundle: Path, manifest: Manifest, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take the bundle of `manifest`, and its `rows` of metrics on the validation days."""
+
+    def fail(self) -> None:
+        """Take note that the run ends without a bundle."""
+
+
+@contextlib.contextmanager
+def told(what: str, errors: tuple[type[Exception], ...], stop: Callable[[], None]) -> Iterator[None]:
+    """When the work within fails by one of `errors`, say so, and `stop`: figures are worth less than a model."""
+    try:
+        yield
+    except errors as error:
+        stop()
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        print(f"train: {what} could not be written ({reason}); training goes on without them", flush=True)
