@@ -54,10 +54,11 @@ class TrainingConfig(Section):
     whoever changes `batch_size` chooses the learning rate anew.
 
     `precision` is that of the forward pass; `auto` is bf16 where all workers' processors compute it, else fp32.
-    `clip_norm` bounds the joint L2 norm of all gradients. A loss above `exploding_loss` times its running mean ends
-    training. `negatives` maps a head to the share of its negatives that it learns from; validation sees all.
+    `clip_norm` bounds the joint L2 norm of all gradients. A head's mean loss above `exploding_loss` times its running
+    mean ends training, unless it is still below that of a model that knows nothing, ln 2. `negatives` maps a head to
+    the share of its negatives that it learns from; validation sees all.
 
-    Each `watch_every_steps` steps one step's losses and gate weights are looked at, by head, for the log and for
+    Each `watch_every_steps` steps one step's losses and gate weights are taken, by head, for the log and for
     `tensorboard` (under logs/tensorboard) and `tracking`. `warm_start` is a bundle whose weights training starts from.
 
     With `steps`, training ends after so many steps, within an epoch if need be, and `epochs` is not looked at.

@@ -181,12 +181,15 @@ def test_the_line_of_an_epoch_tells_speed_waiting_and_each_head(runs, workers):
     for epoch in epochs:
         steps = len(epoch["losses"])
         (line,) = (part for part in said.splitlines() if f"epoch {epoch['epoch']}  step {steps}/{steps}" in part)
-        heads = "  ".join(rf"{name} (\d\.\d{{3}} \[\d+ \d+\]|nan \[nan nan\])" for name in NAMES)
+        heads = "  ".join(rf"{name} (?P<{name}>\d\.\d{{3}}|nan) \[(\d+ \d+|nan nan)\]" for name in NAMES)
         pattern = (
             rf"train: epoch \d  step \d+/\d+  loss {epoch['losses'][-1]:.4f}  {number} rows/s  {number} ms/step  "
             rf"data wait {share}  others {share}  \d+ s left  {heads}"
         )
-        assert re.fullmatch(pattern, line), line
+        found = re.fullmatch(pattern, line)
+        assert found, line
+        by_head = np.array([found[name] for name in NAMES], dtype=float)
+        assert np.nansum(by_head) == pytest.approx(epoch["losses"][-1], abs=0.002)
 
 
 def test_training_learns(runs):
