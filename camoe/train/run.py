@@ -66,7 +66,7 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
         watchdog.beat("writing the bundle")
         if workers.leads:
             model = whole.learner.model
-            metrics = _metrics(config, inputs, whole.learner, fitted, time.monotonic() - started)
+            metrics = run_metrics(config, inputs, whole.learner, fitted, time.monotonic() - started)
             metrics["validation"] = calibrated.rows
             origin = Origin(inputs.train, inputs.encoder, config.content_hash())
             manifest = write_bundle(config.layout.bundle, model, spec, origin, metrics, calibration=calibrated.by_head)
@@ -169,9 +169,10 @@ def assemble_learner(
     return Learner(model, optimisers, masking, workers, normaliser, dtype, sampling, precise)
 
 
-def _metrics(
+def run_metrics(
     config: Config, inputs: TrainingInputs, learner: Learner, fitted: History, seconds: float
 ) -> dict[str, Any]:
+    """What metrics.json tells of the run that took `seconds`; None for figures that are not finite."""
     best = fitted.epochs[fitted.best].validation
     return {
         "epochs": [
@@ -179,7 +180,7 @@ def _metrics(
                 "epoch": result.epoch + 1,
                 "train_loss": sum(result.losses) / len(result.losses),
                 "validation_ne": [optional(value) for value in result.validation.ne],
-                "validation_score": result.validation.score,
+                "validation_score": optional(result.validation.score),
                 "planned": result.planned,
                 "rows": result.rows,
                 "seconds": round(result.seconds, 2),
