@@ -22,6 +22,7 @@ from camoe.model.spec import ModelSpec
 from camoe.stream.columns import model_columns
 from camoe.stream.slot_shares import slot_shares
 from camoe.stream.world import World
+from camoe.train.batch import batch_said, for_workers
 from camoe.train.calibrate import calibrate
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.checkpoint_folder import new_run, newest, remove_all
@@ -51,9 +52,11 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
         SnapshotError, EncoderError, TrainingError: see `open_inputs` and `fit`.
     """
     started = time.monotonic()
-    states = config.layout.logs / "workers"
-    timeout_s = config.training.stall_timeout_s
-    with Watchdog(World.launched(), timeout_s, states) as watchdog, ExitStack() as tracking:
+    world, states = World.launched(), config.layout.logs / "workers"
+    if world.rank == 0 and config.training.worker_batch_size is not None:
+        print(f"train: {batch_said(config.training, world.size)}", flush=True)
+    config = for_workers(config, world.size)
+    with Watchdog(world, config.training.stall_timeout_s, states) as watchdog, ExitStack() as tracking:
         watchdog.beat("joining the other workers")
         workers = join_workers()
         watchdog.beat("agreeing on the table version")
