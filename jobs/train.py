@@ -18,6 +18,7 @@ from camoe.config import Config, given, load_config, natural, parse, parser, pos
 from camoe.contracts.counts import record, require_equal
 from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
+from camoe.train.batch import as_overrides, batch_said, for_workers
 from camoe.train.inputs import open_inputs
 from camoe.train.launch import launch_with_horovod, launch_with_spark
 from camoe.train.mlflow_tracker import marked_when_lost
@@ -36,13 +37,15 @@ def main(argv: list[str]) -> None:
     options.add_argument("--resume", action="store_true", help="continue the newest checkpoint, if there is one")
     options.add_argument("--retries", type=natural, default=0, help="times to go on without lost workers")
     chosen = parse(options, argv)
-    config = load_config(chosen)
+    asked = load_config(chosen)
+    # Once, so that an attempt with fewer workers keeps the batch and the rates of the first.
+    config = for_workers(asked, chosen.workers)
     started = time.monotonic()
     begin = beginning(config.layout.checkpoints, chosen.resume, chosen.table_version)
     inputs = open_inputs(config, begin.table_version)
     print(
         f"train: {inputs.train.rows:,} rows of {inputs.train.table} version {inputs.version}, "
-        f"{chosen.workers} workers, batch {config.training.batch_size:,}; {begin.said}",
+        f"{batch_said(asked.training, chosen.workers)}; {begin.said}",
         flush=True,
     )
 
@@ -53,7 +56,8 @@ def main(argv: list[str]) -> None:
             launch_with_spark(config, inputs.version, begin.run, workers, log)
         else:
             what = ["--config", chosen.config, "--table-version", str(inputs.version), "--run", begin.run]
-            launch_with_horovod([*what, *chosen.overrides], workers, chosen.hosts, log)
+            decided = as_overrides(asked.training, chosen.workers)
+            launch_with_horovod([*what, *chosen.overrides, *decided], workers, chosen.hosts, log)
 
     with _pinned(config, inputs.version), marked_when_lost(config, begin.run):
         with_retries(attempt, chosen.workers, chosen.retries, one_machine=chosen.hosts is None)

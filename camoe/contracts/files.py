@@ -29,5 +29,9 @@ def is_temporary(path: Path) -> bool:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` as indented JSON, atomically; values JSON does not know are written as text."""
-    write_text(path, json.dumps(content, indent=2, default=str) + "\n")
+    """Write `content` as indented JSON, atomically; values JSON does not know are written as text.
+
+    Raises:
+        ValueError: a number is not finite, which other readers of JSON refuse; None is what to write.
+    """
+    write_text(path, json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")

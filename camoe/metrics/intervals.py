@@ -70,6 +70,6 @@ def paired_difference(first: Estimate, second: Estimate) -> Difference:
 
 
 def optional(value: Floats | float) -> float | None:
-    """A float, or None for NaN: JSON has no NaN."""
+    """A float, or None for one that is not finite: JSON has none."""
     number = float(value)
-    return None if np.isnan(number) else number
+    return number if np.isfinite(number) else None

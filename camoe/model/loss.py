@@ -82,20 +82,24 @@ def targets(masking: Masking, labels: Tensor, cell: Tensor) -> tuple[Tensor, Ten
     return label.clamp(min=0), mask
 
 
-def masked_loss(logits: Tensor, label: Tensor, mask: Tensor, weight: Tensor, count: Tensor) -> Tensor:
+def head_losses(logits: Tensor, label: Tensor, mask: Tensor) -> Tensor:
+    """This worker's part of each head's `sum_i m_ih BCE(y_ih, p_ih)`: three `[B, H]` to `[H]`."""
+    terms = binary_cross_entropy_with_logits(logits, label.to(logits.dtype), reduction="none")
+    return torch.where(mask, terms, 0.0).sum(dim=0)
+
+
+def masked_loss(losses: Tensor, weight: Tensor, count: Tensor) -> Tensor:
     """This worker's part of `L = sum_h w_h sum_i m_ih BCE(y_ih, p_ih) / N_h`, a scalar.
 
-    `count` `[H]` is `N_h` of the step (a `Normaliser`), the same on all workers, so the workers' parts add up to the
-    loss of the whole batch. A head without rows contributes exactly nothing.
+    `count` is `N_h` of the step (a `Normaliser`), the same on all workers, so the workers' parts add up to the loss of
+    the whole batch. A head without rows contributes exactly nothing.
 
     Args:
-        logits, label, mask: `[B, H]`.
+        losses: this worker's `head_losses`, `[H]`.
         weight, count: `[H]`.
     """
-    terms = binary_cross_entropy_with_logits(logits, label.to(logits.dtype), reduction="none")
-    sums = torch.where(mask, terms, 0.0).sum(dim=0)
-    scale = torch.where(count > 0, weight / torch.where(count > 0, count, 1.0), 0.0).to(sums.dtype)
-    return (sums * scale).sum()
+    scale = torch.where(count > 0, weight / torch.where(count > 0, count, 1.0), 0.0).to(losses.dtype)
+    return (losses * scale).sum()
 
 
 def per_head(count: Tensor, _rows: Tensor) -> Tensor:

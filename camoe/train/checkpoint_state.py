@@ -16,6 +16,11 @@ from camoe.train.history import History
 
 STATE = "state.json"
 TABLE_VERSION = "table version"
+BATCH_SIZE = "training.batch_size"
+OTHER_WORKERS = (
+    " (where training.worker_batch_size made another batch of another number of workers, give training.batch_size and "
+    "both learning rates as they were, with training.worker_batch_size=null and training.learning_rate_scaling=none)"
+)
 # Changed settings that a message names.
 NAMED = 3
 
@@ -54,8 +59,9 @@ def require_same(path: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> 
         if was.get(name) != now.get(name)
     ]
     if changed:
+        hint = OTHER_WORKERS if was.get(BATCH_SIZE) != now.get(BATCH_SIZE) else ""
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         raise TrainingError(
             f"the checkpoint {path} is of another run: {'; '.join(changed[:NAMED])}{more}; "
-            "use its settings, or train without --resume"
+            f"use its settings{hint}, or train without --resume"
         )

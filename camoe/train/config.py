@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -53,11 +54,17 @@ class TrainingConfig(Section):
     So the number of workers changes neither the gradient nor its scale, and no learning rate is scaled with it:
     whoever changes `batch_size` chooses the learning rate anew.
 
-    `precision` is that of the forward pass; `auto` is bf16 where all workers' processors compute it, else fp32.
-    `clip_norm` bounds the joint L2 norm of all gradients. A loss above `exploding_loss` times its running mean ends
-    training. `negatives` maps a head to the share of its negatives that it learns from; validation sees all.
+    With `worker_batch_size` in its place a batch has so many rows for each worker, and `learning_rate_scaling`
+    multiplies both rates by the number of workers (`linear`: Goyal et al., 2017) or by its square root (`sqrt`: Malladi
+    et al., 2022, for optimisers that divide by the size of gradients). `camoe.train.batch.for_workers` turns the three
+    into a `batch_size` and rates before anything else looks at them. A `batch_size` of null is none.
 
-    Each `watch_every_steps` steps one step's losses and gate weights are looked at, by head, for the log and for
+    `precision` is that of the forward pass; `auto` is bf16 where all workers' processors compute it, else fp32.
+    `clip_norm` bounds the joint L2 norm of all gradients. A head's mean loss above `exploding_loss` times its running
+    mean ends training, unless it is still below that of a model that knows nothing, ln 2. `negatives` maps a head to
+    the share of its negatives that it learns from; validation sees all.
+
+    Each `watch_every_steps` steps one step's losses and gate weights are taken, by head, for the log and for
     `tensorboard` (under logs/tensorboard) and `tracking`. `warm_start` is a bundle whose weights training starts from.
 
     With `steps`, training ends after so many steps, within an epoch if need be, and `epochs` is not looked at.
@@ -67,6 +74,8 @@ class TrainingConfig(Section):
 
     table: str | None = None
     batch_size: int = Field(default=2048, ge=1)
+    worker_batch_size: int | None = Field(default=None, ge=1)
+    learning_rate_scaling: Literal["none", "sqrt", "linear"] = "none"
     epochs: int = Field(default=3, ge=1)
     steps: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -90,6 +99,28 @@ class TrainingConfig(Section):
     checkpoint: CheckpointConfig = CheckpointConfig()
     stall_timeout_s: int = Field(default=300, ge=1)
     stream: StreamConfig = StreamConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_a_batch_size_of_null(cls, given: Any) -> Any:
+        """A command line takes back in this way what its file says."""
+        if not isinstance(given, Mapping):
+            return given
+        return {name: value for name, value in given.items() if name != "batch_size" or value is not None}
+
+    @model_validator(mode="after")
+    def _one_batch_size(self) -> TrainingConfig:
+        if self.worker_batch_size is not None and "batch_size" in self.model_fields_set:
+            raise ValueError(
+                "worker_batch_size and batch_size both say how many rows a batch has; leave one out "
+                "(training.batch_size=null on the command line)"
+            )
+        if self.worker_batch_size is None and self.learning_rate_scaling != "none":
+            raise ValueError(
+                "learning_rate_scaling needs worker_batch_size: a batch_size does not grow with the workers, so there "
+                "is nothing for the rates to follow"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_precision(self) -> TrainingConfig:

@@ -23,8 +23,8 @@ from camoe.stream.stream import stream
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.config import TrainingConfig
 from camoe.train.feed import DataPlan, Feed, OpenEpoch
-from camoe.train.guard import WINDOW, LossGuard
-from camoe.train.history import EpochResult, History, Validation
+from camoe.train.guard import LossGuard
+from camoe.train.history import EpochResult, History, Level, Validation
 from camoe.train.observe import observe
 from camoe.train.progress import Progress
 from camoe.train.random_state import draw_rows, seed_step
@@ -141,30 +141,30 @@ def _run_epoch(run: Run, history: History, epoch: OpenEpoch, total: int) -> tupl
     if run.workers.leads and history.epoch == 0:
         checked = run.data.check(run.config)
         print(describe(plan, run.data.columns, run.config.stream.readers, checked), flush=True)
-    losses, rows = _train(run, epoch, history)
+    trained, rows = _train(run, epoch, history)
     # Its first row groups are read while the rows of validation are.
     coming = run.feed.open(history.epoch + 1, 0, total - history.steps - len(steps))
     result = EpochResult(
         epoch=plan.epoch,
-        losses=losses,
+        losses=trained.losses,
         planned=_rows(plan, steps.stop),
         rows=_rows(plan, steps.start) + rows,
         seconds=time.monotonic() - started,
         weights_hash=common_hash(run.learner.model, run.workers),
         validation=_validated(run),
     )
-    return History((*history.epochs, result)), coming
+    return History((*history.epochs, result), levels=trained.levels), coming
 
 
-def _train(run: Run, epoch: OpenEpoch, history: History) -> tuple[tuple[float, ...], int]:
-    """The losses of the epoch up to the end of its steps, and the rows of these, which are trained here."""
+def _train(run: Run, epoch: OpenEpoch, history: History) -> tuple[History, int]:
+    """The history at the end of the epoch's steps, and the rows of these, which are trained here."""
     config, learner, plan, steps, ledger = run.config, run.learner, epoch.plan, epoch.steps, epoch.ledger
     started = time.monotonic() - history.seconds
     later = run.data.total_steps(config) - history.steps - len(steps)
     progress = Progress(plan.epoch, steps.start, steps.stop, later, run.heads)
     seen = None
-    losses = list(history.losses)
-    guard = LossGuard(config.exploding_loss, history.recent_losses(WINDOW), run.workers, run.logs)
+    losses, levels = list(history.losses), history.levels or (Level(),) * len(run.heads)
+    guard = LossGuard(config.exploding_loss, run.heads, run.workers, run.logs)
     for step, block, waited_s in run.watched(epoch.blocks, f"epoch {plan.epoch + 1}", steps):
         seed_step(config.seed, plan.epoch, step, run.workers.world.rank)
         if step % config.watch_every_steps == 0:
@@ -172,16 +172,16 @@ def _train(run: Run, epoch: OpenEpoch, history: History) -> tuple[tuple[float, .
             progress.behind_s += seen.behind_s
         learned = learner.step(block, _own_draw(plan, step, run.workers))
         losses.append(learned.loss)
-        guard.check(learned.loss, learned.norm, plan, step)
+        levels = guard.check(levels, learned, plan, step)
         if run.workers.leads:
             progress.advance(plan.batch_rows(step), waited_s, learned, seen)
         if seen and step % config.watch_every_steps == 0:
-            figures = chain(step_figures(run.heads, seen), progress.figures(learned))
+            figures = chain(step_figures(run.heads, learned, seen), progress.figures(learned))
             track(run.trackers, figures, history.steps - history.step + step + 1)
         if _due(config.checkpoint.every_steps, step + 1) and step + 1 < steps.stop:
             run.count(plan, ledger, range(steps.start, step + 1))
-            run.save(replace(history, losses=tuple(losses), seconds=time.monotonic() - started))
-    return tuple(losses), run.count(plan, ledger, steps)
+            run.save(replace(history, losses=tuple(losses), seconds=time.monotonic() - started, levels=levels))
+    return replace(history, losses=tuple(losses), levels=levels), run.count(plan, ledger, steps)
 
 
 def _own_draw(plan: Plan, step: int, workers: Workers) -> Tensor:

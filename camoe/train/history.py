@@ -29,12 +29,33 @@ class EpochResult:
 
 
 @dataclass(frozen=True)
+class Level:
+    """Where the loss of a head stands: its sum over `rows` rows, of which older batches' count for less and less.
+
+    `batches` is how many batches had rows of it.
+    """
+
+    loss: float = 0.0
+    rows: float = 0.0
+    batches: int = 0
+
+    @property
+    def mean(self) -> float:
+        """The running mean; 0 before the first row."""
+        return self.loss / self.rows if self.rows else 0.0
+
+
+@dataclass(frozen=True)
 class History:
-    """Finished epochs, and the losses and seconds of the steps that were trained of the next one."""
+    """Finished epochs, and the losses and seconds of the steps that were trained of the next one.
+
+    `levels` has one entry a head, or none before the first step.
+    """
 
     epochs: tuple[EpochResult, ...] = ()
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
+    levels: tuple[Level, ...] = ()
 
     @property
     def epoch(self) -> int:
@@ -59,11 +80,6 @@ class History:
         """
         scores = [result.validation.score for result in self.epochs]
         return scores.index(min(scores)) if math.isfinite(min(scores)) else len(scores) - 1
-
-    def recent_losses(self, most: int) -> list[float]:
-        """The last losses, at most `most`, oldest first."""
-        earlier = self.epochs[-1].losses if self.epochs else ()
-        return [*earlier, *self.losses][-most:]
 
     def said(self) -> str:
         """The place for people, from 1."""

@@ -11,9 +11,11 @@ from camoe.train.checkpoint_state import TABLE_VERSION
 from camoe.train.inputs import TrainingInputs
 
 PARTS = {"slots", "heads", "features", "days", "model", "training"}
-# Settings of training that change how fast, how safely and how visibly it computes, and not what.
+# Settings of training that change how fast, how safely and how visibly it computes, and not what; and two that have
+# become batch_size and rates.
 INDIFFERENT = (
     "checkpoint",
+    "learning_rate_scaling",
     "stall_timeout_s",
     "stream.readers",
     "stream.retries",
@@ -22,6 +24,7 @@ INDIFFERENT = (
     "tensorboard",
     "tracking",
     "watch_every_steps",
+    "worker_batch_size",
 )
 
 

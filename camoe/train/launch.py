@@ -13,6 +13,7 @@ from pathlib import Path
 
 import horovod.spark
 from horovod.runner.common.util.timeout import TimeoutException
+from pyspark import SparkContext
 
 from camoe.config import Config
 from camoe.contracts.errors import EXPLAINED, CamoeError
@@ -88,6 +89,8 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
     states = log.parent / "workers"
     log.parent.mkdir(parents=True, exist_ok=True)
     clear_states(states)
+    # Spark sets it by itself, to the cores of a task, one by default. None takes that back: workers share the cores.
+    threads = SparkContext.getOrCreate().getConf().get("spark.executorEnv.OMP_NUM_THREADS")
     # An error of writing would end the workers, so what they say does not go into the file itself.
     with (
         kept(log) as keep,
@@ -102,7 +105,7 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
                 num_proc=workers,
                 use_gloo=True,
                 start_timeout=START_TIMEOUT_S,
-                env=WORKER_ENVIRONMENT | os.environ,
+                env=WORKER_ENVIRONMENT | os.environ | {"OMP_NUM_THREADS": threads},
                 stdout=output,
                 stderr=output,
             )

@@ -57,14 +57,14 @@ class Progress:
     def advance(self, rows: int, waited_s: float, learned: Learned, seen: Observation | None) -> None:
         """Count one step of `rows` global rows; print when the last line is old enough or the epoch ends.
 
-        `seen` is the newest look at the heads and gates.
+        `seen` is the newest look at the gates.
         """
         self.rows, self.done, self.waited_s = self.rows + rows, self.done + 1, self.waited_s + waited_s
         self.behind_s += learned.behind_s
         now = time.monotonic()
         if now - self.printed >= LINE_EVERY_S or self.first + self.done == self.steps:
             self.printed = now
-            print(self._line(learned.loss, seen), flush=True)
+            print(self._line(learned, seen), flush=True)
 
     def figures(self, learned: Learned) -> Iterator[tuple[str, float]]:
         """Names and values of what the line says."""
@@ -75,11 +75,11 @@ class Progress:
         yield "wait/data", self.data_wait
         yield "wait/others", self.others_wait
 
-    def _line(self, loss: float, seen: Observation | None) -> str:
+    def _line(self, learned: Learned, seen: Observation | None) -> str:
         left_s = self.step_s * (self.steps - self.first - self.done + self.later)
-        heads = f"  {seen.said(self.heads)}" if seen else ""
+        heads = f"  {seen.said(self.heads, learned.means)}" if seen else ""
         return (
-            f"train: epoch {self.epoch + 1}  step {self.first + self.done}/{self.steps}  loss {loss:.4f}  "
+            f"train: epoch {self.epoch + 1}  step {self.first + self.done}/{self.steps}  loss {learned.loss:.4f}  "
             f"{self.rows_per_s:,.0f} rows/s  {1000 * self.step_s:.1f} ms/step  data wait {self.data_wait:.1%}  "
             f"others {self.others_wait:.1%}  {left_s:.0f} s left{heads}"
         )

@@ -22,6 +22,7 @@ from camoe.model.spec import ModelSpec
 from camoe.stream.columns import model_columns
 from camoe.stream.slot_shares import slot_shares
 from camoe.stream.world import World
+from camoe.train.batch import batch_said, for_workers
 from camoe.train.calibrate import calibrate
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.checkpoint_folder import new_run, newest, remove_all
@@ -51,9 +52,11 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
         SnapshotError, EncoderError, TrainingError: see `open_inputs` and `fit`.
     """
     started = time.monotonic()
-    states = config.layout.logs / "workers"
-    timeout_s = config.training.stall_timeout_s
-    with Watchdog(World.launched(), timeout_s, states) as watchdog, ExitStack() as tracking:
+    world, states = World.launched(), config.layout.logs / "workers"
+    if world.rank == 0 and config.training.worker_batch_size is not None:
+        print(f"train: {batch_said(config.training, world.size)}", flush=True)
+    config = for_workers(config, world.size)
+    with Watchdog(world, config.training.stall_timeout_s, states) as watchdog, ExitStack() as tracking:
         watchdog.beat("joining the other workers")
         workers = join_workers()
         watchdog.beat("agreeing on the table version")
@@ -66,7 +69,7 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
         watchdog.beat("writing the bundle")
         if workers.leads:
             model = whole.learner.model
-            metrics = _metrics(config, inputs, whole.learner, fitted, time.monotonic() - started)
+            metrics = run_metrics(config, inputs, whole.learner, fitted, time.monotonic() - started)
             metrics["validation"] = calibrated.rows
             origin = Origin(inputs.train, inputs.encoder, config)
             manifest = write_bundle(config.layout.bundle, model, spec, origin, metrics, calibration=calibrated.by_head)
@@ -168,9 +171,10 @@ def assemble_learner(
     return Learner(model, optimisers, masking, workers, normaliser, dtype, sampling, precise)
 
 
-def _metrics(
+def run_metrics(
     config: Config, inputs: TrainingInputs, learner: Learner, fitted: History, seconds: float
 ) -> dict[str, Any]:
+    """What metrics.json tells of the run that took `seconds`; None for figures that are not finite."""
     best = fitted.epochs[fitted.best].validation
     return {
         "epochs": [
@@ -178,7 +182,7 @@ def _metrics(
                 "epoch": result.epoch + 1,
                 "train_loss": sum(result.losses) / len(result.losses),
                 "validation_ne": [optional(value) for value in result.validation.ne],
-                "validation_score": result.validation.score,
+                "validation_score": optional(result.validation.score),
                 "planned": result.planned,
                 "rows": result.rows,
                 "seconds": round(result.seconds, 2),

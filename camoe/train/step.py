@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from camoe.model.camoe import Camoe
-from camoe.model.loss import Masking, Normaliser, masked_loss, targets
+from camoe.model.loss import Masking, Normaliser, head_losses, masked_loss, targets
 from camoe.stream.columns import Block
 from camoe.train.config import TrainingConfig
 from camoe.train.exchange import clip_gradients, gradient_norm, sum_gradients
@@ -54,13 +55,21 @@ def _placed(values: npt.NDArray[np.generic], device: torch.device, dtype: torch.
 class Learned:
     """What one step of all workers together came to.
 
-    `loss` is that of the whole batch, `norm` the L2 norm of its gradients before they are clipped, and `behind_s` how
-    many seconds this worker waited for the others to come to its exchanges.
+    `loss` is that of the whole batch. Of each head, `losses` are summed over the `rows` that it learned from: those of
+    its own that were kept. `norm` is the L2 norm of the gradients before they are clipped, and `behind_s` how many
+    seconds this worker waited for the others to come to its exchanges.
     """
 
     loss: float
+    losses: tuple[float, ...]
+    rows: tuple[int, ...]
     norm: float
     behind_s: float
+
+    @property
+    def means(self) -> tuple[float, ...]:
+        """The mean loss of each head; NaN for one without rows."""
+        return tuple(loss / rows if rows else math.nan for loss, rows in zip(self.losses, self.rows, strict=True))
 
 
 @dataclass(frozen=True)
@@ -88,16 +97,20 @@ class Learner:
         mask = member if draw is None else self.sampling.kept(label, member, draw)
         own = torch.cat([mask.sum(dim=0), torch.tensor([block.rows], device=mask.device)]).to(torch.float64).cpu()
         asked = time.monotonic()
-        counts = sum_over_workers(own, "counts").to(mask.device)
+        rows = sum_over_workers(own, "counts")
         behind_s = time.monotonic() - asked
+        counts = rows.to(mask.device)
         with autocast(self.config, self.workers.device):
             scored, _ = self.model(batch.categorical, batch.numeric, batch.sequences)
         logits = self.sampling.among_kept(scored.to(self.dtype))
-        loss = masked_loss(logits, label, mask, self.masking.weight, self.normaliser(counts[:-1], counts[-1]))
+        losses = head_losses(logits, label, mask)
+        loss = masked_loss(losses, self.masking.weight, self.normaliser(counts[:-1], counts[-1]))
         torch.autograd.backward(loss)
         behind_s += sum_gradients(self.model.parameters())
         norm = gradient_norm(self.model.parameters())
         if self.config.clip_norm is not None:
             clip_gradients(self.model.parameters(), norm, self.config.clip_norm)
         self.optimisers.step()
-        return Learned(sum_over_workers(loss.detach().to(torch.float64), "loss").item(), norm, behind_s)
+        parts = torch.cat([loss.detach().reshape(1), losses.detach()]).to(torch.float64)
+        total, *by_head = sum_over_workers(parts, "loss").tolist()
+        return Learned(total, tuple(by_head), tuple(map(int, rows[:-1].tolist())), norm, behind_s)

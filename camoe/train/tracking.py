@@ -18,6 +18,7 @@ from camoe.train.checkpoint_state import read_run_state
 from camoe.train.history import Validation
 from camoe.train.mlflow_tracker import Mlflow, TrackedRun
 from camoe.train.observe import Observation
+from camoe.train.step import Learned
 from camoe.train.tracker import Tracker, told
 
 
@@ -58,12 +59,11 @@ class TensorBoard:
         self._writer = None
 
 
-def step_figures(heads: Sequence[str], seen: Observation) -> Iterator[tuple[str, float]]:
-    """Names and values of what was seen at a step, without heads that had no row."""
-    for name, loss, gate in zip(heads, seen.losses, seen.gates, strict=True):
-        if math.isfinite(loss):
-            yield f"loss/{name}", loss
-            yield from ((f"gate/{name}/expert_{expert}", weight) for expert, weight in enumerate(gate))
+def step_figures(heads: Sequence[str], learned: Learned, seen: Observation) -> Iterator[tuple[str, float]]:
+    """Names and values of what was learned and seen at a step, without heads that had no row."""
+    for name, loss, gate in zip(heads, learned.means, seen.gates, strict=True):
+        figures = (f"loss/{name}", loss), *((f"gate/{name}/expert_{expert}", one) for expert, one in enumerate(gate))
+        yield from ((figure, value) for figure, value in figures if math.isfinite(value))
 
 
 def epoch_figures(heads: Sequence[str], validation: Validation) -> Iterator[tuple[str, float]]:

@@ -14,6 +14,7 @@ from camoe.bundle.manifest import ENCODER, TABLE, WEIGHTS, open_bundle
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import TrainingError
+from camoe.contracts.features import FeatureSet
 from camoe.model.camoe import Camoe
 from camoe.model.spec import ModelSpec
 
@@ -25,7 +26,8 @@ def warm_start(model: Camoe, spec: ModelSpec, encoder: Encoder, bundle: Path) ->
 
     Raises:
         BundleError, EncoderError: the bundle is missing or damaged.
-        TrainingError: its features, heads or widths are others, or its vocabularies are not the beginning of these.
+        TrainingError: its features, their treatment, heads, their order or widths are others, or its vocabularies are
+            not the beginning of these.
     """
     _, old = open_bundle(bundle)
     _require_alike(bundle, spec, old)
@@ -60,17 +62,43 @@ def grown(fresh: Tensor, sizes: tuple[int, ...], table: Tensor, old_sizes: tuple
 
 
 def _require_alike(bundle: Path, spec: ModelSpec, old: ModelSpec) -> None:
-    if _learned(spec) != _learned(old):
-        raise TrainingError(f"{bundle} has other heads than this run: {_learned(old)} there, {_learned(spec)} here")
+    here, there = _learned(spec), _learned(old)
+    if here != there:
+        raise TrainingError(f"{bundle} has other heads than this run: {there} there, {here} here")
+    # A head's weights are found by its place.
+    if list(here) != list(there):
+        raise TrainingError(
+            f"{bundle} has the same heads as this run in another order: {', '.join(there)} there, {', '.join(here)} "
+            "here; list them as there"
+        )
     if spec.features.schema_hash() != old.features.schema_hash() or spec.model.embedding_dim != old.model.embedding_dim:
         raise TrainingError(f"{bundle} was trained on other features or embedding widths than this run's")
+    _require_alike_treated(bundle, spec.features, old.features)
     if any(now < before for now, before in zip(spec.vocabulary_sizes, old.vocabulary_sizes, strict=True)):
         raise TrainingError(f"{bundle} knows more values of a feature than this run's encoder")
+
+
+def _require_alike_treated(bundle: Path, features: FeatureSet, old: FeatureSet) -> None:
+    """What the schema's hash leaves out: weights fit both treatments, and the scaling is the bundle's."""
+    here, there = _treatment(features), _treatment(old)
+    changed = [f"{name} is {there[name]} there and {here[name]} here" for name in here if here[name] != there[name]]
+    if changed:
+        raise TrainingError(
+            f"{bundle} treats features otherwise than this run: {'; '.join(changed)}; treat them as there, or train "
+            "without training.warm_start"
+        )
 
 
 def _learned(spec: ModelSpec) -> dict[str, str]:
     """By head, what it learns from which rows. The weight of its loss may change."""
     return {head.name: f"{head.objective} where {head.where or 'any'}" for head in spec.heads.heads}
+
+
+def _treatment(features: FeatureSet) -> dict[str, str]:
+    """By setting of a feature, what the model makes of its raw column."""
+    transforms = {f"the transform of {item.name}": item.transform for item in features.numeric}
+    indicators = {f"the missing_indicator of {item.name}": str(item.missing_indicator) for item in features.numeric}
+    return transforms | indicators | {f"the pooling of {item.name}": item.pooling for item in features.sequence}
 
 
 def _shape(tensors: dict[str, Tensor], name: str) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import horovod.torch as hvd
@@ -15,6 +16,8 @@ from camoe.stream.world import World
 ValueT = TypeVar("ValueT")
 # Gloo gives up an exchange after 30 s, and takes the wrong worker down: the one that waited. The watchdog ends a wait.
 GLOO_TIMEOUT = {"HOROVOD_GLOO_TIMEOUT_SECONDS": str(24 * 3600)}
+# "microseconds of processor time, or max" and "in so many microseconds", of the control group that a container is.
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,26 @@ class Workers:
 
 
 def join_workers() -> Workers:
-    """Start Horovod, take this worker's GPU if the machine has one, and its share of the processor cores."""
+    """Start Horovod, take this worker's GPU if the machine has one, and its share of the processor cores.
+
+    OMP_NUM_THREADS, where it is set, is the number of its threads.
+    """
     os.environ.update(GLOO_TIMEOUT | os.environ)
     hvd.init()
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) // hvd.local_size()))
+    if "OMP_NUM_THREADS" not in os.environ:  # Torch takes it when it is loaded.
+        torch.set_num_threads(max(1, usable_cores() // hvd.local_size()))
     device = _own_device(hvd.local_rank())
     return Workers(World(hvd.rank(), hvd.size()), device)
+
+
+def usable_cores(quota: Path = CPU_QUOTA) -> int:
+    """Processor cores that this process may use: by its affinity, and by its container's `quota` where there is one."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        most, period = quota.read_text().split()
+    except OSError:
+        return allowed
+    return allowed if most == "max" else max(1, min(allowed, int(most) // int(period)))
 
 
 def _own_device(local_rank: int) -> torch.device:

@@ -11,7 +11,7 @@ from camoe.contracts.heads import HeadSet
 from camoe.contracts.slots import SlotCatalogue
 from camoe.model.camoe import Camoe
 from camoe.model.config import CamoeConfig
-from camoe.model.loss import make_masking, masked_loss, per_head, targets
+from camoe.model.loss import head_losses, make_masking, masked_loss, per_head, targets
 from camoe.model.scaling import Moments
 from camoe.model.spec import ModelSpec
 
@@ -79,7 +79,7 @@ def loss_of(model, batch, slot, labels, *, adaptive=True):
     label, mask = targets(masking, labels, slot)
     logits, _ = model(*batch)
     count = mask.sum(dim=0)
-    return masked_loss(logits, label, mask, masking.weight, per_head(count, torch.tensor(len(slot))))
+    return masked_loss(head_losses(logits, label, mask), masking.weight, per_head(count, torch.tensor(len(slot))))
 
 
 def test_the_loss_is_the_weighted_sum_of_each_heads_mean(model, batch):

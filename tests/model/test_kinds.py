@@ -13,7 +13,7 @@ from camoe.bundle.graphs import export_head
 from camoe.bundle.manifest import CATEGORICAL, NUMERIC, WEIGHTS
 from camoe.model.camoe import Camoe
 from camoe.model.config import ModelConfig
-from camoe.model.loss import make_masking, make_normaliser, masked_loss, targets
+from camoe.model.loss import head_losses, make_masking, make_normaliser, masked_loss, targets
 from tests.model import reference
 from tests.model.test_camoe import HEADS, MOMENTS, SLOTS, SPEC
 
@@ -91,7 +91,7 @@ def part_loss(model, batch, labels, slot, whole, kind):
     count = targets(masking, *whole)[1].sum(dim=0).double()
     share = torch.tensor([0.5, 0.2, 0.3], dtype=torch.float64)
     n = make_normaliser(kind, masking, share)(count, torch.tensor(float(len(whole[1]))))
-    return masked_loss(model(*batch)[0], *targets(masking, labels, slot), masking.weight, n)
+    return masked_loss(head_losses(model(*batch)[0], *targets(masking, labels, slot)), masking.weight, n)
 
 
 def gradients(model):

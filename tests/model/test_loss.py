@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camoe.contracts.heads import HeadSet
-from camoe.model.loss import make_masking, make_normaliser, masked_loss, targets
+from camoe.model.loss import head_losses, make_masking, make_normaliser, masked_loss, targets
 from camoe.stream.mixing import Shares
 from camoe.stream.plan import make_plan
 from camoe.stream.slot_shares import slot_shares
@@ -36,7 +36,7 @@ def loss_of(logits, labels, slot, kind, batch=None, heads=OBJECTIVES):
     whole_labels, whole_slot = batch or (labels, slot)
     count = targets(masking, whole_labels, whole_slot)[1].sum(dim=0).double()
     n = make_normaliser(kind, masking, SHARE)(count, torch.tensor(float(len(whole_slot))))
-    return masked_loss(logits, *targets(masking, labels, slot), masking.weight, n)
+    return masked_loss(head_losses(logits, *targets(masking, labels, slot)), masking.weight, n)
 
 
 def by_hand(logits, labels, slot, kind):
@@ -124,7 +124,7 @@ def epoch(kind, groups, batch_size):
         logits = torch.tensor([[0.3, 0.3], [-0.4, -0.4], [0.9, 0.9]], dtype=torch.float64)[slot]
         label, mask = targets(masking, labels, slot)
         n = normaliser(mask.sum(dim=0).double(), torch.tensor(float(len(slot))))
-        return masked_loss(logits, label, mask, masking.weight, n).item()
+        return masked_loss(head_losses(logits, label, mask), masking.weight, n).item()
 
     mean = sum(len(slot) / plan.rows * loss(slot) for slot in slots)
     return mean, loss(torch.cat(slots))

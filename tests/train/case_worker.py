@@ -31,7 +31,8 @@ def learned(path, overrides):
     learner, history = fitted(load(path, Config, overrides))
     (epoch,) = history.epochs
     found = {name: value.numpy() for name, value in learner.model.state_dict().items()}
-    return found | {"losses": np.array(epoch.losses), "ne": np.array(epoch.validation.ne)}
+    levels = np.array([(level.loss, level.rows, level.batches) for level in history.levels])
+    return found | {"losses": np.array(epoch.losses), "ne": np.array(epoch.validation.ne), "levels": levels}
 
 
 def presence(path):

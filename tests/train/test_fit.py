@@ -1,12 +1,21 @@
-"""When training ends before its epochs are over, and which weights it ends with."""
+"""When training ends before its epochs are over, which weights it ends with, and what is told of it."""
 
 from __future__ import annotations
 
+import json
+import math
+
+import pytest
+
 from camoe.config import Config
 from camoe.contracts.config_file import load
+from camoe.contracts.files import write_json
 from camoe.train.checkpoint_folder import newest
 from camoe.train.fit import common_hash
-from tests.train.fitting import fitted
+from camoe.train.history import EpochResult, History, Validation
+from camoe.train.inputs import open_inputs
+from camoe.train.run import run_metrics
+from tests.train.fitting import fitted, fresh_learner
 from tests.train.pipeline import CONFIG, write_pipeline
 
 ROWS = {"s0": 60, "s1": 40, "s2": 30}
@@ -30,6 +39,23 @@ def test_training_ends_so_many_epochs_after_the_best_and_with_its_weights(tmp_pa
     other, again = fitted(config, newest(config.layout.checkpoints))
     assert again == history
     assert common_hash(other.model, other.workers) == hashes[best]
+
+
+def test_metrics_are_json_where_the_validation_rows_tell_nothing(tmp_path):
+    config = load(write_pipeline(tmp_path, ROWS), Config)
+    learner, _ = fresh_learner(config)
+    told_nothing = Validation((math.nan, math.nan), ((0.5, 0.5), (0.5, 0.5)), math.inf)
+    history = History((EpochResult(0, (0.7, 0.6), 9, 9, 1.0, "hash", told_nothing),))
+    write_json(tmp_path / "metrics.json", run_metrics(config, open_inputs(config), learner, history, 2.0))
+    (epoch,) = json.loads((tmp_path / "metrics.json").read_text())["epochs"]
+    assert (epoch["validation_ne"], epoch["validation_score"]) == ([None, None], None)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_is_never_written_as_json(tmp_path, value):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "metrics.json", {"epochs": [{"score": value}]})
+    assert not list(tmp_path.iterdir())
 
 
 def test_training_of_so_many_steps_ends_within_an_epoch_and_goes_on_there(tmp_path):

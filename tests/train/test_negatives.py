@@ -81,6 +81,18 @@ def test_ece_on_all_rows_is_that_of_learning_from_all_rows():
         assert corrected[head].auc_pr == pytest.approx(whole[head].auc_pr, rel=0.05)
 
 
+def test_the_loss_of_each_head_is_of_the_rows_that_it_learns_from():
+    """So what is said of the heads adds up to what is said of all."""
+    block, draw = planted(500, seed=2), torch.from_numpy(draw_rows(1, 0, 0, 500))
+    found = learned(TRAINING.model_copy(update={"negatives": {"audio": 0.1}}), planted(2000, seed=1)).step(block, draw)
+    own = np.eye(2, dtype=bool)[HEAD_OF_SLOT[block.slot]]
+    kept = own & ((block.labels[:, :1] > 0) | (draw.numpy()[:, np.newaxis] < [0.1, 1.0]))
+    assert found.rows == tuple(kept.sum(axis=0)) != tuple(own.sum(axis=0))
+    assert found.means == tuple(np.divide(found.losses, found.rows))
+    weights = [head.weight for head in SPEC.heads.heads]
+    assert np.dot(weights, found.means) == pytest.approx(found.loss, rel=1e-6)
+
+
 def test_a_head_that_is_not_there_is_named():
     with pytest.raises(ConfigError, match=r"training\.negatives names radio; the heads are audio, video"):
         make_sampling(HEADS, {"radio": 0.5}, torch.device("cpu"))

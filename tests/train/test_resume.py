@@ -122,7 +122,9 @@ def require_the_same_run(folder, expected):
 
 @pytest.mark.slow
 def test_a_stopped_worker_is_named_in_time_and_the_others_go_on_from_the_checkpoint(folder, config, undropped):
-    options = ("--retries", "1", NO_DROPOUT, f"training.stall_timeout_s={STALL_S}")
+    """Also with the batch of the first attempt, where that had so many rows for each of its workers."""
+    grown = ("training.batch_size=null", "training.worker_batch_size=32")
+    options = ("--retries", "1", NO_DROPOUT, f"training.stall_timeout_s={STALL_S}", *grown)
     done = train(config, *options, env=signalled(folder, signal.SIGSTOP))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"worker 0 waited more than {STALL_S} s at step 11 of epoch 1: it waits for worker 1 (at " in done.stdout

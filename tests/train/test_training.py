@@ -31,7 +31,7 @@ from camoe.train.checkpoint_state import read_run_state
 from camoe.train.resume import beginning
 from tests.conftest import ROOT
 from tests.score.pipeline import DAYS
-from tests.train.fitting import fresh_learner
+from tests.train.fitting import fitted, fresh_learner
 from tests.train.pipeline import CONFIG, write_pipeline
 
 # Row counts that no number of workers divides; the video slot has fewer rows than there are steps.
@@ -184,12 +184,15 @@ def test_the_line_of_an_epoch_tells_speed_waiting_and_each_head(runs, workers):
     for epoch in epochs:
         steps = len(epoch["losses"])
         (line,) = (part for part in said.splitlines() if f"epoch {epoch['epoch']}  step {steps}/{steps}" in part)
-        heads = "  ".join(rf"{name} (\d\.\d{{3}} \[\d+ \d+\]|nan \[nan nan\])" for name in NAMES)
+        heads = "  ".join(rf"{name} (?P<{name}>\d\.\d{{3}}|nan) \[(\d+ \d+|nan nan)\]" for name in NAMES)
         pattern = (
             rf"train: epoch \d  step \d+/\d+  loss {epoch['losses'][-1]:.4f}  {number} rows/s  {number} ms/step  "
             rf"data wait {share}  others {share}  \d+ s left  {heads}"
         )
-        assert re.fullmatch(pattern, line), line
+        found = re.fullmatch(pattern, line)
+        assert found, line
+        by_head = np.array([found[name] for name in NAMES], dtype=float)
+        assert np.nansum(by_head) == pytest.approx(epoch["losses"][-1], abs=0.002)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -254,10 +257,15 @@ def test_workers_train_on_the_version_that_was_pinned_before_they_started(tmp_pa
 def test_a_run_by_hand_with_horovodrun_works(tmp_path):
     config = write_pipeline(tmp_path, ROWS)
     launcher = str(Path(sys.executable).with_name("horovodrun"))
+    grown = ["training.batch_size=null", "training.worker_batch_size=32", "training.learning_rate_scaling=linear"]
     command = [launcher, "--gloo", "-np", "2", sys.executable, "-m", "camoe.train.worker", "--config", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
+    done = subprocess.run([*command, *grown], capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert metrics(tmp_path / "out")["workers"] == 2
+    assert "train: 2 workers x 32 rows, rates x 2.00\n" in done.stdout
+    _, alone = fitted(load(config, Config, ["training.learning_rate=0.002", "training.embedding_learning_rate=0.04"]))
+    for found, expected in zip(metrics(tmp_path / "out")["epochs"], alone.epochs, strict=True):
+        np.testing.assert_allclose(found["losses"], expected.losses, rtol=1e-10)
     assert "train: bundle" in done.stdout
     assert "FutureWarning" not in done.stderr + done.stdout
 
@@ -288,7 +296,8 @@ def test_bad_input_gives_one_message_and_no_bundle(tmp_path, override, message):
 def test_a_loss_that_is_not_finite_ends_the_job_with_its_step_and_rows_and_the_checkpoint_before_stays(tmp_path):
     config = write_pipeline(tmp_path, ROWS)
     overrides = ["training.learning_rate=1e200", "training.warmup_steps=0", "training.checkpoint.every_steps=1"]
-    done = train(config, 2, *overrides, code=2)
+    done = train(config, 2, *overrides, "training.batch_size=null", "training.worker_batch_size=32", code=2)
+    assert "2 workers x 32 rows, rates x 1.00; starts" in done.stdout
     found = re.search(
         r"the loss is nan at step (\d+) of epoch 1; its batch of 64 rows begins with (.*?); ", done.stderr
     )

@@ -20,7 +20,7 @@ from camoe.model.camoe import Camoe
 from camoe.model.scaling import Moments
 from camoe.train.run import model_spec
 from camoe.train.warm_start import grown, warm_start
-from tests.train.pipeline import CONFIG
+from tests.train.pipeline import CONFIG, LONGEST, sequence_features
 
 OLD, NEW = Encoder(1, {"genre": ("a", "b", "c")}), Encoder(2, {"genre": ("a", "b", "c", "d", "e")})
 METRICS = {
@@ -33,17 +33,24 @@ METRICS = {
 }
 
 
+NUMERIC = [
+    {"name": "tenure", "sql": "tenure", "transform": "log1p"},
+    {"name": "age", "sql": "age", "missing_indicator": False},
+]
+
+
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     path = tmp_path_factory.mktemp("config") / "pipeline.yaml"
-    path.write_text(yaml.safe_dump({**CONFIG, "out": str(path.parent)}))
+    features = {**sequence_features(), "numeric": NUMERIC}
+    path.write_text(yaml.safe_dump({**CONFIG, "features": features, "out": str(path.parent)}))
     return load(path, Config, ["training.dtype=float32"])
 
 
 def fresh(config, encoder, seed):
     torch.manual_seed(seed)
     spec = model_spec(config, encoder)
-    return Camoe(spec, [Moments(float(seed), 1.0 + seed)]).eval(), spec
+    return Camoe(spec, [Moments(float(seed), 1.0 + seed)] * len(spec.features.numeric)).eval(), spec
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +64,13 @@ def bundle(config):
 
 
 def scored(model, indices):
+    """The model's logits where a value is the row's own genre, and all that its sequence holds."""
     categorical = torch.tensor(indices, dtype=torch.int32).unsqueeze(1)
+    numeric = torch.linspace(-3, 90, 2 * len(indices)).reshape(-1, 2)
+    sequences = torch.zeros(len(indices), 1 + LONGEST, dtype=torch.int32)
+    sequences[:, 0], sequences[:, 1] = 1, categorical[:, 0]
     with torch.inference_mode():
-        return model(categorical, torch.linspace(-3, 90, len(indices)).unsqueeze(1))[0]
+        return model(categorical, numeric, sequences)[0]
 
 
 def test_known_values_keep_their_predictions_and_new_ones_start_afresh(config, bundle):
@@ -86,6 +97,34 @@ def test_heads_that_learn_something_else_are_refused(config, bundle, other):
     model, spec = fresh(config, NEW, 2)
     with pytest.raises(TrainingError, match=r"has other heads than this run: \{'audio': \"click where .* there, "):
         warm_start(model, spec.model_copy(update={"heads": heads}), NEW, bundle[1])
+
+
+def test_heads_in_another_order_are_refused(config, bundle):
+    """Weights are found by a head's place: audio would start as video."""
+    heads = config.heads.model_copy(update={"heads": config.heads.heads[::-1]})
+    model, spec = fresh(config.model_copy(update={"heads": heads}), NEW, 2)
+    with pytest.raises(TrainingError, match="in another order: audio, video there, video, audio here; list them as"):
+        warm_start(model, spec, NEW, bundle[1])
+
+
+def test_other_treatments_are_refused_by_the_features_names(config, bundle):
+    """Mean and deviation come from the bundle: those of logarithms would scale raw values. No shape would differ."""
+    tenure, age = config.features.numeric
+    others = tenure.model_copy(update={"transform": "identity"}), age
+    swapped = tenure.model_copy(update={"missing_indicator": False}), age.model_copy(update={"missing_indicator": True})
+    summed = config.features.sequence[0].model_copy(update={"pooling": "sum"})
+    for changes, message in (
+        ({"numeric": others}, "the transform of tenure is log1p there and identity here; treat them as there, or"),
+        (
+            {"numeric": swapped, "sequence": (summed,)},
+            "the missing_indicator of tenure is True there and False here; the missing_indicator of age is False there "
+            "and True here; the pooling of recent is mean there and sum here; treat them as there, or",
+        ),
+    ):
+        features = config.features.model_copy(update=changes)
+        model, spec = fresh(config.model_copy(update={"features": features}), NEW, 2)
+        with pytest.raises(TrainingError, match=message):
+            warm_start(model, spec, NEW, bundle[1])
 
 
 def test_other_widths_are_refused_by_name(config, bundle):
