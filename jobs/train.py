@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from camoe.bundle.manifest import METRICS, open_bundle
@@ -18,6 +19,7 @@ from camoe.config import Config, given, load_config, natural, parse, parser, pos
 from camoe.contracts.counts import record, require_equal
 from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
+from camoe.train.hosts import hosts_of_workers
 from camoe.train.inputs import open_inputs
 from camoe.train.launch import launch_with_horovod, launch_with_spark
 from camoe.train.resume import beginning
@@ -36,6 +38,7 @@ def main(argv: list[str]) -> None:
     options.add_argument("--retries", type=natural, default=0, help="times to go on without lost workers")
     chosen = parse(options, argv)
     config = load_config(chosen)
+    slots = hosts_of_workers(chosen.hosts, chosen.workers)
     started = time.monotonic()
     begin = beginning(config.layout.checkpoints, chosen.resume, chosen.table_version)
     inputs = open_inputs(config, begin.table_version)
@@ -45,17 +48,17 @@ def main(argv: list[str]) -> None:
         flush=True,
     )
 
-    def attempt(number: int, workers: int) -> None:
+    def attempt(number: int, slots: Sequence[str]) -> None:
         log = config.layout.logs / ("train_workers.log" if number == 1 else f"train_workers-{number}.log")
         if chosen.launcher == "spark":
             spark_session("train")
-            launch_with_spark(config, inputs.version, begin.run, workers, log)
+            launch_with_spark(config, inputs.version, begin.run, len(slots), log)
         else:
             what = ["--config", chosen.config, "--table-version", str(inputs.version), "--run", begin.run]
-            launch_with_horovod([*what, *chosen.overrides], workers, chosen.hosts, log)
+            launch_with_horovod([*what, *chosen.overrides], slots, config.training.stall_timeout_s, log)
 
     with _pinned(config, inputs.version):
-        with_retries(attempt, chosen.workers, chosen.retries, one_machine=chosen.hosts is None)
+        with_retries(attempt, slots, chosen.retries)
     _summary(config, given(chosen), time.monotonic() - started)
 
 

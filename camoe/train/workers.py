@@ -39,6 +39,11 @@ def join_workers() -> Workers:
     return Workers(World(hvd.rank(), hvd.size()), device)
 
 
+def leave_workers() -> None:
+    """Stop Horovod, which all workers do together."""
+    hvd.shutdown()
+
+
 def _own_device(local_rank: int) -> torch.device:
     gpus = torch.cuda.device_count()
     return torch.device("cuda", local_rank % gpus) if gpus else torch.device("cpu")
