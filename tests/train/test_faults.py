@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -13,11 +14,12 @@ from dataclasses import dataclass
 
 import pytest
 
+from camoe.train.launch import LAUNCH_S
 from tests.conftest import ROOT
 from tests.train.pipeline import CONFIG, write_pipeline
 
 ROWS = {"s0": 331, "s1": 203, "s2": 7}
-TIMEOUT_S = 20
+SHORTEST_TIMEOUT_S = 10
 # What docs/training.md states: the watch's time to look, and the launcher's to end the others.
 WATCH_S, LAUNCHER_S = 5, 10
 # One worker gets a signal when it is about to do what `PLACE` says, or has left the watch ("ended"), or as soon as its
@@ -87,34 +89,68 @@ def config(tmp_path_factory):
     return write_pipeline(tmp_path_factory.mktemp("faults"), ROWS, features=features, training=training)
 
 
-def hit(config, tmp_path, number, place, victim, workers=2):
+def train(config, timeout_s, environment, workers=2):
+    for left in ("bundle", "checkpoints", "logs"):
+        shutil.rmtree(config.parent / "out" / left, ignore_errors=True)
+    limit = f"training.stall_timeout_s={timeout_s}"
+    command = [sys.executable, ROOT / "jobs/train.py", "-np", str(workers), "--config", config, limit]
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=os.environ | environment
+    )
+
+
+@pytest.fixture(scope="module")
+def timeout_s(config):
+    """As long as a whole run to which nothing happens, so that no phase is taken for a hang on a busy machine."""
+    began = time.monotonic()
+    done = train(config, 300, {})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return max(SHORTEST_TIMEOUT_S, math.ceil(time.monotonic() - began))
+
+
+def hit(config, tmp_path, timeout_s, number, place, victim, workers=2):
     """Train, and send the worker `victim` the signal `number` at `place`."""
     (tmp_path / "sitecustomize.py").write_text(SIGNALLER)
     mark = tmp_path / "hit"
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-    fault = {"SIGNAL": str(int(number)), "PLACE": place, "VICTIM": str(victim), "HIT": str(mark)}
-    for left in ("bundle", "checkpoints", "logs"):
-        shutil.rmtree(config.parent / "out" / left, ignore_errors=True)
-    limit = f"training.stall_timeout_s={TIMEOUT_S}"
-    command = [sys.executable, ROOT / "jobs/train.py", "-np", str(workers), "--config", config, limit]
-    environment = os.environ | fault | {"PYTHONPATH": path}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, cwd=ROOT, env=environment)
+    fault = {"SIGNAL": str(int(number)), "PLACE": place, "VICTIM": str(victim), "HIT": str(mark), "PYTHONPATH": path}
+    done = train(config, timeout_s, fault, workers)
     ended = time.time()
     assert mark.exists(), done.stdout + done.stderr
+    print(timeout_s, place, number.name, done.stderr, ended - mark.stat().st_mtime)
     return Ended(done.returncode, done.stderr, ended - mark.stat().st_mtime)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=lambda number: number.name)
 @pytest.mark.parametrize("phase", PHASES)
-def test_a_worker_that_dies_or_hangs_in_any_phase_ends_the_job_in_time_and_is_named(config, tmp_path, phase, number):
+def test_a_worker_that_dies_or_hangs_in_any_phase_ends_the_job_in_time_and_is_named(
+    config, tmp_path, timeout_s, phase, number
+):
     place, victim = PHASES[phase]
-    ended = hit(config, tmp_path, number, place, victim)
-    print(phase, number.name, ended)
+    ended = hit(config, tmp_path, timeout_s, number, place, victim)
     assert ended.code == 2, ended
     if number == signal.SIGKILL:
         assert f"error: worker {victim} was killed by SIGKILL" in ended.error
-        assert ended.seconds < LAUNCHER_S + WATCH_S
+        assert ended.seconds < WATCH_S + LAUNCHER_S
     else:
         assert re.search(rf"^error: worker .*(waits for worker {victim} \(|worker {victim} waited more)", ended.error)
-        assert ended.seconds < TIMEOUT_S + WATCH_S + LAUNCHER_S
+        assert ended.seconds < timeout_s + WATCH_S + LAUNCHER_S
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("place", "said", "launch_s"),
+    [
+        ("begun", "worker 0 had not begun", LAUNCH_S),
+        ("loading horovod", "worker 0 waited more", 0),
+        ("ended", "worker 0 waited more than .* at ending", 0),
+    ],
+)
+def test_a_worker_that_hangs_with_nobody_to_see_it_ends_the_job_in_time(
+    config, tmp_path, timeout_s, place, said, launch_s
+):
+    ended = hit(config, tmp_path, timeout_s, signal.SIGSTOP, place, 0, workers=1)
+    assert ended.code == 2, ended
+    assert re.search(f"^error: {said}", ended.error), ended
+    assert ended.seconds < timeout_s + launch_s + WATCH_S + LAUNCHER_S
