@@ -56,7 +56,7 @@ def lake(request):
 
 
 def read(lake, name):
-    return json.loads((lake.config.layout.out / name).read_text())
+    return json.loads((lake.config.out / name).read_text())
 
 
 @pytest.mark.slow
