@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from camoe.bundle.manifest import METRICS, open_bundle
@@ -19,6 +20,7 @@ from camoe.contracts.counts import record, require_equal
 from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
 from camoe.train.batch import as_overrides, batch_said, for_workers
+from camoe.train.hosts import hosts_of_workers
 from camoe.train.inputs import open_inputs
 from camoe.train.launch import launch_with_horovod, launch_with_spark
 from camoe.train.mlflow_tracker import marked_when_lost
@@ -40,6 +42,7 @@ def main(argv: list[str]) -> None:
     asked = load_config(chosen)
     # Once, so that an attempt with fewer workers keeps the batch and the rates of the first.
     config = for_workers(asked, chosen.workers)
+    slots = hosts_of_workers(chosen.hosts, chosen.workers)
     started = time.monotonic()
     begin = beginning(config.layout.checkpoints, chosen.resume, chosen.table_version)
     inputs = open_inputs(config, begin.table_version)
@@ -49,18 +52,18 @@ def main(argv: list[str]) -> None:
         flush=True,
     )
 
-    def attempt(number: int, workers: int) -> None:
+    def attempt(number: int, slots: Sequence[str]) -> None:
         log = config.layout.logs / ("train_workers.log" if number == 1 else f"train_workers-{number}.log")
         if chosen.launcher == "spark":
             spark_session("train")
-            launch_with_spark(config, inputs.version, begin.run, workers, log)
+            launch_with_spark(config, inputs.version, begin.run, len(slots), log)
         else:
             what = ["--config", chosen.config, "--table-version", str(inputs.version), "--run", begin.run]
             decided = as_overrides(asked.training, chosen.workers)
-            launch_with_horovod([*what, *chosen.overrides, *decided], workers, chosen.hosts, log)
+            launch_with_horovod([*what, *chosen.overrides, *decided], slots, config.training.stall_timeout_s, log)
 
     with _pinned(config, inputs.version), marked_when_lost(config, begin.run):
-        with_retries(attempt, chosen.workers, chosen.retries, one_machine=chosen.hosts is None)
+        with_retries(attempt, slots, chosen.retries)
     _summary(config, given(chosen), time.monotonic() - started)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 
 import horovod.spark
 from horovod.runner.common.util.timeout import TimeoutException
@@ -20,14 +20,19 @@ from camoe.contracts.errors import EXPLAINED, CamoeError
 from camoe.stream.world import World
 from camoe.train.console import shown
 from camoe.train.follow import Into, followed, told
+from camoe.train.hosts import listed
 from camoe.train.outcome import Outcome, first_workers_line, spark_outcome
+from camoe.train.retries import LostWorkersError
 from camoe.train.run_log import kept
 from camoe.train.states import States, clear_states
+from camoe.train.worker import work
 
 # What the first worker of a run inside Spark has said, beside the workers' states.
 SAID = "said.txt"
 WORKER_MODULE = "camoe.train.worker"
 START_TIMEOUT_S = 120
+# What Horovod's launcher may take to look at the hosts before it starts a worker.
+LAUNCH_S = 30
 # Defaults that the caller's environment overrides. Horovod's background thread wakes every millisecond otherwise, and
 # the allocator gives the step's large buffers back to the system and takes them anew: together half of a step's time.
 # An MLflow server that is away is asked again for some seconds, and not for minutes in which the others wait.
@@ -40,10 +45,11 @@ WORKER_ENVIRONMENT = {
 }
 
 
-def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | None, log: Path) -> None:
-    """Run the worker module with `arguments` `workers` times on `hosts` (`name:slots,...`; default: this machine).
+def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_s: float, log: Path) -> None:
+    """Run the worker module with `arguments` on the host of each of `slots`.
 
-    Everything the workers say goes to `log`; the first worker's own lines are shown.
+    Everything the workers say goes to `log`; the first worker's own lines are shown. Once one has begun, they watch
+    one another and themselves; all are ended if none has within `timeout_s` and `LAUNCH_S`.
 
     Raises:
         LostWorkersError: a worker was killed, or the others waited too long for it; the message names it.
@@ -52,29 +58,56 @@ def launch_with_horovod(arguments: Sequence[str], workers: int, hosts: str | Non
     states = log.parent / "workers"
     log.parent.mkdir(parents=True, exist_ok=True)
     clear_states(states)
-    where = ["-H", hosts] if hosts else ["-H", f"localhost:{workers}"]
     launcher = str(Path(sys.executable).with_name("horovodrun"))
+    where = ["-np", str(len(slots)), "-H", listed(slots)]
     environment = WORKER_ENVIRONMENT | os.environ | {"PYTHONUNBUFFERED": "1"}
+    outcome = Outcome()
     with (
         kept(log) as keep,
         subprocess.Popen(
-            [launcher, "--gloo", "-np", str(workers), *where, sys.executable, "-m", WORKER_MODULE, *arguments],
+            [launcher, "--gloo", *where, sys.executable, "-m", WORKER_MODULE, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env=environment,
         ) as process,
         shown() as show,
+        _ended_unless(outcome.begun, process, timeout_s + LAUNCH_S) as late,
     ):
-        outcome = Outcome()
         for line in process.stdout or ():
             keep(line)
             outcome.note(line.rstrip("\n"))
             said = first_workers_line(line.rstrip("\n"))
             if said is not None:
                 show(said)
+    if late.is_set():
+        ranks = range(len(slots))
+        names = ", ".join(f"worker {rank}" for rank in ranks)
+        raise LostWorkersError(
+            f"{names} had not begun {timeout_s + LAUNCH_S:g} s after the launch (all output is in {log})",
+            frozenset(ranks),
+        )
     if process.returncode != 0:
         raise outcome.error(process.returncode, log, states)
+
+
+@contextmanager
+def _ended_unless(begun: Event, process: subprocess.Popen[str], timeout_s: float) -> Iterator[Event]:
+    """While the block runs, end `process` if `begun` is not set within `timeout_s`; what is given is set then."""
+    late = Event()
+
+    def wait() -> None:
+        if not begun.wait(timeout_s):
+            late.set()
+            process.terminate()
+
+    waiting = Thread(target=wait, daemon=True, name="begun")
+    waiting.start()
+    try:
+        yield late
+    finally:
+        begun.set()
+        waiting.join()
 
 
 def launch_with_spark(config: Config, table_version: int, run: str, workers: int, log: Path) -> None:
@@ -119,12 +152,10 @@ def _show_own(show: Callable[[str], None], line: str) -> None:
 
 
 def _spark_worker(config: Config, table_version: int, run: str) -> None:
-    # Imported in the task only: the driver that launches needs neither torch nor its start-up time.
-    run_worker = importlib.import_module("camoe.train.run").run_worker
     states, world = config.layout.logs / "workers", World.launched()
     try:
         with told(states / SAID) if world.rank == 0 else nullcontext():
-            run_worker(config, table_version, run)
+            work(config, table_version, run)
     except CamoeError as error:
         # One line for the log, where Horovod would print a traceback, and a file for the launcher.
         print(f"error: {error}", file=sys.stderr, flush=True)

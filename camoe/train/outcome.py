@@ -6,8 +6,10 @@ import re
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from camoe.contracts.errors import TrainingError
+from camoe.stream.world import World
 from camoe.train.retries import LostWorkersError
 from camoe.train.states import read_reasons, read_state
 
@@ -21,21 +23,30 @@ ENDED_LINE = re.compile(r"^Process (?P<rank>\d+) exit with status code (?P<code>
 FIRST_ENDED = re.compile(r"Process name: (?P<rank>\d+)\s+Exit code: (?P<code>-?\d+)")
 WAITED_LINE = re.compile(r"^error: worker (?P<rank>\d+) waited more than ")
 LATE_WORKER = re.compile(r"(?:waits for|,) worker (?P<rank>\d+) \(")
+BEGINS_LINE = re.compile(r"^train: worker \d+ of \d+ begins$")
+
+
+def begins(world: World) -> str:
+    """What each worker says on stderr once it is watched."""
+    return f"train: worker {world.rank} of {world.size} begins"
 
 
 @dataclass
 class Outcome:
-    """Collects the telling lines of a run."""
+    """Collects the telling lines of a run. `begun` is set once a worker says that it is watched."""
 
     errors: list[str] = field(default_factory=list)
     said: dict[int, str] = field(default_factory=dict)
     bereft: set[int] = field(default_factory=set)
     ended: dict[int, int] = field(default_factory=dict)
+    begun: Event = field(default_factory=Event)
 
     def note(self, line: str) -> None:
         """Take note of one line of the launcher's output."""
         found = WORKER_LINE.match(line)
         text = found["text"] if found else line
+        if found and BEGINS_LINE.match(text):
+            self.begun.set()
         if ERROR_LINE.match(text):
             self.errors.append(text)
         if found and BEREFT_LINE.search(text):
@@ -49,13 +60,14 @@ class Outcome:
     def error(self, code: int, log: Path, states: Path) -> TrainingError:
         """The error of a run that ended with `code`; `states` is where the workers say how far they are."""
         end = f"(training ended with code {code}; all output is in {log})"
-        waited = next(filter(None, map(WAITED_LINE.match, self.errors)), None)
+        # What was said later follows from it: who fails takes the others down, or leaves them waiting.
+        explained = next((line for line in self.errors if line.startswith("error: ")), None)
+        waited = WAITED_LINE.match(explained) if explained else None
         if waited is not None:
             late = frozenset(int(found["rank"]) for found in LATE_WORKER.finditer(waited.string))
             # One that waits for no other worker hangs itself.
             lost = late or frozenset({int(waited["rank"])})
             return LostWorkersError(f"{waited.string.removeprefix('error: ')} {end}", lost)
-        explained = next((line for line in self.errors if line.startswith("error: ")), None)
         if explained is not None:
             return TrainingError(f"{explained.removeprefix('error: ')} {end}")
         rank = self._first_to_fail()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from camoe.contracts.errors import TrainingError
+from camoe.train.hosts import said, without
 
 
 class LostWorkersError(TrainingError):
@@ -15,21 +16,19 @@ class LostWorkersError(TrainingError):
         self.lost = lost
 
 
-def with_retries(attempt: Callable[[int, int], None], workers: int, retries: int, *, one_machine: bool) -> None:
-    """Call `attempt(number, workers)`, from number 1, and again up to `retries` times when workers were lost.
+def with_retries(attempt: Callable[[int, Sequence[str]], None], slots: Sequence[str], retries: int) -> None:
+    """Call `attempt(number, slots)`, from number 1, and again up to `retries` times when workers were lost.
 
-    On one machine each new attempt has as many workers fewer as were lost, at least one. On several hosts it has the
-    same number: which host to leave out is for whoever gives the hosts. Errors that a worker explained are not tried
-    again: they would come back.
+    `slots` has the host of each worker. Each new attempt has those of the workers that are left, and one at least.
+    Errors that a worker explained are not tried again: they would come back.
     """
     for number in range(1, retries + 2):
         try:
-            attempt(number, workers)
+            attempt(number, slots)
         except LostWorkersError as error:
             if number > retries:
                 raise
-            workers = max(1, workers - len(error.lost)) if one_machine else workers
-            with_whom = "1 worker" if workers == 1 else f"{workers} workers"
-            print(f"train: {error}; attempt {number + 1} of {retries + 1} with {with_whom}", flush=True)
+            slots = without(slots, error.lost)
+            print(f"train: {error}; attempt {number + 1} of {retries + 1} with {said(slots)}", flush=True)
         else:
             return

@@ -21,8 +21,6 @@ from camoe.model.scaling import Treatment
 from camoe.model.spec import ModelSpec
 from camoe.stream.columns import model_columns
 from camoe.stream.slot_shares import slot_shares
-from camoe.stream.world import World
-from camoe.train.batch import batch_said, for_workers
 from camoe.train.calibrate import calibrate
 from camoe.train.checkpoint import Checkpoints
 from camoe.train.checkpoint_folder import new_run, newest, remove_all
@@ -40,23 +38,20 @@ from camoe.train.step import Learner
 from camoe.train.tracking import trackers
 from camoe.train.warm_start import warm_start
 from camoe.train.watchdog import Watchdog
-from camoe.train.workers import Workers, first_workers, join_workers, share_weights
+from camoe.train.workers import Workers, first_workers, join_workers, leave_workers, share_weights
 
 
-def run_worker(config: Config, table_version: int | None = None, run: str | None = None) -> None:
+def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = None, run: str | None = None) -> None:
     """Train on `table_version` (default: the newest that the first worker sees); the first worker writes the bundle.
 
     With checkpoints of `run` (default: a new one) training goes on from the newest; when it is over, all are removed.
+    `watchdog` watches already.
 
     Raises:
         SnapshotError, EncoderError, TrainingError: see `open_inputs` and `fit`.
     """
     started = time.monotonic()
-    world, states = World.launched(), config.layout.logs / "workers"
-    if world.rank == 0 and config.training.worker_batch_size is not None:
-        print(f"train: {batch_said(config.training, world.size)}", flush=True)
-    config = for_workers(config, world.size)
-    with Watchdog(world, config.training.stall_timeout_s, states) as watchdog, ExitStack() as tracking:
+    with ExitStack() as tracking:
         watchdog.beat("joining the other workers")
         workers = join_workers()
         watchdog.beat("agreeing on the table version")
@@ -77,9 +72,13 @@ def run_worker(config: Config, table_version: int | None = None, run: str | None
             for tracker in whole.trackers:
                 watchdog.alive(f"finishing {type(tracker).__name__}")
                 tracker.finish(config.layout.bundle, manifest, calibrated.rows)
-            remove_all(config.layout.checkpoints)
         watchdog.beat("waiting for the bundle")
         first_workers(None, "done")
+        # Not before: until all workers know of the bundle, one that is lost is one that the run goes on without.
+        if workers.leads:
+            remove_all(config.layout.checkpoints)
+        watchdog.beat("leaving the other workers")
+        leave_workers()
 
 
 def _fitted(

@@ -49,6 +49,20 @@ class Sentinel:
         self._process.kill()
         self._process.communicate()
 
+    def stay(self) -> None:
+        """Keep watching until this process is gone, whatever becomes of this object."""
+        # Python closes its own file when the object goes.
+        os.dup(self._pipe)
+
+
+def end_within(rank: int, timeout_s: float, reason: Path) -> None:
+    """From here on this process, worker `rank`, has `timeout_s` seconds to end; see `Sentinel`."""
+    sentinel = Sentinel(rank, timeout_s, reason)
+    # A sentinel that is gone already is nothing that a worker should fail for.
+    with contextlib.suppress(OSError):
+        sentinel.say("ending")
+    sentinel.stay()
+
 
 def watch(rank: str, timeout_s: float, worker: int, reason: Path) -> None:
     """Read until the pipe closes; end `worker` when nothing came for `timeout_s` seconds, then say so."""
@@ -69,9 +83,10 @@ def watch(rank: str, timeout_s: float, worker: int, reason: Path) -> None:
         f"worker {rank} waited more than {timeout_s:g} s at {doing}: it did not run, and was ended; it was stopped, or "
         "stuck in native code"
     )
-    with contextlib.suppress(OSError):
-        reason.write_text(verdict)
     print(f"error: {verdict}", file=sys.stderr, flush=True)
+    # Last, as its disk may be what hangs. What the worker has left there itself came first, and stays.
+    with contextlib.suppress(OSError), reason.open("x") as file:
+        file.write(verdict)
 
 
 def _readable(source: int, timeout_s: float) -> bool:

@@ -32,18 +32,22 @@ class Watchdog:
     Every worker of `world` calls `beat` at the same points, so the number of beats says how far it is. A worker that
     others wait for while it makes progress, with `beat` or `alive`, is waited for. So a job whose worker hangs or is
     gone ends `timeout_s`, and a twentieth of it or `longest_poll_s`, after that worker's last sign of progress or the
-    last one of those that wait for it. `folder` and `timeout_s` are the same for all workers. A `Sentinel` ends a
-    process that cannot do this itself, alone as it may be, a tenth of `timeout_s` later.
+    last one of those that wait for it. `folder` and `timeout_s` are the same for all workers. Where `folder` hangs, as
+    that of a dead NFS does, the others cannot be looked at; then a worker ends when it has made no progress for
+    `timeout_s` and neither has the watch. A `Sentinel` ends a process that cannot do this itself, alone as it may be, a
+    tenth of `timeout_s` later.
     """
 
     def __init__(self, world: World, timeout_s: float, folder: Path, longest_poll_s: float = LONGEST_POLL_S) -> None:
         self._rank = world.rank
         self._timeout_s = timeout_s
         self._poll_s = min(timeout_s / POLLS_PER_TIMEOUT, longest_poll_s)
+        self._folder = folder
         self._states = States(folder, world)
         self._beats = 0
         self._doing = "starting"
         self._since = time.monotonic()
+        self._writes = 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="watchdog")
         self._telling = threading.Thread(target=self._tell, daemon=True, name="watchdog-tells")
@@ -78,29 +82,38 @@ class Watchdog:
             self._states.end()
 
     def _watch(self) -> None:
-        writes = 0
         while True:
-            writes += 1
+            self._writes += 1
             waited_s = time.monotonic() - self._since
-            self._states.write(State(self._beats, self._doing, round(waited_s, 3), writes))
+            self._states.write(State(self._beats, self._doing, round(waited_s, 3), self._writes))
             if waited_s > 2 * SILENT_SHARE * self._timeout_s:
                 self._states.look()
             verdict = self._verdict() if waited_s > self._timeout_s else None
             if verdict is not None:
-                self._end(verdict)
+                waited = self._waited(verdict)
+                self._states.explain(waited)
+                self._end(waited)
             if self._stopped.wait(self._poll_s):
                 return
 
     def _tell(self) -> None:
         """Let the sentinel know that the process runs. It touches no disk, which may hang while training goes on."""
+        seen, rounds = None, 0
+        # Rounds are counted, not seconds: time for which the process was stopped is not held against the disk.
         while not self._stopped.wait(self._poll_s):
+            now = self._writes, self._since
+            seen, rounds = now, rounds + 1 if now == seen else 0
+            if rounds * self._poll_s > self._timeout_s:
+                self._end(self._waited(f"{self._folder} does not answer, so nothing is known of the others"))
             # A sentinel that somebody ended costs what only it can see.
             with contextlib.suppress(OSError):
                 self._sentinel.say(self._doing)
 
-    def _end(self, verdict: str) -> None:
-        waited = f"worker {self._rank} waited more than {self._timeout_s:g} s at {self._doing}: {verdict}"
-        self._states.explain(waited)
+    def _waited(self, verdict: str) -> str:
+        return f"worker {self._rank} waited more than {self._timeout_s:g} s at {self._doing}: {verdict}"
+
+    @staticmethod
+    def _end(waited: str) -> None:
         try:
             print(f"error: {waited}; look at the workers' last lines in the log", file=sys.stderr, flush=True)
         finally:  # Also where nobody reads any more.

@@ -46,6 +46,11 @@ def join_workers() -> Workers:
     return Workers(World(hvd.rank(), hvd.size()), device)
 
 
+def leave_workers() -> None:
+    """Stop Horovod, which all workers do together."""
+    hvd.shutdown()
+
+
 def usable_cores(quota: Path = CPU_QUOTA) -> int:
     """Processor cores that this process may use: by its affinity, and by its container's `quota` where there is one."""
     allowed = len(os.sched_getaffinity(0))

@@ -1,6 +1,9 @@
-"""Every shipped heads file trains by configuration alone."""
+"""Every shipped heads file trains by configuration alone, and what comes of it scores."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +14,7 @@ from camoe.contracts.config_file import load
 from camoe.stream.ledger import Ledger
 from camoe.stream.stream import Reading, stream
 from tests.conftest import ROOT
+from tests.predicted import expected, served
 from tests.train.fitting import fresh_learner
 from tests.train.pipeline import CONFIG, write_pipeline
 
@@ -48,3 +52,17 @@ def test_every_head_of_a_shipped_file_learns(tmp_path, name):
     assert len(before) == len(config.heads.heads)
     # Only rows of a head's own move the last bias of its tower: no weight decay falls on it.
     assert all(tower.logit.bias.item() != was for tower, was in zip(learner.model.body.towers, before, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["single", "modality", "content", "slot", "multi_objective"])
+def test_a_shipped_file_goes_from_training_through_the_bundle_to_predictions(tmp_path, name):
+    """By the jobs alone: the rows of the test day are predicted by each head that serves their slot."""
+    config = config_of(tmp_path, name)
+    for job in (["jobs/train.py", "-np", "2"], ["jobs/score.py", "--local"]):
+        command = [sys.executable, *job, "--config", tmp_path / "pipeline.yaml"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    graphs = {path.stem for path in (config.layout.bundle / "heads").iterdir()}
+    assert graphs == {head.name for head in config.heads.heads}
+    assert served(config) == expected(config)

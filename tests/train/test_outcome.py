@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from camoe.contracts.errors import TrainingError
+from camoe.contracts.errors import ConfigError, TrainingError
 from camoe.stream.world import World
+from camoe.train.hosts import hosts_of_workers, listed
 from camoe.train.outcome import Outcome, first_workers_line, spark_outcome
 from camoe.train.retries import LostWorkersError, with_retries
 from camoe.train.states import States
@@ -100,6 +101,17 @@ def test_an_error_that_a_worker_explained_is_no_loss(tmp_path):
     assert str(error).startswith("the loss is nan (training ended")
 
 
+def test_what_was_explained_first_is_not_lost_on_a_worker_that_then_waits_to_end(tmp_path):
+    lines = [
+        "[0]<stderr>:error: the loss is nan",
+        "[0]<stderr>:error: worker 0 waited more than 9 s at ending: it did not run, and was ended",
+        "Process 0 exit with status code 137.",
+    ]
+    error = ended(tmp_path, *lines)
+    assert not isinstance(error, LostWorkersError)
+    assert str(error).startswith("the loss is nan (training ended")
+
+
 def test_a_launcher_that_failed_before_any_worker_is_no_loss(tmp_path):
     error = ended(tmp_path, "Traceback (most recent call last):", "ValueError: no such host")
     assert not isinstance(error, LostWorkersError)
@@ -113,16 +125,16 @@ def test_the_user_sees_what_the_first_worker_says():
     assert first_workers_line("[0]<stdout>:plan of all") is None
 
 
-def attempts(losses, workers, retries, **options):
-    """The number of workers of each attempt; attempt i loses the workers `losses[i]`."""
+def attempts(losses, hosts, workers, retries):
+    """The hosts of each attempt as Horovod gets them; attempt i loses the workers `losses[i]`."""
     seen = []
 
-    def attempt(number, count):
-        seen.append(count)
+    def attempt(number, slots):
+        seen.append(listed(slots))
         if number <= len(losses):
             raise losses[number - 1]
 
-    with_retries(attempt, workers, retries, **options)
+    with_retries(attempt, hosts_of_workers(hosts, workers), retries)
     return seen
 
 
@@ -130,23 +142,42 @@ def lost(*ranks):
     return LostWorkersError("gone", frozenset(ranks))
 
 
-def test_each_attempt_has_fewer_workers_by_those_that_were_lost_but_one():
-    assert attempts([lost(1), lost(0, 1, 2)], 4, 2, one_machine=True) == [4, 3, 1]
-    assert attempts([lost(1)], 1, 1, one_machine=True) == [1, 1]
-    assert attempts([lost(1)], 4, 5, one_machine=False) == [4, 4]
+def test_each_attempt_has_the_workers_that_are_left_and_one_at_least():
+    here = [f"localhost:{workers}" for workers in (4, 3, 1)]
+    assert attempts([lost(1), lost(0, 1, 2)], None, 4, 2) == here
+    assert attempts([lost(0)], None, 1, 1) == ["localhost:1"] * 2
 
 
-def test_the_user_reads_how_many_workers_go_on(capsys):
-    attempts([lost(3), lost(0, 1)], 4, 2, one_machine=True)
+def test_each_attempt_leaves_out_the_hosts_slots_whose_workers_were_lost():
+    """Ranks count along the hosts: those of b are 2, 3 and 4 at first, and 1, 2 and 3 once a has one worker fewer."""
+    assert attempts([lost(0), lost(1, 2, 3)], "a:2,b:3,c:1", 6, 2) == ["a:2,b:3,c:1", "a:1,b:3,c:1", "a:1,c:1"]
+    assert attempts([lost(0, 1)], "a:1,b:1", 2, 1) == ["a:1,b:1", "a:1"]
+
+
+def test_of_given_hosts_only_as_many_slots_are_used_as_there_are_workers():
+    """Horovod's launcher fills all that it is given, whatever it is told of the number."""
+    assert listed(hosts_of_workers("a:4, b:4", 5)) == "a:4,b:1"
+
+
+@pytest.mark.parametrize("hosts", ["a:2,b:1", "a", "a:2,", "a:2,b:0", "a:4 b:4", ""])
+def test_hosts_that_are_too_few_or_unreadable_are_refused(hosts):
+    with pytest.raises(ConfigError, match="a slot for each of the 4 workers"):
+        hosts_of_workers(hosts, 4)
+
+
+def test_the_user_reads_who_goes_on(capsys):
+    attempts([lost(3), lost(0, 1)], None, 4, 2)
     said = capsys.readouterr().out
     assert said == "train: gone; attempt 2 of 3 with 3 workers\ntrain: gone; attempt 3 of 3 with 1 worker\n"
+    attempts([lost(0)], "a:2,b:1", 3, 1)
+    assert capsys.readouterr().out == "train: gone; attempt 2 of 2 with 2 workers on a:1,b:1\n"
 
 
 def test_retries_are_counted_and_explained_errors_are_not_retried():
     with pytest.raises(LostWorkersError):
-        attempts([lost(1), lost(1)], 4, 1, one_machine=True)
+        attempts([lost(1), lost(1)], None, 4, 1)
     with pytest.raises(TrainingError, match="explained"):
-        attempts([TrainingError("explained")], 4, 3, one_machine=True)
+        attempts([TrainingError("explained")], None, 4, 3)
 
 
 def in_spark(tmp_path, rank, code, *lines):

@@ -110,10 +110,10 @@ def undropped(folder, config):
     return result
 
 
-def require_the_same_run(folder, expected):
-    """One worker ended the run that two began: the same losses but for the order of sums, and every row once."""
+def require_the_same_run(folder, expected, workers=1):
+    """Another number of workers ended the run: the same losses but for the order of sums, and every row once."""
     metrics = json.loads((folder / "out/bundle/metrics.json").read_text())
-    assert metrics["workers"] == 1
+    assert metrics["workers"] == workers
     for found, wanted in zip(losses(folder), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-10)
     assert [epoch["rows"] for epoch in metrics["epochs"]] == [2 * sum(ROWS.values())] * 2
@@ -146,12 +146,25 @@ def test_a_single_worker_that_is_stopped_is_ended_and_goes_on_from_the_checkpoin
 
 
 @pytest.mark.slow
-def test_a_killed_run_of_two_workers_goes_on_with_one(folder, config, undropped):
-    done = train(config, NO_DROPOUT, env=signalled(folder, signal.SIGKILL))
+@pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2)])
+def test_a_killed_run_goes_on_with_another_number_of_workers(folder, config, undropped, before, after):
+    killed = signalled(folder, signal.SIGKILL, rank=before - 1)
+    done = train(config, "-np", str(before), NO_DROPOUT, env=killed)
     assert done.returncode == 2, done.stdout + done.stderr
-    again = train(config, "-np", "1", "--resume", NO_DROPOUT)
+    again = train(config, "-np", str(after), "--resume", NO_DROPOUT)
     assert again.returncode == 0, again.stdout + again.stderr
     assert "train: goes on at epoch 1, step 1" in again.stdout
+    require_the_same_run(folder, undropped, after)
+
+
+@pytest.mark.slow
+def test_the_host_whose_worker_was_lost_is_left_out_of_the_next_attempt(folder, config, undropped):
+    """Two names of this machine, which Horovod's launcher takes for two hosts."""
+    options = ("-H", "localhost:1,127.0.0.1:1", "--retries", "1", NO_DROPOUT)
+    done = train(config, *options, env=signalled(folder, signal.SIGKILL, rank=0))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"worker 0 was killed by SIGKILL .*; attempt 2 of 2 with 1 worker on 127.0.0.1:1\n", done.stdout)
+    assert "train: goes on at epoch 1, step 1" in done.stdout
     require_the_same_run(folder, undropped)
 
 

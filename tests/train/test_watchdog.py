@@ -127,6 +127,38 @@ def test_a_worker_that_goes_on_while_its_folder_of_states_hangs_is_left_alone(tm
     assert (done.returncode, done.stdout) == (0, "went on\n"), done.stderr
 
 
+HELPLESS = HANGING.replace("range(50)", "range(5)").replace('print("went on"', 'time.sleep(60); print("went on"')
+
+
+def test_a_worker_whose_folder_of_states_hangs_ends_when_it_makes_no_progress_either(tmp_path):
+    """As when a file server dies that holds the states and the rows: no worker can look at another."""
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", HELPLESS, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_CODE, done.stdout + done.stderr
+    assert f"error: worker 0 waited more than 2 s at step 4: {tmp_path} does not answer" in done.stderr
+    assert time.monotonic() - began < 30
+
+
+ENDING = """
+import os, signal, sys
+from pathlib import Path
+from camoe.train.sentinel import end_within
+end_within(1, 2, Path(sys.argv[1]) / "reason")
+if sys.argv[2] == "stops":
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_process_that_does_not_end_when_it_should_is_ended_and_named(tmp_path):
+    command = [sys.executable, "-c", ENDING, tmp_path]
+    done = subprocess.run([*command, "stops"], capture_output=True, text=True, check=False, timeout=LIMIT_S)
+    assert done.returncode == -signal.SIGKILL
+    assert "error: worker 1 waited more than 2 s at ending: it did not run, and was ended" in done.stderr
+    assert (tmp_path / "reason").read_text().startswith("worker 1 waited")
+    ends = subprocess.run([*command, "ends"], capture_output=True, text=True, check=False)
+    assert (ends.returncode, ends.stderr) == (0, "")
+
+
 def test_a_worker_and_its_sentinel_stopped_together_go_on_together(tmp_path):
     """Ctrl-Z at a terminal, and later fg: the time between is not held against the worker."""
     with start(tmp_path, 0, 8, 30, "step 7") as suspended:
