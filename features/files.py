@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
+from delta.tables import DeltaTable as SparkDeltaTable
 from deltalake import DeltaTable
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
@@ -90,10 +92,23 @@ def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: 
 
 def _version(spark: SparkSession, table: Table, paths: Sequence[Path]) -> str:
     if table.format == "delta":
-        return f"delta version {table.options.get('versionAsOf') or DeltaTable(str(paths[0])).version()}"
+        return f"delta version {_delta_version(spark, paths[0], table)}"
     stats = [(str(path), path.stat()) for path in listed(spark, paths, table)]
     content = json.dumps([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _delta_version(spark: SparkSession, path: Path, table: Table) -> int | str | None:
+    """The version that the table's options have Spark read, or the newest; None where Spark will find none."""
+    options = {name.lower(): value for name, value in table.options.items()}
+    if "versionasof" in options:
+        return options["versionasof"]
+    if "timestampasof" in options:
+        moment = F.lit(options["timestampasof"]).cast("timestamp")
+        history = SparkDeltaTable.forPath(spark, str(path)).history()
+        found = history.where(F.col("timestamp") <= moment).agg(F.max("version").alias("version")).collect()
+        return cast("int | None", found[0]["version"])
+    return int(DeltaTable(str(path)).version())
 
 
 def _as_listed(path: Path) -> Path:

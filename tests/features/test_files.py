@@ -11,7 +11,7 @@ from camoe.contracts.errors import ConfigError, InputError
 from camoe.contracts.sources import Sources
 from features.entities import read_entities
 from features.files import impression_paths, input_versions, outcome_paths
-from features.raw import FOLDER_DAY, read_impressions, read_outcome_log
+from features.raw import FOLDER_DAY, read_impressions, read_outcome_log, read_table
 from features.window import Window
 from tests.features import lake
 
@@ -148,6 +148,30 @@ def test_versions_follow_the_files_of_the_run_and_the_version_of_a_delta_table(s
     assert {name for name in first if first[name] != second[name]} == {"impressions", "user"}
     write_days(tmp_path, [1], "log/{}/more.json")
     assert versions()["impressions"] not in {first["impressions"], second["impressions"]}
+
+
+def test_the_version_of_a_delta_table_is_the_one_that_is_read(spark, tmp_path):
+    log = sources(impressions={"path": "log"})
+    write_days(tmp_path, [0], "log/part-{}.json")
+    table, began = tmp_path / "users", datetime.now(UTC) - timedelta(days=3)
+    for number in range(3):
+        row = [(f"u{number}", "2026-01-01", "free", 1.0)]
+        users = spark.createDataFrame(row, "user string, ts string, plan string, plays double")
+        users.coalesce(1).write.format("delta").mode("append").save(str(table))
+        made = (began + timedelta(days=number)).timestamp()
+        os.utime(table / f"_delta_log/{number:020}.json", (made, made))
+    user = log.entities["user"].model_copy(update={"path": "users", "format": "delta"})
+    log = log.model_copy(update={"outcomes": None})
+    for options, version in (
+        ({"versionasof": "1"}, 1),
+        ({"timestampAsOf": f"{began + timedelta(hours=36):%Y-%m-%d %H:%M:%S}"}, 1),
+        ({"timestampasof": f"{began + timedelta(hours=23):%Y-%m-%d %H:%M:%S}"}, 0),
+        ({}, 2),
+    ):
+        entity = user.model_copy(update={"options": options})
+        read = log.model_copy(update={"entities": {"user": entity}})
+        assert input_versions(spark, tmp_path, read, window(0))["user"] == f"delta version {version}"
+        assert read_table(spark, tmp_path, "user", entity, None).count() == version + 1
 
 
 def test_a_path_by_day_is_for_logs_of_files(tmp_path):
