@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from camoe.contracts.config_file import Section
-from camoe.contracts.pins import ENDED, process_state
+from camoe.contracts.pins import ENDED, RUNNING, process_state
 from camoe.contracts.runs import RunError
 
 TRIES = 10
@@ -32,6 +32,10 @@ class Attempt(Section):
     def has_ended(self) -> bool:
         """Whether the process is known to be gone; one of another host never is."""
         return process_state(self.host, self.pid) == ENDED
+
+    def runs_here(self) -> bool:
+        """Whether it is a process of this host, and runs."""
+        return process_state(self.host, self.pid) == RUNNING
 
 
 def lock_of(runs: Path, run_id: str) -> Path:

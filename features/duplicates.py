@@ -13,6 +13,7 @@ from camoe.contracts.sources import Impressions
 from features.checks import REASONS, add_reason
 from features.exclusions import EXCLUDED
 from features.failures import resolve
+from features.join.versions import comparable
 from features.raw import RAW
 
 DUPLICATE = "_duplicate"
@@ -44,7 +45,7 @@ def mark_duplicates(impressions: DataFrame, payload: Sequence[str], survivor: Se
     """
     mapped = impressions.drop(REASONS, RAW, EXCLUDED)
     order = resolve(mapped, {f"survivor {text}": text for text in survivor}, "the survivor of duplicate impressions")
-    content = F.struct(*payload)
+    content = F.struct(*[comparable(F.col(name), impressions.schema[name].dataType) for name in payload])
     ordered = Window.partitionBy("impression_id").orderBy(content, F.size(REASONS), *order.values(), F.col(RAW))
     whole = ordered.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     # Sorted by payload: the rows agree exactly when the first and the last do.

@@ -18,6 +18,8 @@ EXCLUDED = "_excluded"
 OUTSIDE_DAYS = "outside_days"
 AFTER_AS_OF = "after_as_of"
 OTHER_FOLDER = "other_folder"
+# What no configuration declares: these follow from the days of the run.
+OF_THE_RUN = frozenset((OUTSIDE_DAYS, AFTER_AS_OF, OTHER_FOLDER))
 
 
 def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], window: Window) -> DataFrame:

@@ -19,6 +19,7 @@ from camoe.contracts.runs import EntityState, RunError, RunRecord, active_record
 from camoe.contracts.snapshot import logged
 from features.commit import has_log
 from features.fingerprints import reaching
+from features.lost_log import require_log
 from features.plan import Plan
 from features.side_tables import days_of_runs
 from features.table import is_remade
@@ -48,9 +49,13 @@ def found(plan: Plan) -> Found:
 
     Raises:
         SnapshotError: the table cannot be read safely.
-        RunError: a day does not say which run built it, or the record of that run is missing or damaged.
+        RunError: a day does not say which run built it, or the record of that run is missing or damaged; or the table
+            has lost its log.
     """
-    if not has_log(plan.layout.training) or is_remade(plan.target):
+    if not has_log(plan.layout.training):
+        require_log(plan.layout)
+        return NOTHING
+    if is_remade(plan.target):
         return NOTHING
     snapshot = logged(plan.layout.training)
     records = active_records(snapshot, plan.layout.runs, without=plan.window.days)

@@ -19,7 +19,7 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Table
 from features.columns import UNREADABLE, Columns, by_columns
 from features.failures import explained
-from features.files import listed
+from features.files import listed, without_file
 
 # Column beside the raw ones of a text table: the row's text where it does not parse, else null.
 RECORD = "__record"
@@ -61,15 +61,17 @@ def read_parts(spark: SparkSession, name: str, table: Table, paths: Sequence[Pat
     """The table's parts.
 
     Raises:
-        InputError: there is no file, or one is damaged, in another format, or has two columns of one name.
+        InputError: one of `paths` has no file, or a file is damaged, in another format, or has two columns of one name.
     """
     place = _some(paths)
     with explained(f"{name}: cannot read {place} as {table.format}", UNREADABLE):
         if table.format == "delta":
             return [_delta(spark, name, table, paths[0])]
         files = listed(spark, paths, table)
-        if not files:
-            raise InputError(f"{name}: cannot read {place} as {table.format}: there is no file; {UNREADABLE}")
+        # A day without a file beside days with some would read as one on which nothing happened.
+        bare = without_file(paths, files)
+        if bare:
+            raise InputError(f"{name}: cannot read {_some(bare)} as {table.format}: there is no file; {UNREADABLE}")
         if table.format == "json":
             return [_json(spark, table, paths, f"{name} at {place}")]
         groups = by_columns(files, name, table)

@@ -43,7 +43,7 @@ def read_table(spark: SparkSession, folder: Path, name: str, table: Entity, keye
 
 def read_outcome_log(spark: SparkSession, folder: Path, sources: Sources, log: Outcomes, window: Window) -> DataFrame:
     """The mapped columns of the outcome log, of the days that matter to the run. Raises as `read_table` does."""
-    parts = read_parts(spark, "outcomes", log, outcome_paths(folder, sources, window))
+    parts = read_parts(spark, "outcomes", log, outcome_paths(spark, folder, sources, window))
     return _whole(parts, "outcomes", log.columns, "impression_id", sources.keyed_hash)
 
 

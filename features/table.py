@@ -148,9 +148,13 @@ def is_remade(target: Target) -> bool:
     return bool(problem)
 
 
-def slots_appended(target: Target) -> bool:
-    """Whether the catalogue has slots that the table does not know yet."""
-    return target.found().get(SLOTS_PROPERTY) != target.properties[SLOTS_PROPERTY]
+def lacks_slots(target: Target) -> bool:
+    """Whether the table does not know all slots of the catalogue, or has lost its constraint on them.
+
+    A run that was killed while it appended slots may leave the table without one.
+    """
+    there = target.found()
+    return SLOT_CONSTRAINT not in there or there.get(SLOTS_PROPERTY) != target.properties[SLOTS_PROPERTY]
 
 
 def require_same_columns(rows: DataFrame, target: Target) -> None:

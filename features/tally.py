@@ -14,18 +14,23 @@ from camoe.contracts.counts import require_equal
 from camoe.contracts.errors import InputError
 from features.checks import REASONS
 from features.duplicates import DUPLICATE
-from features.exclusions import EXCLUDED
+from features.exclusions import EXCLUDED, OF_THE_RUN
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Rows by fate; each row has one. `quarantined` counts a row under its first reason, `kept` by (day, slot)."""
+    """Rows by fate; each row has one. `quarantined` counts a row under its first reason, `kept` by (day, slot).
+
+    `dated` are those with a date that no exclusion leaves out; `undated` is the part of `quarantined` without one.
+    """
 
     read: int
     excluded: Mapping[str, int]
     duplicates: int
     quarantined: Mapping[str, int]
     kept: Mapping[tuple[date, str], int]
+    dated: int
+    undated: Mapping[str, int]
 
     @property
     def rows_kept(self) -> int:
@@ -54,23 +59,39 @@ class Tally:
         )
 
     def require_usable(self, limit: float, days: Sequence[date]) -> None:
-        """Raise `InputError` when over `limit` of the rows not excluded are quarantined, or one of `days` is empty."""
-        reasons = ", ".join(f"{name} {rows:,}" for name, rows in self.quarantined.items()) or "none"
-        # Excluded rows, such as those of other days, would let a run of a few days pass with all of them broken.
-        judged = self.read - sum(self.excluded.values())
-        if self.rows_quarantined > limit * judged:
+        """Raise `InputError` when over `limit` of the rows of `days` or of the log are quarantined, or a day is empty.
+
+        Rows of `days` are held against the rows of `days`: all others would let a run of a few days pass with all of
+        them broken. Rows without a date may be of any day that was read, so they are held against all that were read.
+        """
+        dated = Counter(self.quarantined)
+        dated.subtract(self.undated)
+        whole = self.read - sum(rows for name, rows in self.excluded.items() if name not in OF_THE_RUN)
+        above = [
+            f"{sum(refused.values()):,} of {rows:,} {which} ({_listed(refused)})"
+            for which, refused, rows in (
+                ("impressions of the run's days that no exclusion leaves out", dated, self.dated),
+                ("impressions read, which have no date, so that they may be of any day", self.undated, whole),
+            )
+            if sum(refused.values()) > limit * rows
+        ]
+        if above:
             raise InputError(
-                f"{self.rows_quarantined:,} of {judged:,} impressions that no exclusion leaves out would be "
-                f"quarantined ({reasons}), more than sources.max_quarantined={limit:g} allows; mend the input or raise "
-                "that limit; nothing was written"
+                f"{' and '.join(above)} would be quarantined, more than sources.max_quarantined={limit:g} allows; mend "
+                "the input or raise that limit; nothing was written"
             )
         empty = [day.isoformat() for day in days if day not in self.per_day()]
         if empty:
             raise InputError(
                 f"no usable impressions on {', '.join(empty)}; add them to the input or change the days in the "
-                f"configuration (read {self.read:,}, excluded {dict(self.excluded)}, quarantined: {reasons}); "
+                f"configuration (read {self.read:,}, excluded {dict(self.excluded)}, quarantined: "
+                f"{_listed(self.quarantined)}); "
                 "nothing was written"
             )
+
+
+def _listed(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {rows:,}" for name, rows in reasons.items() if rows) or "none"
 
 
 def is_kept() -> Column:
@@ -95,15 +116,17 @@ def tally(judged: DataFrame) -> Tally:
             EXCLUDED,
             DUPLICATE,
             F.get(REASONS, 0).alias("reason"),
+            F.col("date").isNotNull().alias("dated"),
             F.when(is_kept(), F.col("date")).alias("day"),
             F.when(is_kept(), F.col("slot")).alias("slot"),
         )
-        .groupBy(EXCLUDED, DUPLICATE, "reason", "day", "slot")
+        .groupBy(EXCLUDED, DUPLICATE, "reason", "dated", "day", "slot")
         .count()
         .collect()
     )
     excluded: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    undated: Counter[str] = Counter()
     cells: Counter[tuple[date, str]] = Counter()
     duplicates = 0
     for row in rows:
@@ -113,8 +136,16 @@ def tally(judged: DataFrame) -> Tally:
             duplicates += row["count"]
         elif row["reason"] is not None:
             reasons[row["reason"]] += row["count"]
+            if not row["dated"]:
+                undated[row["reason"]] += row["count"]
         else:
             cells[row["day"], row["slot"]] += row["count"]
-    total = sum(row["count"] for row in rows)
-    ordered = (dict(sorted(counter.items())) for counter in (excluded, reasons))
-    return Tally(total, next(ordered), duplicates, next(ordered), dict(sorted(cells.items())))
+    return Tally(
+        read=sum(row["count"] for row in rows),
+        excluded=dict(sorted(excluded.items())),
+        duplicates=duplicates,
+        quarantined=dict(sorted(reasons.items())),
+        kept=dict(sorted(cells.items())),
+        dated=sum(row["count"] for row in rows if row[EXCLUDED] is None and row["dated"]),
+        undated=dict(sorted(undated.items())),
+    )

@@ -16,9 +16,10 @@ from camoe.contracts.layout import SLOTS_PROPERTY, TRAINING_PARTITIONS
 from camoe.contracts.runs import makers
 from camoe.contracts.snapshot import logged
 from features.commit import CONFLICTS, Commit, Run, commit_after, has_log, signed
+from features.day_locks import days_alone
 from features.failures import first_line
 from features.first_commit import making_alone, set_aside
-from features.table import RETENTION, SAFE_FOR_FILE_READERS, SLOT_CONSTRAINT, Target, is_remade, slots_appended
+from features.table import RETENTION, SAFE_FOR_FILE_READERS, SLOT_CONSTRAINT, Target, is_remade, lacks_slots
 
 Options = Mapping[str, str | int]
 Write = Callable[[DataFrame, Target, Collection[date], Options], None]
@@ -50,29 +51,37 @@ def replace_days(rows: DataFrame, switch: Switch, run: Run) -> Commit:
 
     Raises:
         ConcurrentRunError: another run replaced one of the days, or the whole table, since it was found.
-        InputError: another run made the table meanwhile, with other settings.
+        InputError: another run made the table meanwhile, with other settings, and it may not be replaced.
+        RunError: another run is in the way, and has been for too long.
     """
-    made = commit_after(switch.target.path, switch.version, run) if has_log(switch.target.path) else None
+    path = switch.target.path
+    made = commit_after(path, switch.version, run) if has_log(path) else None
     if made is not None:
         return made
-    if is_remade(switch.target):
-        return _attempt(_replace_table, rows, switch, run)
-    if not has_log(switch.target.path):
+    if not has_log(path):
         with making_alone(switch.runs):
-            if not has_log(switch.target.path):
-                set_aside(switch.target.path, run.run_id)
+            if not has_log(path):
+                set_aside(path, run.run_id)
                 return _attempt(_create_table, rows, switch, run)
-        # Another run made it meanwhile; when its settings are these and its days others, both can hold.
-        is_remade(switch.target)
+    # It may be another run that has made it meanwhile; when its settings are these and its days others, both can hold.
+    with days_alone(switch.runs, None if switch.target.replace else switch.days):
+        if is_remade(switch.target):
+            return _attempt(_replace_table, rows, switch, run)
+        return _replaced(rows, switch, run)
+
+
+def _replaced(rows: DataFrame, switch: Switch, run: Run) -> Commit:
     _require_as_found(switch, run)
     try:
-        return _attempt(_replace_days, rows, switch, run)
+        commit = _attempt(_replace_days, rows, switch, run)
     except CONFLICTS as error:
         _require_as_found(switch, run)
         raise ConcurrentRunError(
             f"another job changed {switch.target.path} while run {run.run_id} was writing ({first_line(error)}); "
             "nothing of this run is left: run it again"
         ) from error
+    _require_found_was_replaced(switch, run, commit.version)
+    return commit
 
 
 def _attempt(write: Write, rows: DataFrame, switch: Switch, run: Run) -> Commit:
@@ -103,7 +112,7 @@ def _new_table(rows: DataFrame, target: Target, options: Options) -> DataFrameWr
 
 
 def _replace_days(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:
-    if slots_appended(target):
+    if lacks_slots(target):
         _append_slots(rows.sparkSession, target)
     condition = f"date IN ({', '.join(repr(day.isoformat()) for day in days)})"
     writer = rows.write.format("delta").mode("overwrite").options(**options)
@@ -113,7 +122,7 @@ def _replace_days(rows: DataFrame, target: Target, days: Collection[date], optio
 def _append_slots(spark: SparkSession, target: Target) -> None:
     """The one change of the table's metadata; runs that write at this moment will have to start again.
 
-    The property comes last: until then the next run does all of it again.
+    The property comes last: until then the next run does all of it again, also one that does not know the new slots.
     """
     name = SLOT_CONSTRAINT.rpartition(".")[2]
     for change in (
@@ -125,11 +134,33 @@ def _append_slots(spark: SparkSession, target: Target) -> None:
 
 
 def _require_as_found(switch: Switch, run: Run) -> None:
-    now = makers(logged(switch.target.path))
-    changed = {day: now.get(day, frozenset()) for day in switch.days if now.get(day) != switch.makers.get(day)}
+    changed = _changed(switch)
     if changed:
-        others = ", ".join(sorted({name for names in changed.values() for name in names}))
         raise ConcurrentRunError(
             f"another run replaced the same days meanwhile: {day_list(changed)} of {switch.target.path} now come from "
-            f"{others or 'no run'}; nothing of run {run.run_id} is left; run it again if its input is the newer one"
+            f"{_named(changed)}; nothing of run {run.run_id} is left; run it again if its input is the newer one"
         )
+
+
+def _require_found_was_replaced(switch: Switch, run: Run, version: int) -> None:
+    """Hosts that share a folder which carries no locks can both find the days as they were; the log tells afterwards.
+
+    What the commit replaced stood in the version before it: Delta lets none that touches these days come in between.
+    """
+    changed = _changed(switch, version - 1)
+    if changed:
+        raise ConcurrentRunError(
+            f"run {run.run_id} is committed as version {version} of {switch.target.path}, and has replaced what "
+            f"another run had committed meanwhile: {day_list(changed)} came from {_named(changed)}; build them again "
+            "from the newer input, and let one host at a time build a day"
+        )
+
+
+def _changed(switch: Switch, version: int | None = None) -> dict[date, frozenset[str]]:
+    """The switch's days that in `version` (default: the newest) come from other runs than were found, and these."""
+    now = makers(logged(switch.target.path, version))
+    return {day: now.get(day, frozenset()) for day in switch.days if now.get(day) != switch.makers.get(day)}
+
+
+def _named(changed: Mapping[date, frozenset[str]]) -> str:
+    return ", ".join(sorted({name for names in changed.values() for name in names})) or "no run"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from camoe.contracts.errors import CamoeError
-from camoe.contracts.files import write_json
+from camoe.contracts.files import held, write_json
 
 
 class CountError(CamoeError):
@@ -22,8 +22,9 @@ def require_equal(what: str, expected: int, found: int) -> None:
 
 
 def record(path: Path, stage: str, counts: Mapping[str, Any]) -> None:
-    """Put one stage's counts into the file at `path`, keeping the other stages'."""
-    write_json(path, {**_stages(path), stage: dict(counts)})
+    """Put one stage's counts into the file at `path`, keeping the other stages', also of one that ends just now."""
+    with held(path):
+        write_json(path, {**_stages(path), stage: dict(counts)})
 
 
 def recorded(path: Path, stage: str) -> Mapping[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 TEMPORARY = re.compile(r"\..+\.(json|html|md|png)\.\d+")
 
@@ -21,6 +23,34 @@ def write_text(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Let no other process of this host hold `path` while the block runs; waits for one that does.
+
+    The lock is the kernel's, on an empty file beside `path`, which goes when the block ends.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    while True:
+        with lock.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Whoever held it before has removed it; then another may have made it anew and hold that one.
+            if not _lies_at(file, lock):
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink()
+            return
+
+
+def _lies_at(file: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def is_temporary(path: Path) -> bool:

@@ -17,6 +17,7 @@ from camoe.contracts.files import is_temporary
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError, read_record
 from features.attempt import lock_of, read_attempt
+from features.lost_log import require_log
 from features.maintenance.committed import uncommitted
 from features.maintenance.log import LOG, data_file_of, data_files, is_table, named_files
 from features.maintenance.removal import remove
@@ -45,7 +46,9 @@ def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
 
     Raises:
         MaintenanceError: a table's log cannot be read, so what it names is not known.
+        RunError: the training table has lost its log, so every run looks as if it had never committed.
     """
+    require_log(layout)
     candidates = [
         *(item for table in tables(layout) for item in _of_table(table)),
         *(("staging folder", path) for path in _staging(layout)),
@@ -107,7 +110,8 @@ def _locks(layout: Layout) -> Iterator[Path]:
     for path in layout.runs.glob(lock_of(layout.runs, "*").name):
         with suppress(FileNotFoundError):
             holder = read_attempt(path)
-            if path.is_file() and (holder is None or holder.has_ended()):
+            # Of one on another host its age has to tell, as with all that a job at work has not committed yet.
+            if path.is_file() and (holder is None or not holder.runs_here()):
                 yield path
 
 

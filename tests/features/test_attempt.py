@@ -14,6 +14,7 @@ import pytest
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError
 from features.attempt import lock_of, only_attempt, read_attempt
+from features.first_commit import MAKING, making_alone
 from features.maintenance.orphans import clear, leftovers
 from tests.features import lake
 from tests.features.upkeep import DAYS, build_day, now
@@ -72,22 +73,37 @@ def test_the_lock_of_a_process_that_is_gone_is_taken_over_by_one(killed):
     assert not lock_of(killed, "r1").exists()
 
 
-def test_the_lock_of_a_process_that_is_gone_is_a_leftover_and_others_are_not(killed):
+def test_a_lock_is_a_leftover_once_it_is_old_unless_its_process_runs_here(killed):
+    """Of a process of another host nobody here can tell; its age does, as for all that a job leaves uncommitted."""
     layout = Layout(killed.parent)
     (killed / ".torn.lock").write_text("")
     ended = lock_of(killed, "r1")
     elsewhere = read_attempt(ended).model_copy(update={"host": "elsewhere"})
     lock_of(killed, "r3").write_text(elsewhere.model_dump_json())
+    lock_of(killed, MAKING).write_text(elsewhere.model_dump_json())
     with only_attempt(killed, "r2"):
         assert leftovers(layout, now() - timedelta(hours=24)) == ()
         found = leftovers(layout, now() + timedelta(hours=1))
-    assert {(item.what, item.path.name) for item in found} == {
-        ("lock of a run", ".r1.lock"),
-        ("lock of a run", ".torn.lock"),
-    }
-    clear(found)
+    assert {item.what for item in found} == {"lock of a run"}
+    assert {item.path.name for item in found} == {".r1.lock", ".r3.lock", ".torn.lock", ".first commit.lock"}
     with pytest.raises(RunError, match=r"on elsewhere.*remove"), only_attempt(killed, "r3"):
         pass
+    clear(found)
+    with only_attempt(killed, "r3"):
+        pass
+
+
+def test_a_run_does_not_wait_for_ever_for_one_that_nobody_can_ask(killed, capsys):
+    lock = lock_of(killed, MAKING)
+    elsewhere = read_attempt(lock_of(killed, "r1")).model_copy(update={"host": "elsewhere"})
+    lock.write_text(elsewhere.model_dump_json())
+    message = rf"waited 1 s for the run that makes the table, in vain: .* on elsewhere, .*remove {lock}$"
+    with pytest.raises(RunError, match=message), making_alone(killed, longest_s=1.0):
+        pass
+    assert capsys.readouterr().out.count("waits for the run that makes the table") == 1
+    lock.unlink()
+    with making_alone(killed, longest_s=0.0):
+        assert read_attempt(lock).pid == os.getpid()
 
 
 def test_an_attempt_that_writes_nothing_leaves_nothing(tmp_path):

@@ -12,7 +12,6 @@ from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Exclusion
 from features.checks import REASONS, check
 from features.exclusions import EXCLUDED, exclude
-from features.tally import Tally
 from features.window import Window
 
 SLOTS = SlotCatalogue.model_validate({"slots": [{"id": "feed", "name": "Feed", "modality": "video"}]})
@@ -117,11 +116,3 @@ def test_an_exclusion_of_an_unknown_column_names_it_and_the_columns(spark):
     checked = check(impressions(spark, {}), SLOTS, [])
     with pytest.raises(InputError, match=r"'late: hour > 3'.*no column `hour`.*impression_id, user_id"):
         exclude(checked, (Exclusion(name="late", where="hour > 3"),), WINDOW)
-
-
-def test_the_share_of_quarantined_rows_is_of_those_that_no_exclusion_leaves_out():
-    day = WINDOW.days[0]
-    tally = Tally(1000, {"house_ads": 90, "outside_days": 900}, 1, {"unknown_slot": 2}, {(day, "feed"): 7})
-    tally.require_usable(0.2, [day])
-    with pytest.raises(InputError, match=r"2 of 10 impressions that no exclusion .*\(unknown_slot 2\).*=0\.19"):
-        tally.require_usable(0.19, [day])

@@ -79,6 +79,22 @@ def test_a_survivor_cannot_save_rows_that_contradict_each_other(spark):
     assert [(row._duplicate, row._reasons) for row in rows] == [(False, [CONFLICT])] * 3
 
 
+def test_maps_are_compared_by_what_they_hold(spark):
+    """Spark can neither sort nor compare a map, and by default every mapped column belongs to the payload."""
+    frame = spark.createDataFrame(
+        [(1, {"a": 1}, "x"), (1, {"a": 1}, "y"), (2, {"a": 1}, "x"), (2, {"a": 2}, "y"), (2, None, "z")],
+        "impression_id int, tags map<string,int>, _raw string",
+    ).withColumns({"_reasons": F.array().cast("array<string>"), EXCLUDED: F.lit(None).cast("string")})
+    found = mark_duplicates(frame, ["impression_id", "tags"], ()).collect()
+    assert sorted((row.impression_id, row._raw, row._duplicate, len(row._reasons)) for row in found) == [
+        (1, "x", False, 0),
+        (1, "y", True, 0),
+        (2, "x", False, 1),
+        (2, "y", False, 1),
+        (2, "z", False, 1),
+    ]
+
+
 def test_a_survivor_of_an_unknown_column_is_refused(spark):
     with pytest.raises(InputError, match=r"the survivor of duplicate impressions.*no column `sent`.*user_id"):
         judged(spark, [(1, "a", 1)], ["sent"])

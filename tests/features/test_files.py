@@ -11,7 +11,7 @@ from camoe.contracts.errors import ConfigError, InputError
 from camoe.contracts.sources import Sources
 from features.entities import read_entities
 from features.files import impression_paths, input_versions, outcome_paths
-from features.raw import FOLDER_DAY, read_impressions
+from features.raw import FOLDER_DAY, read_impressions, read_outcome_log, read_table
 from features.window import Window
 from tests.features import lake
 
@@ -89,16 +89,37 @@ def test_outcomes_are_read_of_every_day_that_a_window_reaches(window_s, built, r
     assert window(*built).reached(window_s) == tuple(day(number) for number in reached)
 
 
-def test_a_day_of_outcomes_may_be_missing_only_while_it_has_not_begun(tmp_path):
+@pytest.mark.parametrize("name", ["impressions", "outcomes"])
+def test_a_day_whose_folder_holds_no_file_is_named(spark, tmp_path, name):
+    """Among days that have files it would read as a day on which nothing happened, so each label would be 0."""
+    log = sources(outcomes={"path": "log/{day}", "columns": {"impression_id": "id", "objective": "slot", "ts": "ts"}})
+    read = {
+        "impressions": lambda: read_impressions(spark, tmp_path, log, window(0, 1)),
+        "outcomes": lambda: read_outcome_log(spark, tmp_path, log, log.outcomes, window(0, 1)),
+    }
+    write_days(tmp_path, [0, 2])
+    (tmp_path / f"log/{day(1)}").mkdir()
+    # Spark passes over names that begin so.
+    (tmp_path / f"log/{day(1)}/_SUCCESS").touch()
+    with pytest.raises(InputError, match=rf"{name}: cannot read \S*log/{day(1)} as json: there is no file"):
+        read[name]()
+    write_days(tmp_path, [1])
+    assert read[name]().count() > 1
+
+
+def test_a_day_of_outcomes_may_be_missing_only_while_it_has_not_begun(spark, tmp_path):
     log = sources(DAY_S, outcomes=BY_DAY)
     write_days(tmp_path, [2], "clicks/{}.json")
     # Day 3 begins at 22:00 UTC of the day before.
     before = window(2, as_of=f"{day(2)}T21:59:59+00:00")
-    assert outcome_paths(tmp_path, log, before) == [tmp_path / f"clicks/{day(2)}.json"]
+    assert outcome_paths(spark, tmp_path, log, before) == [tmp_path / f"clicks/{day(2)}.json"]
     with pytest.raises(InputError, match=rf"outcomes of {day(3)}: \S*clicks/{day(3)}\.json does not exist"):
-        outcome_paths(tmp_path, log, window(2, as_of=f"{day(2)}T22:00:00+00:00"))
+        outcome_paths(spark, tmp_path, log, window(2, as_of=f"{day(2)}T22:00:00+00:00"))
+    (tmp_path / f"clicks/{day(3)}.json").mkdir()
+    assert len(outcome_paths(spark, tmp_path, log, before)) == 1
+    (tmp_path / f"clicks/{day(3)}.json").rmdir()
     write_days(tmp_path, [3], "clicks/{}.json")
-    assert len(outcome_paths(tmp_path, log, before)) == 2
+    assert len(outcome_paths(spark, tmp_path, log, before)) == 2
 
 
 def test_versions_follow_the_files_of_the_run_and_the_version_of_a_delta_table(spark, tmp_path):
@@ -127,6 +148,30 @@ def test_versions_follow_the_files_of_the_run_and_the_version_of_a_delta_table(s
     assert {name for name in first if first[name] != second[name]} == {"impressions", "user"}
     write_days(tmp_path, [1], "log/{}/more.json")
     assert versions()["impressions"] not in {first["impressions"], second["impressions"]}
+
+
+def test_the_version_of_a_delta_table_is_the_one_that_is_read(spark, tmp_path):
+    log = sources(impressions={"path": "log"})
+    write_days(tmp_path, [0], "log/part-{}.json")
+    table, began = tmp_path / "users", datetime.now(UTC) - timedelta(days=3)
+    for number in range(3):
+        row = [(f"u{number}", "2026-01-01", "free", 1.0)]
+        users = spark.createDataFrame(row, "user string, ts string, plan string, plays double")
+        users.coalesce(1).write.format("delta").mode("append").save(str(table))
+        made = (began + timedelta(days=number)).timestamp()
+        os.utime(table / f"_delta_log/{number:020}.json", (made, made))
+    user = log.entities["user"].model_copy(update={"path": "users", "format": "delta"})
+    log = log.model_copy(update={"outcomes": None})
+    for options, version in (
+        ({"versionasof": "1"}, 1),
+        ({"timestampAsOf": f"{began + timedelta(hours=36):%Y-%m-%d %H:%M:%S}"}, 1),
+        ({"timestampasof": f"{began + timedelta(hours=23):%Y-%m-%d %H:%M:%S}"}, 0),
+        ({}, 2),
+    ):
+        entity = user.model_copy(update={"options": options})
+        read = log.model_copy(update={"entities": {"user": entity}})
+        assert input_versions(spark, tmp_path, read, window(0))["user"] == f"delta version {version}"
+        assert read_table(spark, tmp_path, "user", entity, None).count() == version + 1
 
 
 def test_a_path_by_day_is_for_logs_of_files(tmp_path):

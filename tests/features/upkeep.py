@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,15 @@ CELL = "training/modality=m/slot=feed/date=2026-01-01"
 OLD = timedelta(hours=30)
 DAYS = (date(2026, 1, 1), date(2026, 1, 2))
 SLOTS = ("feed", "break")
+HOLD_DAYS = """
+import sys
+from datetime import date
+from pathlib import Path
+from features.day_locks import days_alone
+with days_alone(Path(sys.argv[1]), [date.fromisoformat(text) for text in sys.argv[2:]] or None):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def training_rows(run: str, day: date, rows: int = 5) -> pa.Table:
@@ -115,3 +126,11 @@ def now() -> datetime:
 def command(name, layout):
     """The arguments of a maintenance command over `layout`."""
     return [name, "--config", str(ROOT / "conf/synthetic.yaml"), f"out={layout.root}"]
+
+
+def hold_days(runs: Path, *days: date) -> subprocess.Popen:
+    """Start a process that holds `days`, or all, until it reads the end of its input."""
+    arguments = [sys.executable, "-c", HOLD_DAYS, str(runs), *map(str, days)]
+    process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    return process

@@ -75,7 +75,7 @@ def document_of(made, groups, cells=None):
     encoder, own, coverage = made
     facts = RunFacts("r1", "2026-01-05T00:00:00+00:00", 1, "/out/training", 0, groups)
     day = date(2026, 1, 1)
-    tally = Tally(1000, {"house": 100}, 7, {"unknown_slot": 3}, {(day, "s"): 890})
+    tally = Tally(1000, {"house": 100}, 7, {"unknown_slot": 3}, {(day, "s"): 890}, 900, {})
     return feature_report(
         facts,
         tally,
