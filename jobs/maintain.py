@@ -13,11 +13,11 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from camoe.bundle.manifest import MANIFEST, read_manifest, set_aside
 from camoe.config import Config, load_config, parse, parser
 from camoe.contracts.days import parse_days
 from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import read_pins, remove_pin
+from camoe.train.needed import needed_versions
 from features.maintenance.ages import age
 from features.maintenance.committed import clear_rows, orphan_rows
 from features.maintenance.compact import compact
@@ -47,10 +47,7 @@ def run_vacuum(chosen: argparse.Namespace, config: Config) -> None:
         keep = keep_pinned(layout, table)
         if table == layout.training:
             keep += [*keep_scored(layout), *(Keep(version, "--keep-version") for version in chosen.keep_version)]
-            for bundle in (layout.bundle, set_aside(layout.bundle)):
-                if (bundle / MANIFEST).is_file():
-                    model = read_manifest(bundle)
-                    keep.append(Keep(model.table_version, f"model {model.model_version} was trained on it"))
+            keep += [Keep(version, why) for version, why in needed_versions(layout)]
         plans.append(plan_vacuum(table, keep, datetime.now(UTC) - retain))
     if chosen.delete:
         remove_files(plans)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ def spark(tmp_path_factory):
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@pytest.fixture
+def seed():
+    """A number of which a test draws its data: another one each time, printed where the test fails."""
+    number = int(os.environ.get("CAMOE_SEED") or secrets.randbits(32))
+    print(f"drawn from seed {number}; CAMOE_SEED={number} draws the same")
+    return number
 
 
 @pytest.fixture(scope="session")

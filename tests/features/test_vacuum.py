@@ -14,6 +14,9 @@ from camoe.contracts.errors import SnapshotError
 from camoe.contracts.layout import Layout
 from camoe.contracts.pins import pinned
 from camoe.contracts.snapshot import pin
+from camoe.train.checkpoint_folder import checkpoint_name, new_run
+from camoe.train.checkpoint_state import TABLE_VERSION, RunState, write_run_state
+from camoe.train.history import History
 from features.maintenance.errors import MaintenanceError
 from features.maintenance.keep import Keep, keep_pinned, keep_scored
 from features.maintenance.vacuum import plan_vacuum, remove_files
@@ -135,6 +138,22 @@ def test_the_job_keeps_what_the_model_and_the_predictions_rest_on(layout, capsys
     for version in (3, 4):
         with pytest.raises(SnapshotError, match="gone"):
             pin(layout.training, version)
+
+
+def test_the_job_keeps_what_an_interrupted_training_goes_on_with(layout, capsys):
+    build_day(layout, "r4", DAYS[1])
+    build_day(layout, "r5", DAYS[0])
+    before = content(layout.training, 1)
+    checkpoint = layout.checkpoints / checkpoint_name(new_run(), 1, 100)
+    write_run_state(checkpoint, RunState({TABLE_VERSION: 1}, History(), [], []))
+    asked = [*command("vacuum", layout), "--retain", "0s", "--force", "--delete"]
+    main(asked)
+    assert f"keeps version     1  checkpoint {checkpoint.name} goes on with it" in capsys.readouterr().out
+    assert content(layout.training, 1) == before
+    shutil.rmtree(checkpoint)
+    main(asked)
+    with pytest.raises(SnapshotError, match="gone"):
+        pin(layout.training, 1)
 
 
 def test_the_job_lists_and_removes_pins(layout, capsys):

@@ -45,6 +45,17 @@ def version(draw):
     return draw.choice(KEYS), ts, known, draw.choice(SMALL), draw.choice(SMALL)
 
 
+def together(cases):
+    """Several (impressions, versions) as one: the keys of each carry its number."""
+    served = [(_of(number, row[0]), *row[1:]) for number, (left, _) in enumerate(cases) for row in left]
+    rows = [(_of(number, row[0]), *row[1:]) for number, (_, right) in enumerate(cases) for row in right]
+    return served, rows
+
+
+def _of(number, key):
+    return None if key is None else f"{number} {key}"
+
+
 ENTITIES = {
     "no later": {},
     "before": {"bound": "<"},
@@ -98,6 +109,16 @@ def searched(served, rows, settings):
             found.add((number, None, None, None, None, None))
         else:
             found.add((number, key, best[0], best[2], best[3], (now - best[0]) / SECOND))
+    return found
+
+
+def searched_each(cases, settings):
+    """The answer to `together(cases)`, each case searched by itself."""
+    found, before = set(), 0
+    for number, (served, rows) in enumerate(cases):
+        answer = searched(served, rows, settings)
+        found |= {(before + place, _of(number, key), *joined) for place, key, *joined in answer}
+        before += len(served)
     return found
 
 

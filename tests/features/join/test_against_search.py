@@ -7,8 +7,6 @@ from functools import reduce
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from features.join.choice import Brackets, Choice, Limits
@@ -17,7 +15,9 @@ from tests.features.join import oracle
 from tests.features.join.hashes import spark_hash_of
 
 FIRST, LAST = min(oracle.ANCHORS) - 3 * oracle.SECOND, max(oracle.ANCHORS) + 7 * oracle.SECOND
-HOT = tuple(spark_hash_of(key) for key in ("hot", "a"))
+# Random tables that are joined together, each under keys of its own.
+CASES, MANY = 8, 60
+HOT = tuple(spark_hash_of(f"{number} {key}") for number in range(MANY) for key in ("hot", "a"))
 COARSE = Brackets.over(FIRST, LAST, 7)
 # Brackets of seconds around one anchor: most rows lie outside of them.
 FINE = Brackets(oracle.ANCHORS[2] - oracle.SECOND, oracle.SECOND, 4)
@@ -30,18 +30,16 @@ CHOICES = {
     "union": Choice("user", "union", "-"),
     "union, hot": Choice("user", "union", "-", COARSE, HOT),
 }
-seeds = st.integers(0, 2**32)
+FAMILIES = (
+    ("broadcast", "broadcast by bracket", "broadcast by second"),
+    ("intervals", "intervals, hot"),
+    ("union", "union, hot"),
+)
 
 
-def examples(count):
-    """Each example is two large random tables, so few are enough; smaller ones would not fail sooner."""
-    return settings(
-        max_examples=count,
-        deadline=None,
-        derandomize=True,
-        phases=[Phase.generate],
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )
+def drawn(draw, count):
+    """Random (impressions, versions)."""
+    return [(oracle.impressions(draw), oracle.versions(draw)) for _ in range(count)]
 
 
 def joined_each_way(left, right, entity, choices):
@@ -56,39 +54,37 @@ def joined_each_way(left, right, entity, choices):
     return {way: set(answer) for way, answer in found.items()}
 
 
-def agrees(spark, entity, served, rows, choices):
-    left, right = oracle.frames(spark, served, rows)
-    expected = oracle.searched(served, rows, entity)
+def agree(spark, entity, cases, choices):
+    left, right = oracle.frames(spark, *oracle.together(cases))
+    expected = oracle.searched_each(cases, entity)
     for way, answer in joined_each_way(left, right, entity, choices).items():
         assert answer == expected, way
 
 
-@pytest.mark.parametrize("kind", ["before, looks back", "available before", "available, looks back"])
-@examples(1)
-@given(seed=seeds)
+@pytest.mark.parametrize("kind", oracle.ENTITIES)
 def test_every_strategy_joins_what_a_search_of_all_versions_finds(spark, kind, seed):
-    draw = Random(f"{kind} {seed}")
-    entity = oracle.entity(**oracle.ENTITIES[kind])
-    agrees(spark, entity, oracle.impressions(draw), oracle.versions(draw), CHOICES)
+    """One way of each strategy a setting, and over the settings every way."""
+    turn = seed + list(oracle.ENTITIES).index(kind)
+    ways = [family[turn % len(family)] for family in FAMILIES]
+    cases = drawn(Random(f"{kind} {seed}"), CASES)
+    agree(spark, oracle.entity(**oracle.ENTITIES[kind]), cases, {way: CHOICES[way] for way in ways})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", oracle.ENTITIES)
-@examples(4)
-@given(seed=seeds)
 def test_every_strategy_joins_what_a_search_finds_in_many_tables(spark, kind, seed):
-    draw = Random(f"many {kind} {seed}")
-    entity = oracle.entity(**oracle.ENTITIES[kind])
-    agrees(spark, entity, oracle.impressions(draw), oracle.versions(draw), CHOICES)
+    cases = drawn(Random(f"many {kind} {seed}"), MANY)
+    agree(spark, oracle.entity(**oracle.ENTITIES[kind]), cases, CHOICES)
 
 
-@examples(1)
-@given(seed=seeds)
 def test_brackets_of_a_second_with_most_versions_before_and_after_them(spark, seed):
     draw = Random(seed)
-    within = [(key, draw.randrange(FINE.first, FINE.end)) for key, _ in oracle.impressions(draw)]
+    cases = [
+        ([(key, draw.randrange(FINE.first, FINE.end)) for key, _ in served], rows)
+        for served, rows in drawn(draw, CASES)
+    ]
     choices = {way: Choice("user", way, "-", FINE, HOT) for way in ("intervals", "union")}
-    agrees(spark, oracle.entity(available=True), within, oracle.versions(draw), choices)
+    agree(spark, oracle.entity(available=True), cases, choices)
 
 
 def on_the_bounds(settings, first, last):
@@ -107,27 +103,27 @@ def on_the_bounds(settings, first, last):
 
 
 @pytest.mark.parametrize("kind", ["before, looks back", "available, looks back"])
-@examples(1)
-@given(seed=seeds)
 def test_what_no_impression_of_the_times_told_can_see_is_left_out_and_no_more(spark, kind, seed):
     draw = Random(f"within {kind} {seed}")
     entity = oracle.entity(**oracle.ENTITIES[kind])
     first, last = FINE.first, FINE.end - 1
     seconds = [at + near for at in range(first, FINE.end, oracle.SECOND) for near in (-1, 0, 1) if at + near >= first]
-    served, rows = on_the_bounds(entity, first, last)
-    served += [(key, draw.choice(seconds)) for key, _ in oracle.impressions(draw)]
+    cases = [on_the_bounds(entity, first, last)] + [
+        ([(key, draw.choice(seconds)) for key, _ in served], rows) for served, rows in drawn(draw, CASES)
+    ]
     choices = {
         "intervals": Choice("user", "intervals", "-", within=(first, last)),
         "intervals, hot": Choice("user", "intervals", "-", FINE, HOT, within=(first, last)),
         "union, hot": Choice("user", "union", "-", FINE, HOT, within=(first, last)),
     }
-    agrees(spark, entity, served, rows + oracle.versions(draw), choices)
+    agree(spark, entity, cases, choices)
 
 
 @pytest.mark.parametrize("densest", [16, 0], ids=["cut", "crowded"])
 def test_what_is_decided_from_the_rows_themselves_joins_what_a_search_finds(spark, densest):
     """Small limits, so that a key counts as hot by a sample; its versions crowd where the limit is none a bracket."""
     draw = Random(f"decided {densest}")
+    hot = spark_hash_of("hot")
     entity = oracle.entity(**oracle.ENTITIES["available, looks back"])
     served, rows = oracle.impressions(draw), oracle.versions(draw)
     limits = Limits(
@@ -144,23 +140,29 @@ def test_what_is_decided_from_the_rows_themselves_joins_what_a_search_finds(spar
     choice = decide(left, right, "user", entity, [date(2026, 3, 29)], limits=limits)
     times = [now for key, now in served if key is not None and now is not None]
     assert (choice.strategy, choice.within) == ("intervals" if densest else "union", (min(times), max(times)))
-    assert HOT[0] in choice.hot
+    assert hot in choice.hot
     assert choice.brackets.count > 1
     assert joined_each_way(left, right, entity, {"decided": choice})["decided"] == oracle.searched(served, rows, entity)
 
 
 def test_a_table_without_rows_leaves_every_impression_without_features(spark):
-    agrees(spark, oracle.entity(available=True), oracle.impressions(Random(1), 20), [], CHOICES)
+    agree(spark, oracle.entity(available=True), [(oracle.impressions(Random(1), 20), [])], CHOICES)
 
 
-@examples(1)
-@given(seed=seeds)
 def test_rows_that_came_later_change_nothing_before(spark, seed):
-    """Tables cut down to what was available by a time give the same features to all impressions up to it."""
-    draw = Random(seed)
-    left, right = oracle.frames(spark, oracle.impressions(draw), oracle.versions(draw))
-    entity = oracle.entity(available=True, lookback_s=3)
-    known = F.timestamp_micros(F.lit(oracle.ANCHORS[2] + oracle.SECOND))
-    until = left.where(F.col("ts") <= known)
-    then = right.where((F.col("ts") <= known) & (F.col("available_at") <= known))
-    assert joined_each_way(until, then, entity, CHOICES) == joined_each_way(until, right, entity, CHOICES)
+    """Tables cut down to what was available by a time, each to that of another, beside the tables as they are."""
+    draw = Random(f"cut {seed}")
+    times = [draw.choice(oracle.ANCHORS) + draw.randint(-1, 5) * oracle.SECOND for _ in range(CASES)]
+    whole = [
+        ([row for row in served if row[1] is not None and row[1] <= known], rows)
+        for known, (served, rows) in zip(times, drawn(draw, CASES), strict=True)
+    ]
+    cut = [
+        (served, [row for row in rows if None not in row[1:3] and max(row[1:3]) <= known])
+        for known, (served, rows) in zip(times, whole, strict=True)
+    ]
+    assert 0 < sum(len(rows) for _, rows in cut) < sum(len(rows) for _, rows in whole)
+    expected = oracle.searched_each(cut + cut, entity := oracle.entity(available=True, lookback_s=3))
+    left, right = oracle.frames(spark, *oracle.together(cut + whole))
+    for way, answer in joined_each_way(left, right, entity, CHOICES).items():
+        assert answer == expected, way
