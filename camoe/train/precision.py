@@ -26,7 +26,8 @@ def bf16_instructions(described: Path = PROCESSOR) -> frozenset[str]:
 def chosen(config: TrainingConfig, device: torch.device, instructions: Collection[str]) -> tuple[Precision, str]:
     """What `auto` computes in where the processor has `instructions`, and why.
 
-    That bf16 gives the AUC-PR and ECE of fp32 is shown by a test on processors, and on no other device.
+    That bf16 gives the AUC-PR and ECE of fp32 is shown by a test for each kind of model, on processors and on no other
+    device.
     """
     if config.dtype == "float64":
         return "fp32", "dtype is float64"

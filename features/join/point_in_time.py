@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from functools import partial
 
+from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -14,7 +17,7 @@ from features.join.broadcast import join_broadcast
 from features.join.choice import Choice, Limits, Statistics, choose, fits_broadcast, settle
 from features.join.names import BRACKET, FROM, KEY
 from features.join.sort_merge import join_intervals
-from features.join.statistics import bounds, densest, measure_served, measure_table
+from features.join.statistics import bounds, densest, measure_served, measure_table, seems_large
 from features.join.union import join_union
 from features.join.versions import joinable, versions, with_key
 
@@ -42,17 +45,32 @@ def decide(
     A small table is settled by its own counts; for others the impressions are counted too.
     """
     found = versions(with_key(rows, entity, impressions), entity)
-    keyed = found.where(joinable())
-    first, last = bounds(days)
-    small = Statistics(measure_table(found, entity, (first, last), limits), first, last)
-    if entity.strategy == "broadcast" or (entity.strategy == "auto" and fits_broadcast(small, limits)):
-        return choose(name, small, entity, limits)
-    served = measure_served(impressions, entity, limits)
-    asked = served.heavy.keys() - small.table.heavy.keys()
-    table = measure_table(found, entity, (first, last), limits, served.heavy) if asked else small.table
-    choice = choose(name, Statistics(table, first, last, served), entity, limits)
+    statistics = _counted(impressions, found, entity, bounds(days), limits)
+    choice = choose(name, statistics, entity, limits)
     if not choice.hot or "ts" not in entity.columns:
         return choice
-    bracketed = keyed.where(is_hot(KEY, choice.hot)).withColumn(BRACKET, bracket_of(F.col(FROM), choice.brackets))
+    cut = found.where(joinable() & is_hot(KEY, choice.hot))
+    bracketed = cut.withColumn(BRACKET, bracket_of(F.col(FROM), choice.brackets))
     inside = F.col(BRACKET).between(0, choice.brackets.count - 1)
     return settle(choice, densest(bracketed.where(inside)), entity, limits)
+
+
+def _counted(
+    impressions: DataFrame, found: DataFrame, entity: Entity, within: tuple[int, int], limits: Limits
+) -> Statistics:
+    """The counts of the table and, unless it is sent to every executor, those of the impressions.
+
+    Of a table that is large on disk both are counted at once: what one job leaves idle while it is planned and while
+    its last tasks run, the other takes.
+    """
+    count_table = partial(measure_table, found, entity, within, limits)
+    count_served = inheritable_thread_target(partial(measure_served, impressions, entity, limits))
+    with ThreadPoolExecutor(1) as aside:
+        early = aside.submit(count_served) if seems_large(found, limits) else None
+        small = Statistics(count_table(), *within)
+        if entity.strategy == "broadcast" or (entity.strategy == "auto" and fits_broadcast(small, limits)):
+            return small
+        served = count_served() if early is None else early.result()
+    asked = served.heavy.keys() - small.table.heavy.keys()
+    table = count_table(served.heavy) if asked else small.table
+    return Statistics(table, *within, served)

@@ -91,6 +91,11 @@ def _heaviest(wanted: Column, rows: Column, most: int) -> Column:
     return F.slice(F.sort_array(F.collect_list(heavy), asc=False), 1, most + 1)
 
 
+def seems_large(rows: DataFrame, limits: Limits) -> bool:
+    """Whether the optimizer, going by the sizes of files, takes the rows for more than a broadcast may hold."""
+    return int(str(rows._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())) > limits.broadcast_bytes
+
+
 def densest(bracketed: DataFrame) -> int:
     """The most versions in one (key, bracket)."""
     most = bracketed.groupBy(KEY, BRACKET).count().agg(F.max("count").alias("most")).first()

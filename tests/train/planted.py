@@ -61,14 +61,14 @@ def planted(rows: int, seed: int) -> Block:
     return block
 
 
-def learned(training: TrainingConfig, rows: Block) -> Learner:
-    """A model that has seen `rows` once, in batches of the configured size."""
+def learned(training: TrainingConfig, rows: Block, spec: ModelSpec = SPEC) -> Learner:
+    """A model of `spec` that has seen `rows` once, in batches of the configured size."""
     steps = rows.rows // training.batch_size
     share = {slot.id: share for slot, share in zip(SLOTS.slots, SHARES, strict=True)}
     moments = [Moments(0.0, 1.0)] * NUMERICS
     workers = join_workers()
     torch.set_num_threads(1)  # Products as small as these gain nothing by more.
-    learner = assemble_learner(training, SPEC, moments, workers, slot_share=share, total_steps=steps)
+    learner = assemble_learner(training, spec, moments, workers, slot_share=share, total_steps=steps)
     order = np.random.default_rng([2, training.seed]).permutation(rows.rows)
     for step in range(steps):
         own = order[step * training.batch_size : (step + 1) * training.batch_size]

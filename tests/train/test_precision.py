@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.special import expit
 
+from camoe.model.config import DcnModelConfig, MmoeConfig, ModelConfig, PleConfig, SharedBottomConfig
 from camoe.train.config import TrainingConfig
 from camoe.train.precision import bf16_instructions, chosen, settled
 from camoe.train.workers import join_workers
@@ -13,6 +14,16 @@ from tests.train.planted import SPEC, TRAINING, learned, own_logits, planted, qu
 
 AUTO = TrainingConfig(precision="auto")
 SEEDS = (1, 2, 3)
+SMALL = {"embedding_dim": 4, "tower_hidden": (8,)}
+CROSS = {"cross_layers": 2, "hidden": (16, 8)}
+# `auto` takes bf16 whatever the model, so it is shown for each.
+KINDS = (
+    SPEC.model,
+    MmoeConfig(kind="mmoe", experts=2, expert_hidden=(16, 8), **SMALL),
+    PleConfig(kind="ple", expert={"kind": "mlp", "hidden": (16, 8)}, **SMALL),
+    SharedBottomConfig(kind="shared_bottom", hidden=(16, 8), **SMALL),
+    DcnModelConfig(kind="dcn", network=CROSS, **SMALL),
+)
 
 
 @pytest.mark.parametrize(
@@ -48,13 +59,14 @@ def test_auto_says_what_it_took_on_this_machine_and_a_given_precision_stays(caps
     assert not capsys.readouterr().out
 
 
-@pytest.fixture(scope="module")
-def trained():
+@pytest.fixture(scope="module", params=KINDS, ids=lambda model: model.kind)
+def trained(request):
     """By precision and seed, each head's quality on rows that no training saw. Emulated bf16 rounds alike."""
     rows, held_out = planted(120_000, seed=1), planted(60_000, seed=2)
+    spec = SPEC.model_copy(update={"model": request.param})
 
     def judged(precision, seed):
-        learner = learned(TRAINING.model_copy(update={"precision": precision, "seed": seed}), rows)
+        learner = learned(TRAINING.model_copy(update={"precision": precision, "seed": seed}), rows, spec)
         return quality(expit(own_logits(learner, held_out)), held_out)
 
     return {precision: [judged(precision, seed) for seed in SEEDS] for precision in ("fp32", "bf16")}
