@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.special import expit
 
-from camoe.model.config import DcnModelConfig, MmoeConfig, ModelConfig, PleConfig, SharedBottomConfig
+from camoe.model.config import DcnModelConfig, MmoeConfig, PleConfig, SharedBottomConfig
 from camoe.train.config import TrainingConfig
 from camoe.train.precision import bf16_instructions, chosen, settled
 from camoe.train.workers import join_workers
