@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date, timedelta
+from threading import Thread
 
 import pytest
 
@@ -55,10 +57,19 @@ def test_whoever_holds_all_days_holds_each(tmp_path, holding):
         pass
 
 
-def test_who_does_not_get_all_days_holds_none(tmp_path, holding):
+def test_who_waits_for_a_day_holds_none(tmp_path, holding, capsys):
     """Else two runs could each wait for what the other holds."""
-    holding(day(1))
-    wanted = [day(0), day(1)]
-    with pytest.raises(RunError), days_alone(tmp_path, wanted, longest_s=0.0):
-        pass
-    holding(day(0))
+    first = holding(day(1))
+
+    def wait():
+        with days_alone(tmp_path, [day(0), day(1)]):
+            pass
+
+    waiting = Thread(target=wait)
+    waiting.start()
+    while "waits for" not in capsys.readouterr().out:
+        time.sleep(0.05)
+    second = holding(day(0))
+    for process in (first, second):
+        process.kill()
+    waiting.join()
