@@ -169,6 +169,38 @@ def test_the_host_whose_worker_was_lost_is_left_out_of_the_next_attempt(folder, 
 
 
 @pytest.mark.slow
+def test_mlflow_has_one_run_of_a_training_that_was_killed_and_went_on(folder, config, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    client = mlflow.MlflowClient((folder / "mlruns").as_uri())
+    tracking = f"training.tracking={{uri: '{client.tracking_uri}', experiment: slots}}"
+
+    def only_run():
+        (run,) = client.search_runs([client.get_experiment_by_name("slots").experiment_id])
+        return run
+
+    done = train(config, tracking, env=signalled(folder, signal.SIGKILL, rank=0))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert only_run().info.status == "FAILED"
+    again = train(config, "--resume", tracking)
+    assert again.returncode == 0, again.stdout + again.stderr
+    run, bundle = only_run(), folder / "out/bundle"
+    assert run.info.status == "FINISHED"
+    metrics, manifest = (json.loads((bundle / f"{name}.json").read_text()) for name in ("metrics", "manifest"))
+    assert run.data.tags["model_version"] == manifest["model_version"]
+    (used,) = run.inputs.dataset_inputs
+    assert used.dataset.digest == manifest["snapshot_hash"]
+    final = {
+        f"final_ne/{row['head']}": row["ne"]
+        for row in metrics["validation"]
+        if (row["group_kind"], row["predictor"]) == ("head", "model")
+    }
+    assert final.items() <= run.data.metrics.items()
+    assert set(final) == {"final_ne/audio", "final_ne/video"}
+    shutil.rmtree(bundle)
+
+
+@pytest.mark.slow
 def test_what_a_worker_inside_a_spark_job_explains_is_not_tried_again(folder, config):
     options = ("--launcher", "spark", "--retries", "1", "training.learning_rate=1e200", "training.warmup_steps=0")
     done = train(config, *options, by=SUBMIT)

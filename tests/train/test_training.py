@@ -31,6 +31,7 @@ from camoe.train.checkpoint_state import read_run_state
 from camoe.train.resume import beginning
 from tests.conftest import ROOT
 from tests.score.pipeline import DAYS
+from tests.train.calibrated import require_calibrated
 from tests.train.fitting import fitted, fresh_learner
 from tests.train.pipeline import CONFIG, write_pipeline
 
@@ -55,7 +56,9 @@ def two_objectives(folder):
     """Clicks in every slot by modality, completions in one slot."""
     log = CONFIG["sources"]["impressions"] | {"labels": {name: name for name in OBJECTIVES}}
     sources = {"impressions": log, "objectives": {name: {} for name in OBJECTIVES}}
-    training = CONFIG["training"] | {"watch_every_steps": WATCH_EVERY}
+    # Quick enough for predictions that tell rows apart, so that there is something to calibrate.
+    rates = {"learning_rate": 0.02, "embedding_learning_rate": 0.1}
+    training = CONFIG["training"] | rates | {"watch_every_steps": WATCH_EVERY}
     return write_pipeline(folder, ROWS, heads={"heads": HEADS}, sources=sources, training=training)
 
 
@@ -203,6 +206,23 @@ def test_a_bundle_has_the_configuration_and_the_code_that_it_was_trained_with(ru
     assert manifest.config_hash == written.content_hash()
     assert CONFIG_FILE in manifest.files
     assert manifest.code_version == code_version()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_models_size_is_printed(runs, workers):
+    said = (runs[workers].parent / f"said-{workers}").read_text()
+    found = re.search(r"^train: .+, 3 heads, ([\d,]+) embedding parameters and ([\d,]+) others$", said, re.MULTILINE)
+    weights = load_file(runs[workers] / "weights.safetensors")
+    embedding, rest = (int(number.replace(",", "")) for number in found.groups())
+    assert embedding == weights["embedding.table.weight"].size
+    assert embedding + rest == json.loads((runs[workers] / "metrics.json").read_text())["parameters"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_calibration_and_metrics_are_those_of_the_validation_days_predictions(runs, workers):
+    config = load(runs[workers].parent / "pipeline.yaml", Config)
+    # The video head has too few rows there for two parameters.
+    assert require_calibrated(config, runs[workers]) == {"audio": True, "video": False, "finish": True}
 
 
 def test_training_learns(runs):
