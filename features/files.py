@@ -24,8 +24,14 @@ LISTING = ("recursiveFileLookup", "pathGlobFilter", "modifiedBefore", "modifiedA
 
 
 def impression_paths(folder: Path, sources: Sources, window: Window) -> list[Path]:
-    """The impression log's path, or the folder of each day of the run. Raises `InputError` when one is missing."""
-    return _paths(folder, "impressions", sources.impressions, window.days)
+    """The impression log's path, or the folder of each day of the run and those of the days that it looks back on.
+
+    Of the latter some may be missing: a log has a first day. Raises `InputError` when one of the run's days is.
+    """
+    log = sources.impressions
+    before = window.before(log.reach_days or 0) if DAY in log.path else ()
+    there = [day for day in before if (folder / log.path_on(day)).exists()]
+    return _paths(folder, "impressions", log, [*window.days, *there])
 
 
 def folder_day(folder: Path, table: Table, file: Column) -> Column:

@@ -43,11 +43,13 @@ def write_days(folder, numbers, name="log/{}/part.json"):
         lake.write(folder / name.format(day(number)), [row])
 
 
-def test_only_the_days_of_the_run_are_read(spark, tmp_path):
-    write_days(tmp_path, range(4))
-    (tmp_path / f"log/{day(0)}/part.json").write_bytes(b"\x00 not to be opened")
-    rows = read_impressions(spark, tmp_path, sources(), window(1, 3)).collect()
-    assert {row.impression_id: row[FOLDER_DAY] for row in rows} == {"i1": day(1), "i3": day(3)}
+def test_only_the_days_of_the_run_and_those_that_may_hold_what_they_repeat_are_read(spark, tmp_path):
+    write_days(tmp_path, range(5))
+    (tmp_path / f"log/{day(1)}/part.json").write_bytes(b"\x00 not to be opened")
+    rows = read_impressions(spark, tmp_path, sources(), window(0, 3)).collect()
+    assert {row.impression_id: row[FOLDER_DAY] for row in rows} == {f"i{number}": day(number) for number in (0, 2, 3)}
+    rows = read_impressions(spark, tmp_path, sources(impressions={"repeats_days": 0}), window(3)).collect()
+    assert [row.impression_id for row in rows] == ["i3"]
 
 
 @pytest.mark.parametrize(
