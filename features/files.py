@@ -25,9 +25,16 @@ from features.window import Window
 LISTING = ("recursiveFileLookup", "pathGlobFilter", "modifiedBefore", "modifiedAfter")
 
 
-def impression_paths(folder: Path, sources: Sources, window: Window) -> list[Path]:
-    """The impression log's path, or the folder of each day of the run. Raises `InputError` when one is missing."""
-    return _paths(folder, "impressions", sources.impressions, window.days)
+def impression_paths(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> list[Path]:
+    """The impression log's path, or the folder of each day of the run and those of the days that it looks back on.
+
+    Of the latter some may be missing, or have no file: a log has a first day. Raises `InputError` when one of the run's
+    days is missing.
+    """
+    log = sources.impressions
+    before = window.before(log.reach_days or 0) if DAY in log.path else ()
+    there = [day for day in before if _has_file(spark, folder / log.path_on(day), log)]
+    return _paths(folder, "impressions", log, [*window.days, *there])
 
 
 def folder_day(folder: Path, table: Table, file: Column) -> Column:
@@ -81,7 +88,7 @@ def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: 
         InputError: a table, or a day of one, is missing.
     """
     places: dict[str, tuple[Table, list[Path]]] = {
-        "impressions": (sources.impressions, impression_paths(folder, sources, window))
+        "impressions": (sources.impressions, impression_paths(spark, folder, sources, window))
     }
     if sources.outcomes is not None:
         places["outcomes"] = (sources.outcomes, outcome_paths(spark, folder, sources, window))

@@ -24,7 +24,8 @@ def judged_impressions(
 
     `_excluded`: name of the exclusion, or null. `_duplicate`: a repeat of a row that is kept, or that would be were its
     day one of the run's. `_reasons`: why it is quarantined, empty when it is not. `_raw`: the raw row as JSON where
-    there are reasons. A label is null until the window of its objective has closed by the as-of time.
+    there are reasons. A label is null until the window of its objective has closed by the as-of time. Rows in the
+    folders of other days than the run's are looked at for repeats and left out.
 
     Raises:
         InputError, ConfigError: an exclusion or the payload names what is not mapped.
@@ -32,17 +33,19 @@ def judged_impressions(
     log = sources.impressions
     payload = payload_columns(log)
     checked = check(impressions, slots, log.labels)
-    timed = exclude(checked, log.exclude, window).drop(DAMAGE, FOLDER_DAY)
-    # Rows without an id would all meet in one task. Rows of other days are compared all the same: the fate of a row
-    # must not rest on the days that are built with it, nor on what was not known at the as-of time.
-    compared = F.col(EXCLUDED).isNull() | ((F.col(EXCLUDED) == OUTSIDE_DAYS) & (F.col("ts") <= F.lit(window.as_of)))
-    apart = F.col("impression_id").isNull() | ~compared
-    judged = mark_duplicates(timed.where(~apart), payload, log.survivor)
+    own = F.col(EXCLUDED).isNull()
+    timed = exclude(checked, log.exclude, window).withColumn(RAW, F.when(own, F.col(RAW))).drop(DAMAGE)
+    # Earlier days are compared all the same: the fate of a row must not rest on the days that are built with it. Rows
+    # without an id would all meet in one task; those without a time are of no day and quarantined anyway.
+    earlier = (F.col(EXCLUDED) == OUTSIDE_DAYS) & (F.col("date") < F.lit(max(window.days)))
+    compared = F.col("impression_id").isNotNull() & F.col("date").isNotNull() & (own | earlier)
+    mine = F.coalesce(F.col(FOLDER_DAY).isin(list(window.days)), F.lit(True))
+    judged = mark_duplicates(timed.where(compared), payload, log.survivor, log.reach_days).where(mine)
     if outcomes is not None:
         judged = label(judged, outcomes, logged_objectives(sources), window.as_of)
     judged = judged.withColumns(_once_mature(sources, window))
-    set_apart = timed.where(apart).withColumn(DUPLICATE, F.lit(False))
-    both = judged.unionByName(set_apart, allowMissingColumns=True)
+    set_apart = timed.where(~compared & mine).withColumn(DUPLICATE, F.lit(False))
+    both = judged.unionByName(set_apart, allowMissingColumns=True).drop(FOLDER_DAY)
     return both.withColumn(RAW, F.when(F.size(REASONS) > 0, F.col(RAW)))
 
 

@@ -64,7 +64,7 @@ def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window
         raise ConfigError(f"impressions map '{taken[0]}', a name the training table uses itself; choose another")
     labels = {label_column(objective): sql for objective, sql in log.labels.items()}
     expressions = {**log.columns, **labels}
-    parts = read_parts(spark, "impressions", log, impression_paths(folder, sources, window))
+    parts = read_parts(spark, "impressions", log, impression_paths(spark, folder, sources, window))
     sound = F.col(DAMAGE).isNull()
     values = [F.when(sound, F.col(f"__{name}")).alias(name) for name in expressions]
     day = folder_day(folder, log, F.col(FILE)).alias(FOLDER_DAY)

@@ -28,6 +28,11 @@ class Window:
             found.update(_days(day, last.astimezone(ZoneInfo(self.zone)).date()))
         return tuple(sorted(found))
 
+    def before(self, days: int) -> tuple[date, ...]:
+        """Days that lie at most `days` before one of the run's and are none of them, in order."""
+        found = {day - timedelta(days=back) for day in self.days for back in range(1, days + 1)}
+        return tuple(sorted(found.difference(self.days)))
+
 
 def _days(first: date, last: date) -> Sequence[date]:
     return [first + timedelta(days=step) for step in range((last - first).days + 1)]

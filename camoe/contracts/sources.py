@@ -41,7 +41,7 @@ def _require(what: str, columns: dict[str, str], required: tuple[str, ...]) -> N
 class Table(Section):
     """A raw table: `path` under the input folder; `columns` maps our name to an expression over the raw columns.
 
-    A `{day}` in the path of the impressions or outcomes stands for each day of the run (ISO date): only those are read.
+    A `{day}` in the path of the impressions or outcomes stands for a day (ISO date): a run reads those that it needs.
     """
 
     path: str
@@ -77,19 +77,27 @@ class Impressions(Table):
     """The impression log.
 
     `labels` maps an objective to an expression when the log itself carries the label. Rows of one id that agree
-    in `payload` (default: every mapped column and label) are duplicates, of which one is kept: of those with the fewest
-    faults the first by the expressions `survivor` over the mapped columns. Rows of an id that disagree are in conflict.
+    in `payload` (default: every mapped column and label) are duplicates, of which one is kept: one of the earliest day,
+    and of the rows of one day with the fewest faults the first by the expressions `survivor` over the mapped columns.
+    Rows of an id that disagree with others of their day or of an earlier one are in conflict. A row is held against
+    those of `repeats_days` days before its own; default: 1 where the path is by day, else all.
     """
 
     labels: dict[SafeName, str] = Field(default_factory=dict)
     payload: tuple[str, ...] | None = None
     survivor: tuple[str, ...] = ()
+    repeats_days: int | None = Field(default=None, ge=0)
     exclude: tuple[Exclusion, ...] = ()
 
     @model_validator(mode="after")
     def _complete(self) -> Impressions:
         _require("impressions", self.columns, IMPRESSION_COLUMNS)
         return self
+
+    @property
+    def reach_days(self) -> int | None:
+        """How many days before its own a row is held against; None without a limit."""
+        return 1 if self.repeats_days is None and DAY in self.path else self.repeats_days
 
 
 class Outcomes(Table):

@@ -43,11 +43,13 @@ def write_days(folder, numbers, name="log/{}/part.json"):
         lake.write(folder / name.format(day(number)), [row])
 
 
-def test_only_the_days_of_the_run_are_read(spark, tmp_path):
-    write_days(tmp_path, range(4))
-    (tmp_path / f"log/{day(0)}/part.json").write_bytes(b"\x00 not to be opened")
-    rows = read_impressions(spark, tmp_path, sources(), window(1, 3)).collect()
-    assert {row.impression_id: row[FOLDER_DAY] for row in rows} == {"i1": day(1), "i3": day(3)}
+def test_only_the_days_of_the_run_and_those_that_may_hold_what_they_repeat_are_read(spark, tmp_path):
+    write_days(tmp_path, range(5))
+    (tmp_path / f"log/{day(1)}/part.json").write_bytes(b"\x00 not to be opened")
+    rows = read_impressions(spark, tmp_path, sources(), window(0, 3)).collect()
+    assert {row.impression_id: row[FOLDER_DAY] for row in rows} == {f"i{number}": day(number) for number in (0, 2, 3)}
+    rows = read_impressions(spark, tmp_path, sources(impressions={"repeats_days": 0}), window(3)).collect()
+    assert [row.impression_id for row in rows] == ["i3"]
 
 
 @pytest.mark.parametrize(
@@ -67,10 +69,20 @@ def test_a_log_that_is_not_kept_by_day_says_no_day(spark, tmp_path):
     assert [row[FOLDER_DAY] for row in rows] == [None]
 
 
-def test_a_missing_day_of_impressions_is_named(tmp_path):
+def test_a_missing_day_of_impressions_is_named(spark, tmp_path):
     write_days(tmp_path, [0, 2])
     with pytest.raises(InputError, match=r"impressions of 2026-03-29: \S*log/2026-03-29 does not exist"):
-        impression_paths(tmp_path, sources(), window(0, 1, 2))
+        impression_paths(spark, tmp_path, sources(), window(0, 1, 2))
+
+
+def test_a_day_before_the_runs_is_looked_at_only_where_it_has_a_file(spark, tmp_path):
+    write_days(tmp_path, [1])
+    before = tmp_path / f"log/{day(0)}"
+    assert impression_paths(spark, tmp_path, sources(), window(1)) == [tmp_path / f"log/{day(1)}"]
+    before.mkdir()
+    assert impression_paths(spark, tmp_path, sources(), window(1)) == [tmp_path / f"log/{day(1)}"]
+    write_days(tmp_path, [0])
+    assert impression_paths(spark, tmp_path, sources(), window(1)) == [tmp_path / f"log/{day(1)}", before]
 
 
 @pytest.mark.parametrize(
