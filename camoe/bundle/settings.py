@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from camoe.contracts.config_file import Section
 from camoe.contracts.files import write_json
+from camoe.contracts.secrets import without_credentials
 
 CONFIG = "config.json"
-# A user's name and password in an address.
-CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def write_settings(folder: Path, config: Section) -> None:
     """Write `config.json` into the bundle at `folder`: every setting as resolved, paths as given, no credentials."""
-    write_json(folder / CONFIG, _without_credentials(config.model_dump(mode="json")))
+    write_json(folder / CONFIG, _public(config.model_dump(mode="json")))
 
 
-def _without_credentials(value: Any) -> Any:
+def _public(value: Any) -> Any:
     if isinstance(value, str):
-        return CREDENTIALS.sub("", value)
+        return without_credentials(value)
     if isinstance(value, Mapping):
-        return {key: _without_credentials(part) for key, part in value.items()}
-    return [_without_credentials(part) for part in value] if isinstance(value, list) else value
+        return {key: _public(part) for key, part in value.items()}
+    return [_public(part) for part in value] if isinstance(value, list) else value

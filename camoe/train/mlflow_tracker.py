@@ -16,6 +16,7 @@ from camoe.config import Config
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.files import write_json
+from camoe.contracts.secrets import without_credentials
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.table import MODEL
 from camoe.train.config import TrackingConfig
@@ -59,14 +60,14 @@ class Mlflow:
 
     def __init__(self, config: TrackingConfig, run: TrackedRun) -> None:
         self._mlflow = _imported()
-        self._uri, self._lost = config.uri, False
+        self._uri, self._lost = without_credentials(config.uri), False
         try:
             self._mlflow.set_tracking_uri(config.uri)
             self._mlflow.set_experiment(config.experiment)
             self._begin(config, run)
         except (self._mlflow.MlflowException, KeyError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise ConfigError(f"training.tracking.uri {config.uri} cannot be used: {reason}") from None
+            reason = without_credentials(str(error).splitlines()[0])
+            raise ConfigError(f"training.tracking.uri {self._uri} cannot be used: {reason}") from None
 
     def scalars(self, figures: Mapping[str, float], step: int) -> None:
         """See `Tracker`."""
@@ -149,7 +150,8 @@ def _mark(config: TrackingConfig, run_id: str) -> None:
             client.set_terminated(run_id, "FAILED")
     except (mlflow.MlflowException, OSError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        print(f"train: MLflow at {config.uri} could not be told that the run failed ({reason})", flush=True)
+        said = without_credentials(f"MLflow at {config.uri} could not be told that the run failed ({reason})")
+        print(f"train: {said}", flush=True)
 
 
 def _earlier(mlflow: Any, config: TrackingConfig, run: TrackedRun) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from camoe.bundle.manifest import Manifest
+from camoe.contracts.secrets import without_credentials
 
 
 class Tracker(Protocol):
@@ -31,4 +32,5 @@ def told(what: str, errors: tuple[type[Exception], ...], stop: Callable[[], None
     except errors as error:
         stop()
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        print(f"train: {what} could not be written ({reason}); training goes on without them", flush=True)
+        said = without_credentials(f"{what} could not be written ({reason})")
+        print(f"train: {said}; training goes on without them", flush=True)
