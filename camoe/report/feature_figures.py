@@ -87,6 +87,11 @@ def draw_ages(axes: Axes, entity: Document) -> None:
     axes.set_yscale("log")
     axes.margins(y=0.15)
     low, high = axes.get_ylim()
+    if sum(low <= span <= high for span in SPANS) < 2:
+        # Ages that lie close together: without the lengths around them nothing would tell how old they are.
+        low = max((span for span in SPANS if span <= low), default=low)
+        high = min((span for span in SPANS if span >= high), default=high)
+        axes.set_ylim(low, high)
     ticks = [span for span in SPANS if low <= span <= high]
     axes.set_yticks(ticks, [text.span(span) for span in ticks])
     axes.yaxis.set_minor_locator(NullLocator())

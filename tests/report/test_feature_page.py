@@ -11,9 +11,11 @@ import pytest
 from rich.console import Console
 
 from camoe.report import text
+from camoe.report.feature_figures import draw_ages
 from camoe.report.feature_page import render_features, write_feature_report
 from camoe.report.feature_terminal import feature_table
 from camoe.report.feature_view import level, most, most_shifted
+from camoe.report.style import new_figure
 from tests.report.test_page import parsed
 
 MARKS = {"moderate": 0.1, "large": 0.25}
@@ -123,7 +125,9 @@ def without(*names):
 @pytest.mark.parametrize("names", [["training"], ["later"], ["entities"], ["shift"], ["training", "entities"]])
 def test_the_page_and_the_table_bear_what_is_missing(names):
     changed = without(*names)
-    assert "steady" in render_features(changed)
+    page = render_features(changed)
+    assert "steady" in page
+    assert 'colspan="0"' not in page
     assert shown(changed)
 
 
@@ -163,6 +167,15 @@ def test_spans_of_time_are_in_their_largest_unit():
         "1 d",
         text.DASH,
     ]
+
+
+def test_ages_that_lie_close_together_stand_between_lengths_of_time_that_are_named():
+    axes = new_figure(5.2, 3.1).subplots()
+    ages = {"p50": 112_000.0, "p90": 113_000.0, "p99": 113_500.0}
+    draw_ages(axes, {"name": "user", "days": [{"date": DAYS[0], "age_s": ages}]})
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["1 d", "3 d"]
+    low, high = axes.get_ylim()
+    assert low <= 86_400 < 3 * 86_400 <= high
 
 
 def test_both_files_are_written(tmp_path):
