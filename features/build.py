@@ -48,10 +48,11 @@ def build(spark: SparkSession, plan: Plan) -> Built:
     """
     remedy = "mend the input, or use try_cast in the expression that failed"
     with explained(f"cannot build from {plan.folder}", remedy), prepared(spark, plan) as ready:
-        return _written(spark, ready)
+        return written(spark, ready)
 
 
-def _written(spark: SparkSession, ready: Prepared) -> Built:
+def written(spark: SparkSession, ready: Prepared) -> Built:
+    """Write what was prepared, and tell what came of it. Raises as `build` does from its first write on."""
     # The plan as it was settled: a cascade adds days.
     plan, before = ready.read.plan, ready.read.before
     remedy = "mend what it says and run again"

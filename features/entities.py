@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DoubleType, StructField, StructType, TimestampType
 
 from camoe.contracts.errors import ConfigError, InputError
 from camoe.contracts.sources import Entity, Sources
 from features.join.choice import Choice, Limits
-from features.join.names import KEY
+from features.join.names import AGE, KEY
 from features.join.point_in_time import decide, join_entity
 from features.join.versions import with_key
 from features.raw import read_table, reserved_names
@@ -52,6 +53,18 @@ def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressio
         if "ts" not in entity.columns:
             _require_one_row_a_key(with_key(tables[name], entity, impressions), name, folder, entity)
     return tables
+
+
+def unjoined(impressions: DataFrame, tables: Mapping[str, DataFrame], sources: Sources) -> DataFrame:
+    """The columns that `join_entities` gives, without a row: for what can be checked before anything is joined."""
+    fields = [*impressions.schema.fields]
+    for name, entity in sources.entities.items():
+        kinds = {column: tables[name].schema[column].dataType for column in entity.columns}
+        kinds |= {column: TimestampType() for column in ("ts", "available_at") if column in kinds}
+        kinds |= {AGE: DoubleType()}
+        fields.append(StructField(name, StructType([StructField(column, kind) for column, kind in kinds.items()])))
+    fields += [StructField(matched_column(name), BooleanType()) for name in sources.entities]
+    return impressions.sparkSession.createDataFrame([], StructType(fields))
 
 
 def join_entities(

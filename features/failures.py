@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import CamoeError, InputError
+from features.repeatable import run_dependent
 
 # What a Spark call raises: errors that pyspark knows, and Java's own.
 SPARK_FAILURES = (PySparkException, Py4JJavaError)
@@ -87,7 +88,7 @@ def resolve(
     """Named SQL expressions as columns of `frame`; `there` says in an error which columns it has (default: by name).
 
     Raises:
-        CamoeError: of the given kind; one does not parse or names a column that `frame` lacks.
+        CamoeError: of the given kind; one does not parse, names a column that `frame` lacks, or is run-dependent.
     """
     columns = {name: F.expr(sql).alias(name) for name, sql in expressions.items()}
     try:
@@ -99,6 +100,12 @@ def resolve(
         if reason:
             columns_there = there or ", ".join(frame.columns)
             raise kind(f"{where}: '{name}: {expressions[name]}': {reason}; the columns there are {columns_there}")
+    if run_dependent(frame, expressions.values()):
+        name = next(name for name, sql in expressions.items() if run_dependent(frame, [sql]))
+        raise kind(
+            f"{where}: '{name}: {expressions[name]}' draws lots or reads the clock or another circumstance of the run, "
+            "so the same input would not give the same rows again; use columns of the input only"
+        )
     return columns
 
 

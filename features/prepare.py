@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.layout import KEYS, label_column
 from features.encode import apply, feature_values, fit
-from features.entities import Joined, join_entities, matched_column
+from features.entities import Joined, join_entities, matched_column, unjoined
 from features.incremental import earlier_profiles, require_vocabularies
 from features.inputs import JOB, Read, read_inputs
 from features.join.choice import Choice
@@ -53,6 +53,8 @@ def prepared(spark: SparkSession, plan: Plan) -> Iterator[Prepared]:
         InputError, ConfigError, EncoderError, RunError: as `features.build.build` says.
     """
     read = read_inputs(spark, plan)
+    # What a feature gets wrong is told before any impression is counted.
+    _values(read, unjoined(read.judged, read.tables, plan.sources))
     with _persisted(read.judged):
         counted = _tallied(read)
         joined = _joined(read)

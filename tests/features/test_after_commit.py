@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import date
 
 import pytest
 from deltalake import DeltaTable
@@ -10,9 +12,12 @@ from deltalake import DeltaTable
 from camoe.config import load_config, parse
 from camoe.contracts.counts import CountError
 from camoe.contracts.layout import Layout
+from camoe.contracts.snapshot import pin
 from features import inputs
 from features.after_commit import CommittedError, after_commit
+from features.build import written
 from features.files import input_versions
+from features.prepare import prepared
 from jobs.build_features import options, plan_of
 from tests.features import lake
 
@@ -71,6 +76,16 @@ def test_a_failure_after_the_commit_says_what_is_committed_and_a_retry_how_to_ge
     assert "does not tell of it" not in capfd.readouterr().out
     told = json.loads(layout.counts.read_text())["build_features"]
     assert told["content_hash"].keys() == {lake.DAYS[0]}
+
+
+def test_rows_other_than_those_counted_are_told_by_day_and_slot(spark, built):
+    _, config, layout = built
+    version = pin(layout.training).version
+    with prepared(spark, plan(config, "--days", lake.DAYS[1], "--run-id", "miscounted")) as ready:
+        cells = {**ready.tally.kept, (date.fromisoformat(lake.DAYS[1]), "break"): 11}
+        told = rf"committed as version {version + 1} .* on {lake.DAYS[1]} in slot break: expected 11, found 10"
+        with pytest.raises(CommittedError, match=told):
+            written(spark, replace(ready, tally=replace(ready.tally, kept=cells)))
 
 
 def test_other_checks_after_the_commit_fail_as_committed_too(tmp_path):

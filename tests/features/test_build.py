@@ -42,7 +42,8 @@ def built(spark, tmp_path_factory):
     """A build of the dirty lake, and a rerun of it: (folder, both builds' counts, both builds' rows)."""
     folder = tmp_path_factory.mktemp("lake")
     impressions, outcomes = dirty()
-    file = lake.write_lake(folder, impressions=impressions, outcomes=outcomes)
+    lost = [{**lake.users()[0], **{name: None}} for name in ("user", "ts")]
+    file = lake.write_lake(folder, impressions=impressions, outcomes=outcomes, users=[*lake.users(), *lost])
     counts, rows = [], []
     for _ in range(2):
         assert lake.run_job(file) == 0
@@ -84,6 +85,14 @@ def test_every_outcome_read_has_one_fate(built):
     assert {fate: rows for fate, rows in fates.items() if rows} == {
         "impression_not_written": 1,
         "used": len(lake.outcomes()),
+    }
+
+
+def test_rows_of_entities_are_counted_with_those_that_can_never_be_joined(built):
+    _, (counts, _), _ = built
+    assert counts["entity_rows"] == {
+        "user": {"read": len(lake.users()) + 2, "without_key_or_time": 2},
+        "campaign": {"read": len(lake.campaigns()), "without_key_or_time": 0},
     }
 
 
@@ -291,6 +300,20 @@ def break_feature(folder, settings):
     settings["features"]["numeric"][0]["sql"] = "user.height"
 
 
+def read_clock(folder, settings):
+    settings["sources"]["entities"]["user"]["columns"]["ts"] = "coalesce(ts, now())"
+
+
+def draw_lots(folder, settings):
+    settings["sources"]["impressions"]["exclude"][0]["where"] = "rand() < 0.1"
+
+
+def leak_the_time(folder, settings):
+    settings["features"]["numeric"][0]["sql"] = "datediff(current_date(), ts)"
+    # Told before the impressions are counted, which are too bad to be used.
+    spoil(folder, settings)
+
+
 def break_cast(folder, settings):
     settings["sources"]["impressions"]["columns"]["user_id"] = "cast(user as int)"
 
@@ -312,6 +335,9 @@ def break_cast(folder, settings):
         (drop_header, r"user at .*'plan: plan'.*the columns there are _c0, _c1"),
         (leak, r"'num_plays: label_liked': there is no column `label_liked`"),
         (break_feature, r"'num_plays: user\.height'"),
+        (read_clock, r"user at .*users\.json: 'ts: coalesce\(ts, now\(\)\)' draws lots or reads the clock"),
+        (draw_lots, r"the exclusions of the impressions: 'house_ads: rand\(\) < 0\.1' draws lots"),
+        (leak_the_time, r"the features: 'num_plays: datediff\(current_date\(\), ts\)' draws lots or reads the clock"),
         (break_cast, r'cannot build from .*"STRING" cannot be cast to "INT" in: cast\(user as int\).*try_cast'),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 
 import pytest
@@ -136,7 +137,12 @@ def test_a_day_built_again_keeps_its_content_and_the_files_of_other_days(daily, 
     assert files(layout, others) == kept
     assert not files(layout, DAYS[3:]) & replaced
     assert told(layout)["content_hash"] == content
-    assert "stale       no days" in capfd.readouterr().out
+    printed = capfd.readouterr().out
+    assert "stale       no days" in printed
+    assert re.search(r"^ most shifted +plays ", printed, re.MULTILINE)
+    assert f"report      {layout.feature_report}/index.html" in printed
+    assert json.loads((layout.feature_report / "features.json").read_text())["run"]["run_id"] == "again"
+    assert "Run again," in (layout.feature_report / "index.html").read_text()
 
 
 def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_a_cascade(spark, daily, capfd):
@@ -173,6 +179,17 @@ def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_
         *((day, "cascade") for day in DAYS[1:]),
     }
     assert days_of_runs(layout.profiles) == {(DAYS[0], "d0"), *((day, "cascade") for day in DAYS[1:])}
+
+
+def test_a_training_day_built_again_knows_what_became_frequent_on_later_days(spark, daily):
+    _, config, layout = daily
+    before, known = meaning(spark, layout), encoders.read(layout.encoder).values
+    assert before["rare0"].pop("cat_advertiser") == encoders.UNKNOWN
+    assert lake.run_job(config, "--days", lake.DAYS[0], "--run-id", "grown") == 0
+    after = meaning(spark, layout)
+    assert after["rare0"].pop("cat_advertiser") == "a9"
+    assert after == before
+    assert encoders.read(layout.encoder).values == known
 
 
 def test_impressions_after_the_as_of_time_were_not_known_then(daily):
