@@ -83,7 +83,7 @@ def test_rows_other_than_those_counted_are_told_by_day_and_slot(spark, built):
     version = pin(layout.training).version
     with prepared(spark, plan(config, "--days", lake.DAYS[1], "--run-id", "miscounted")) as ready:
         cells = {**ready.tally.kept, (date.fromisoformat(lake.DAYS[1]), "break"): 11}
-        told = rf"committed as version {version + 1} .* on {lake.DAYS[1]} in slot break: expected 11, found 10"
+        told = rf"committed as version {version + 1} .* on {lake.DAYS[1]} in slot break: expected 11 rows, found 10"
         with pytest.raises(CommittedError, match=told):
             written(spark, replace(ready, tally=replace(ready.tally, kept=cells)))
 
