@@ -94,7 +94,9 @@ def test_maps_are_compared_by_what_they_hold(spark):
     frame = spark.createDataFrame(
         [(1, {"a": 1}, "x"), (1, {"a": 1}, "y"), (2, {"a": 1}, "x"), (2, {"a": 2}, "y"), (2, None, "z")],
         "impression_id int, tags map<string,int>, _raw string",
-    ).withColumns({"_reasons": F.array().cast("array<string>"), EXCLUDED: F.lit(None).cast("string")})
+    )
+    judged = {"_reasons": F.array().cast("array<string>"), EXCLUDED: F.lit(None).cast("string")}
+    frame = frame.withColumns({**judged, "date": F.lit("2026-03-01").cast("date")})
     found = mark_duplicates(frame, ["impression_id", "tags"], ()).collect()
     assert sorted((row.impression_id, row._raw, row._duplicate, len(row._reasons)) for row in found) == [
         (1, "x", False, 0),
