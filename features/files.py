@@ -85,7 +85,7 @@ def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: 
     Taken before a run reads its tables, so that a change in between shows as a difference, never as none.
 
     Raises:
-        InputError: a table, or a day of one, is missing.
+        InputError: a table, or a day of one, is missing, or what should be a Delta table is none.
     """
     places: dict[str, tuple[Table, list[Path]]] = {
         "impressions": (sources.impressions, impression_paths(spark, folder, sources, window))
@@ -94,11 +94,18 @@ def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: 
         places["outcomes"] = (sources.outcomes, outcome_paths(spark, folder, sources, window))
     for name, entity in sources.entities.items():
         places[name] = (entity, [table_path(folder, name, entity)])
-    return {name: _version(spark, table, paths) for name, (table, paths) in places.items()}
+    return {name: _version(spark, name, table, paths) for name, (table, paths) in places.items()}
 
 
-def _version(spark: SparkSession, table: Table, paths: Sequence[Path]) -> str:
+def require_delta(path: Path, what: str) -> None:
+    """Raise `InputError` unless a Delta table lies at `path`."""
+    if not DeltaTable.is_deltatable(str(path)):
+        raise InputError(f"{what}: {path} is no Delta table; correct input= or the path and format in the sources")
+
+
+def _version(spark: SparkSession, name: str, table: Table, paths: Sequence[Path]) -> str:
     if table.format == "delta":
+        require_delta(paths[0], name)
         return f"delta version {_delta_version(spark, paths[0], table)}"
     stats = [(str(path), path.stat()) for path in listed(spark, paths, table)]
     content = json.dumps([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
@@ -19,13 +18,12 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Table
 from features.columns import UNREADABLE, Columns, by_columns
 from features.failures import explained
-from features.files import listed, without_file
+from features.files import listed, require_delta, without_file
 
 # Column beside the raw ones of a text table: the row's text where it does not parse, else null.
 RECORD = "__record"
 JSON_STRING = r'"(?:[^"\\]|\\.)*"'
 RECORDS_JOINED = r"\}\s*\{"
-NO_DELTA_TABLE = ("PATH_NOT_FOUND", "DELTA_TABLE_NOT_FOUND", "DELTA_PATH_DOES_NOT_EXIST")
 
 
 @dataclass(frozen=True)
@@ -119,14 +117,8 @@ def _require_one_record_a_line(spark: SparkSession, table: Table, places: list[s
 
 
 def _delta(spark: SparkSession, name: str, table: Table, path: Path) -> Part:
-    try:
-        frame = spark.read.format("delta").options(**table.options).load(str(path))
-    except AnalysisException as error:
-        if error.getCondition() not in NO_DELTA_TABLE:
-            raise
-        raise InputError(
-            f"{name}: {path} is no Delta table; correct input= or the path and format in the sources"
-        ) from None
+    require_delta(path, name)
+    frame = spark.read.format("delta").options(**table.options).load(str(path))
     return Part(frame, f"{name} at {path}")
 
 

@@ -106,6 +106,7 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
 
     Left out: where the tables lie, the limit of quarantined rows, how a join is carried out, the name of the variable
     that holds a hashing key, what only the model does with a feature, and the slots, which a table lists for itself.
+    How far back repeats are looked for counts, also where it follows from the path.
     Of a hashing key its fingerprint counts: rows hashed with another key would join with none of the earlier ones.
 
     Raises:
@@ -116,6 +117,8 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
     for table in tables:
         table.pop("path", None)
         table.pop("strategy", None)
+    if sources.impressions.reach_days is not None:
+        mapping["impressions"]["repeats_days"] = sources.impressions.reach_days
     if sources.keyed_hash is not None:
         mapping["keyed_hash"].pop("key_env", None)
         mapping["keyed_hash"]["key"] = fingerprint(read_key(sources.keyed_hash))

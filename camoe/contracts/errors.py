@@ -38,6 +38,11 @@ class BundleError(CamoeError):
     """A model bundle is missing, damaged, or does not fit its input."""
 
 
+def reason(error: BaseException) -> str:
+    """The first line of what an error says; its type's name where it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def exit_with(main: Callable[[list[str]], None]) -> NoReturn:
     """Run a job's main over the command line; a `CamoeError` becomes one line on stderr and exit code `EXPLAINED`."""
     try:

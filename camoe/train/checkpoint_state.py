@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from camoe.contracts.errors import TrainingError
+from camoe.contracts.errors import TrainingError, reason
 from camoe.contracts.files import write_text
 from camoe.train.history import History
 
@@ -45,9 +45,8 @@ def read_run_state(path: Path) -> RunState:
     try:
         return TypeAdapter(RunState).validate_python(json.loads((path / STATE).read_bytes()))
     except (OSError, ValueError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
         raise TrainingError(
-            f"the checkpoint {path} cannot be read ({reason}); remove it to use the one before"
+            f"the checkpoint {path} cannot be read ({reason(error)}); remove it to use the one before"
         ) from None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from camoe.bundle.manifest import Manifest
 from camoe.config import Config
 from camoe.contracts.config_file import Section
-from camoe.contracts.errors import ConfigError
+from camoe.contracts.errors import ConfigError, reason
 from camoe.contracts.files import write_json
 from camoe.contracts.secrets import without_credentials
 from camoe.contracts.snapshot import Snapshot
@@ -66,8 +66,8 @@ class Mlflow:
             self._mlflow.set_experiment(config.experiment)
             self._begin(config, run)
         except (self._mlflow.MlflowException, KeyError, OSError) as error:
-            reason = without_credentials(str(error).splitlines()[0])
-            raise ConfigError(f"training.tracking.uri {self._uri} cannot be used: {reason}") from None
+            said = without_credentials(reason(error))
+            raise ConfigError(f"training.tracking.uri {self._uri} cannot be used: {said}") from None
 
     def scalars(self, figures: Mapping[str, float], step: int) -> None:
         """See `Tracker`."""
@@ -149,8 +149,7 @@ def _mark(config: TrackingConfig, run_id: str) -> None:
         if client.get_run(run_id).info.status == "RUNNING":
             client.set_terminated(run_id, "FAILED")
     except (mlflow.MlflowException, OSError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        said = without_credentials(f"MLflow at {config.uri} could not be told that the run failed ({reason})")
+        said = without_credentials(f"MLflow at {config.uri} could not be told that the run failed ({reason(error)})")
         print(f"train: {said}", flush=True)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from camoe.bundle.manifest import Manifest
+from camoe.contracts.errors import reason
 from camoe.contracts.secrets import without_credentials
 
 
@@ -31,6 +32,5 @@ def told(what: str, errors: tuple[type[Exception], ...], stop: Callable[[], None
         yield
     except errors as error:
         stop()
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        said = without_credentials(f"{what} could not be written ({reason})")
+        said = without_credentials(f"{what} could not be written ({reason(error)})")
         print(f"train: {said}; training goes on without them", flush=True)

@@ -13,6 +13,7 @@ from deltalake import CommitProperties, PostCommitHookProperties
 from deltalake.exceptions import DeltaError
 from pydantic import TypeAdapter, ValidationError
 
+from camoe.contracts.errors import reason
 from camoe.contracts.layout import RUN_ID, Layout
 from camoe.contracts.runs import RunId
 from features.maintenance.errors import MaintenanceError
@@ -70,8 +71,9 @@ def clear_rows(found: Iterable[OrphanRows]) -> None:
                 f"{RUN_ID} IN ({listed})", commit_properties=properties, post_commithook_properties=LEAVE_LOG
             )
         except DeltaError as error:
-            reason = str(error).splitlines()[0]
-            raise MaintenanceError(f"{orphans.table}: rows of {listed} are still there ({reason}); run again") from None
+            raise MaintenanceError(
+                f"{orphans.table}: rows of {listed} are still there ({reason(error)}); run again"
+            ) from None
 
 
 def _rows_by_run(table: Path, before: datetime) -> dict[str, int]:

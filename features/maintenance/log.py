@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from camoe.contracts.errors import reason
 from features.maintenance.errors import MaintenanceError
 
 LOG = "_delta_log"
@@ -40,9 +41,8 @@ def open_table(table: Path, version: int | None = None) -> DeltaTable:
     try:
         return DeltaTable(str(table.resolve()), version=version)
     except DeltaError as error:
-        reason = str(error).splitlines()[0]
         raise MaintenanceError(
-            f"the log of {table} cannot be read ({reason}); restore it, or build again where no run has ever "
+            f"the log of {table} cannot be read ({reason(error)}); restore it, or build again where no run has ever "
             "committed; nothing was removed"
         ) from None
 

@@ -70,10 +70,7 @@ def feature_report(
     for cell in cells:
         by_feature.setdefault(cell.feature, []).append(cell)
     declared: list[Feature] = [*features.categorical, *features.numeric, *features.sequence]
-    tables = {
-        **{item.name: list(item.columns) for item in features.categorical},
-        **{item.name: [column.table for column in features.columns_of(item)] for item in features.sequence},
-    }
+    tables = _tables(features)
     return {
         "run": {
             "run_id": run.run_id,
@@ -97,6 +94,14 @@ def feature_report(
             }
             for feature in declared
         ],
+    }
+
+
+def _tables(features: FeatureSet) -> dict[str, list[str]]:
+    """The embedding tables of each categorical and sequence feature."""
+    return {
+        **{item.name: list(item.columns) for item in features.categorical},
+        **{item.name: [column.table for column in features.columns_of(item)] for item in features.sequence},
     }
 
 

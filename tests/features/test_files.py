@@ -186,6 +186,17 @@ def test_the_version_of_a_delta_table_is_the_one_that_is_read(spark, tmp_path):
         assert read_table(spark, tmp_path, "user", entity, None).count() == version + 1
 
 
+@pytest.mark.parametrize("options", [{}, {"versionAsOf": "0"}, {"timestampAsOf": "2026-01-01"}])
+def test_a_folder_that_is_no_delta_table_is_named(spark, tmp_path, options):
+    write_days(tmp_path, [0])
+    lake.write(tmp_path / "users/part.json", [{"id": "u"}])
+    log = sources()
+    entity = log.entities["user"].model_copy(update={"path": "users", "format": "delta", "options": options})
+    read = log.model_copy(update={"entities": {"user": entity}, "outcomes": None})
+    with pytest.raises(InputError, match=r"^user: \S+/users is no Delta table; correct input= or the path and format"):
+        input_versions(spark, tmp_path, read, window(0))
+
+
 def test_a_path_by_day_is_for_logs_of_files(tmp_path):
     with pytest.raises(ValueError, match="an entity's path is read whole"):
         sources(entities={"user": {**lake.config(tmp_path)["sources"]["entities"]["user"], "path": "users/{day}"}})

@@ -68,6 +68,7 @@ def test_what_does_not_decide_rows_leaves_the_settings_alone(tmp_path, change):
         put("days", "zone", value="UTC"),
         put("sources", "impressions", "columns", "ts", value="ts + interval 1 hour"),
         put("sources", "impressions", "exclude", value=[]),
+        put("sources", "impressions", "path", value="impressions/{day}"),
         put("sources", "outcomes", "columns", "ts", value="seen"),
         put("sources", "entities", "user", "lookback_s", value=60),
         put("sources", "entities", "user", "columns", "plan", value="upper(plan)"),
