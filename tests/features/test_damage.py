@@ -188,6 +188,8 @@ RENAMED = ("id", "user", "advert", "slot", "ts")
 MANY = [row(number) for number in range(500)]
 CUT_CSV = gzip.compress(as_csv(MANY))[:-400]
 CUT_JSON = gzip.compress(as_json(MANY))[:-400]
+# A footer that is sound, and pages that are not.
+HOLED_PARQUET = as_parquet(MANY)[:40] + b"\xff" * 200 + as_parquet(MANY)[240:]
 
 
 WITHOUT_USER = [{name: row(0)[name] for name in NAMES if name != "user"}]
@@ -198,6 +200,11 @@ REFUSED = {
         "parquet",
         {"a.parquet": as_parquet(MANY), "b.parquet": as_parquet(MANY)[:-90]},
         r"cannot read \S*log/b\.parquet",
+    ),
+    "holed parquet": (
+        "parquet",
+        {"a.parquet": as_parquet(MANY), "b.parquet": HOLED_PARQUET},
+        r"cannot build: \S*log/b\.parquet: ",
     ),
     "renamed in one csv": (
         "csv",
