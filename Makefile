@@ -15,7 +15,7 @@ demo: $(READY)
 	@$(ACTIVE) python jobs/demo.py --config conf/$(DATA).yaml out="$(OUT)" $(if $(INPUT),input="$(INPUT)",$(LAKE)) $(if $(REPLACE),--replace)
 
 test: $(READY) lint
-	@$(ACTIVE) python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(ACTIVE) python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(READY)
 	@$(ACTIVE) python -m pytest -m slow

@@ -31,6 +31,8 @@ def spark(tmp_path_factory):
     for key, value in spark_properties().items():
         builder = builder.config(key, value)
     builder = builder.config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
+    # One JVM runs the feature job many times: with room for all of its code, each kind is compiled once.
+    builder = builder.config("spark.sql.codegen.cache.maxEntries", "5000")
     session = builder.config("spark.sql.shuffle.partitions", "2").getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     yield session

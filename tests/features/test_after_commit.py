@@ -50,6 +50,7 @@ def test_a_new_table_keeps_its_log_for_a_year(built):
     assert properties["delta.deletedFileRetentionDuration"] == "interval 30 days"
 
 
+@pytest.mark.slow
 def test_a_failure_after_the_commit_says_what_is_committed_and_a_retry_how_to_get_the_counts(built, capfd):
     folder, config, layout = built
     late = {"user": "u0", "ts": f"{lake.DAYS[0]}T07:00:00", "plan": "gold", "plays": 50.0}

@@ -175,6 +175,7 @@ def test_commits_say_which_run_made_them(spark, built):
     assert runs[0]["input_versions"].keys() == {"impressions", "outcomes", "user", "campaign"}
 
 
+@pytest.mark.slow
 def test_a_build_with_other_settings_replaces_the_quarantined_rows_of_the_same_days(spark, built, tmp_path):
     folder, _, _ = built
     settings = lake.config(folder)

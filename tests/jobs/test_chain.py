@@ -135,6 +135,6 @@ def test_a_damaged_bundle_is_refused_with_the_file_that_is_damaged(synthetic):
 
 
 def test_training_runs_inside_a_spark_job(synthetic):
-    said = spark_job("train", "--launcher", "spark", "-np", "2", f"out={synthetic}", "training.epochs=1")
+    said = spark_job("train", "--launcher", "spark", "-np", "2", f"out={synthetic}", "training.steps=20")
     assert "next:" in said
     assert read(synthetic, "bundle/metrics.json")["workers"] == 2
