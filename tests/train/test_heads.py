@@ -63,6 +63,6 @@ def test_a_shipped_file_goes_from_training_through_the_bundle_to_predictions(tmp
         command = [sys.executable, *job, "--config", tmp_path / "pipeline.yaml"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-    graphs = {path.stem for path in (config.layout.bundle / "heads").iterdir()}
-    assert graphs == {head.name for head in config.heads.heads}
+    graphs = {path.name for path in config.layout.bundle.glob("*.onnx")}
+    assert graphs == {f"head-{head.name}.onnx" for head in config.heads.heads}
     assert served(config) == expected(config)
