@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import DAY, Sources, Table
+from features.commit import has_log
 from features.window import Window
 
 # Options that change which files Spark lists under a folder.
@@ -99,7 +100,7 @@ def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: 
 
 def require_delta(path: Path, what: str) -> None:
     """Raise `InputError` unless a Delta table lies at `path`."""
-    if not DeltaTable.is_deltatable(str(path)):
+    if not has_log(path):
         raise InputError(f"{what}: {path} is no Delta table; correct input= or the path and format in the sources")
 
 
