@@ -74,7 +74,7 @@ class Outcome:
         if rank is None:
             return TrainingError(f"{next(iter(self.errors), 'no worker said why')} {end}")
         state = read_state(states, rank)
-        place = f" at {state.doing}" if state else ""
+        place = f", last seen at {state.doing}" if state else ""
         return LostWorkersError(f"worker {rank} {self._fate(rank)}{place} {end}", frozenset({rank}))
 
     def _first_to_fail(self) -> int | None:

@@ -38,7 +38,8 @@ def test_a_killed_worker_is_named_with_its_place(tmp_path):
     )
     assert isinstance(error, LostWorkersError)
     assert error.lost == {1}
-    assert str(error).startswith("worker 1 was killed by SIGKILL at step 7 of epoch 1 (training ended with code 1;")
+    told = "worker 1 was killed by SIGKILL, last seen at step 7 of epoch 1 (training ended with code 1;"
+    assert str(error).startswith(told)
 
 
 @pytest.mark.parametrize(

@@ -217,5 +217,5 @@ def test_a_worker_killed_inside_a_spark_job_is_named_and_the_others_go_on(folder
     done = train(config, *options, env=signalled(folder, signal.SIGKILL), by=SUBMIT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\ntrain: epoch 2 done " in done.stdout
-    assert re.search(r"train: worker 1 was killed by SIGKILL at .+ of epoch 1 .*; attempt 2 of 2", done.stdout)
+    assert re.search(r"worker 1 was killed by SIGKILL, last seen at .+ \(training .+; attempt 2 of 2", done.stdout)
     require_the_same_run(folder, undropped)

@@ -71,6 +71,7 @@ def test_every_strategy_joins_what_a_search_of_all_versions_finds(spark, kind, s
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("as_shipped")
 @pytest.mark.parametrize("kind", oracle.ENTITIES)
 def test_every_strategy_joins_what_a_search_finds_in_many_tables(spark, kind, seed):
     cases = drawn(Random(f"many {kind} {seed}"), MANY)
