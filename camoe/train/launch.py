@@ -25,6 +25,7 @@ from camoe.train.outcome import Outcome, first_workers_line, spark_outcome
 from camoe.train.retries import LostWorkersError
 from camoe.train.run_log import kept
 from camoe.train.states import States, clear_states
+from camoe.train.tether import tethered
 from camoe.train.worker import work
 
 # What the first worker of a run inside Spark has said, beside the workers' states.
@@ -49,7 +50,8 @@ def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_
     """Run the worker module with `arguments` on the host of each of `slots`.
 
     Everything the workers say goes to `log`; the first worker's own lines are shown. Once one has begun, they watch
-    one another and themselves; all are ended if none has within `timeout_s` and `LAUNCH_S`.
+    one another and themselves; all are ended if none has within `timeout_s` and `LAUNCH_S`, or when this process
+    is gone.
 
     Raises:
         LostWorkersError: a worker was killed, or the others waited too long for it; the message names it.
@@ -71,6 +73,7 @@ def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_
             text=True,
             env=environment,
         ) as process,
+        tethered(process),
         shown() as show,
         _ended_unless(outcome.begun, process, timeout_s + LAUNCH_S) as late,
     ):

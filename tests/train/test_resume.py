@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.conftest import ROOT
@@ -19,6 +21,9 @@ from tests.train.pipeline import write_pipeline
 ROWS = {"s0": 331, "s1": 203, "s2": 7}
 # Longer than Gloo waits by itself.
 STALL_S = 60
+# Horovod's launcher waits four times five seconds for a worker that does not run; the rest is for a busy machine.
+LAUNCHER_S = 40
+ZOMBIE = psutil.STATUS_ZOMBIE
 OVERRIDES = ("training.checkpoint.every_steps=5", "model.dropout=0.3")
 # Without it the numbers drawn depend on the number of workers.
 NO_DROPOUT = "model.dropout=0"
@@ -39,11 +44,14 @@ if "SIGNAL" in os.environ and os.environ.get("HOROVOD_RANK") == os.environ["SIGN
 SUBMIT = ("spark-submit", "--properties-file", "conf/spark/local.conf")
 
 
+def job(config, *options, by=(sys.executable,)):
+    return [*by, str(ROOT / "jobs/train.py"), "-np", "2", "--config", str(config), *OVERRIDES, *options]
+
+
 def train(config, *options, env=None, by=(sys.executable,)):
-    command = [*by, ROOT / "jobs/train.py", "-np", "2", "--config", config, *OVERRIDES, *options]
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=os.environ | (env or {})
-    )
+    environment = os.environ | (env or {})
+    command = job(config, *options, by=by)
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=environment)
 
 
 def signalled(folder, number, rank=1):
@@ -59,6 +67,13 @@ def signalled(folder, number, rank=1):
         "SIGNALLED": str(folder / "signalled"),
         "SIGNAL_WHEN": str(folder / "out/checkpoints/*-epoch0000-step00000010"),
     }
+
+
+def wait_until(what, seconds=300):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def losses(folder):
@@ -155,6 +170,29 @@ def test_a_killed_run_goes_on_with_another_number_of_workers(folder, config, und
     assert again.returncode == 0, again.stdout + again.stderr
     assert "train: goes on at epoch 1, step 1" in again.stdout
     require_the_same_run(folder, undropped, after)
+
+
+def processes_with(config):
+    """The launcher and the workers that were given `config`; those that have ended and were not waited for are none."""
+    found = psutil.process_iter(["cmdline", "status"])
+    return [one for one in found if str(config) in " ".join(one.info["cmdline"] or ()) and one.info["status"] != ZOMBIE]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=lambda number: number.name)
+def test_workers_end_with_the_job_that_started_them_and_the_run_goes_on(folder, config, undropped, number):
+    """Also the one that is stopped, for which the others would wait much longer."""
+    environment = os.environ | signalled(folder, signal.SIGSTOP)
+    with subprocess.Popen(job(config, NO_DROPOUT), cwd=ROOT, env=environment) as started:
+        wait_until((folder / "signalled").exists)
+        # The job, Horovod's launcher and the workers.
+        assert len(processes_with(config)) >= 4
+        started.send_signal(number)
+    wait_until(lambda: not processes_with(config), LAUNCHER_S)
+    again = train(config, "--resume", NO_DROPOUT)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "train: goes on at epoch 1, step 1" in again.stdout
+    require_the_same_run(folder, undropped, 2)
 
 
 @pytest.mark.slow
