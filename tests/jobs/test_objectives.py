@@ -16,8 +16,6 @@ from tests.conftest import ROOT
 from tests.jobs.test_chain import run, spark_job
 from tests.predicted import expected, predictions, rows_of, served
 
-IMPRESSIONS = 40_000
-
 
 @dataclass(frozen=True)
 class Chain:
@@ -39,9 +37,9 @@ def chain(config, heads, *overrides, better):
 @pytest.fixture(scope="module")
 def synthetic(tmp_path_factory):
     out = f"out={tmp_path_factory.mktemp('synthetic')}"
-    spark_job("make_lake", out, f"impressions={IMPRESSIONS}")
-    # 40,000 impressions have about 10 conversions a day: too few to say anything of.
-    return chain("synthetic", "multi_objective", out, better={"audio", "video_completion"})
+    spark_job("make_lake", out)
+    # About 50 conversions a day are too few to say anything of.
+    return chain("synthetic", "multi_objective", out, better={"audio", "video", "video_completion"})
 
 
 @pytest.fixture(scope="module")
