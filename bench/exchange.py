@@ -27,8 +27,8 @@ import horovod.torch as hvd
 import torch
 from torch import Tensor
 
-from camoe.train.exchange import Exchange, exchange_dense, exchange_rows, merge_rows
-from camoe.train.launch import WORKER_ENVIRONMENT
+from camoe.train.distributed.gradients import Exchange, exchange_dense, exchange_rows, merge_rows
+from camoe.train.launch.launch import WORKER_ENVIRONMENT
 
 VOCABULARIES = (26_000, 1_000_000, 2_600_000)
 WORKERS = (1, 2)

@@ -17,19 +17,20 @@ from typing import Literal
 
 import numpy as np
 
-from camoe.config import Config, load_config, parse, parser, positive
+from camoe.config.command_line import load_config, parse, parser, positive
+from camoe.config.pipeline import Config
 from camoe.contracts.errors import exit_with
-from camoe.stream.columns import Block, Columns, model_columns
 from camoe.stream.ledger import Ledger
-from camoe.stream.plan import Plan
+from camoe.stream.planning.plan import Plan
+from camoe.stream.planning.world import World
+from camoe.stream.reading.columns import Block, Columns, model_columns
 from camoe.stream.stream import Reading, stream
-from camoe.stream.world import World
-from camoe.train.feed import DataPlan
-from camoe.train.inputs import TrainingInputs, open_inputs
+from camoe.train.data.inputs import TrainingInputs, open_inputs
+from camoe.train.distributed.workers import join_workers
+from camoe.train.loop.feed import DataPlan
+from camoe.train.loop.validate import validate
 from camoe.train.run import make_learner, model_spec
-from camoe.train.validate import validate
-from camoe.train.watchdog import Watchdog
-from camoe.train.workers import join_workers
+from camoe.train.supervision.watchdog import Watchdog
 
 ALONE = World(0, 1)
 Order = Literal["stream", "shuffle"]

@@ -23,11 +23,12 @@ from ranking.networks import serving, sizes, train, variants, with_rates
 from ranking.rows import Days, Floats, read_days
 from ranking.trees import TREES
 
-from camoe.config import Config, load_config, parse, parser, positive
+from camoe.config.command_line import load_config, parse, parser, positive
+from camoe.config.pipeline import Config
 from camoe.contracts.errors import exit_with
 from camoe.metrics.calibration import normalised_entropy
 from camoe.metrics.histogram import Histogram
-from camoe.train.inputs import TrainingInputs, open_inputs
+from camoe.train.data.inputs import TrainingInputs, open_inputs
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)
 # The system that the others are held against.

@@ -28,14 +28,14 @@ import torch
 from bench import stream_contenders as contenders
 from bench.stream_table import COLUMNS, snapshot_of, table_of
 from camoe.contracts.snapshot import Snapshot
-from camoe.stream.buffers import Buffers
 from camoe.stream.describe import describe
-from camoe.stream.mixing import Mixing, Shares
-from camoe.stream.plan import make_plan
+from camoe.stream.planning.mixing import Mixing, Shares
+from camoe.stream.planning.plan import make_plan
+from camoe.stream.planning.split import split, walk
+from camoe.stream.planning.world import World
 from camoe.stream.quality import autocorrelation, counts_by, fully_shuffled
-from camoe.stream.split import split, walk
-from camoe.stream.world import World
-from camoe.train.launch import WORKER_ENVIRONMENT
+from camoe.stream.reading.buffers import Buffers
+from camoe.train.launch.launch import WORKER_ENVIRONMENT
 
 Figures = dict[str, float]
 HALVES = Shares(by="modality", of={"audio": 1, "video": 1})

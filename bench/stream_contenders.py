@@ -20,14 +20,14 @@ from torch import Tensor
 
 from bench.stream_table import COLUMNS
 from camoe.contracts.snapshot import Snapshot
-from camoe.stream.buffers import Buffers
-from camoe.stream.columns import SLOT_ID, UNKNOWN_LABEL, Block, Words
 from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.pack import pack
-from camoe.stream.plan import make_plan
+from camoe.stream.planning.plan import make_plan
+from camoe.stream.planning.world import World
+from camoe.stream.reading.buffers import Buffers
+from camoe.stream.reading.columns import SLOT_ID, UNKNOWN_LABEL, Block, Words
+from camoe.stream.reading.pack import pack
 from camoe.stream.stream import Reading, stream
-from camoe.stream.world import World
-from camoe.train.step import Tensors, to_tensors
+from camoe.train.loop.step import Tensors, to_tensors
 
 BATCH = 4096
 QUEUE = 200_000

@@ -13,7 +13,7 @@ from deltalake import Field, Schema, transaction
 from deltalake.schema import PrimitiveType
 
 from camoe.contracts.snapshot import DataFile, Snapshot, pin
-from camoe.stream.columns import Columns
+from camoe.stream.reading.columns import Columns
 
 CATEGORICALS = 26
 NUMERICS = 13

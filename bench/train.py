@@ -28,7 +28,7 @@ from training.launch import stream, workers
 from training.quality import Pass, quality
 from training.rows import BATCH
 
-from camoe.train.precision import bf16_instructions
+from camoe.train.loop.precision import bf16_instructions
 
 VOCABULARIES = "26000,1000000,2600000,10400000"
 

@@ -10,9 +10,8 @@ from deltalake.exceptions import DeltaError
 from camoe.contracts import counts
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.runs import RunRecord
-from features.failures import SPARK_FAILURES, first_line
-from features.inputs import JOB
-from features.plan import Plan
+from features.plan import JOB, Plan
+from features.spark.failures import SPARK_FAILURES, first_line
 
 HOW_TO_TELL = "for the run's counts and report, build its days again under another --run-id"
 

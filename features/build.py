@@ -11,25 +11,24 @@ from pyspark.sql import functions as F
 from camoe.contracts import encoder as encoders
 from camoe.contracts.counts import require_equal
 from camoe.contracts.encoder import Encoder
-from camoe.contracts.layout import RUN_ID
 from camoe.contracts.runs import rebuild_options, stale_days
+from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import logged
 from features.after_commit import after_commit
-from features.built import Built
-from features.commit import Commit, Run
-from features.failures import explained
-from features.fingerprints import day_hashes
-from features.inputs import JOB
-from features.plan import Plan
+from features.delta.commit import Commit, Run
+from features.impressions.tally import Tally, quarantined
+from features.plan import JOB, Plan
 from features.prepare import Prepared, encoded_rows, prepared
-from features.progress import step
-from features.publish import Draft, publish, tidy
 from features.report import RunFacts, day_groups, feature_report
 from features.report.cells import profile_cells
-from features.side_tables import profile_rows, quarantine_rows
-from features.table import as_files
-from features.tally import Tally, quarantined
-from features.training_commit import Switch
+from features.result import Built
+from features.spark.failures import explained
+from features.spark.progress import step
+from features.spark.values import day_hashes
+from features.tables.publish import Draft, publish, tidy
+from features.tables.replace import Switch
+from features.tables.side import profile_rows, quarantine_rows
+from features.tables.training import as_files
 
 
 def build(spark: SparkSession, plan: Plan) -> Built:

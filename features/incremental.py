@@ -14,15 +14,16 @@ from camoe.contracts import encoder as encoders
 from camoe.contracts.days import day_list
 from camoe.contracts.encoder import EncoderError
 from camoe.contracts.features import FeatureSet
-from camoe.contracts.layout import RUN_ID, Layout
+from camoe.contracts.layout import Layout
 from camoe.contracts.runs import EntityState, RunError, RunRecord, active_records, makers, stale_days
+from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import logged
-from features.commit import has_log
-from features.fingerprints import reaching
-from features.lost_log import require_log
+from features.delta.commit import has_log
+from features.delta.lost_log import require_log
+from features.join.entity_states import reaching
 from features.plan import Plan
-from features.side_tables import days_of_runs
-from features.table import is_remade
+from features.tables.side import days_of_runs
+from features.tables.training import is_remade
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 
 from camoe.contracts.runs import EntityState
-from features.entities import read_entities
-from features.files import input_versions
-from features.fingerprints import entity_states, reaching
-from features.impressions import judged_impressions
+from features.impressions.judge import judged_impressions
+from features.impressions.labels import read_outcomes
 from features.incremental import Found, cascaded, found
-from features.outcomes import read_outcomes
-from features.plan import Plan
-from features.progress import step
-from features.raw import read_impressions
-
-JOB = "build_features"
+from features.join.entities import read_entities
+from features.join.entity_states import entity_states, reaching
+from features.plan import JOB, Plan
+from features.read.files import input_versions
+from features.read.raw import read_impressions
+from features.spark.progress import step
 
 
 @dataclass(frozen=True)

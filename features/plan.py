@@ -13,14 +13,17 @@ from pathlib import Path
 from camoe.contracts.days import Days, day_list, in_zone
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
-from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, SETTINGS_PROPERTY, SLOTS_PROPERTY, Layout
+from camoe.contracts.layout import Layout
 from camoe.contracts.runs import EntityState, RunError, RunRecord, read_record
+from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, SETTINGS_PROPERTY, SLOTS_PROPERTY
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
-from features.commit import Run, has_committed
-from features.keyed_hash import fingerprint, read_key
-from features.table import Target
-from features.window import Window
+from features.delta.commit import Run, has_committed
+from features.read.keyed_hash import fingerprint, read_key
+from features.read.window import Window
+from features.tables.training import Target
+
+JOB = "build_features"
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 
 from camoe.contracts.encoder import Encoder
-from camoe.contracts.layout import KEYS, label_column
-from features.encode import apply, feature_values, fit
-from features.entities import Joined, join_entities, matched_column, unjoined
+from camoe.contracts.schema import KEYS, label_column
+from features.encoding.encode import apply, feature_values, fit
+from features.encoding.profile import profile
+from features.impressions.labels import logged_objectives
+from features.impressions.outcome_tally import OutcomeTally, outcome_fates, positives, require_positives
+from features.impressions.tally import Tally, kept, tally
 from features.incremental import earlier_profiles, require_vocabularies
-from features.inputs import JOB, Read, read_inputs
+from features.inputs import Read, read_inputs
 from features.join.choice import Choice
-from features.outcome_tally import OutcomeTally, outcome_fates, positives, require_positives
-from features.outcomes import logged_objectives
-from features.plan import Plan
-from features.profile import profile
-from features.progress import step
+from features.join.entities import Joined, join_entities, matched_column, unjoined
+from features.plan import JOB, Plan
 from features.report.coverage import Coverage, age_column, entity_coverage, unknown_slots, with_ages
-from features.table import require_same_columns, training_rows
-from features.tally import Tally, kept, tally
+from features.spark.progress import step
+from features.tables.training import require_same_columns, training_rows
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
-from camoe.config import Config, given, load_config, parse, parser
+from camoe.config.command_line import given, load_config, parse, parser
+from camoe.config.pipeline import Config
 from camoe.contracts import counts
 from camoe.contracts.days import parse_days
 from camoe.contracts.errors import exit_with
@@ -21,11 +22,10 @@ from camoe.contracts.runs import RunId
 from camoe.report.feature_page import write_feature_report
 from camoe.report.feature_terminal import feature_table
 from features.after_commit import after_commit, committed_before
-from features.attempt import only_attempt
 from features.build import build
-from features.inputs import JOB
-from features.plan import Plan, finished, new_run_id, window_of
-from features.session import spark_session
+from features.plan import JOB, Plan, finished, new_run_id, window_of
+from features.spark.session import spark_session
+from features.tables.attempt import only_attempt
 
 SUBMIT = "spark-submit --properties-file conf/spark/local.conf"
 

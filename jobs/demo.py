@@ -17,7 +17,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from camoe.config import Config, load_config, parse, parser, positive
+from camoe.config.command_line import load_config, parse, parser, positive
+from camoe.config.pipeline import Config
 from camoe.contracts.errors import EXPLAINED, CamoeError, exit_with
 
 ROOT = Path(__file__).resolve().parents[1]

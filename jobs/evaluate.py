@@ -13,16 +13,16 @@ import time
 from rich.console import Console
 
 from camoe.bundle.manifest import read_manifest
-from camoe.config import load_config, parse, parser
+from camoe.config.command_line import load_config, parse, parser
 from camoe.contracts.counts import record
 from camoe.contracts.errors import exit_with
-from camoe.metrics.document import metrics_document
-from camoe.metrics.evaluation import evaluate
+from camoe.evaluation.document import metrics_document
+from camoe.evaluation.evaluate import evaluate
 from camoe.report.terminal import metrics_table
 from camoe.report.write import write_report
-from features.failures import explained
-from features.progress import step
-from features.session import spark_session
+from features.spark.failures import explained
+from features.spark.progress import step
+from features.spark.session import spark_session
 
 TERMINAL_COLUMNS = 120
 

@@ -13,20 +13,19 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from camoe.config import Config, load_config, parse, parser
+from camoe.config.command_line import load_config, parse, parser
+from camoe.config.pipeline import Config
 from camoe.contracts.days import parse_days
-from camoe.contracts.errors import exit_with
+from camoe.contracts.errors import MaintenanceError, exit_with
 from camoe.contracts.pins import read_pins, remove_pin
-from camoe.train.needed import needed_versions
-from features.maintenance.ages import age
+from camoe.train.checkpoint.needed import needed_versions
+from features.maintenance.command_line import age, compact_lines, orphan_lines, pin_lines, vacuum_lines
 from features.maintenance.committed import clear_rows, orphan_rows
 from features.maintenance.compact import compact
-from features.maintenance.errors import MaintenanceError
 from features.maintenance.keep import Keep, keep_pinned, keep_scored
 from features.maintenance.orphans import clear, leftovers, tables
-from features.maintenance.text import compact_lines, orphan_lines, pin_lines, vacuum_lines
 from features.maintenance.vacuum import plan_vacuum, remove_files, require_safe
-from features.session import spark_session
+from features.spark.session import spark_session
 
 
 def run_orphans(chosen: argparse.Namespace, config: Config) -> None:

@@ -15,7 +15,7 @@ import time
 from camoe.contracts import counts
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import exit_with
-from features.session import spark_session
+from features.spark.session import spark_session
 from features.synthetic.config import LakeConfig
 from features.synthetic.lake import check_replaceable, make_lake
 

@@ -11,7 +11,7 @@ import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from camoe.config import given, load_config, parse, parser
+from camoe.config.command_line import given, load_config, parse, parser
 from camoe.contracts import counts
 from camoe.contracts import encoder as encoders
 from camoe.contracts.days import parse_days
@@ -24,8 +24,8 @@ from camoe.score.local import score_snapshot
 from camoe.score.scorer import ScoringModel, expected_predictions, read_model, require_fit, require_vocabulary
 from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
 from camoe.score.unknown import Unknown
-from features.progress import step
-from features.session import spark_session
+from features.spark.progress import step
+from features.spark.session import spark_session
 
 Counts = dict[str, int]
 

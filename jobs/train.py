@@ -15,18 +15,18 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from camoe.bundle.manifest import METRICS, open_bundle
-from camoe.config import Config, given, load_config, natural, parse, parser, positive
+from camoe.config.command_line import given, load_config, natural, parse, parser, positive
+from camoe.config.pipeline import Config
 from camoe.contracts.counts import record, require_equal
 from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
 from camoe.train.batch import as_overrides, batch_said, for_workers
-from camoe.train.hosts import hosts_of_workers
-from camoe.train.inputs import open_inputs
-from camoe.train.launch import launch_with_horovod, launch_with_spark
-from camoe.train.mlflow_tracker import marked_when_lost
-from camoe.train.resume import beginning
-from camoe.train.retries import with_retries
-from features.session import spark_session
+from camoe.train.checkpoint.resume import beginning
+from camoe.train.data.inputs import open_inputs
+from camoe.train.launch.attempts import hosts_of_workers, with_retries
+from camoe.train.launch.launch import launch_with_horovod, launch_with_spark
+from camoe.train.tracking.mlflow_tracker import marked_when_lost
+from features.spark.session import spark_session
 
 
 def main(argv: list[str]) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 import pandas as pd
 import pyarrow.parquet as pq
 
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.snapshot import Snapshot, pin
 
 

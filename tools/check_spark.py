@@ -1,5 +1,5 @@
 """Starts Spark with Delta once, so that its JARs are resolved, and fails where they cannot be had."""
 
-from features.session import spark_session
+from features.spark.session import spark_session
 
 spark_session("setup").sql("select 1").collect()

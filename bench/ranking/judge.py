@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.metrics.calibration import calibration_noise_floor, expected_calibration_error
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.intervals import Estimate, bucket_weights, estimates, paired_difference

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from camoe.config import Config
+from camoe.config.model import CamoeConfig, DcnModelConfig, MmoeConfig, SharedBottomConfig
+from camoe.config.pipeline import Config
 from camoe.contracts.encoder import Encoder
-from camoe.model.config import CamoeConfig, DcnModelConfig, MmoeConfig, SharedBottomConfig
 from camoe.model.parameters import body_parameters
-from camoe.stream.columns import model_columns
-from camoe.train.checkpoint import Checkpoints
-from camoe.train.feed import DataPlan, Feed
-from camoe.train.fit import Run, fit
-from camoe.train.inputs import TrainingInputs
+from camoe.stream.reading.columns import model_columns
+from camoe.train.checkpoint.checkpoint import Checkpoints
+from camoe.train.data.inputs import TrainingInputs
+from camoe.train.distributed.workers import join_workers
+from camoe.train.loop.feed import DataPlan, Feed
+from camoe.train.loop.fit import Run, fit
+from camoe.train.loop.step import Learner
 from camoe.train.run import make_learner, model_spec
-from camoe.train.step import Learner
-from camoe.train.watchdog import Watchdog
-from camoe.train.workers import join_workers
+from camoe.train.supervision.watchdog import Watchdog
 from ranking.rows import Days, Floats, Rows
 
 BATCH = 8192

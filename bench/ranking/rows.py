@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.snapshot import Snapshot, logged, opened
-from camoe.stream.columns import Block, model_columns
 from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.plan import make_plan
+from camoe.stream.planning.plan import make_plan
+from camoe.stream.planning.world import World
+from camoe.stream.reading.columns import Block, model_columns
 from camoe.stream.stream import Reading, stream
-from camoe.stream.world import World
-from camoe.train.inputs import TrainingInputs
+from camoe.train.data.inputs import TrainingInputs
 
 USER = "user_id"
 BATCH = 8192

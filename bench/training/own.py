@@ -23,14 +23,14 @@ from rows import BATCH
 from systems.camoe import learner_of, spec_of
 
 from bench.stream_table import CATEGORICALS, COLUMNS, NUMERICS, SLOTS, modality, table_of
+from camoe.config.training import TrainingConfig
 from camoe.contracts.slots import SlotCatalogue
-from camoe.stream.columns import Block
 from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.plan import Plan, make_plan
+from camoe.stream.planning.plan import Plan, make_plan
+from camoe.stream.planning.world import World
+from camoe.stream.reading.columns import Block
 from camoe.stream.stream import Reading, stream
-from camoe.stream.world import World
-from camoe.train.config import TrainingConfig
-from camoe.train.step import Learner
+from camoe.train.loop.step import Learner
 
 # As many ids as the table's largest column may have.
 SIZES = [int(10 ** (1 + 5 * number / CATEGORICALS)) for number in range(CATEGORICALS)]

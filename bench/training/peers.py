@@ -13,7 +13,7 @@ from processes import ROOT, Worker, interpreter_of
 
 from training.rows import LEARNING_RATE
 
-# Defaults of the training job's own workers (camoe.train.launch), given to every system alike.
+# Defaults of the training job's own workers (camoe.train.launch.launch), given to every system alike.
 ALLOCATOR = {
     "MALLOC_MMAP_THRESHOLD_": "1073741824",
     "MALLOC_TRIM_THRESHOLD_": "1073741824",

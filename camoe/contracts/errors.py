@@ -51,3 +51,7 @@ def exit_with(main: Callable[[list[str]], None]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr, flush=True)
         sys.exit(EXPLAINED)
     sys.exit(0)
+
+
+class MaintenanceError(CamoeError):
+    """A table cannot be maintained as asked; nothing was removed that a reader could need."""

@@ -1,26 +1,9 @@
-"""Where a run's outputs lie, and the columns of the tables that pass between the stages."""
+"""Where a run's outputs lie."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-
-KEYS = ("impression_id", "user_id", "campaign_id", "ts")
-# The run that built the row's day; constant within a file, so the log tells which run each file comes from.
-RUN_ID = "run_id"
-PHYSICAL_IDS = ("modality_id", "slot_id")
-TRAINING_PARTITIONS = ("modality", "slot", "date")
-PREDICTION_PARTITIONS = ("modality", "slot", "date", "model_version")
-
-# Table properties of the training table that say what its rows are.
-FEATURE_SCHEMA_PROPERTY = "camoe.featureSchemaHash"
-SLOTS_PROPERTY = "camoe.slots"
-SETTINGS_PROPERTY = "camoe.settingsHash"
-
-
-def label_column(objective: str) -> str:
-    """Training-table column of an objective: 0, 1, or null while unknown or not yet mature."""
-    return f"label_{objective}"
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from camoe.contracts.errors import SnapshotError
-from camoe.contracts.layout import RUN_ID
+from camoe.contracts.schema import RUN_ID
 from camoe.contracts.storage import (
     RETRIES,
     Storage,

@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from camoe.metrics.calibration import (
-    calibration_noise_floor,
-    expected_calibration_error,
-    normalised_entropy,
-    pcoc,
-)
+from camoe.metrics.calibration import calibration_noise_floor, expected_calibration_error, normalised_entropy, pcoc
 from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.intervals import Estimate, Interval, optional

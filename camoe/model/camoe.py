@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from camoe.model.body import make_body
-from camoe.model.embedding import JointEmbedding
-from camoe.model.scaling import NumericScaling, Treatment
-from camoe.model.sequence import sequences_of
+from camoe.model.layers.embedding import JointEmbedding
+from camoe.model.layers.scaling import NumericScaling, Treatment
+from camoe.model.layers.sequence import sequences_of
+from camoe.model.networks.body import make_body
 from camoe.model.spec import ModelSpec
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from camoe.config.model import ModelConfig
 from camoe.contracts.errors import ConfigError
-from camoe.model.body import make_body
 from camoe.model.camoe import Camoe
-from camoe.model.config import ModelConfig
+from camoe.model.networks.body import make_body
 from camoe.model.spec import ModelSpec
 
 # How far from the wanted number of parameters a model may end, as a share of it: widths are whole numbers.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from camoe.config.model import ModelConfig
 from camoe.contracts.config_file import Section
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.slots import SlotCatalogue
-from camoe.model.config import ModelConfig
 
 
 class ModelSpec(Section):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
-from camoe.contracts.layout import PREDICTION_PARTITIONS
+from camoe.contracts.schema import PREDICTION_PARTITIONS
 
 COLUMNS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date", "objective", "head")
 SCHEMA = pa.schema(

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.features import SequenceColumn
-from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.model.spec import ModelSpec
-from camoe.stream.padding import padded
+from camoe.stream.reading.padding import padded
 
 # Unknown values that a message names at most.
 NAMED = 5

@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow as pa
 
 from camoe.contracts.errors import BundleError
-from camoe.contracts.layout import SLOTS_PROPERTY
+from camoe.contracts.schema import SLOTS_PROPERTY
 from camoe.contracts.slots import only_appended
 from camoe.contracts.snapshot import Snapshot
 from camoe.score.inputs import Inputs
 from camoe.score.scorer import Scorer, ScoringModel, require_fit
 from camoe.score.unknown import Unknown, unknown_in
-from camoe.stream.columns import Block, model_columns
 from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.plan import make_plan
+from camoe.stream.planning.plan import make_plan
+from camoe.stream.planning.world import World
+from camoe.stream.reading.columns import Block, model_columns
 from camoe.stream.stream import Reading, stream
-from camoe.stream.world import World
 
 KEYS = ("impression_id", "user_id", "campaign_id")
 BATCH_ROWS = 32_768

@@ -11,7 +11,7 @@ import pyarrow as pa
 from camoe.bundle.manifest import ENCODER
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
-from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.score.encode import encode
 from camoe.score.inputs import ScoringError
 from camoe.score.scorer import Scorer, ScoringModel, read_model

@@ -27,7 +27,7 @@ from camoe.bundle.manifest import (
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
-from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.spec import ModelSpec

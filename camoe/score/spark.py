@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from camoe.contracts.encoder import UNKNOWN
-from camoe.contracts.layout import PREDICTION_PARTITIONS
+from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot
 from camoe.score.scorer import Scorer, ScoringModel
 from camoe.score.unknown import Unknown, known_elements, known_sizes

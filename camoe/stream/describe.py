@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from camoe.stream.columns import Columns
-from camoe.stream.held import most_bytes
-from camoe.stream.mixing import Shares
-from camoe.stream.plan import Plan, Stratum
+from camoe.stream.planning.mixing import Shares
+from camoe.stream.planning.plan import Plan, Stratum
+from camoe.stream.reading.columns import Columns
+from camoe.stream.reading.held import most_bytes
 
 
 def describe(plan: Plan, columns: Columns, threads: int, checked: Plan | None = None) -> str:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from camoe.contracts.errors import StreamError
-from camoe.stream.plan import Piece, Plan
-from camoe.stream.quota import Counts
+from camoe.stream.planning.plan import Piece, Plan
+from camoe.stream.planning.quota import Counts
 
 MASK = (1 << 64) - 1
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camoe.stream.plan import Plan
-from camoe.stream.quota import Counts
-from camoe.stream.split import split
-from camoe.stream.world import World
+from camoe.stream.planning.plan import Plan
+from camoe.stream.planning.quota import Counts
+from camoe.stream.planning.split import split
+from camoe.stream.planning.world import World
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 
 from camoe.contracts.errors import StreamError
 from camoe.contracts.storage import RETRIES, open_storage
-from camoe.stream.buffers import Buffers
-from camoe.stream.columns import Block, Columns
-from camoe.stream.group import RowGroup, assemble
-from camoe.stream.held import room_of
 from camoe.stream.ledger import Ledger
-from camoe.stream.plan import Piece, Plan
-from camoe.stream.pool import OrderedPool
-from camoe.stream.reader import Load, Request, RequestReader
-from camoe.stream.split import walk
-from camoe.stream.world import World
+from camoe.stream.planning.plan import Piece, Plan
+from camoe.stream.planning.split import walk
+from camoe.stream.planning.world import World
+from camoe.stream.reading.buffers import Buffers
+from camoe.stream.reading.columns import Block, Columns
+from camoe.stream.reading.group import RowGroup, assemble
+from camoe.stream.reading.held import room_of
+from camoe.stream.reading.pool import OrderedPool
+from camoe.stream.reading.reader import Load, Request, RequestReader
 
 # Batches whose row groups are asked for ahead of time, at most.
 HORIZON = 512

@@ -6,8 +6,8 @@ import json
 import math
 from collections.abc import Mapping
 
-from camoe.config import Config
-from camoe.train.config import TrainingConfig
+from camoe.config.pipeline import Config
+from camoe.config.training import TrainingConfig
 
 # By `learning_rate_scaling`, the power of the number of workers that rates are multiplied by.
 POWERS: Mapping[str, float] = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}

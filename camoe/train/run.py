@@ -10,35 +10,35 @@ from typing import Any
 import torch
 
 from camoe.bundle.write import Origin, write_bundle
-from camoe.config import Config
+from camoe.config.pipeline import Config
+from camoe.config.training import TrainingConfig
 from camoe.contracts.encoder import FIRST, Encoder
 from camoe.contracts.errors import ConfigError
 from camoe.metrics.intervals import optional
 from camoe.model.camoe import Camoe
+from camoe.model.layers.scaling import Treatment
 from camoe.model.loss import make_normaliser, masking_of
 from camoe.model.parameters import count_parameters, with_matched_parameters
-from camoe.model.scaling import Treatment
 from camoe.model.spec import ModelSpec
-from camoe.stream.columns import model_columns
-from camoe.stream.slot_shares import slot_shares
-from camoe.train.calibrate import calibrate
-from camoe.train.checkpoint import Checkpoints
-from camoe.train.checkpoint_folder import new_run, newest, remove_all
-from camoe.train.config import TrainingConfig
-from camoe.train.feed import DataPlan, Feed
-from camoe.train.fit import Run, fit
-from camoe.train.history import History
-from camoe.train.identity import run_settings
-from camoe.train.inputs import TrainingInputs, open_inputs
-from camoe.train.negatives import make_sampling
-from camoe.train.optimiser import make_optimisers
-from camoe.train.precision import settled
-from camoe.train.scaling import fit_treatments
-from camoe.train.step import Learner
-from camoe.train.tracking import trackers
-from camoe.train.warm_start import warm_start
-from camoe.train.watchdog import Watchdog
-from camoe.train.workers import Workers, first_workers, join_workers, leave_workers, share_weights
+from camoe.stream.planning.slot_shares import slot_shares
+from camoe.stream.reading.columns import model_columns
+from camoe.train.checkpoint.checkpoint import Checkpoints
+from camoe.train.checkpoint.folder import new_run, newest, remove_all
+from camoe.train.checkpoint.history import History
+from camoe.train.checkpoint.identity import run_settings
+from camoe.train.checkpoint.warm_start import warm_start
+from camoe.train.data.inputs import TrainingInputs, open_inputs
+from camoe.train.data.treatments import fit_treatments
+from camoe.train.distributed.workers import Workers, first_workers, join_workers, leave_workers, share_weights
+from camoe.train.loop.calibrate import calibrate
+from camoe.train.loop.feed import DataPlan, Feed
+from camoe.train.loop.fit import Run, fit
+from camoe.train.loop.negatives import make_sampling
+from camoe.train.loop.precision import settled
+from camoe.train.loop.step import Learner
+from camoe.train.optimiser.optimisers import make_optimisers
+from camoe.train.supervision.watchdog import Watchdog
+from camoe.train.tracking.trackers import trackers
 
 
 def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = None, run: str | None = None) -> None:

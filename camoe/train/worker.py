@@ -14,14 +14,15 @@ from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from types import ModuleType
 
-from camoe.config import Config, load_config, parse, parser
+from camoe.config.command_line import load_config, parse, parser
+from camoe.config.pipeline import Config
 from camoe.contracts.errors import exit_with
-from camoe.stream.world import World
+from camoe.stream.planning.world import World
 from camoe.train.batch import batch_said, for_workers
-from camoe.train.outcome import begins
-from camoe.train.sentinel import end_within
-from camoe.train.states import States
-from camoe.train.watchdog import Watchdog
+from camoe.train.supervision.messages import begins
+from camoe.train.supervision.sentinel import end_within
+from camoe.train.supervision.states import States
+from camoe.train.supervision.watchdog import Watchdog
 
 
 def main(argv: list[str]) -> None:

@@ -13,12 +13,10 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Entity
 from features.join.brackets import bracket_of, is_hot
-from features.join.broadcast import join_broadcast
 from features.join.choice import Choice, Limits, Statistics, choose, fits_broadcast, settle
 from features.join.names import BRACKET, FROM, KEY
-from features.join.sort_merge import join_intervals
 from features.join.statistics import bounds, densest, measure_served, measure_table, seems_large
-from features.join.union import join_union
+from features.join.strategies import join_broadcast, join_intervals, join_union
 from features.join.versions import joinable, versions, with_key
 
 STRATEGIES = {"broadcast": join_broadcast, "intervals": join_intervals, "union": join_union}

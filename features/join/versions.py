@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, MapType, StructType, VariantType
 
 from camoe.contracts.sources import Entity
 from features.join.names import ADDRESS, BRACKET, FROM, KEY, TO, field
+from features.spark.values import comparable
 
 END_OF_TIME = (1 << 63) - 1
 SECOND = 1_000_000
@@ -64,19 +64,6 @@ def total_order(frame: DataFrame, entity: Entity) -> list[Column]:
     """Sort keys under which the greatest version of an instant is the last: the rank, then every other column."""
     names = dict.fromkeys([*rank(entity), *[field(name) for name in entity.columns]])
     return [comparable(F.col(name), frame.schema[name].dataType) for name in names]
-
-
-def comparable(column: Column, kind: DataType) -> Column:
-    """The column, or its JSON where Spark can neither order nor hash its type."""
-    return F.to_json(F.struct(column)) if _has_map(kind) else column
-
-
-def _has_map(kind: DataType) -> bool:
-    if isinstance(kind, StructType):
-        return any(_has_map(item.dataType) for item in kind.fields)
-    if isinstance(kind, ArrayType):
-        return _has_map(kind.elementType)
-    return isinstance(kind, MapType | VariantType)
 
 
 def intervals(addressed: DataFrame, entity: Entity) -> DataFrame:

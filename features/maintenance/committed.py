@@ -13,11 +13,11 @@ from deltalake import CommitProperties, PostCommitHookProperties
 from deltalake.exceptions import DeltaError
 from pydantic import TypeAdapter, ValidationError
 
-from camoe.contracts.errors import reason
-from camoe.contracts.layout import RUN_ID, Layout
+from camoe.contracts.errors import MaintenanceError, reason
+from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunId
-from features.maintenance.errors import MaintenanceError
-from features.maintenance.log import active_files, is_table, open_table
+from camoe.contracts.schema import RUN_ID
+from features.delta.log import active_files, is_table, open_table
 
 # Checkpoints and the clean-up of the log are left to Spark, which writes these tables.
 LEAVE_LOG = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)

@@ -17,14 +17,15 @@ from uuid import uuid4
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from camoe.contracts.layout import RUN_ID, TRAINING_PARTITIONS, Layout
+from camoe.contracts.errors import MaintenanceError
+from camoe.contracts.layout import Layout
 from camoe.contracts.pins import pinned
 from camoe.contracts.runs import active_runs
+from camoe.contracts.schema import RUN_ID, TRAINING_PARTITIONS
 from camoe.contracts.snapshot import DataFile, Snapshot, pin
-from features.fingerprints import row_hash
-from features.maintenance.errors import MaintenanceError
 from features.maintenance.swap import swap_files
-from features.table import as_files, files_needed
+from features.spark.values import row_hash
+from features.tables.training import as_files, files_needed
 
 
 @dataclass(frozen=True)

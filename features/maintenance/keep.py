@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from camoe.contracts.layout import Layout
 from camoe.contracts.pins import read_pins
-from features.maintenance.log import active_files, is_table
+from features.delta.log import active_files, is_table
 
 SNAPSHOT_VERSION = "snapshot_version"
 

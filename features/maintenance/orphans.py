@@ -16,11 +16,11 @@ from pathlib import Path
 from camoe.contracts.files import is_temporary
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError, read_record
-from features.attempt import lock_of, read_attempt
-from features.lost_log import require_log
+from features.delta.log import LOG, data_file_of, data_files, is_table, named_files
+from features.delta.lost_log import require_log
 from features.maintenance.committed import uncommitted
-from features.maintenance.log import LOG, data_file_of, data_files, is_table, named_files
 from features.maintenance.removal import remove
+from features.tables.attempt import lock_of, read_attempt
 
 # What Delta's log writers leave when they die between writing a file and renaming it.
 LOG_TEMPORARY = re.compile(r"(\.|_commit_).*\.tmp(\.crc)?")

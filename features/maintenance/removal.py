@@ -6,7 +6,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from features.maintenance.errors import MaintenanceError
+from camoe.contracts.errors import MaintenanceError
 
 
 def remove(path: Path) -> None:

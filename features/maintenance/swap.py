@@ -14,12 +14,13 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
-from camoe.contracts.layout import TRAINING_PARTITIONS, Layout
+from camoe.contracts.errors import MaintenanceError
+from camoe.contracts.layout import Layout
 from camoe.contracts.runs import read_record
+from camoe.contracts.schema import TRAINING_PARTITIONS
 from camoe.contracts.snapshot import DataFile, Snapshot
+from features.delta.log import LOG, active_files, named_files, open_table
 from features.maintenance.committed import LEAVE_LOG, signature, uncommitted
-from features.maintenance.errors import MaintenanceError
-from features.maintenance.log import LOG, active_files, named_files, open_table
 
 ATTEMPTS = 5
 

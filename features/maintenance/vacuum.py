@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from features.maintenance.errors import MaintenanceError
+from camoe.contracts.errors import MaintenanceError
+from features.delta.log import active_files, named_files, oldest_version, open_table
 from features.maintenance.keep import Keep
-from features.maintenance.log import active_files, named_files, oldest_version, open_table
 from features.maintenance.removal import remove
 
 SAFE_RETENTION = timedelta(days=7)

@@ -9,9 +9,9 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from features.checks import REASONS
-from features.entities import matched_column
-from features.tally import quarantined
+from features.impressions.checks import REASONS
+from features.impressions.tally import quarantined
+from features.join.entities import matched_column
 
 UNKNOWN_SLOT = "unknown_slot"
 PERCENTILES = (0.5, 0.9, 0.99)

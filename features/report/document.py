@@ -12,11 +12,11 @@ from typing import Any
 from camoe.contracts.days import Days
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.features import Categorical, FeatureSet, Numeric, SequenceFeature
+from features.impressions.tally import Tally
 from features.join.choice import Choice
 from features.report.cells import MISSING, UNKNOWN, Cell
 from features.report.coverage import Coverage
 from features.report.shift import LARGE, MODERATE, in_cells, noise, numeric_cells, psi
-from features.tally import Tally
 
 TRAINING = "training"
 DIGITS = 6

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from camoe.bundle.settings import CONFIG, write_settings
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from tests.train import pipeline
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from camoe.bundle.manifest import file_hashes, read_manifest
 from camoe.bundle.write import Origin, write_bundle
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError, TrainingError
 from camoe.contracts.snapshot import Snapshot

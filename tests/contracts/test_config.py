@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
 from tests.conftest import ROOT

@@ -9,15 +9,15 @@ from datetime import date
 import pytest
 from deltalake import DeltaTable
 
-from camoe.config import load_config, parse
+from camoe.config.command_line import load_config, parse
 from camoe.contracts.counts import CountError
 from camoe.contracts.layout import Layout
 from camoe.contracts.snapshot import pin
 from features import inputs
 from features.after_commit import CommittedError, after_commit
 from features.build import written
-from features.files import input_versions
 from features.prepare import prepared
+from features.read.files import input_versions
 from jobs.build_features import options, plan_of
 from tests.features import lake
 

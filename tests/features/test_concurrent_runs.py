@@ -12,7 +12,7 @@ from camoe.contracts import encoder as encoders
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import active_records, active_runs, encoder_version
 from camoe.contracts.snapshot import pin
-from features.side_tables import days_of_runs
+from features.tables.side import days_of_runs
 from tests.features import lake
 from tests.features.real_job import Job
 

@@ -8,14 +8,14 @@ from datetime import date
 
 import pytest
 
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.config_file import load
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError, active_runs
 from camoe.contracts.snapshot import pin
-from camoe.train.inputs import open_inputs
-from features.side_tables import days_of_runs
+from camoe.train.data.inputs import open_inputs
+from features.tables.side import days_of_runs
 from tests.features import lake
 
 DAYS = tuple(date.fromisoformat(text) for text in lake.DAYS)

@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime
 import pytest
 from pydantic import TypeAdapter
 
-from camoe.config import Config, load_config, parse
+from camoe.config.command_line import load_config, parse
+from camoe.config.pipeline import Config
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.runs import RunError, RunId, write_record
 from features.plan import finished, new_run_id, settings_hash, window_of

@@ -13,14 +13,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.snapshot import pin
-from camoe.stream.columns import model_columns
 from camoe.stream.ledger import Ledger
-from camoe.stream.plan import make_plan
+from camoe.stream.planning.plan import make_plan
+from camoe.stream.planning.world import World
+from camoe.stream.reading.columns import model_columns
 from camoe.stream.stream import Reading, stream
-from camoe.stream.world import World
 from tests.conftest import ROOT
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
-from camoe.contracts.layout import label_column
+from camoe.contracts.schema import label_column
 from camoe.contracts.snapshot import pin
 from tests.conftest import ROOT
 from tests.jobs.test_chain import run, spark_job

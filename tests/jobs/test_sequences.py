@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import camoe
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.snapshot import pin
 from camoe.score.encode import encode

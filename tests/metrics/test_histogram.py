@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
+from camoe.evaluation.states import cells, group_states
 from camoe.metrics.histogram import Histogram, MetricError, merge
-from camoe.metrics.spark import cells, group_states
 from camoe.metrics.table import ALL, StateKey
 
 BUCKETS = 5

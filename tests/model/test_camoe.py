@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from camoe.config.model import CamoeConfig
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.slots import SlotCatalogue
 from camoe.model.camoe import Camoe
-from camoe.model.config import CamoeConfig
+from camoe.model.layers.scaling import Moments
 from camoe.model.loss import head_losses, make_masking, masked_loss, per_head, targets
-from camoe.model.scaling import Moments
 from camoe.model.spec import ModelSpec
 
 SLOTS = SlotCatalogue(

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from camoe.bundle.graphs import export_head
 from camoe.bundle.manifest import CATEGORICAL, NUMERIC, WEIGHTS
+from camoe.config.model import ModelConfig
 from camoe.model.camoe import Camoe
-from camoe.model.config import ModelConfig
 from camoe.model.loss import head_losses, make_masking, make_normaliser, masked_loss, targets
 from tests.model import reference
 from tests.model.test_camoe import HEADS, MOMENTS, SLOTS, SPEC

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from camoe.contracts.heads import HeadSet
 from camoe.model.loss import head_losses, make_masking, make_normaliser, masked_loss, targets
-from camoe.stream.mixing import Shares
-from camoe.stream.plan import make_plan
-from camoe.stream.slot_shares import slot_shares
+from camoe.stream.planning.mixing import Shares
+from camoe.stream.planning.plan import make_plan
+from camoe.stream.planning.slot_shares import slot_shares
 from tests.model.test_camoe import HEADS, SLOTS
 from tests.stream.plans import snapshot_of
 

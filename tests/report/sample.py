@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from camoe.config import Config
-from camoe.metrics.document import metrics_document
-from camoe.metrics.evaluation import Evaluation
+from camoe.config.pipeline import Config
+from camoe.evaluation.document import metrics_document
+from camoe.evaluation.evaluate import Evaluation
 from camoe.metrics.histogram import Histogram, merge
 from camoe.metrics.table import ALL, StateKey
 

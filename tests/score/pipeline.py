@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 
 from camoe.bundle.write import Origin, write_bundle
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.config_file import load
 from camoe.contracts.snapshot import Snapshot, pin
 from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
-from camoe.model.scaling import Moments
+from camoe.model.layers.scaling import Moments
 from camoe.train.run import model_spec
 from tests.train.pipeline import write_pipeline
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import camoe
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.encoder import FIRST
 from camoe.contracts.errors import ConfigError

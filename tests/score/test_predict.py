@@ -19,7 +19,7 @@ import camoe
 from camoe.contracts.encoder import FIRST, MISSING, UNKNOWN, Encoder
 from camoe.contracts.errors import BundleError, SnapshotError, StreamError
 from camoe.contracts.features import FeatureSet
-from camoe.contracts.layout import SLOTS_PROPERTY
+from camoe.contracts.schema import SLOTS_PROPERTY
 from camoe.contracts.snapshot import pin
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.encode import encode

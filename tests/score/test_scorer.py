@@ -20,19 +20,12 @@ from camoe.bundle.write import Origin, write_bundle
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
 from camoe.contracts.heads import HeadSet
-from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import DataFile, Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
 from camoe.score.inputs import inputs_of
-from camoe.score.scorer import (
-    ROWS_AT_ONCE,
-    Scorer,
-    expected_predictions,
-    read_model,
-    require_fit,
-    require_vocabulary,
-)
+from camoe.score.scorer import ROWS_AT_ONCE, Scorer, expected_predictions, read_model, require_fit, require_vocabulary
 from tests.model.test_camoe import MOMENTS, SPEC
 from tests.score.pipeline import CALIBRATION, METRICS
 from tests.stream.plans import snapshot_of

@@ -12,7 +12,7 @@ import camoe
 from camoe.bundle.manifest import WEIGHTS
 from camoe.contracts.encoder import FIRST, UNKNOWN
 from camoe.model.camoe import Camoe
-from camoe.model.scaling import Moments
+from camoe.model.layers.scaling import Moments
 from camoe.score.inputs import ScoringError, inputs_of
 from camoe.score.local import score_snapshot
 from camoe.score.unknown import Unknown

@@ -13,7 +13,7 @@ from deltalake import Field, Schema, transaction
 from deltalake.schema import PrimitiveType
 
 from camoe.contracts.storage import location_of, open_storage, path_of
-from camoe.stream.columns import Columns
+from camoe.stream.reading.columns import Columns
 
 COLUMNS = Columns(categorical=("cat_a", "cat_b"), numeric=("num_x",), labels=("label_click",), keys=("row_id",))
 FIRST_DAY = date(2026, 1, 1)

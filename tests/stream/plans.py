@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from hypothesis import strategies as st
 
 from camoe.contracts.snapshot import DataFile, Snapshot
-from camoe.stream.mixing import Shares
-from camoe.stream.plan import make_plan, row_names
-from camoe.stream.split import split
-from camoe.stream.world import World
+from camoe.stream.planning.mixing import Shares
+from camoe.stream.planning.plan import make_plan, row_names
+from camoe.stream.planning.split import split
+from camoe.stream.planning.world import World
 
 FIRST_DAY = date(2026, 1, 1)
 

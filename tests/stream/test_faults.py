@@ -13,12 +13,12 @@ import pytest
 from petastorm.workers_pool.thread_pool import WorkerThread
 
 from camoe.contracts.errors import StreamError
-from camoe.stream import pool
 from camoe.stream.ledger import Ledger
-from camoe.stream.pool import OrderedPool
+from camoe.stream.reading import pool
+from camoe.stream.reading.pool import OrderedPool
 from camoe.stream.stream import Reading, stream
+from tests.stream.blocks import ONE, blocks, delivered, plan_of
 from tests.stream.lake import COLUMNS, write_table
-from tests.stream.reading import ONE, blocks, delivered, plan_of
 
 FILES = [(0, day, [50]) for day in range(6)]
 

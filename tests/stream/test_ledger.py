@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from camoe.contracts.errors import StreamError
 from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.plan import make_plan
-from camoe.stream.split import split
-from camoe.stream.world import World
+from camoe.stream.planning.plan import make_plan
+from camoe.stream.planning.split import split
+from camoe.stream.planning.world import World
 from tests.stream.plans import plans, snapshot_of
 
 PLAN = make_plan(snapshot_of([(0, 0, [40, 40]), (1, 0, [40])]), seed=1, epoch=0, batch_size=30, lanes=2)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from camoe.stream.buffers import Buffers
-from camoe.stream.columns import WORD
-from camoe.stream.held import most_bytes
-from camoe.stream.mixing import Shares
-from camoe.stream.world import World
+from camoe.stream.planning.mixing import Shares
+from camoe.stream.planning.world import World
+from camoe.stream.reading.buffers import Buffers
+from camoe.stream.reading.columns import WORD
+from camoe.stream.reading.held import most_bytes
 from tests.conftest import ROOT
+from tests.stream.blocks import blocks, plan_of
 from tests.stream.lake import COLUMNS, write_table
-from tests.stream.reading import blocks, plan_of
 
 EVEN = [(slot, day, [100] * 4) for slot in range(3) for day in range(4)]
 UNEVEN = [(slot, day, [300, 7, 60 + 40 * day, 1, 180]) for slot in range(3) for day in range(4)]
@@ -25,13 +25,13 @@ import resource, sys
 from dataclasses import replace
 from pathlib import Path
 from camoe.contracts.snapshot import pin
-from camoe.stream.columns import WORD
-from camoe.stream.held import most_bytes
+from camoe.stream.reading.columns import WORD
+from camoe.stream.reading.held import most_bytes
 from camoe.stream.ledger import Ledger
-from camoe.stream.plan import make_plan
+from camoe.stream.planning.plan import make_plan
 from camoe.stream.stream import Reading, stream
 from tests.stream.lake import COLUMNS
-from tests.stream.reading import ONE
+from tests.stream.blocks import ONE
 
 plan, columns = make_plan(pin(Path(sys.argv[1])), seed=1, epoch=0, batch_size=4096, lanes=2), replace(COLUMNS, keys=())
 rows = sum(block.rows for block in stream(plan, columns, ONE, Reading(2), ledger=Ledger()))

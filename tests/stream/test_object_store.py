@@ -15,11 +15,11 @@ from camoe.contracts.errors import SnapshotError, StreamError
 from camoe.contracts.snapshot import pin
 from camoe.contracts.storage import path_of
 from camoe.stream.ledger import Ledger
+from camoe.stream.planning.world import World
 from camoe.stream.stream import Reading, stream
-from camoe.stream.world import World
+from tests.stream.blocks import ONE, blocks, delivered, plan_of
 from tests.stream.lake import COLUMNS, write_table
 from tests.stream.object_store import always, nth
-from tests.stream.reading import ONE, blocks, delivered, plan_of
 
 FILES = [(slot, day, [40, 30]) for slot in range(2) for day in range(2)]
 ROWS = 280

@@ -16,14 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from camoe.contracts.snapshot import pin
-from camoe.stream.buffers import Buffers
-from camoe.stream.columns import UNKNOWN_LABEL
-from camoe.stream.mixing import Shares
-from camoe.stream.plan import make_plan, row_names
-from camoe.stream.split import split
-from camoe.stream.world import World
+from camoe.stream.planning.mixing import Shares
+from camoe.stream.planning.plan import make_plan, row_names
+from camoe.stream.planning.split import split
+from camoe.stream.planning.world import World
+from camoe.stream.reading.buffers import Buffers
+from camoe.stream.reading.columns import UNKNOWN_LABEL
+from tests.stream.blocks import blocks, delivered, plan_of
 from tests.stream.lake import COLUMNS, FIRST_DAY, write_table
-from tests.stream.reading import blocks, delivered, plan_of
 
 SMALL_GROUPS = [(slot, day, [100] * 4) for slot in range(3) for day in range(5)]
 

@@ -16,8 +16,8 @@ from sklearn.metrics import log_loss
 
 import camoe
 from camoe.bundle.calibration import read_calibration
-from camoe.config import Config
-from camoe.contracts.layout import label_column
+from camoe.config.pipeline import Config
+from camoe.contracts.schema import label_column
 from camoe.contracts.snapshot import pin
 from camoe.metrics.table import MODEL, MODEL_RAW
 from camoe.score.local import score_snapshot

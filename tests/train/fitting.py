@@ -6,17 +6,17 @@ from pathlib import Path
 
 import torch
 
-from camoe.config import Config
-from camoe.stream.columns import model_columns
-from camoe.train.checkpoint import Checkpoints
-from camoe.train.feed import DataPlan, Feed
-from camoe.train.fit import Run, fit
-from camoe.train.history import History
-from camoe.train.inputs import open_inputs
+from camoe.config.pipeline import Config
+from camoe.stream.reading.columns import model_columns
+from camoe.train.checkpoint.checkpoint import Checkpoints
+from camoe.train.checkpoint.history import History
+from camoe.train.data.inputs import open_inputs
+from camoe.train.distributed.workers import join_workers
+from camoe.train.loop.feed import DataPlan, Feed
+from camoe.train.loop.fit import Run, fit
+from camoe.train.loop.step import Learner
 from camoe.train.run import make_learner, model_spec
-from camoe.train.step import Learner
-from camoe.train.watchdog import Watchdog
-from camoe.train.workers import join_workers
+from camoe.train.supervision.watchdog import Watchdog
 
 RUN = "20260101T000000000000Z"
 

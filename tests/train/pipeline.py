@@ -13,12 +13,12 @@ import yaml
 from deltalake import DeltaTable, Field, Schema, transaction
 from deltalake.schema import ArrayType, PrimitiveType
 
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.config_file import load
 from camoe.contracts.encoder import Encoder
-from camoe.contracts.layout import FEATURE_SCHEMA_PROPERTY, RUN_ID, SLOTS_PROPERTY, label_column
 from camoe.contracts.runs import RunRecord, write_record
+from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, RUN_ID, SLOTS_PROPERTY, label_column
 
 FIRST_DAY = date(2026, 1, 1)
 RUN = "first"

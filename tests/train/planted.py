@@ -8,20 +8,20 @@ import numpy as np
 import torch
 from scipy.special import expit
 
+from camoe.config.model import CamoeConfig
+from camoe.config.training import TrainingConfig
 from camoe.contracts.features import FeatureSet
 from camoe.metrics.calibration import expected_calibration_error
 from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.ranking import average_precision
-from camoe.model.config import CamoeConfig
-from camoe.model.scaling import Moments
+from camoe.model.layers.scaling import Moments
 from camoe.model.spec import ModelSpec
-from camoe.stream.columns import Block, model_columns
-from camoe.train.config import TrainingConfig
-from camoe.train.random_state import draw_rows
+from camoe.stream.reading.columns import Block, model_columns
+from camoe.train.distributed.workers import join_workers
+from camoe.train.loop.seeding import draw_rows
+from camoe.train.loop.step import Learner, to_tensors
 from camoe.train.run import assemble_learner
-from camoe.train.step import Learner, to_tensors
-from camoe.train.workers import join_workers
 from tests.model.test_camoe import HEADS, SLOTS
 
 CATEGORICALS, VALUES, NUMERICS = 5, 40, 2

@@ -7,13 +7,13 @@ import re
 import pytest
 import yaml
 
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError, TrainingError
 from camoe.train.batch import as_overrides, batch_said, for_workers
-from camoe.train.checkpoint_state import require_same
-from camoe.train.identity import run_settings
-from camoe.train.inputs import open_inputs
+from camoe.train.checkpoint.identity import run_settings
+from camoe.train.checkpoint.state import require_same
+from camoe.train.data.inputs import open_inputs
 from tests.train.pipeline import CONFIG, write_pipeline
 
 RATES = {"learning_rate": 0.003, "embedding_learning_rate": 0.05}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.stream.ledger import Ledger
 from camoe.stream.stream import Reading, stream

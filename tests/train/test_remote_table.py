@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 from pyarrow.fs import LocalFileSystem, copy_files
 
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.storage import open_storage
-from camoe.train.inputs import open_inputs
+from camoe.train.data.inputs import open_inputs
 from tests.conftest import ROOT
 from tests.stream.object_store import SECRET, object_store
 from tests.train.pipeline import write_pipeline

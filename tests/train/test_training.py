@@ -19,16 +19,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import camoe
 from camoe.bundle.manifest import read_manifest
 from camoe.bundle.settings import CONFIG as CONFIG_FILE
-from camoe.config import Config
+from camoe.config.pipeline import Config
 from camoe.contracts.code_version import code_version
 from camoe.contracts.config_file import load
 from camoe.contracts.pins import RUNNING, read_pins
 from camoe.contracts.snapshot import pin
 from camoe.score.local import score_snapshot
-from camoe.train.checkpoint import Checkpoints
-from camoe.train.checkpoint_folder import newest, run_of
-from camoe.train.checkpoint_state import read_run_state
-from camoe.train.resume import beginning
+from camoe.train.checkpoint.checkpoint import Checkpoints
+from camoe.train.checkpoint.folder import newest, run_of
+from camoe.train.checkpoint.resume import beginning
+from camoe.train.checkpoint.state import read_run_state
 from tests.conftest import ROOT
 from tests.score.pipeline import DAYS
 from tests.train.calibrated import require_calibrated

@@ -11,17 +11,17 @@ import numpy.typing as npt
 import torch
 from rows import ADAGRAD_FACTOR, CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 
+from camoe.config.model import CamoeConfig, DcnConfig, DcnModelConfig, MmoeConfig, ModelConfig
+from camoe.config.training import TrainingConfig
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.slots import SlotCatalogue
-from camoe.model.config import CamoeConfig, DcnConfig, DcnModelConfig, MmoeConfig, ModelConfig
-from camoe.model.scaling import Moments
+from camoe.model.layers.scaling import Moments
 from camoe.model.spec import ModelSpec
-from camoe.stream.columns import Block, Columns, model_columns
-from camoe.train.config import TrainingConfig
+from camoe.stream.reading.columns import Block, Columns, model_columns
+from camoe.train.distributed.workers import join_workers
+from camoe.train.loop.step import Learner, to_tensors
 from camoe.train.run import assemble_learner
-from camoe.train.step import Learner, to_tensors
-from camoe.train.workers import join_workers
 
 NETWORK = DcnConfig(cross_layers=CROSSES, hidden=DEEP)
 MODELS: dict[str, ModelConfig] = {

@@ -13,13 +13,13 @@ import pytest
 from camoe.contracts.days import Days
 from camoe.contracts.encoder import EMPTY
 from camoe.contracts.features import FeatureSet
-from features.encode import fit
+from features.encoding.encode import fit
+from features.encoding.profile import profile
+from features.impressions.tally import Tally
 from features.join.choice import Choice
-from features.profile import profile
 from features.report import RunFacts, day_groups, feature_report
 from features.report.cells import NAMED, profile_cells
 from features.report.coverage import Coverage, entity_coverage, unknown_slots
-from features.tally import Tally
 
 DAYS = Days.model_validate(
     {

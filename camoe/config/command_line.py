@@ -1,0 +1,50 @@
+"""The command line that the jobs share."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from camoe.config.pipeline import Config
+from camoe.contracts.config_file import load
+
+DEFAULT_CONFIG = "conf/synthetic.yaml"
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The arguments that every job takes: a configuration file and `key=value` overrides."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--config", default=DEFAULT_CONFIG, help=f"pipeline configuration (default: {DEFAULT_CONFIG})")
+    made.add_argument("overrides", nargs="*", metavar="key=value", help="for example out=/lake/run7 training.epochs=2")
+    return made
+
+
+def positive(text: str) -> int:
+    """A command-line number of at least one."""
+    return _at_least(1, text)
+
+
+def natural(text: str) -> int:
+    """A command-line number of at least zero."""
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    if not text.isdigit() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least {least}")
+    return int(text)
+
+
+def parse(made: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
+    """The command line, with options and overrides in any order."""
+    return made.parse_intermixed_args(argv)
+
+
+def given(arguments: argparse.Namespace) -> str:
+    """The configuration and overrides as they were given, for the next command to be printed with."""
+    return shlex.join(["--config", arguments.config, *arguments.overrides])
+
+
+def load_config(arguments: argparse.Namespace) -> Config:
+    """The configuration that the parsed command line names. Raises `ConfigError`."""
+    return load(arguments.config, Config, arguments.overrides)

@@ -1,0 +1,69 @@
+"""The whole configuration of a pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from camoe.config.model import CamoeConfig, ModelConfig
+from camoe.config.training import TrainingConfig
+from camoe.contracts.config_file import Section
+from camoe.contracts.days import Days
+from camoe.contracts.errors import ConfigError
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.heads import HeadSet
+from camoe.contracts.layout import Layout
+from camoe.contracts.slots import SlotCatalogue
+from camoe.contracts.sources import Sources
+from camoe.metrics.config import CalibrationConfig, EvaluationConfig
+
+
+class Config(Section):
+    """One pipeline: `out` is the folder of everything it writes, `input` the raw lake (default: `out`/raw)."""
+
+    out: Path
+    input: Path | None = None
+    rows_per_file: int = Field(default=65_536, ge=1)
+    slots: SlotCatalogue
+    heads: HeadSet
+    sources: Sources
+    features: FeatureSet
+    days: Days
+    model: ModelConfig = CamoeConfig()
+    training: TrainingConfig = TrainingConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        for head in self.heads.heads:
+            if head.objective not in self.sources.objectives:
+                raise ValueError(f"head '{head.name}': objective '{head.objective}' is not declared in the sources")
+        self._require_head_column()
+        try:
+            self.heads.check_serving(self.slots)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def _require_head_column(self) -> None:
+        column = self.heads.column
+        if column is None:
+            return
+        if column not in {item.name for item in self.features.categorical if item.hashing is None}:
+            raise ValueError(f"heads.column '{column}' is no categorical feature with a vocabulary; declare it as one")
+        if any(slot.attribute(column) is not None for slot in self.slots.slots):
+            raise ValueError(f"heads.column '{column}' is also an attribute of slots; rename the feature")
+        if self.training.normalise == "expected":
+            raise ValueError("training.normalise=expected counts rows by slot, not by heads.column; use head or batch")
+
+    @property
+    def layout(self) -> Layout:
+        """Paths under `out`."""
+        return Layout(self.out)
+
+    @property
+    def raw(self) -> Path:
+        """Folder of the raw lake."""
+        return self.input or self.layout.raw

@@ -1,0 +1,119 @@
+"""Typed configuration of training. Torch-free, so that every job can check it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from camoe.contracts.config_file import Section
+from camoe.stream.config import StreamConfig
+
+
+class CheckpointConfig(Section):
+    """When a checkpoint is written: after each epoch, and each `every_steps` steps within one when that is given.
+
+    The newest `keep` stay, and that of the best epoch.
+    """
+
+    every_steps: int | None = Field(default=None, ge=1)
+    keep: int = Field(default=2, ge=1)
+
+
+class TrackingConfig(Section):
+    """An MLflow server or folder, and the experiment under which runs are filed."""
+
+    uri: str
+    experiment: str
+
+
+class TrainingConfig(Section):
+    """One training run. `batch_size` counts the rows of a global batch, over all workers.
+
+    So the number of workers changes neither the gradient nor its scale, and no learning rate is scaled with it:
+    whoever changes `batch_size` chooses the learning rate anew.
+
+    With `worker_batch_size` in its place a batch has so many rows for each worker, and `learning_rate_scaling`
+    multiplies both rates by the number of workers (`linear`: Goyal et al., 2017) or by its square root (`sqrt`: Malladi
+    et al., 2022, for optimisers that divide by the size of gradients). `camoe.train.batch.for_workers` turns the three
+    into a `batch_size` and rates before anything else looks at them. A `batch_size` of null is none.
+
+    `precision` is that of the forward pass; `auto` is bf16 where all workers' processors compute it, else fp32.
+    `clip_norm` bounds the joint L2 norm of all gradients. A head's mean loss above `exploding_loss` times its running
+    mean ends training, unless it is still below that of a model that knows nothing, ln 2. `negatives` maps a head to
+    the share of its negatives that it learns from; validation sees all.
+
+    Each `watch_every_steps` steps one step's losses and gate weights are taken, by head, for the log and for
+    `tensorboard` (under logs/tensorboard) and `tracking`. `warm_start` is a bundle whose weights training starts from.
+
+    With `steps`, training ends after so many steps, within an epoch if need be, and `epochs` is not looked at.
+
+    `table` is where the training table lies when that is not under `out`: a path, or `s3://bucket/path`.
+    """
+
+    table: str | None = None
+    batch_size: int = Field(default=2048, ge=1)
+    worker_batch_size: int | None = Field(default=None, ge=1)
+    learning_rate_scaling: Literal["none", "sqrt", "linear"] = "none"
+    epochs: int = Field(default=3, ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    embedding_learning_rate: float = Field(default=0.02, gt=0)
+    embedding_optimiser: Literal["adagrad", "rowwise_adagrad", "adam"] = "adagrad"
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup_steps: int = Field(default=20, ge=0)
+    patience: int = Field(default=1, ge=1, description="epochs without a better validation NE before stopping")
+    seed: int = 1
+    dtype: Literal["float32", "float64"] = "float32"
+    normalise: Literal["head", "batch", "expected"] = "head"
+    mask: bool = True
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    clip_norm: float | None = Field(default=None, gt=0)
+    exploding_loss: float = Field(default=50, gt=1)
+    negatives: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    watch_every_steps: int = Field(default=50, ge=1)
+    tensorboard: bool = True
+    tracking: TrackingConfig | None = None
+    warm_start: Path | None = None
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    stall_timeout_s: int = Field(default=300, ge=1)
+    stream: StreamConfig = StreamConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_a_batch_size_of_null(cls, given: Any) -> Any:
+        """A command line takes back in this way what its file says."""
+        if not isinstance(given, Mapping):
+            return given
+        return {name: value for name, value in given.items() if name != "batch_size" or value is not None}
+
+    @model_validator(mode="after")
+    def _one_batch_size(self) -> TrainingConfig:
+        if self.worker_batch_size is not None and "batch_size" in self.model_fields_set:
+            raise ValueError(
+                "worker_batch_size and batch_size both say how many rows a batch has; leave one out "
+                "(training.batch_size=null on the command line)"
+            )
+        if self.worker_batch_size is None and self.learning_rate_scaling != "none":
+            raise ValueError(
+                "learning_rate_scaling needs worker_batch_size: a batch_size does not grow with the workers, so there "
+                "is nothing for the rates to follow"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_precision(self) -> TrainingConfig:
+        if self.precision == "bf16" and self.dtype == "float64":
+            raise ValueError("precision bf16 needs dtype float32")
+        return self
+
+    @model_validator(mode="after")
+    def _rows_that_can_be_expected(self) -> TrainingConfig:
+        if self.normalise == "expected" and self.negatives:
+            raise ValueError(
+                "normalise expected takes the rows of a head from the plan, which does not know how many negatives are "
+                "left out; use head or batch with negatives"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""Evaluation of scored days: states aggregated in Spark, and the document made of them."""

@@ -1,0 +1,141 @@
+"""The test days' scored impressions beside their labels and the yardsticks that a model must be held against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from camoe.contracts.errors import InputError
+from camoe.contracts.schema import label_column
+from camoe.metrics.table import BASE_RATE, SLOT_RATE, TRUTH
+
+PREDICTION_COLUMNS = ("impression_id", "user_id", "modality", "slot", "date", "objective", "head", "p", "p_raw")
+VERSION_COLUMNS = ("model_version", "snapshot_version")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions of one model version on the test days: the rows, and what they were scored from.
+
+    `rows` counts the predictions, `recalibrated` those whose `p` is not `p_raw`.
+    """
+
+    frame: DataFrame
+    snapshot_version: int
+    rows: int
+    recalibrated: int
+
+
+def read_scored(table: DataFrame, days: Sequence[date], objectives: Sequence[str], command: str) -> Scored:
+    """The rows of `table`, predictions of one model version, on `days`.
+
+    Raises:
+        InputError: a day and objective without rows, or rows scored against several versions of the training table;
+            `command` is what the message says to run.
+    """
+    frame = table.where(F.col("date").isin(list(days)) & F.col("objective").isin(list(objectives)))
+    found = (
+        frame.groupBy("date", "objective", "snapshot_version")
+        .agg(F.count("*").alias("rows"), F.count_if(~F.col("p").eqNullSafe(F.col("p_raw"))).alias("recalibrated"))
+        .collect()
+    )
+    present = {(row["date"], row["objective"]) for row in found}
+    absent = [f"{day} ({name})" for day in days for name in objectives if (day, name) not in present]
+    if absent:
+        raise InputError(f"no predictions of this model version on {', '.join(absent)}; run {command}")
+    versions = sorted({row["snapshot_version"] for row in found})
+    if len(versions) > 1:
+        raise InputError(f"the test days were scored from versions {versions} of the training table; run {command}")
+    return Scored(frame, versions[0], sum(row["rows"] for row in found), sum(row["recalibrated"] for row in found))
+
+
+def read_table(
+    spark: SparkSession, path: Path, columns: Sequence[str], command: str, version: int | None = None
+) -> DataFrame:
+    """A Delta table that has `columns`, at a version. Raises `InputError` when it is not so; `command` makes it."""
+    if not (path / "_delta_log").is_dir():
+        raise InputError(f"no table at {path}; run {command}")
+    reader = spark.read.format("delta")
+    table = (reader if version is None else reader.option("versionAsOf", version)).load(str(path))
+    absent = [name for name in columns if name not in table.columns]
+    if absent:
+        raise InputError(f"the table at {path} has no column {', '.join(absent)}; run {command}")
+    return table
+
+
+def with_labels(scored: DataFrame, training: DataFrame, objectives: Sequence[str]) -> DataFrame:
+    """Adds `label` of the row's objective, null where unknown, and `matched`: whether the table has the impression."""
+    labels = training.select(
+        "impression_id", F.lit(True).alias("in_table"), *[label_column(objective) for objective in objectives]
+    )
+    label = F.coalesce(*[F.when(F.col("objective") == name, F.col(label_column(name))) for name in objectives])
+    return scored.join(labels, on="impression_id", how="left").select(
+        *[scored[name] for name in scored.columns],
+        label.alias("label"),
+        F.coalesce("in_table", F.lit(False)).alias("matched"),
+    )
+
+
+def training_clicks(training: DataFrame, objectives: Sequence[str]) -> DataFrame:
+    """Per slot and objective: `rows` of `training` with a known label, and the `clicks` among them."""
+    counted = training.groupBy("modality", "slot").agg(
+        *[F.count(label_column(name)).alias(f"rows_{name}") for name in objectives],
+        *[F.sum(label_column(name)).alias(f"clicks_{name}") for name in objectives],
+    )
+    return reduce(
+        DataFrame.unionByName,
+        [
+            counted.select(
+                "modality",
+                "slot",
+                F.lit(name).alias("objective"),
+                F.col(f"rows_{name}").alias("rows"),
+                F.coalesce(f"clicks_{name}", F.lit(0)).alias("clicks"),
+            )
+            for name in objectives
+        ],
+    )
+
+
+def require_labelled(clicks: pa.Table, objectives: Sequence[str], where: str, command: str) -> None:
+    """Raise `InputError` when an objective has no labelled row in `clicks` (`training_clicks`): no rate can be told."""
+    known = {row["objective"] for row in clicks.to_pylist() if row["rows"]}
+    absent = [name for name in objectives if name not in known]
+    if absent:
+        raise InputError(
+            f"no impression of {where} has a known label for {', '.join(absent)}, so there is no base rate to compare "
+            f"with; choose training days whose labels are known at days.as_of and run {command}"
+        )
+
+
+def with_rates(scored: DataFrame, clicks: DataFrame) -> DataFrame:
+    """Adds `base_rate` of the row's modality and `slot_rate` of its slot, both from `clicks` (`training_clicks`).
+
+    A modality without labelled rows has the rate of all. The slot's rate takes in one impression at the base rate, so
+    that a slot without clicks in training does not claim that a click is impossible; an unseen slot has the base rate.
+    """
+    rate = F.try_divide(F.sum("clicks"), F.sum("rows"))
+    overall = clicks.groupBy("objective").agg(rate.alias("overall_rate"))
+    modality = clicks.groupBy("modality", "objective").agg(rate.alias("modality_rate"))
+    slot = clicks.select("modality", "slot", "objective", "rows", "clicks")
+    base = F.coalesce("modality_rate", "overall_rate")
+    slot_rate = (F.coalesce("clicks", F.lit(0)) + base) / (F.coalesce("rows", F.lit(0)) + 1)
+    return (
+        scored.join(F.broadcast(overall), on="objective", how="left")
+        .join(F.broadcast(modality), on=["modality", "objective"], how="left")
+        .join(F.broadcast(slot), on=["modality", "slot", "objective"], how="left")
+        .select(*scored.columns, base.alias(BASE_RATE), slot_rate.alias(SLOT_RATE))
+    )
+
+
+def with_truth(scored: DataFrame, truth: DataFrame) -> DataFrame:
+    """Adds `truth`, the generator's click probability; null where it has none."""
+    true_p = truth.select("impression_id", "objective", F.col("p").alias(TRUTH))
+    return scored.join(true_p, on=["impression_id", "objective"], how="left")

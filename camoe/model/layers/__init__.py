@@ -1,0 +1,1 @@
+"""Layers: linear maps, crosses, gates, embeddings, sequences, the scaling of numerics."""

@@ -1,0 +1,1 @@
+"""Networks made of the layers: experts, towers, and the bodies that join them."""

@@ -1,0 +1,44 @@
+"""Experts that all heads share, a gate and a tower a head: CAMoE and MMoE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from camoe.model.layers.gate import Gate, mix
+from camoe.model.layers.linear import aligned
+from camoe.model.networks.expert import Experts
+
+
+class MixtureOfExperts(nn.Module):
+    """`f_h = sum_k g_hk(x) E_k(x)`, `logit_h = tower_h(f_h)` (MMoE, Ma et al., KDD 2018).
+
+    CAMoE (Verma, Chen & Mei, KDD 2025) has DCN-v2 experts, MMoE feed-forward ones.
+
+    Args:
+        experts: `[B, D]` to `[B, K, E]`.
+        gates: `H` gates over them.
+        towers: `H` modules `[B, E]` to `[B]`.
+    """
+
+    def __init__(self, experts: Experts, gates: Iterable[Gate], towers: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.experts = experts
+        self.gates = nn.ModuleList(gates)
+        self.towers = nn.ModuleList(towers)
+        self.gate_width = len(self.experts)
+
+    def head_logit(self, head: int, x: Tensor) -> Tensor:
+        """The logit of one head alone: `[B, D]` to `[B]`."""
+        logit: Tensor = self.towers[head](mix(self.gates[head](x), self.experts(x)))
+        return logit
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """`[B, D]` to logits `[B, H]` and gate weights `[B, H, K]`."""
+        wide = aligned(x)
+        outputs = self.experts(wide)
+        weights = [gate(wide) for gate in self.gates]
+        logits = [tower(mix(weight, outputs)) for tower, weight in zip(self.towers, weights, strict=True)]
+        return torch.stack(logits, dim=1), torch.stack(weights, dim=1)

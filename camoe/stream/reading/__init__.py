@@ -1,0 +1,1 @@
+"""Reading row groups with Petastorm, and packing their rows into batches."""

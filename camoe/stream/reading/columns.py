@@ -1,0 +1,92 @@
+"""Which columns of the training table a stream reads, and the rows it delivers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from camoe.contracts.features import FeatureSet, SequenceColumn
+from camoe.contracts.schema import label_column
+
+UNKNOWN_LABEL = -1
+SLOT_ID = "slot_id"
+# A record is made of 4-byte words.
+WORD = 4
+
+Words = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns by kind. `keys` are passed through as they are, for proofs and for evaluation."""
+
+    categorical: tuple[str, ...]
+    numeric: tuple[str, ...]
+    labels: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    sequences: tuple[SequenceColumn, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All columns to read."""
+        sequences = (column.name for column in self.sequences)
+        return (*self.categorical, *self.numeric, SLOT_ID, *self.labels, *sequences, *self.keys)
+
+    @property
+    def words(self) -> int:
+        """Words of one record: categoricals, numerics, slot, the labels padded to whole words, and the sequences."""
+        return self.words_before_sequences + sum(1 + column.length for column in self.sequences)
+
+    @property
+    def words_before_sequences(self) -> int:
+        """Words of one record up to its sequences."""
+        return len(self.categorical) + len(self.numeric) + 1 + -(-len(self.labels) // WORD)
+
+
+def model_columns(features: FeatureSet, objectives: tuple[str, ...], keys: tuple[str, ...] = ()) -> Columns:
+    """The columns that a model over `features` learns `objectives` from."""
+    labels = tuple(label_column(objective) for objective in objectives)
+    return Columns(features.categorical_columns, features.numeric_columns, labels, keys, features.sequence_columns)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A batch: rows as records of words, `[rows, words]`. The rest are views of `records`."""
+
+    columns: Columns
+    records: Words
+    keys: tuple[npt.NDArray[np.generic], ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.records)
+
+    @property
+    def categorical(self) -> Words:
+        """`[rows, C]`, indices."""
+        return self.records[:, : len(self.columns.categorical)]
+
+    @property
+    def numeric(self) -> npt.NDArray[np.float32]:
+        """`[rows, F]`, NaN where null."""
+        first = len(self.columns.categorical)
+        return self.records.view(np.float32)[:, first : first + len(self.columns.numeric)]
+
+    @property
+    def slot(self) -> Words:
+        """`[rows]`."""
+        return self.records[:, len(self.columns.categorical) + len(self.columns.numeric)]
+
+    @property
+    def labels(self) -> npt.NDArray[np.int8]:
+        """`[rows, O]`, `UNKNOWN_LABEL` where null."""
+        first = WORD * (len(self.columns.categorical) + len(self.columns.numeric) + 1)
+        return self.records.view(np.int8)[:, first : first + len(self.columns.labels)]
+
+    @property
+    def sequences(self) -> Words:
+        """`[rows, S]`: of each sequence column its length, then its indices, padded at the end to the longest."""
+        return self.records[:, self.columns.words_before_sequences :]

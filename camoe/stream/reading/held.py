@@ -1,0 +1,82 @@
+"""How much memory a stream's row groups take at most, in one worker; what is being decoded comes on top.
+
+Each row group lies in a buffer of the size of the largest. Buffers are held by
+
+- the row groups under the lanes: one a lane, until the lane moves on;
+- those asked for: `threads * (1 + READ_AHEAD) - 1`, and all that the one step needs that was looked at last. When lanes
+  have row groups of one size they move on at one step, and that step needs a row group of each;
+- the reader threads: one each.
+
+A batch that runs through whole row groups of a lane holds these too. All this is for one worker that reads whole
+batches; of several, each has the row groups only of the lanes that reach into its share.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+
+from camoe.stream.planning.plan import Plan
+from camoe.stream.planning.quota import Counts
+from camoe.stream.reading.buffers import Room
+from camoe.stream.reading.columns import WORD, Columns
+from camoe.stream.reading.reader import READ_AHEAD
+
+
+def most_held(plan: Plan, threads: int) -> int:
+    """Buffers that a stream with so many reader threads has at once, at most."""
+    return most_held_early(plan, threads) + _lanes(plan)
+
+
+def most_held_early(plan: Plan, threads: int) -> int:
+    """The same of a stream that is open and has not given a batch yet."""
+    return threads + threads * (1 + READ_AHEAD) - 1 + _begun_in_a_batch(plan)
+
+
+def room_of(plan: Plan, columns: Columns) -> Room:
+    """What each buffer has room for: the largest row group of the plan."""
+    return Room(int(plan.row_groups.rows.max()), columns.words)
+
+
+def buffer_bytes(plan: Plan, columns: Columns) -> int:
+    """Bytes of one buffer."""
+    return WORD * room_of(plan, columns).size
+
+
+def most_bytes(plan: Plan, columns: Columns, threads: int, checked: Plan | None = None) -> int:
+    """Bytes of all buffers of a worker that streams epochs such as `plan`, each in the memory of the one before.
+
+    With `checked`, the plan of the validation rows, each next epoch is open while these are read.
+    """
+    most, largest = most_held(plan, threads), buffer_bytes(plan, columns)
+    if checked is not None:
+        most = max(most, most_held_early(plan, threads) + most_held(checked, threads))
+        largest = max(largest, buffer_bytes(checked, columns))
+    return most * largest
+
+
+def _lanes(plan: Plan) -> int:
+    """Lanes of all slots of all strata."""
+    return sum(len(plan.drawn(number, 0).lanes) for number in range(len(plan.strata)))
+
+
+def _begun_in_a_batch(plan: Plan) -> int:
+    """Row groups that a batch begins, at most: one a lane, and another after each that lies in the batch as a whole."""
+    whole = (
+        _whole_in_a_batch(plan, number, sources)
+        for number, stratum in enumerate(plan.strata)
+        for sources in stratum.sources
+    )
+    return _lanes(plan) + sum(whole)
+
+
+def _whole_in_a_batch(plan: Plan, number: int, sources: Counts) -> int:
+    """Row groups of one slot of a stratum, `sources`, that lie in one batch from first to last row, at most."""
+    stratum, rows = plan.strata[number], np.sort(plan.row_groups.rows[sources])
+    of_slot = int(rows.sum())
+    share = of_slot / stratum.rows * stratum.epoch_rows / plan.rows
+    in_batch = ceil(plan.batch_size * share + 2 * (plan.quota.bound() + plan.drawn(number, 0).bound()))
+    # In a batch in which passes meet a row group can come in both.
+    times = in_batch // of_slot + 2 if stratum.epoch_rows > stratum.rows else 1
+    return int(np.searchsorted(np.cumsum(np.repeat(rows, times)), in_batch, side="right"))

@@ -1,0 +1,251 @@
+"""A Petastorm reader that reads the row groups it is asked for, each packed and shuffled in its worker thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from petastorm.arrow_reader_worker import ArrowReaderWorker
+from petastorm.reader import Reader
+from petastorm.workers_pool.ventilator import Ventilator
+from pyarrow.filesystem import FileSystem
+
+from camoe.contracts.errors import StreamError
+from camoe.contracts.storage import Storage, explained, path_of
+from camoe.stream.planning.lanes import shuffled
+from camoe.stream.planning.quota import Counts
+from camoe.stream.reading.buffers import Room
+from camoe.stream.reading.columns import Columns, Words
+from camoe.stream.reading.group import RowGroup
+from camoe.stream.reading.pack import pack
+from camoe.stream.reading.pool import OrderedPool
+
+# Read-ahead: row groups a reader thread may hold besides the one in hand.
+READ_AHEAD = 3
+# Values of a local file that are decoded at once, at four bytes each: what the processor's cache holds.
+AT_ONCE = 1 << 18
+
+# A row group of a plan, by its number, in a pass.
+Load = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Request:
+    """`columns` of row group `group` of the file at `path` in `storage`; it must have `rows` rows, given in an order.
+
+    `load` says which of the plan's it is, and `version` which table version lists the file. The order is drawn from
+    `order_key` in the reader thread, so a request stays small. `buffer`, of the size of `room`, takes the rows and
+    belongs to the request until its row group has come; `scratch` is a stack of such buffers, one for each thread.
+    """
+
+    load: Load
+    storage: Storage
+    version: int
+    path: str
+    group: int
+    rows: int
+    order_key: tuple[int, ...]
+    columns: Columns
+    room: Room
+    buffer: Words
+    scratch: deque[Words]
+
+    def __str__(self) -> str:
+        return f"{self.path}, row group {self.group}"
+
+
+class PackedResults:
+    """Hands a worker's row groups on as they are."""
+
+    batched_output = True
+
+    def read_next(self, pool: OrderedPool, _schema: object, _ngram: object) -> tuple[Load, RowGroup]:
+        """The next row group in the order of the requests, and which it is. Raises StopIteration when none is due."""
+        if not pool.due:
+            raise StopIteration
+        came: tuple[Load, RowGroup] = pool.get_results()
+        return came
+
+
+class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships no types
+    """Reads one row group a request and publishes (its load, `RowGroup`), or the `StreamError` that says why not."""
+
+    @staticmethod
+    def new_results_queue_reader() -> PackedResults:
+        """What unpacks this worker's results."""
+        return PackedResults()
+
+    def process(self, request: Request) -> None:
+        """Publish the requested rows."""
+        try:
+            self.publish_func((request.load, read_group(request)))
+        except StreamError as error:
+            self.publish_func(error)
+
+
+def read_group(request: Request) -> RowGroup:
+    """The requested rows in their order.
+
+    Raises:
+        StreamError: the row group cannot be read, or is not what the plan and the columns say.
+    """
+    order = shuffled(request.rows, request.order_key)
+    scratch = request.scratch.pop()
+    try:
+        return request.storage.tried(lambda: _read(request, order, scratch), str(request))
+    except StreamError as error:
+        raise StreamError(f"{request}: {error}") from None
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(str(request), error) from None
+    finally:
+        request.scratch.append(scratch)
+
+
+def _read(request: Request, order: Counts, scratch: Words) -> RowGroup:
+    columns, room = request.columns, request.room
+    with request.storage.parquet(request.path) as source:
+        at_once = len(columns.names) if request.storage.remote else max(1, AT_ONCE // request.rows)
+        rows = Decoded(source, request, at_once)
+        if rows.num_rows != request.rows:
+            raise _changed(f"{rows.num_rows} rows where the plan has {request.rows}", request.version)
+        return pack(
+            rows,
+            columns,
+            order,
+            staged=room.columns(request.buffer, request.rows),
+            turned=room.records(scratch, request.rows),
+            out=room.records(request.buffer, request.rows),
+        )
+
+
+class Decoded:
+    """The columns of the requested row group, decoded `at_once` many when the first of them is asked for.
+
+    Few at once are still in the processor's cache when they are put in order; all at once are one round trip.
+    """
+
+    def __init__(self, source: pq.ParquetFile, request: Request, at_once: int) -> None:
+        self._source, self._group, self._version = source, request.group, request.version
+        self._names, self._at_once = request.columns.names, at_once
+        self._decoded: dict[str, pa.ChunkedArray] = {}
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the row group."""
+        rows: int = self._source.metadata.row_group(self._group).num_rows
+        return rows
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """The column; those before it are let go of. Raises `StreamError` when the file has none of that name."""
+        if name not in self._decoded:
+            first = self._names.index(name)
+            names = list(self._names[first : first + self._at_once])
+            rows = self._source.read_row_group(self._group, columns=names, use_threads=False)
+            self._decoded = dict(zip(rows.column_names, rows.itercolumns(), strict=True))
+            if missing := [name for name in names if name not in self._decoded]:
+                raise _changed(f"no column {', '.join(missing)}", self._version)
+        return self._decoded[name]
+
+
+def _changed(found: str, version: int) -> StreamError:
+    return StreamError(
+        f"{found}; the file changed after version {version} of the table was pinned: "
+        "build the features of its day again, and start anew from the version that this makes"
+    )
+
+
+def _unreadable(what: str, error: Exception) -> StreamError:
+    return StreamError(f"{what} cannot be read: {explained(error)}")
+
+
+class SingleFiles(FileSystem):  # type: ignore[misc]  # pyarrow ships no types
+    """The files of a storage through pyarrow's old interface, the only one that Petastorm's reader takes."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def isdir(self, _path: str) -> bool:
+        """No: the reader is given one file."""
+        return False
+
+    def isfile(self, _path: str) -> bool:
+        """As far as is known; `open` tells otherwise and says why."""
+        return True
+
+    def open(self, path: str, mode: str = "rb") -> pa.NativeFile:
+        """The file at `path`, for reading."""
+        if mode != "rb":
+            raise ValueError(f"{path} was to be opened as {mode}, and a stream only reads")
+        return self._storage.filesystem.open_input_file(path)
+
+
+class Idle(Ventilator):  # type: ignore[misc]  # petastorm ships no types
+    """Petastorm's reader wants something that hands out work; here the consumer does it."""
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def processed_item(self) -> None:
+        """Nothing to count."""
+
+    def completed(self) -> bool:
+        """It will hand out nothing more."""
+        return True
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+
+class RequestReader(Reader):  # type: ignore[misc]  # petastorm ships no types
+    """Petastorm's reader, with row groups in the order of the requests.
+
+    Petastorm infers a schema from the file at `example`, one file of the pinned version; the others' footers were read
+    when it was pinned.
+
+    Raises:
+        StreamError: that file cannot be read.
+    """
+
+    def __init__(self, example: str, columns: Columns, pool: OrderedPool, storage: Storage) -> None:
+        self._pool = pool
+        self.storage = storage
+        begin = partial(
+            super().__init__,
+            SingleFiles(storage),
+            [path_of(example)],
+            schema_fields=list(columns.names),
+            worker_class=PackingWorker,
+            reader_pool=pool,
+            is_batched_reader=True,
+        )
+        try:
+            storage.tried(begin, f"the schema of {example}")
+        except (OSError, pa.ArrowException) as error:
+            raise _unreadable(example, error) from None
+
+    def stop(self) -> None:
+        """Let the reader threads end; one that waits to try again does not wait any longer."""
+        self.storage.ended.set()
+        super().stop()
+
+    @property
+    def threads(self) -> int:
+        """Reader threads."""
+        number: int = self._pool.workers_count
+        return number
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether a reader thread would have nothing to do once it is through with what it has."""
+        return self._pool.due < self.threads * (1 + READ_AHEAD)
+
+    def request(self, request: Request) -> None:
+        """Ask for one row group."""
+        self._pool.submit(request)
+
+    def _create_ventilator(self, *_arguments: Any) -> Idle:
+        return Idle(self._pool.ventilate)

@@ -1,0 +1,27 @@
+"""Which versions of the training table models need that are trained, or that training is to go on from. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from camoe.bundle.manifest import MANIFEST, read_manifest, set_aside
+from camoe.contracts.layout import Layout
+from camoe.train.checkpoint.folder import complete
+from camoe.train.checkpoint.state import TABLE_VERSION, read_run_state
+
+
+def needed_versions(layout: Layout) -> Iterator[tuple[int, str]]:
+    """(version, for what) of the bundle, of one that is set aside, and of each checkpoint that is there.
+
+    Raises:
+        BundleError: a manifest is damaged.
+        TrainingError: a checkpoint is damaged: which version it needs is not known then.
+    """
+    for bundle in (layout.bundle, set_aside(layout.bundle)):
+        if (bundle / MANIFEST).is_file():
+            model = read_manifest(bundle)
+            yield model.table_version, f"model {model.model_version} was trained on it"
+    for checkpoint in complete(layout.checkpoints):
+        version = read_run_state(checkpoint).settings.get(TABLE_VERSION)
+        if version is not None:
+            yield version, f"checkpoint {checkpoint.name} goes on with it"

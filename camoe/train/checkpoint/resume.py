@@ -1,0 +1,39 @@
+"""Which run a training job continues. Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from camoe.train.checkpoint.folder import complete, new_run, newest, run_of
+from camoe.train.checkpoint.state import TABLE_VERSION, read_run_state
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """The run to train, the table version it reads (None: the newest), and a line that says what is done and why."""
+
+    run: str
+    table_version: int | None
+    said: str
+
+
+def beginning(folder: Path, resume: bool, table_version: int | None) -> Beginning:
+    """With `resume` the run of the newest checkpoint in `folder`, with its table version; else a new run.
+
+    So it is with `resume`, too, when there is no checkpoint: a run that is over leaves none. Those of an unfinished run
+    stay until a new run has written its first.
+
+    Raises:
+        TrainingError: the newest checkpoint is damaged.
+    """
+    last = newest(folder)
+    if last is None:
+        return Beginning(new_run(), table_version, "starts from the beginning")
+    if not resume:
+        left = f"{len(complete(folder))} checkpoints of an unfinished run in {folder}"
+        said = f"starts from the beginning; the {left} go when this run writes its first (--resume continues them)"
+        return Beginning(new_run(), table_version, said)
+    state = read_run_state(last)
+    version = state.settings[TABLE_VERSION] if table_version is None else table_version
+    return Beginning(run_of(last), version, f"continues {last} at {state.history.said()}")

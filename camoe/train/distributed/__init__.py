@@ -1,0 +1,1 @@
+"""Horovod workers: joining them, and exchanging gradients between them."""

@@ -1,0 +1,93 @@
+"""The workers of one training run: Horovod, and the few exchanges that training needs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import horovod.torch as hvd
+import torch
+from torch import Tensor, nn
+
+from camoe.stream.planning.world import World
+
+ValueT = TypeVar("ValueT")
+# Gloo gives up an exchange after 30 s, and takes the wrong worker down: the one that waited. The watchdog ends a wait.
+GLOO_TIMEOUT = {"HOROVOD_GLOO_TIMEOUT_SECONDS": str(24 * 3600)}
+# "microseconds of processor time, or max" and "in so many microseconds", of the control group that a container is.
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """This worker's place among all, and the device it computes on."""
+
+    world: World
+    device: torch.device
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the worker that writes and reports."""
+        return self.world.rank == 0
+
+
+def join_workers() -> Workers:
+    """Start Horovod, take this worker's GPU if the machine has one, and its share of the processor cores.
+
+    OMP_NUM_THREADS, where it is set, is the number of its threads.
+    """
+    os.environ.update(GLOO_TIMEOUT | os.environ)
+    hvd.init()
+    if "OMP_NUM_THREADS" not in os.environ:  # Torch takes it when it is loaded.
+        torch.set_num_threads(max(1, usable_cores() // hvd.local_size()))
+    device = _own_device(hvd.local_rank())
+    return Workers(World(hvd.rank(), hvd.size()), device)
+
+
+def leave_workers() -> None:
+    """Stop Horovod, which all workers do together."""
+    hvd.shutdown()
+
+
+def usable_cores(quota: Path = CPU_QUOTA) -> int:
+    """Processor cores that this process may use: by its affinity, and by its container's `quota` where there is one."""
+    allowed = len(os.sched_getaffinity(0))
+    try:
+        most, period = quota.read_text().split()
+    except OSError:
+        return allowed
+    return allowed if most == "max" else max(1, min(allowed, int(most) // int(period)))
+
+
+def _own_device(local_rank: int) -> torch.device:
+    gpus = torch.cuda.device_count()
+    return torch.device("cuda", local_rank % gpus) if gpus else torch.device("cpu")
+
+
+def sum_over_workers(values: Tensor, name: str) -> Tensor:
+    """The sum of every worker's `values`, on the device of `values`."""
+    if hvd.size() == 1:
+        return values.clone()
+    if values.numel() == 0:  # Horovod would wait for ever.
+        return values
+    total: Tensor = hvd.allreduce(values.cpu(), op=hvd.Sum, name=name)
+    return total.to(values.device)
+
+
+def gather(value: ValueT, name: str) -> list[ValueT]:
+    """Every worker's `value`, in rank order."""
+    values: list[ValueT] = hvd.allgather_object(value, name=name)
+    return values
+
+
+def first_workers(value: ValueT, name: str) -> ValueT:
+    """The first worker's `value`, on every worker."""
+    shared: ValueT = hvd.broadcast_object(value, root_rank=0, name=name)
+    return shared
+
+
+def share_weights(model: nn.Module) -> None:
+    """Give every worker the first worker's weights."""
+    hvd.broadcast_parameters(model.state_dict(), root_rank=0)

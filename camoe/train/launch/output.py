@@ -1,0 +1,140 @@
+"""The workers' output: kept in a file, followed through it by another process, and shown to whoever started the run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TextColumn
+
+POLL_S = 0.5
+
+STEP_LINE = re.compile(r"train: (?P<epoch>epoch \d+)  step (?P<step>\d+)/(?P<steps>\d+)  (?P<figures>.*)")
+
+
+class Into(io.TextIOBase):
+    """A stream whose lines go to each of `takers`, whole ones only, as several threads may write parts of theirs."""
+
+    def __init__(self, *takers: Callable[[str], object]) -> None:
+        super().__init__()
+        self._takers = takers
+        self._begun: dict[int, str] = {}
+
+    def write(self, text: str) -> int:
+        """See `io.TextIOBase`."""
+        thread = threading.get_ident()
+        whole, end, rest = (self._begun.get(thread, "") + text).rpartition("\n")
+        self._begun[thread] = rest
+        if end:
+            self._give(whole + end)
+        return len(text)
+
+    def close(self) -> None:
+        """See `io.TextIOBase`; lines that were not ended are given now."""
+        for rest in self._begun.values():
+            if rest:
+                self._give(f"{rest}\n")
+        self._begun.clear()
+        super().close()
+
+    def _give(self, text: str) -> None:
+        for take in self._takers:
+            take(text)
+
+
+@contextlib.contextmanager
+def told(file: Path) -> Iterator[None]:
+    """What is printed while the block runs goes into `file` too, which is made anew.
+
+    Where it cannot be made, that is said, and nothing is kept: what is said is worth less than a model.
+    """
+    takers: list[Callable[[str], object]] = [partial(print, end="", file=sys.stdout, flush=True)]
+    with contextlib.ExitStack() as stack:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            takers.append(stack.enter_context(kept(file)))
+        except OSError as error:
+            print(f"train: {file} could not be made ({error}); training goes on without it", flush=True)
+        both = stack.enter_context(contextlib.closing(Into(*takers)))
+        stack.enter_context(contextlib.redirect_stdout(both))
+        yield
+
+
+@contextlib.contextmanager
+def followed(file: Path, show: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, give `show` each whole line that `file` gets; it may not be there yet."""
+    over = threading.Event()
+    thread = threading.Thread(target=_follow, args=(file, show, over), daemon=True, name="follow")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _follow(file: Path, show: Callable[[str], None], over: threading.Event) -> None:
+    read = 0
+    while True:
+        last = over.wait(POLL_S)
+        with contextlib.suppress(OSError), file.open("rb") as source:
+            source.seek(read)
+            fresh = source.read()
+            whole = fresh[: fresh.rfind(b"\n") + 1]
+            read += len(whole)
+            for line in whole.decode(errors="replace").splitlines():
+                show(line)
+        if last:
+            return
+
+
+@contextmanager
+def shown() -> Iterator[Callable[[str], None]]:
+    """What takes the first worker's lines. At a terminal a step's line moves the bar, and others stand above it."""
+    if not sys.stdout.isatty():
+        yield lambda text: print(text, flush=True)
+        return
+    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}")) as bar:
+        task = bar.add_task("starting", total=None, figures="")
+
+        def show(text: str) -> None:
+            found = STEP_LINE.fullmatch(text)
+            if found is None:
+                bar.console.print(text, markup=False, highlight=False)
+                return
+            step, steps = int(found["step"]), int(found["steps"])
+            bar.update(task, description=found["epoch"], completed=step, total=steps, figures=found["figures"])
+
+        yield show
+
+
+@contextmanager
+def kept(log: Path) -> Iterator[Callable[[str], None]]:
+    """What takes texts into `log`, which is made anew; its folder has to be there.
+
+    When the disk takes no more, that is said once, and nothing else is kept: what is said is worth less than a model.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+    # Without a buffer what was kept is in the file, and closing it has nothing left to fail at.
+    with log.open("wb", buffering=0) as file:
+        full = False
+
+        def take(text: str) -> None:
+            nonlocal full
+            try:
+                if not full:
+                    file.write(text.encode())
+            except OSError as error:
+                full = True
+                print(f"train: {log} could not be written ({error}); training goes on without it", flush=True)
+
+        yield take

@@ -1,0 +1,103 @@
+"""The end of training: each head's calibration, and its metrics by slot, on the validation days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from camoe.config.pipeline import Config
+from camoe.metrics.histogram import Histogram, merge
+from camoe.metrics.platt import Platt, fit_platt
+from camoe.metrics.validation import by_slot, validation_rows
+from camoe.model.loss import Masking, targets
+from camoe.stream.ledger import Ledger
+from camoe.stream.reading.columns import Block, model_columns
+from camoe.stream.stream import stream
+from camoe.train.distributed.workers import gather
+from camoe.train.loop.fit import Run
+from camoe.train.loop.step import Learner, to_tensors
+
+USER = "user_id"
+# Entries of states that are collected before they are merged.
+LOOSE_ENTRIES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """By head the calibration, and the rows of metrics of `camoe.metrics.validation`; the same on every worker."""
+
+    by_head: dict[str, Platt]
+    rows: list[dict[str, Any]]
+
+
+def calibrate(run: Run, config: Config) -> Calibrated:
+    """Score the validation days once more, with the weights that training kept, and fit each head's calibration.
+
+    A head sees the labelled rows of the slots that it serves, also where it learned from others. The states of all
+    workers are added up before anything is fitted, so the number of workers does not matter.
+
+    Raises:
+        StreamError: a row of the validation days is missing or came twice.
+    """
+    slots, heads = config.slots.slots, config.heads.heads
+    states = _states(run, config)
+    run.watchdog.beat("adding up the calibration's states")
+    buckets = len(slots) * config.evaluation.user_buckets
+    summed = [merge(parts, buckets) for parts in zip(*gather(states, "calibration"), strict=True)]
+    found = {
+        head.name: fit_platt(state, config.calibration.min_per_class) for head, state in zip(heads, summed, strict=True)
+    }
+    split = {head.name: by_slot(state, len(slots)) for head, state in zip(heads, summed, strict=True)}
+    return Calibrated(found, validation_rows(split, found, config.heads, config.slots, config.evaluation))
+
+
+def _states(run: Run, config: Config) -> list[Histogram]:
+    """This worker's share of the validation rows: a state a head, with a bucket for each slot and bucket of users."""
+    plan, ledger, learner = run.data.check(run.config), Ledger(), run.learner
+    columns = model_columns(config.features, config.heads.objectives, keys=(USER,))
+    users, steps = config.evaluation.user_buckets, range(plan.steps)
+    collected = [_Collected(len(config.slots.slots) * users) for _ in config.heads.heads]
+    learner.model.eval()
+    blocks = stream(plan, columns, run.workers.world, run.feed.reading(), ledger=ledger)
+    with torch.inference_mode():
+        for _, block, _ in run.watched(blocks, "the calibration", steps):
+            _collect(collected, learner, learner.masking.serving, block, users)
+    learner.model.train()
+    run.count(plan, ledger, steps)
+    return [one.merged() for one in collected]
+
+
+def _collect(collected: list[_Collected], learner: Learner, masking: Masking, block: Block, users: int) -> None:
+    batch = to_tensors(block, learner.workers.device, learner.dtype)
+    logits, _ = learner.model(batch.categorical, batch.numeric, batch.sequences)
+    label, mask = targets(masking, batch.labels, masking.cells(batch.slot, batch.categorical))
+    p, label, mask = torch.sigmoid(logits).cpu(), label.cpu(), mask.cpu()
+    user = pd.util.hash_array(np.asarray(block.keys[0], dtype=object)) % np.uint64(users)
+    bucket = block.slot.astype(np.int64) * users + user.astype(np.int64)
+    for head, state in enumerate(collected):
+        own = mask[:, head]
+        state.add(Histogram.from_rows(p[own, head], label[own, head], bucket[own.numpy()], state.buckets))
+
+
+@dataclass
+class _Collected:
+    """States of one head, merged now and then: merging at every step would take time that grows with the days."""
+
+    buckets: int
+    parts: list[Histogram] = field(default_factory=list)
+    loose: int = 0
+
+    def add(self, state: Histogram) -> None:
+        """Take in the rows of `state`."""
+        self.parts.append(state)
+        self.loose += len(state.bin)
+        if self.loose > max(LOOSE_ENTRIES, len(self.parts[0].bin)):
+            self.parts, self.loose = [self.merged()], 0
+
+    def merged(self) -> Histogram:
+        """The state of all rows."""
+        return merge(self.parts, self.buckets)

@@ -1,0 +1,226 @@
+"""The training loop: epochs over the plan, validation after each, checkpoints, the best weights kept."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from camoe.config.training import TrainingConfig
+from camoe.contracts.errors import StreamError, TrainingError
+from camoe.model.camoe import Camoe
+from camoe.stream.describe import describe
+from camoe.stream.ledger import Ledger, require_complete
+from camoe.stream.planning.plan import Plan
+from camoe.stream.reading.columns import Block
+from camoe.stream.stream import stream
+from camoe.train.checkpoint.checkpoint import Checkpoints
+from camoe.train.checkpoint.history import EpochResult, History, Level, Validation
+from camoe.train.distributed.workers import Workers, gather, sum_over_workers
+from camoe.train.loop.feed import DataPlan, Feed, OpenEpoch
+from camoe.train.loop.gates import observe
+from camoe.train.loop.guard import LossGuard
+from camoe.train.loop.progress import Progress, epoch_figures, step_figures
+from camoe.train.loop.seeding import draw_rows, seed_step
+from camoe.train.loop.step import Learner
+from camoe.train.loop.validate import validate
+from camoe.train.supervision.watchdog import Watchdog
+from camoe.train.tracking.tracker import Tracker
+from camoe.train.tracking.trackers import track
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run, as one worker has it. `logs` is a folder for what a person may want to look at."""
+
+    learner: Learner
+    feed: Feed
+    checkpoints: Checkpoints
+    watchdog: Watchdog
+    heads: tuple[str, ...]
+    trackers: tuple[Tracker, ...]
+    logs: Path
+
+    @property
+    def config(self) -> TrainingConfig:
+        """How the run is trained."""
+        return self.feed.config
+
+    @property
+    def data(self) -> DataPlan:
+        """What the run reads."""
+        return self.feed.data
+
+    @property
+    def workers(self) -> Workers:
+        """This worker's place among all."""
+        return self.learner.workers
+
+    def watched(
+        self, blocks: Generator[Block, None, None], phase: str, steps: range
+    ) -> Iterator[tuple[int, Block, float]]:
+        """(step, its block, seconds waited for it); the watchdog knows whether the worker waits for data or works."""
+        with contextlib.closing(blocks):
+            for step in steps:
+                asked = time.monotonic()
+                self.watchdog.beat(f"the data of step {step + 1} of {phase}")
+                block = next(blocks, None)
+                if block is None:
+                    raise StreamError(f"the stream ended before step {step + 1} of {phase}")
+                self.watchdog.beat(f"step {step + 1} of {phase}")
+                yield step, block, time.monotonic() - asked
+
+    def count(self, plan: Plan, ledger: Ledger, steps: range) -> int:
+        """Check that all workers together had every row of `steps`; how many that were."""
+        self.watchdog.beat("counting the rows")
+        summed = sum_over_workers(torch.from_numpy(ledger.as_array(plan)), "ledger").numpy()
+        require_complete(plan, summed, steps.start, steps.stop)
+        return int(summed[0].sum())
+
+    def save(self, history: History) -> None:
+        """Write a checkpoint; the other workers go on and wait for the first one at the next exchange."""
+        self.watchdog.beat("writing a checkpoint")
+        if self.workers.leads:
+            self.checkpoints.save(self.learner.model, self.learner.optimisers, history)
+
+
+def fit(run: Run, first: OpenEpoch | None, start: Path | None = None) -> History:
+    """Train from the checkpoint at `start`, or from the beginning; the model ends with the best epoch's weights.
+
+    `first` is what `run.feed.opened(start)` gave. Training is over after its epochs or steps, or when `patience` epochs
+    brought no better validation NE.
+
+    Raises:
+        TrainingError: loss or gradients are not finite, or the loss explodes; a checkpoint could not be read or
+            written; the workers differ.
+        StreamError: a row of the plan did not come exactly as often as planned.
+    """
+    history, best = _begin(run, start)
+    total = run.data.total_steps(run.config)
+    coming = first
+    while coming is not None and not _over(history, run.config.patience):
+        history, coming = _run_epoch(run, history, coming, total)
+        run.watchdog.beat("the figures of the epoch")
+        if run.workers.leads:
+            track(run.trackers, epoch_figures(run.heads, history.epochs[-1].validation), history.steps)
+            ne = ", ".join(f"{value:.4f}" for value in history.epochs[-1].validation.ne)
+            print(f"train: epoch {history.epoch} done  validation NE {ne}", flush=True)
+        if history.best == history.epoch - 1:
+            best = {name: value.clone() for name, value in run.learner.model.state_dict().items()}
+        run.save(history)
+    if coming is not None:
+        coming.blocks.close()
+    run.learner.model.load_state_dict(best)
+    return history
+
+
+def _begin(run: Run, start: Path | None) -> tuple[History, dict[str, Tensor]]:
+    if start is None:
+        return History(), {}
+    history = run.checkpoints.restore(start, run.learner.model, run.learner.optimisers)
+    if run.workers.leads:
+        print(f"train: goes on at {history.said()}, from {start}", flush=True)
+    return history, run.checkpoints.best_weights(history, run.workers.device) if history.epochs else {}
+
+
+def _over(history: History, patience: int) -> bool:
+    return history.epoch > 0 and not history.step and history.epoch - 1 - history.best >= patience
+
+
+def _run_epoch(run: Run, history: History, epoch: OpenEpoch, total: int) -> tuple[History, OpenEpoch | None]:
+    """The history with one epoch more, and the next epoch."""
+    started = time.monotonic() - history.seconds
+    plan, steps = epoch.plan, epoch.steps
+    if run.workers.leads and history.epoch == 0:
+        checked = run.data.check(run.config)
+        print(describe(plan, run.data.columns, run.config.stream.readers, checked), flush=True)
+    trained, rows = _train(run, epoch, history)
+    # Its first row groups are read while the rows of validation are.
+    coming = run.feed.open(history.epoch + 1, 0, total - history.steps - len(steps))
+    result = EpochResult(
+        epoch=plan.epoch,
+        losses=trained.losses,
+        planned=_rows(plan, steps.stop),
+        rows=_rows(plan, steps.start) + rows,
+        seconds=time.monotonic() - started,
+        weights_hash=common_hash(run.learner.model, run.workers),
+        validation=_validated(run),
+    )
+    return History((*history.epochs, result), levels=trained.levels), coming
+
+
+def _train(run: Run, epoch: OpenEpoch, history: History) -> tuple[History, int]:
+    """The history at the end of the epoch's steps, and the rows of these, which are trained here."""
+    config, learner, plan, steps, ledger = run.config, run.learner, epoch.plan, epoch.steps, epoch.ledger
+    started = time.monotonic() - history.seconds
+    later = run.data.total_steps(config) - history.steps - len(steps)
+    progress = Progress(plan.epoch, steps.start, steps.stop, later, run.heads)
+    seen = None
+    losses, levels = list(history.losses), history.levels or (Level(),) * len(run.heads)
+    guard = LossGuard(config.exploding_loss, run.heads, run.workers, run.logs)
+    for step, block, waited_s in run.watched(epoch.blocks, f"epoch {plan.epoch + 1}", steps):
+        seed_step(config.seed, plan.epoch, step, run.workers.world.rank)
+        if step % config.watch_every_steps == 0:
+            seen = observe(learner, block)
+            progress.behind_s += seen.behind_s
+        learned = learner.step(block, _own_draw(plan, step, run.workers))
+        losses.append(learned.loss)
+        levels = guard.check(levels, learned, plan, step)
+        if run.workers.leads:
+            progress.advance(plan.batch_rows(step), waited_s, learned, seen)
+        if seen and step % config.watch_every_steps == 0:
+            figures = chain(step_figures(run.heads, learned, seen), progress.figures(learned))
+            track(run.trackers, figures, history.steps - history.step + step + 1)
+        if _due(config.checkpoint.every_steps, step + 1) and step + 1 < steps.stop:
+            run.count(plan, ledger, range(steps.start, step + 1))
+            run.save(replace(history, losses=tuple(losses), seconds=time.monotonic() - started, levels=levels))
+    return replace(history, losses=tuple(losses), levels=levels), run.count(plan, ledger, steps)
+
+
+def _own_draw(plan: Plan, step: int, workers: Workers) -> Tensor:
+    """This worker's part of the numbers drawn for the rows of the global batch."""
+    rows = plan.batch_rows(step)
+    draw = draw_rows(plan.seed, plan.epoch, step, rows)
+    return torch.from_numpy(draw[slice(*workers.world.share(rows))]).to(workers.device)
+
+
+def _due(every: int | None, steps: int) -> bool:
+    return every is not None and steps % every == 0
+
+
+def _rows(plan: Plan, steps: int) -> int:
+    """Rows of the first `steps` batches."""
+    return min(steps * plan.batch_size, plan.rows)
+
+
+def _validated(run: Run) -> Validation:
+    plan, ledger, learner = run.data.check(run.config), Ledger(), run.learner
+    blocks = stream(plan, run.data.columns, run.workers.world, run.feed.reading(), ledger=ledger)
+    steps = range(plan.steps)
+    watched = (block for _, block, _ in run.watched(blocks, "validation", steps))
+    checked = validate(learner.model, learner.masking, watched, run.workers, learner.dtype)
+    run.count(plan, ledger, steps)
+    return checked
+
+
+def common_hash(model: Camoe, workers: Workers) -> str:
+    """SHA-256 over all weights, which must be the same on all workers.
+
+    Raises:
+        TrainingError: the workers' weights differ.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    hashes = gather(digest.hexdigest(), "weights_hash")
+    if len(set(hashes)) > 1:
+        raise TrainingError(f"the workers' weights differ: {', '.join(hashes)}; nothing was saved")
+    return hashes[0]

@@ -1,0 +1,100 @@
+"""What training says while it runs: one line every few seconds."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from camoe.train.checkpoint.history import Validation
+from camoe.train.loop.gates import Observation
+from camoe.train.loop.step import Learned
+
+LINE_EVERY_S = 5.0
+
+
+@dataclass
+class Progress:
+    """Speed and time left of one epoch of `steps` steps from `first` on; `later` steps are to come after it.
+
+    `waited_s` is time spent waiting for data, `behind_s` for other workers. `heads` are the heads' names.
+    """
+
+    epoch: int
+    first: int
+    steps: int
+    later: int
+    heads: Sequence[str]
+    rows: int = 0
+    done: int = 0
+    waited_s: float = 0.0
+    behind_s: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    printed: float = field(default_factory=time.monotonic)
+
+    @property
+    def step_s(self) -> float:
+        """Seconds a step so far."""
+        return (time.monotonic() - self.started) / max(1, self.done)
+
+    @property
+    def rows_per_s(self) -> float:
+        """Global rows a second so far."""
+        return self.rows / max(1e-9, time.monotonic() - self.started)
+
+    @property
+    def data_wait(self) -> float:
+        """Share of the time spent waiting for data."""
+        return self._share(self.waited_s)
+
+    @property
+    def others_wait(self) -> float:
+        """Share of the time spent waiting for other workers."""
+        return self._share(self.behind_s)
+
+    def _share(self, seconds: float) -> float:
+        return seconds / max(1e-9, time.monotonic() - self.started)
+
+    def advance(self, rows: int, waited_s: float, learned: Learned, seen: Observation | None) -> None:
+        """Count one step of `rows` global rows; print when the last line is old enough or the epoch ends.
+
+        `seen` is the newest look at the gates.
+        """
+        self.rows, self.done, self.waited_s = self.rows + rows, self.done + 1, self.waited_s + waited_s
+        self.behind_s += learned.behind_s
+        now = time.monotonic()
+        if now - self.printed >= LINE_EVERY_S or self.first + self.done == self.steps:
+            self.printed = now
+            print(self._line(learned, seen), flush=True)
+
+    def figures(self, learned: Learned) -> Iterator[tuple[str, float]]:
+        """Names and values of what the line says."""
+        yield "loss/all", learned.loss
+        yield "gradients/norm", learned.norm
+        yield "speed/rows_per_s", self.rows_per_s
+        yield "speed/step_ms", 1000 * self.step_s
+        yield "wait/data", self.data_wait
+        yield "wait/others", self.others_wait
+
+    def _line(self, learned: Learned, seen: Observation | None) -> str:
+        left_s = self.step_s * (self.steps - self.first - self.done + self.later)
+        heads = f"  {seen.said(self.heads, learned.means)}" if seen else ""
+        return (
+            f"train: epoch {self.epoch + 1}  step {self.first + self.done}/{self.steps}  loss {learned.loss:.4f}  "
+            f"{self.rows_per_s:,.0f} rows/s  {1000 * self.step_s:.1f} ms/step  data wait {self.data_wait:.1%}  "
+            f"others {self.others_wait:.1%}  {left_s:.0f} s left{heads}"
+        )
+
+
+def step_figures(heads: Sequence[str], learned: Learned, seen: Observation) -> Iterator[tuple[str, float]]:
+    """Names and values of what was learned and seen at a step, without heads that had no row."""
+    for name, loss, gate in zip(heads, learned.means, seen.gates, strict=True):
+        figures = (f"loss/{name}", loss), *((f"gate/{name}/expert_{expert}", one) for expert, one in enumerate(gate))
+        yield from ((figure, value) for figure, value in figures if math.isfinite(value))
+
+
+def epoch_figures(heads: Sequence[str], validation: Validation) -> Iterator[tuple[str, float]]:
+    """Names and values of a validation, without heads that saw one class only."""
+    known = ((name, ne) for name, ne in zip(heads, validation.ne, strict=True) if math.isfinite(ne))
+    yield from ((f"validation_ne/{name}", ne) for name, ne in known)

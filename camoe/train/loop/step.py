@@ -1,0 +1,116 @@
+"""One training step: forward, masked loss over global counts, backward, exchange, update."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from camoe.config.training import TrainingConfig
+from camoe.model.camoe import Camoe
+from camoe.model.loss import Masking, Normaliser, head_losses, masked_loss, targets
+from camoe.stream.reading.columns import Block
+from camoe.train.distributed.gradients import clip_gradients, gradient_norm, sum_gradients
+from camoe.train.distributed.workers import Workers, sum_over_workers
+from camoe.train.loop.negatives import NegativeSampling
+from camoe.train.loop.precision import autocast
+from camoe.train.optimiser.optimisers import Optimisers
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """A block on the device: categorical int32 `[B, C]`, numeric `[B, F]`, labels int64 `[B, O]`, slot int64 `[B]`, and
+    sequences int32 `[B, S]`."""
+
+    categorical: Tensor
+    numeric: Tensor
+    sequences: Tensor
+    labels: Tensor
+    slot: Tensor
+
+
+def to_tensors(block: Block, device: torch.device, dtype: torch.dtype) -> Tensors:
+    """`block` as tensors on `device`; numerics as `dtype`. On the CPU the wide ones are views of the block."""
+    return Tensors(
+        categorical=_placed(block.categorical, device, torch.int32),
+        numeric=_placed(block.numeric, device, dtype),
+        sequences=_placed(block.sequences, device, torch.int32),
+        labels=_placed(block.labels, device, torch.int64),
+        slot=_placed(block.slot, device, torch.int64),
+    )
+
+
+def _placed(values: npt.NDArray[np.generic], device: torch.device, dtype: torch.dtype) -> Tensor:
+    found = torch.from_numpy(values)
+    # Torch lets go of the interpreter even for a conversion that does nothing, and waits for reader threads to get it.
+    return found if found.device == device and found.dtype == dtype else found.to(device, dtype)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What one step of all workers together came to.
+
+    `loss` is that of the whole batch. Of each head, `losses` are summed over the `rows` that it learned from: those of
+    its own that were kept. `norm` is the L2 norm of the gradients before they are clipped, and `behind_s` how many
+    seconds this worker waited for the others to come to its exchanges.
+    """
+
+    loss: float
+    losses: tuple[float, ...]
+    rows: tuple[int, ...]
+    norm: float
+    behind_s: float
+
+    @property
+    def means(self) -> tuple[float, ...]:
+        """The mean loss of each head; NaN for one without rows."""
+        return tuple(loss / rows if rows else math.nan for loss, rows in zip(self.losses, self.rows, strict=True))
+
+
+@dataclass(frozen=True)
+class Learner:
+    """All that a step needs."""
+
+    model: Camoe
+    optimisers: Optimisers
+    masking: Masking
+    workers: Workers
+    normaliser: Normaliser
+    dtype: torch.dtype
+    sampling: NegativeSampling
+    config: TrainingConfig
+
+    def step(self, block: Block, draw: Tensor | None = None) -> Learned:
+        """Learn from one global batch, of which `block` is this worker's share.
+
+        `draw` `[B]` holds a number in [0, 1) for each row, which chooses the negatives that are kept; without it all
+        are.
+        """
+        batch = to_tensors(block, self.workers.device, self.dtype)
+        self.optimisers.zero_grad()
+        label, member = targets(self.masking, batch.labels, self.masking.cells(batch.slot, batch.categorical))
+        mask = member if draw is None else self.sampling.kept(label, member, draw)
+        own = torch.cat([mask.sum(dim=0), torch.tensor([block.rows], device=mask.device)]).to(torch.float64).cpu()
+        asked = time.monotonic()
+        rows = sum_over_workers(own, "counts")
+        behind_s = time.monotonic() - asked
+        counts = rows.to(mask.device)
+        with autocast(self.config, self.workers.device):
+            scored, _ = self.model(batch.categorical, batch.numeric, batch.sequences)
+        logits = self.sampling.among_kept(scored.to(self.dtype))
+        losses = head_losses(logits, label, mask)
+        loss = masked_loss(losses, self.masking.weight, self.normaliser(counts[:-1], counts[-1]))
+        torch.autograd.backward(loss)
+        behind_s += sum_gradients(self.model.parameters())
+        norm = gradient_norm(self.model.parameters())
+        if self.config.clip_norm is not None:
+            clip_gradients(self.model.parameters(), norm, self.config.clip_norm)
+        self.optimisers.step()
+        parts = torch.cat([loss.detach().reshape(1), losses.detach()]).to(torch.float64)
+        total, *by_head = sum_over_workers(parts, "loss").tolist()
+        return Learned(total, tuple(by_head), tuple(map(int, rows[:-1].tolist())), norm, behind_s)

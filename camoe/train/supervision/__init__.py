@@ -1,0 +1,1 @@
+"""Watching workers: their states, what they say of them, and the end of those that hang."""

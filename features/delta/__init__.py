@@ -1,0 +1,1 @@
+"""Commits to Delta tables, and what their logs say."""

@@ -1,0 +1,56 @@
+"""A training table whose log is gone: its files look like those of a run that was killed before the first commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from camoe.contracts.layout import Layout
+from camoe.contracts.runs import RunError
+from camoe.contracts.schema import RUN_ID
+from features.delta.log import LOG, data_file_of, data_files, is_table
+
+
+def require_log(layout: Layout) -> None:
+    """Raise `RunError` where the training table has files and no log, and something tells that it had versions.
+
+    Nothing does when a run was killed before the first commit: the next run may move those files out of the way.
+    """
+    table = layout.training
+    files = [] if is_table(table) else [path for path in data_files(table) if path == data_file_of(path)]
+    told = _told(layout, files) if files else ""
+    if told:
+        raise RunError(
+            f"{table} has {len(files):,} data files and no {LOG}, and it had versions once: {told}; restore {LOG}, or "
+            "move the folder away to build all days again; nothing was changed"
+        )
+
+
+def _told(layout: Layout, files: Sequence[Path]) -> str:
+    """What tells that `files` were committed, or nothing.
+
+    What a table gave is younger than the oldest file; else it may come from a table that somebody has taken away since.
+    """
+    oldest = min(path.stat().st_mtime for path in files)
+    for made in (layout.feature_report, layout.bundle, layout.predictions):
+        if made.exists() and made.stat().st_mtime > oldest:
+            return f"{made} was made from them"
+    # Those of each run that was killed before the first commit are moved away by the next one.
+    first: str | None = None
+    for run in filter(None, map(_run_of, files)):
+        first = first or run
+        if run != first:
+            return f"they come from several runs ({first}, {run})"
+    return ""
+
+
+def _run_of(path: Path) -> str | None:
+    """The run that wrote a data file; None where it does not tell, as when it was cut off."""
+    try:
+        with pq.ParquetFile(path) as file:
+            batch = next(file.iter_batches(1, columns=[RUN_ID]), None)
+    except (OSError, ValueError):
+        return None
+    return batch.column(0)[0].as_py() if batch is not None and batch.num_columns else None

@@ -1,0 +1,1 @@
+"""Vocabularies: the profiles they are fitted on, and the encoding of rows and sequences."""

@@ -1,0 +1,1 @@
+"""Impressions judged one by one: exclusions, duplicates, checks, labels, and their counts."""

@@ -1,0 +1,55 @@
+"""From the raw impression log to impressions with one fate each: excluded, duplicate, quarantined or kept."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from camoe.contracts.schema import label_column
+from camoe.contracts.slots import SlotCatalogue
+from camoe.contracts.sources import Objective, Sources
+from features.impressions.checks import REASONS, check
+from features.impressions.duplicates import DUPLICATE, mark_duplicates, payload_columns
+from features.impressions.exclusions import EXCLUDED, OUTSIDE_DAYS, exclude
+from features.impressions.labels import label, logged_objectives, mature
+from features.read.damage import DAMAGE
+from features.read.raw import FOLDER_DAY, RAW
+from features.read.window import Window
+
+
+def judged_impressions(
+    impressions: DataFrame, outcomes: DataFrame | None, sources: Sources, slots: SlotCatalogue, window: Window
+) -> DataFrame:
+    """Every impression as `read_impressions` gives it, with its labels, `local_ts`, `date` and what decides its fate.
+
+    `_excluded`: name of the exclusion, or null. `_duplicate`: a repeat of a row that is kept, or that would be were its
+    day one of the run's. `_reasons`: why it is quarantined, empty when it is not. `_raw`: the raw row as JSON where
+    there are reasons. A label is null until the window of its objective has closed by the as-of time. Rows in the
+    folders of other days than the run's are looked at for repeats and left out.
+
+    Raises:
+        InputError, ConfigError: an exclusion or the payload names what is not mapped.
+    """
+    log = sources.impressions
+    payload = payload_columns(log)
+    checked = check(impressions, slots, log.labels)
+    own = F.col(EXCLUDED).isNull()
+    timed = exclude(checked, log.exclude, window).withColumn(RAW, F.when(own, F.col(RAW))).drop(DAMAGE)
+    # Earlier days are compared all the same: the fate of a row must not rest on the days that are built with it. Rows
+    # without an id would all meet in one task; those without a time are of no day and quarantined anyway.
+    earlier = (F.col(EXCLUDED) == OUTSIDE_DAYS) & (F.col("date") < F.lit(max(window.days)))
+    compared = F.col("impression_id").isNotNull() & F.col("date").isNotNull() & (own | earlier)
+    mine = F.coalesce(F.col(FOLDER_DAY).isin(list(window.days)), F.lit(True))
+    judged = mark_duplicates(timed.where(compared), payload, log.survivor, log.reach_days).where(mine)
+    if outcomes is not None:
+        judged = label(judged, outcomes, logged_objectives(sources), window.as_of)
+    judged = judged.withColumns(_once_mature(sources, window))
+    set_apart = timed.where(~compared & mine).withColumn(DUPLICATE, F.lit(False))
+    both = judged.unionByName(set_apart, allowMissingColumns=True).drop(FOLDER_DAY)
+    return both.withColumn(RAW, F.when(F.size(REASONS) > 0, F.col(RAW)))
+
+
+def _once_mature(sources: Sources, window: Window) -> dict[str, Column]:
+    """The labels that the log itself carries, null until the window of their objective has closed."""
+    columns = {label_column(name): sources.objectives.get(name, Objective()) for name in sources.impressions.labels}
+    return {name: F.when(mature(objective, window.as_of), F.col(name)) for name, objective in columns.items()}

@@ -1,0 +1,96 @@
+"""Labels from an outcome log: joined by impression_id within each objective's window, as known at one time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from camoe.contracts.schema import label_column
+from camoe.contracts.sources import Objective, Sources
+from features.impressions.checks import INVALID_LABEL, REASONS, add_reason
+from features.read.raw import read_outcome_log
+from features.read.window import Window
+from features.spark.values import as_instant
+
+
+def logged_objectives(sources: Sources) -> dict[str, Objective]:
+    """The objectives whose labels come from the outcome log."""
+    return {name: item for name, item in sources.objectives.items() if name not in sources.impressions.labels}
+
+
+def read_outcomes(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> DataFrame | None:
+    """The mapped outcome log, None where no label comes from one. Raises as `read_table` does."""
+    if sources.outcomes is None or not logged_objectives(sources):
+        return None
+    return read_outcome_log(spark, folder, sources, sources.outcomes, window)
+
+
+def label(
+    impressions: DataFrame, outcomes: DataFrame, objectives: Mapping[str, Objective], as_of: datetime
+) -> DataFrame:
+    """Add `label_<objective>` (tinyint) for each objective; rows out = rows in.
+
+    Null: the window [ts, ts + window] had not closed by `as_of`, whatever had happened by then: were a label 1 before
+    its window closes and 0 only after it, recent days would be all positive. 1: an outcome within the window that was
+    known at `as_of` (available_at, else its ts, not after it). 0: none. Outcomes with an unparsable
+    available_at, or known by then with a null or unparsable ts or a mapped `value` other than 0 and 1, make the
+    impression invalid_label; a `value` of 0 is no outcome.
+    """
+    joined = impressions.join(_collected(typed(outcomes, impressions, as_of)), on="impression_id", how="left")
+    labels = {label_column(name): _label(name, objective, as_of) for name, objective in objectives.items()}
+    broken = F.exists("_outcomes", lambda one: one.invalid & one.objective.isin(list(objectives)))
+    return joined.withColumns({**labels, REASONS: add_reason(broken, INVALID_LABEL)}).drop("_outcomes")
+
+
+def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataFrame:
+    """`impression_id`, `objective`, `ts` (timestamp), `happened` (not a value of 0), `known` at `as_of`, `invalid`.
+
+    The id is in the type that it has in `impressions`, null where it does not fit: no impression can have it then.
+    """
+    kind = impressions.schema["impression_id"].dataType
+    ts = as_instant(F.col("ts"))
+    told = F.col("available_at") if "available_at" in outcomes.columns else F.lit(None).cast("timestamp")
+    available = told.try_cast("timestamp")
+    value = F.col("value").try_cast("double") if "value" in outcomes.columns else F.lit(1.0)
+    is_label = F.coalesce(value.isin(0.0, 1.0), F.lit(False))
+    when = F.coalesce(available, ts)
+    known = F.coalesce(when <= F.lit(as_of), F.lit(False))
+    # What came later must not decide about a row; what has no time at all may have come at any.
+    untold = when.isNull() | (told.isNotNull() & available.isNull())
+    return outcomes.select(
+        F.col("impression_id").try_cast(kind).alias("impression_id"),
+        F.col("objective").cast("string").alias("objective"),
+        ts.alias("ts"),
+        F.coalesce(value == 1, F.lit(False)).alias("happened"),
+        known.alias("known"),
+        (untold | (known & (ts.isNull() | ~is_label))).alias("invalid"),
+    )
+
+
+def window_end(shown: Column, objective: Objective) -> Column:
+    """The last instant at which an outcome of `objective` counts for an impression of the time `shown`."""
+    return shown + F.make_dt_interval(secs=F.lit(objective.window_s))
+
+
+def mature(objective: Objective, as_of: datetime) -> Column:
+    """Whether the window of `objective` had closed by `as_of` for the impression of the time `ts`."""
+    return window_end(F.col("ts"), objective) <= F.lit(as_of)
+
+
+def _collected(outcomes: DataFrame) -> DataFrame:
+    """One row an impression_id: `_outcomes`, an array of {objective, ts, positive, invalid}."""
+    positive = (F.col("known") & F.col("happened")).alias("positive")
+    outcome = F.struct("objective", "ts", positive, "invalid")
+    named = outcomes.where(F.col("impression_id").isNotNull())
+    return named.groupBy("impression_id").agg(F.collect_list(outcome).alias("_outcomes"))
+
+
+def _label(name: str, objective: Objective, as_of: datetime) -> Column:
+    shown = F.col("ts")
+    closes = window_end(shown, objective)
+    happened = F.exists("_outcomes", lambda one: (one.objective == name) & one.positive & one.ts.between(shown, closes))
+    return F.when(mature(objective, as_of), F.coalesce(happened, F.lit(False)).cast("tinyint"))

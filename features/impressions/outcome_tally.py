@@ -1,0 +1,100 @@
+"""What became of every row of the outcome log, and the labels that came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from camoe.contracts.errors import InputError
+from camoe.contracts.schema import label_column
+from camoe.contracts.sources import Objective
+from features.impressions.labels import typed, window_end
+from features.impressions.tally import is_kept
+
+# In the order in which they are asked; each outcome has the first that holds. "used" made a label 1; "not_yet_mature"
+# will, once the window of its impression has closed by the as-of time of a later run.
+FATES = (
+    "other_objective",
+    "without_impression",
+    "impression_not_written",
+    "no_outcome",
+    "not_known_at_as_of",
+    "outside_window",
+    "not_yet_mature",
+    "used",
+)
+NAMES_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class OutcomeTally:
+    """Outcome rows by fate, and written impressions with label 1 by objective and day."""
+
+    fates: Mapping[str, int]
+    positive: Mapping[str, Mapping[date, int]]
+
+    def counts(self) -> dict[str, object]:
+        """Rows read, then by fate; positives of all days."""
+        positive = {objective: sum(days.values()) for objective, days in self.positive.items()}
+        return {"read": sum(self.fates.values()), **self.fates, "positive": positive}
+
+
+def outcome_fates(
+    judged: DataFrame, outcomes: DataFrame, objectives: Mapping[str, Objective], as_of: datetime
+) -> dict[str, int]:
+    """Rows of the outcome log by fate, in one pass; `judged` as `judged_impressions` gives it."""
+    # The time of the written row: repeats may differ in it where the payload leaves it out.
+    written = F.max(F.when(is_kept(), F.col("ts")))
+    shown = judged.groupBy("impression_id").agg(written.alias("_shown"), F.max(is_kept()).alias("_written"))
+    joined = typed(outcomes, judged, as_of).join(shown, on="impression_id", how="left")
+    counted = joined.groupBy(_fate(objectives, as_of).alias("fate")).count().collect()
+    rows = {row["fate"]: row["count"] for row in counted}
+    return {fate: rows.get(fate, 0) for fate in FATES}
+
+
+def _fate(objectives: Mapping[str, Objective], as_of: datetime) -> Column:
+    name, shown = F.col("objective"), F.col("_shown")
+    ends = [F.when(name == key, window_end(shown, objective)) for key, objective in objectives.items()]
+    closes = F.coalesce(*ends)
+    inside = F.col("ts").between(shown, closes)
+    declared = F.coalesce(name.isin(list(objectives)), F.lit(False))
+    holds = (
+        ~declared,
+        F.col("_written").isNull(),
+        ~F.col("_written"),
+        ~F.col("happened"),
+        ~F.col("known"),
+        ~inside,
+        closes > F.lit(as_of),
+    )
+    return F.coalesce(*[F.when(one, F.lit(fate)) for one, fate in zip(holds, FATES, strict=False)], F.lit(FATES[-1]))
+
+
+def positives(values: DataFrame, objectives: Collection[str]) -> dict[str, dict[date, int]]:
+    """Rows with label 1 by objective, and by day where a label is known; `values` has `date` and the labels."""
+    # The sum of no known label is null.
+    sums = [F.sum(label_column(name)).alias(name) for name in objectives]
+    days = values.groupBy("date").agg(*sums).orderBy("date").collect()
+    return {name: {row["date"]: row[name] for row in days if row[name] is not None} for name in objectives}
+
+
+def require_positives(
+    tally: OutcomeTally, outcomes: DataFrame, objectives: Collection[str], days: Collection[date]
+) -> None:
+    """Raise `InputError` when one of the `objectives` of the outcome log has labels on the training `days`, all 0."""
+    known = {name: [tally.positive[name][day] for day in days if day in tally.positive[name]] for name in objectives}
+    without = [name for name, rows in known.items() if rows and not any(rows)]
+    if not without:
+        return
+    found = outcomes.groupBy("objective").count().orderBy(F.desc("count"), "objective").limit(NAMES_SHOWN).collect()
+    names = ", ".join(f"'{row['objective']}' {row['count']:,}" for row in found)
+    fates = ", ".join(f"{fate} {rows:,}" for fate, rows in tally.fates.items() if rows)
+    raise InputError(
+        f"objective '{without[0]}' has no positive label on the training days; the objectives in the outcome log are "
+        f"{names}, and its rows came to {fates}; correct the objective's name or window_s, the mapped objective column "
+        "or days.as_of, or take the objective out; nothing was written"
+    )

@@ -1,0 +1,100 @@
+"""The entity tables of a lake: read, checked, and joined to the impressions one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DoubleType, StructField, StructType, TimestampType
+
+from camoe.contracts.errors import ConfigError, InputError
+from camoe.contracts.sources import Entity, Sources
+from features.join.choice import Choice, Limits
+from features.join.names import AGE, KEY
+from features.join.point_in_time import decide, join_entity
+from features.join.versions import with_key
+from features.read.raw import read_table, reserved_names
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Impressions with their entities, and how each entity was joined."""
+
+    frame: DataFrame
+    choices: tuple[Choice, ...]
+
+
+def matched_column(name: str) -> str:
+    """Helper column: whether the impression has a row of entity `name`."""
+    return f"_matched_{name}"
+
+
+def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressions: DataFrame) -> dict[str, DataFrame]:
+    """The mapped rows of every entity, by name; `impressions` are those that they are to join.
+
+    Raises:
+        InputError: a table is missing, empty, lacks a column, or has no ts and yet several rows of one key.
+        ConfigError: an entity has the name of a mapped impression column, or one that the training table uses itself.
+    """
+    tables = {}
+    mapped = {column.lower() for column in sources.impressions.columns}
+    for name, entity in sources.entities.items():
+        if name.lower() in mapped:
+            raise ConfigError(f"entity '{name}' has the name of an impression column; rename one of them")
+        if name.lower() in reserved_names(sources):
+            raise ConfigError(f"entity '{name}' has a name the training table uses itself; choose another")
+        tables[name] = read_table(spark, folder, name, entity, sources.keyed_hash)
+        if "ts" not in entity.columns:
+            _require_one_row_a_key(with_key(tables[name], entity, impressions), name, folder, entity)
+    return tables
+
+
+def unjoined(impressions: DataFrame, tables: Mapping[str, DataFrame], sources: Sources) -> DataFrame:
+    """The columns that `join_entities` gives, without a row: for what can be checked before anything is joined."""
+    fields = [*impressions.schema.fields]
+    for name, entity in sources.entities.items():
+        kinds = {column: tables[name].schema[column].dataType for column in entity.columns}
+        kinds |= {column: TimestampType() for column in ("ts", "available_at") if column in kinds}
+        kinds |= {AGE: DoubleType()}
+        fields.append(StructField(name, StructType([StructField(column, kind) for column, kind in kinds.items()])))
+    fields += [StructField(matched_column(name), BooleanType()) for name in sources.entities]
+    return impressions.sparkSession.createDataFrame([], StructType(fields))
+
+
+def join_entities(
+    impressions: DataFrame,
+    tables: Mapping[str, DataFrame],
+    sources: Sources,
+    days: Sequence[date],
+    limits: Limits = DEFAULT_LIMITS,
+) -> Joined:
+    """Add each entity's struct column and whether it matched; rows out = rows in.
+
+    Counts the tables, and the impressions where a table is not small, so `impressions` are best persisted. `days`:
+    those of the impressions, which tune the choices.
+    """
+    entities = sources.entities
+    choices = [decide(impressions, tables[name], name, item, days, limits=limits) for name, item in entities.items()]
+    joined = impressions
+    # Broadcasts come last: what they add then need not be shuffled.
+    for choice in sorted(choices, key=lambda choice: choice.strategy == "broadcast"):
+        joined = join_entity(joined, tables[choice.entity], choice.entity, entities[choice.entity], choice)
+    flags = [F.col(name).isNotNull().alias(matched_column(name)) for name in entities]
+    return Joined(joined.select(*impressions.columns, *entities, *flags), tuple(choices))
+
+
+def _require_one_row_a_key(rows: DataFrame, name: str, folder: Path, entity: Entity) -> None:
+    twice = rows.where(F.col(KEY).isNotNull()).groupBy(KEY).count().where("count > 1").count()
+    if twice:
+        # Not which: a key may be a person's identifier.
+        raise InputError(
+            f"{name} at {folder / entity.path} has several rows for {twice:,} values of {entity.key} and maps no ts to "
+            f"tell versions apart; map ts or leave one row a key (to find them: group by {entity.columns[entity.key]} "
+            "having count(*) > 1)"
+        )

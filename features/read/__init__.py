@@ -1,0 +1,1 @@
+"""Reading raw tables: files, columns, days, damage."""

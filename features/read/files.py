@@ -1,0 +1,147 @@
+"""The files of a raw table: which folders a run reads, what lies in them, and a version of what was there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import cast
+from urllib.parse import unquote, urlsplit
+
+from delta.tables import DeltaTable as SparkDeltaTable
+from deltalake import DeltaTable
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
+
+from camoe.contracts.errors import InputError
+from camoe.contracts.sources import DAY, Sources, Table
+from features.delta.commit import has_log
+from features.read.window import Window
+
+# Options that change which files Spark lists under a folder.
+LISTING = ("recursiveFileLookup", "pathGlobFilter", "modifiedBefore", "modifiedAfter")
+
+
+def impression_paths(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> list[Path]:
+    """The impression log's path, or the folder of each day of the run and those of the days that it looks back on.
+
+    Of the latter some may be missing, or have no file: a log has a first day. Raises `InputError` when one of the run's
+    days is missing.
+    """
+    log = sources.impressions
+    before = window.before(log.reach_days or 0) if DAY in log.path else ()
+    there = [day for day in before if _has_file(spark, folder / log.path_on(day), log)]
+    return _paths(folder, "impressions", log, [*window.days, *there])
+
+
+def folder_day(folder: Path, table: Table, file: Column) -> Column:
+    """The day for which the path of a `file` stands (Spark's URI of it), null where the table is not kept by day."""
+    if DAY not in table.path:
+        return F.lit(None).cast("date")
+    before = str(_as_listed(folder / table.path)).partition(DAY)[0]
+    # A plus sign stands for itself in a path, for a blank in the forms that url_decode is made for.
+    path = F.url_decode(F.replace(file, F.lit("+"), F.lit("%2B")))
+    return F.regexp_extract(path, rf"{re.escape(before)}(\d{{4}}-\d\d-\d\d)", 1).try_cast("date")
+
+
+def outcome_paths(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> list[Path]:
+    """The outcome log's path, or its folders of the run's days and of the days that the longest window reaches.
+
+    A day that begins after the as-of time may be missing, or have no file. Raises `InputError` when another is missing.
+    """
+    log = sources.outcomes
+    if log is None:
+        return []
+    reached = window.reached(sources.longest_window_s)
+    due = [day for day in reached if window.begins(day) <= window.as_of]
+    early = [day for day in reached if day not in due and _has_file(spark, folder / log.path_on(day), log)]
+    return _paths(folder, "outcomes", log, [*due, *early])
+
+
+def table_path(folder: Path, name: str, table: Table) -> Path:
+    """The path of a table that is not kept by day. Raises `InputError` when it is missing."""
+    return _paths(folder, name, table, ())[0]
+
+
+def listed(spark: SparkSession, paths: Sequence[Path], table: Table) -> list[Path]:
+    """The files that Spark reads under `paths` for a table of files, in order; no file is opened."""
+    options = {key: value for key, value in table.options.items() if key in LISTING}
+    found = spark.read.format("text").options(**options).load([str(path) for path in paths]).inputFiles()
+    return sorted(Path(unquote(urlsplit(uri).path)) for uri in found)
+
+
+def without_file(paths: Sequence[Path], files: Sequence[Path]) -> list[Path]:
+    """Those of `paths` that are none of `files`, which `listed` found under them, and hold none."""
+    holders = {holder for file in files for holder in (file, *file.parents)}
+    return [path for path in paths if _as_listed(path) not in holders]
+
+
+def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> dict[str, str]:
+    """What lies there now, by table: `delta version N`, or a hash of the files' names, sizes and times of change.
+
+    Taken before a run reads its tables, so that a change in between shows as a difference, never as none.
+
+    Raises:
+        InputError: a table, or a day of one, is missing, or what should be a Delta table is none.
+    """
+    places: dict[str, tuple[Table, list[Path]]] = {
+        "impressions": (sources.impressions, impression_paths(spark, folder, sources, window))
+    }
+    if sources.outcomes is not None:
+        places["outcomes"] = (sources.outcomes, outcome_paths(spark, folder, sources, window))
+    for name, entity in sources.entities.items():
+        places[name] = (entity, [table_path(folder, name, entity)])
+    return {name: _version(spark, name, table, paths) for name, (table, paths) in places.items()}
+
+
+def require_delta(path: Path, what: str) -> None:
+    """Raise `InputError` unless a Delta table lies at `path`."""
+    if not has_log(path):
+        raise InputError(f"{what}: {path} is no Delta table; correct input= or the path and format in the sources")
+
+
+def _version(spark: SparkSession, name: str, table: Table, paths: Sequence[Path]) -> str:
+    if table.format == "delta":
+        require_delta(paths[0], name)
+        return f"delta version {_delta_version(spark, paths[0], table)}"
+    stats = [(str(path), path.stat()) for path in listed(spark, paths, table)]
+    content = json.dumps([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _delta_version(spark: SparkSession, path: Path, table: Table) -> int | str | None:
+    """The version that the table's options have Spark read, or the newest; None where Spark will find none."""
+    options = {name.lower(): value for name, value in table.options.items()}
+    if "versionasof" in options:
+        return options["versionasof"]
+    if "timestampasof" in options:
+        moment = F.lit(options["timestampasof"]).cast("timestamp")
+        history = SparkDeltaTable.forPath(spark, str(path)).history()
+        found = history.where(F.col("timestamp") <= moment).agg(F.max("version").alias("version")).collect()
+        return cast("int | None", found[0]["version"])
+    return int(DeltaTable(str(path)).version())
+
+
+def _as_listed(path: Path) -> Path:
+    """The path as Spark names files: from the root, without `..`, and links as they are."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _has_file(spark: SparkSession, path: Path, table: Table) -> bool:
+    return path.exists() and bool(listed(spark, [path], table))
+
+
+def _paths(folder: Path, name: str, table: Table, days: Iterable[date]) -> list[Path]:
+    if DAY not in table.path:
+        return [_existing(folder / table.path, name)]
+    return [_existing(folder / table.path_on(day), f"{name} of {day}") for day in days]
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.exists():
+        raise InputError(f"{what}: {path} does not exist; correct input= or the path and format in the sources")
+    return path

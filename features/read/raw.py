@@ -1,0 +1,140 @@
+"""Raw tables, read by their source mapping; what cannot be read right is named, never skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from camoe.contracts.errors import ConfigError, InputError
+from camoe.contracts.schema import KEYS, PHYSICAL_IDS, RUN_ID, TRAINING_PARTITIONS, label_column
+from camoe.contracts.sources import Entity, KeyedHash, Outcomes, Sources
+from features.read.columns import UNREADABLE
+from features.read.damage import DAMAGE, damage, refused
+from features.read.files import folder_day, impression_paths, outcome_paths, table_path
+from features.read.keyed_hash import as_text, failing_as_null, hasher, read_key, require_hidden
+from features.read.parts import Part, read_parts
+from features.read.window import Window
+from features.spark.expressions import columns_read, resolve
+from features.spark.failures import explained
+
+RAW = "_raw"
+FILE = "__file"
+FOLDER_DAY = "_folder_day"
+RESERVED = (frozenset((*PHYSICAL_IDS, *TRAINING_PARTITIONS, RUN_ID, "label_as_of", "local_ts")) - frozenset(KEYS)) - {
+    "slot"
+}
+
+
+def read_table(spark: SparkSession, folder: Path, name: str, table: Entity, keyed: KeyedHash | None) -> DataFrame:
+    """The mapped columns of a table that is joined; columns that `keyed` names are hashed.
+
+    A query that reads the key of a damaged row fails: a row of a joined table never vanishes.
+
+    Raises:
+        InputError: it is missing, damaged or without a row, or the mapping names a column that is not there.
+        ConfigError: a column that is not hashed would carry what a hashed one hides; the key is missing or short.
+    """
+    parts = read_parts(spark, name, table, [table_path(folder, name, table)])
+    return _whole(parts, name, table.columns, table.key, keyed)
+
+
+def read_outcome_log(spark: SparkSession, folder: Path, sources: Sources, log: Outcomes, window: Window) -> DataFrame:
+    """The mapped columns of the outcome log, of the days that matter to the run. Raises as `read_table` does."""
+    parts = read_parts(spark, "outcomes", log, outcome_paths(spark, folder, sources, window))
+    return _whole(parts, "outcomes", log.columns, "impression_id", sources.keyed_hash)
+
+
+def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> DataFrame:
+    """The impression log: mapped columns, `label_<objective>` where it carries one, `_raw`, `_folder_day`, `_damage`.
+
+    `_raw`: the raw row as JSON; where columns are hashed, only what the others read. `_folder_day`: the day in the
+    path of the row's file, null where the path has none. `_damage`: why the row cannot be read right, or null; all
+    mapped columns of such a row are null, because values may stand in the wrong columns.
+
+    Raises:
+        InputError, ConfigError: as `read_table` does.
+        ConfigError: a mapped column has a name that the training table uses for something else.
+    """
+    log = sources.impressions
+    taken = [name for name in log.columns if name.lower() in reserved_names(sources)]
+    if taken:
+        raise ConfigError(f"impressions map '{taken[0]}', a name the training table uses itself; choose another")
+    labels = {label_column(objective): sql for objective, sql in log.labels.items()}
+    expressions = {**log.columns, **labels}
+    parts = read_parts(spark, "impressions", log, impression_paths(spark, folder, sources, window))
+    sound = F.col(DAMAGE).isNull()
+    values = [F.when(sound, F.col(f"__{name}")).alias(name) for name in expressions]
+    day = folder_day(folder, log, F.col(FILE)).alias(FOLDER_DAY)
+    frames = [_mapped(part, expressions, sources.keyed_hash).select(*values, RAW, day, DAMAGE) for part in parts]
+    return _one(frames, parts, "impressions")
+
+
+def reserved_names(sources: Sources) -> frozenset[str]:
+    """Names that the training table uses itself, in small letters: to Spark `Date` and `date` are one column."""
+    labels = [label_column(objective).lower() for objective in (*sources.objectives, *sources.impressions.labels)]
+    return RESERVED.union(labels)
+
+
+def _whole(
+    parts: Sequence[Part], name: str, columns: Mapping[str, str], key: str, keyed: KeyedHash | None
+) -> DataFrame:
+    sound = F.col(DAMAGE).isNull()
+    values = {column: F.when(sound, F.col(f"__{column}")) for column in columns}
+    # In the key and not in a filter, which Spark may put after others that drop the row first.
+    values[key] = values[key].otherwise(refused(name, F.col(FILE)))
+    named = [value.alias(column) for column, value in values.items()]
+    return _one([_mapped(part, columns, keyed).select(*named) for part in parts], parts, name)
+
+
+def _mapped(part: Part, expressions: Mapping[str, str], keyed: KeyedHash | None) -> DataFrame:
+    """`_damage`, `_raw`, `__file`, and each mapped column under its name after `__`, hashed where `keyed` names it."""
+    if not part.raw.columns and part.frame.isEmpty():
+        raise InputError(f"{part.where} has no rows; nothing was written")
+    resolve(part.raw, expressions, part.where, there=part.there)
+    hashed = [name for name in expressions if keyed is not None and name in keyed.columns]
+    plain = {name: sql for name, sql in expressions.items() if name not in hashed}
+    require_hidden(part.raw, {name: expressions[name] for name in hashed}, plain)
+    told = [
+        damage(part, columns_read(part.raw, expressions)).alias(DAMAGE),
+        _as_json(part, columns_read(part.raw, plain) if hashed else part.raw.columns, whole=not hashed).alias(RAW),
+        part.file.alias(FILE),
+    ]
+    # Each expression sees the raw columns only, also one that reads all of them by a star.
+    with failing_as_null(part.frame.sparkSession):
+        rows = part.frame.select("*", *[F.expr(expressions[name]).alias(f"__{name}") for name in hashed])
+    kinds = {f"__{name}": rows.schema[f"__{name}"].dataType for name in hashed}
+    rows = rows.select(*kinds, *[F.expr(sql).alias(f"__{name}") for name, sql in plain.items()], *told)
+    if keyed is None or not hashed:
+        return rows
+    hash_of = hasher(read_key(keyed))
+    return rows.withColumns({name: hash_of(as_text(F.col(name), kind)) for name, kind in kinds.items()})
+
+
+def _one(frames: Sequence[DataFrame], parts: Sequence[Part], name: str) -> DataFrame:
+    first = dict(frames[0].dtypes)
+    for frame, part in zip(frames, parts, strict=True):
+        for column, kind in frame.dtypes:
+            if kind != first[column]:
+                raise InputError(
+                    f"{part.where}: {column} is {kind}, but {first[column]} in {parts[0].where}; cast it in the "
+                    "mapping or write the files with one type"
+                )
+    rows = reduce(DataFrame.unionByName, frames)
+    with explained(f"{name}: cannot read {parts[0].where}", UNREADABLE):
+        empty = rows.isEmpty()
+    if empty:
+        raise InputError(f"{parts[0].where} has no rows; nothing was written")
+    return rows
+
+
+def _as_json(part: Part, columns: Collection[str], *, whole: bool) -> Column:
+    """The row's `columns` as JSON; of a row that does not parse its file, and its text where it may be kept `whole`."""
+    keep = {"ignoreNullFields": "false"}
+    row = [F.col(f"`{column}`") for column in part.raw.columns if column in columns]
+    text = [part.record.alias("_record")] if whole else []
+    broken = F.to_json(F.struct(part.file.alias("_file"), *text), keep)
+    return F.when(part.record.isNull(), F.to_json(F.struct(*row), keep) if row else F.lit("{}")).otherwise(broken)

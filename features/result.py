@@ -1,0 +1,106 @@
+"""What came of a feature run, for counts.json and for the reader at the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from camoe.contracts.days import day_list
+from camoe.contracts.encoder import Encoder
+from features.delta.commit import Commit
+from features.impressions.outcome_tally import OutcomeTally
+from features.impressions.tally import Tally
+from features.join.choice import Choice
+from features.plan import Plan
+from features.report.coverage import Coverage
+
+DAYS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Built:
+    """Rows of both logs by fate, how the entities were joined, the commit, stale days, and the report's document.
+
+    `content` is the hash of each day's rows, `rebuild` are the options that build the stale days again.
+    """
+
+    plan: Plan
+    tally: Tally
+    outcomes: OutcomeTally
+    choices: tuple[Choice, ...]
+    coverage: tuple[Coverage, ...]
+    encoder: Encoder
+    commit: Commit
+    content: Mapping[date, str]
+    stale: Mapping[date, str]
+    rebuild: str
+    report: Mapping[str, Any]
+
+    @property
+    def matched(self) -> dict[str, float]:
+        """Share of the impressions that an entity matched, over all days."""
+        return {item.entity: round(item.matched, 6) for item in self.coverage if item.day is None}
+
+    def counts(self) -> dict[str, Any]:
+        """The run as counts.json keeps it."""
+        slots: dict[str, dict[str, int]] = {}
+        for (day, slot), rows in self.tally.kept.items():
+            slots.setdefault(day.isoformat(), {})[slot] = rows
+        return {
+            "run_id": self.plan.run_id,
+            "days": [day.isoformat() for day in self.plan.window.days],
+            "as_of": self.plan.window.as_of.isoformat(),
+            "read": self.tally.read,
+            "excluded": dict(self.tally.excluded),
+            "duplicates": self.tally.duplicates,
+            "quarantined": dict(self.tally.quarantined),
+            "outcomes": self.outcomes.counts(),
+            "written": self.tally.rows_kept,
+            "rows_per_day_and_slot": slots,
+            "content_hash": {day.isoformat(): text for day, text in self.content.items()},
+            "joins": {choice.entity: str(choice) for choice in self.choices},
+            "entity_rows": {
+                choice.entity: {"read": choice.rows, "without_key_or_time": choice.unusable} for choice in self.choices
+            },
+            "matched": self.matched,
+            "vocabulary": self.encoder.sizes(),
+            "encoder_version": self.encoder.version,
+            "table_version": self.commit.version,
+            "stale_days": {day.isoformat(): reason for day, reason in self.stale.items()},
+        }
+
+    def summary(self, command: str) -> str:
+        """The run in a few lines; `command` starts the job, to which the options for the stale days are added."""
+        counted, plan = self.tally, self.plan
+        per_day = counted.per_day()
+        added = sorted(set(plan.window.days) - set(plan.asked))
+        lines = [
+            f"run         {plan.run_id}, days {day_list(plan.window.days)}, as of {plan.window.as_of.isoformat()}",
+            *([f"cascade     added {day_list(added)}"] if added else []),
+            f"read        {counted.read:>12,}",
+            f"excluded    {sum(counted.excluded.values()):>12,}{_parts(counted.excluded)}",
+            f"duplicates  {counted.duplicates:>12,}",
+            f"quarantined {counted.rows_quarantined:>12,}{_parts(counted.quarantined)}",
+            f"written     {counted.rows_kept:>12,}  on {len(per_day)} days",
+            *[f"  {day}{per_day[day]:>12,}  content {self.content[day]}" for day in list(per_day)[:DAYS_SHOWN]],
+            *([f"  and {len(per_day) - DAYS_SHOWN} days more, in counts.json"] if len(per_day) > DAYS_SHOWN else []),
+            *[f"join        {choice}" for choice in self.choices],
+            "matched     " + (", ".join(f"{name} {share:.2%}" for name, share in self.matched.items()) or "nothing"),
+            f"table       {plan.layout.training} version {self.commit.version}",
+            f"encoder     {plan.layout.encoder} version {self.encoder.version}",
+            f"beside it   {plan.layout.quarantine}, {plan.layout.profiles}, {plan.layout.runs}/{plan.run_id}.json",
+        ]
+        return "\n".join([*lines, *self._stale_lines(command)])
+
+    def _stale_lines(self, command: str) -> list[str]:
+        if not self.stale:
+            return ["stale       no days"]
+        reason = next(iter(self.stale.values()))
+        return [f"stale       {day_list(self.stale)}: {reason}", f"rebuild     {command} {self.rebuild}"]
+
+
+def _parts(counted: Mapping[str, int]) -> str:
+    text = ", ".join(f"{name} {rows:,}" for name, rows in counted.items())
+    return f"  ({text})" if text else ""

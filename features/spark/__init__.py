@@ -1,0 +1,1 @@
+"""Spark itself: the session, progress, failures, expressions, values."""

@@ -1,0 +1,87 @@
+"""The writes of a run, in the order that keeps every reader right whatever is killed where.
+
+Quarantine and profiles, the run record, then ONE commit that replaces the run's days in the training table, then the
+rows of the side tables that this commit superseded go. Until that commit nobody looks at what the run has written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from deltalake import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+
+from camoe.contracts.counts import require_equal
+from camoe.contracts.layout import Layout
+from camoe.contracts.runs import RunRecord, active_records, write_record
+from camoe.contracts.snapshot import Snapshot, logged
+from features.delta.commit import Commit, Run, has_committed, has_log
+from features.tables.replace import Switch, replace_days
+from features.tables.side import days_of_runs, prune, put, superseded
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a run has made and not yet published: rows for the three tables, and its record."""
+
+    rows: DataFrame
+    quarantine: DataFrame
+    rows_quarantined: int
+    profiles: DataFrame
+    record: RunRecord
+
+
+def publish(draft: Draft, switch: Switch, layout: Layout, run: Run) -> Commit:
+    """Write a run's draft. When it fails before its commit, nothing of it is left.
+
+    Raises:
+        ConcurrentRunError, InputError: as `replace_days` does.
+        CountError: the quarantine holds other rows than were counted.
+    """
+    with ExitStack() as undo:
+        undo.callback(_withdraw, draft.rows.sparkSession, layout, run)
+        if draft.rows_quarantined or _may_hold(layout.quarantine, run):
+            refused = put(draft.quarantine, layout.quarantine, run)
+            require_equal("rows of the quarantine table", draft.rows_quarantined, refused)
+        put(draft.profiles, layout.profiles, run)
+        write_record(draft.record, layout.runs)
+        commit = replace_days(draft.rows, switch, run)
+        undo.pop_all()
+    return commit
+
+
+def tidy(spark: SparkSession, layout: Layout, run: Run) -> dict[date, RunRecord]:
+    """Prune what commits have superseded in the side tables; returns the record of each built day's run.
+
+    What an earlier run left because it was killed after its commit goes as well.
+    """
+    # Listed before the training table is read: a run that commits after that is not taken for a superseded one.
+    listed = {table: days_of_runs(table) for table in (layout.quarantine, layout.profiles)}
+    snapshot = logged(layout.training)
+    active = active_records(snapshot, layout.runs)
+    for table, found in listed.items():
+        prune(spark, table, superseded(found, active, committed_at(snapshot, {maker for _, maker in found})), run)
+    return active
+
+
+def committed_at(snapshot: Snapshot, runs: Collection[str]) -> set[str]:
+    """Those of `runs` that had committed by the version of `snapshot`; what came after it is not looked at."""
+    training = DeltaTable(snapshot.table, version=snapshot.version)
+    return {name for name in runs if training.transaction_version(name) is not None}
+
+
+def _may_hold(table: Path, run: Run) -> bool:
+    """Whether `table` is yet to be made, or has rows of an earlier attempt of the run."""
+    return not has_log(table) or any(maker == run.run_id for _, maker in days_of_runs(table))
+
+
+def _withdraw(spark: SparkSession, layout: Layout, run: Run) -> None:
+    if has_committed(layout.training, run.run_id):
+        return
+    for table in (layout.quarantine, layout.profiles):
+        prune(spark, table, {found for found in days_of_runs(table) if found[1] == run.run_id}, run)
+    (layout.runs / f"{run.run_id}.json").unlink(missing_ok=True)

@@ -1,0 +1,182 @@
+"""The one commit of a run to the training table: it replaces the run's days, all of them or none.
+
+The first commit makes the table, by one run at a time, over what a run left that was killed before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from uuid import uuid4
+
+from pyspark.sql import DataFrame, DataFrameWriterV2, SparkSession
+from pyspark.sql import functions as F
+
+from camoe.contracts.days import day_list
+from camoe.contracts.errors import CamoeError
+from camoe.contracts.runs import makers
+from camoe.contracts.schema import SLOTS_PROPERTY, TRAINING_PARTITIONS
+from camoe.contracts.snapshot import logged
+from features.delta.commit import CONFLICTS, Commit, Run, commit_after, has_log, signed
+from features.spark.failures import first_line
+from features.tables.locks import days_alone, making_alone
+from features.tables.training import RETENTION, SAFE_FOR_FILE_READERS, SLOT_CONSTRAINT, Target, is_remade, lacks_slots
+
+Options = Mapping[str, str | int]
+Write = Callable[[DataFrame, Target, Collection[date], Options], None]
+
+
+class ConcurrentRunError(CamoeError):
+    """Another run changed what this one was about to replace."""
+
+
+@dataclass(frozen=True)
+class Switch:
+    """What is to be replaced: `days` of `target`, of which `version` and `makers` (runs by day) were found before.
+
+    `runs` is the folder of the run records.
+    """
+
+    target: Target
+    days: tuple[date, ...]
+    version: int
+    makers: Mapping[date, frozenset[str]]
+    rows_per_file: int
+    runs: Path
+
+
+def replace_days(rows: DataFrame, switch: Switch, run: Run) -> Commit:
+    """Put `rows` in the place of the days, in one commit; the table is made where there is none.
+
+    A run commits once: tried again, it changes nothing and has the commit that it made.
+
+    Raises:
+        ConcurrentRunError: another run replaced one of the days, or the whole table, since it was found.
+        InputError: another run made the table meanwhile, with other settings, and it may not be replaced.
+        RunError: another run is in the way, and has been for too long.
+    """
+    path = switch.target.path
+    made = commit_after(path, switch.version, run) if has_log(path) else None
+    if made is not None:
+        return made
+    if not has_log(path):
+        with making_alone(switch.runs):
+            if not has_log(path):
+                set_aside(path, run.run_id)
+                return _attempt(_create_table, rows, switch, run)
+    # It may be another run that has made it meanwhile; when its settings are these and its days others, both can hold.
+    with days_alone(switch.runs, None if switch.target.replace else switch.days):
+        if is_remade(switch.target):
+            return _attempt(_replace_table, rows, switch, run)
+        return _replaced(rows, switch, run)
+
+
+def _replaced(rows: DataFrame, switch: Switch, run: Run) -> Commit:
+    _require_as_found(switch, run)
+    try:
+        commit = _attempt(_replace_days, rows, switch, run)
+    except CONFLICTS as error:
+        _require_as_found(switch, run)
+        raise ConcurrentRunError(
+            f"another job changed {switch.target.path} while run {run.run_id} was writing ({first_line(error)}); "
+            "nothing of this run is left: run it again"
+        ) from error
+    _require_found_was_replaced(switch, run, commit.version)
+    return commit
+
+
+def _attempt(write: Write, rows: DataFrame, switch: Switch, run: Run) -> Commit:
+    options = {**run.transaction(), "maxRecordsPerFile": switch.rows_per_file}
+    with signed(rows.sparkSession, run):
+        write(rows, switch.target, switch.days, options)
+    commit = commit_after(switch.target.path, switch.version, run)
+    if commit is None:
+        raise ConcurrentRunError(f"{switch.target.path} has no commit of run {run.run_id}; run it again")
+    return commit
+
+
+def _create_table(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:
+    _new_table(rows, target, options).create()
+
+
+def _replace_table(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:
+    _new_table(rows, target, options).createOrReplace()
+
+
+def _new_table(rows: DataFrame, target: Target, options: Options) -> DataFrameWriterV2:
+    new = rows.writeTo(target.identifier).using("delta")
+    for name, value in options.items():
+        new = new.option(name, value)
+    for name, text in {**SAFE_FOR_FILE_READERS, **RETENTION, **target.constraints, **target.properties}.items():
+        new = new.tableProperty(name, text)
+    return new.partitionedBy(*[F.col(name) for name in TRAINING_PARTITIONS])
+
+
+def _replace_days(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:
+    if lacks_slots(target):
+        _append_slots(rows.sparkSession, target)
+    condition = f"date IN ({', '.join(repr(day.isoformat()) for day in days)})"
+    writer = rows.write.format("delta").mode("overwrite").options(**options)
+    writer.option("replaceWhere", condition).save(str(target.path.resolve()))
+
+
+def _append_slots(spark: SparkSession, target: Target) -> None:
+    """The one change of the table's metadata; runs that write at this moment will have to start again.
+
+    The property comes last: until then the next run does all of it again, also one that does not know the new slots.
+    """
+    name = SLOT_CONSTRAINT.rpartition(".")[2]
+    for change in (
+        f"DROP CONSTRAINT IF EXISTS {name}",
+        f"ADD CONSTRAINT {name} CHECK ({target.constraints[SLOT_CONSTRAINT]})",
+        f"SET TBLPROPERTIES ('{SLOTS_PROPERTY}' = '{target.properties[SLOTS_PROPERTY]}')",
+    ):
+        spark.sql(f"ALTER TABLE {target.identifier} {change}")
+
+
+def _require_as_found(switch: Switch, run: Run) -> None:
+    changed = _changed(switch)
+    if changed:
+        raise ConcurrentRunError(
+            f"another run replaced the same days meanwhile: {day_list(changed)} of {switch.target.path} now come from "
+            f"{_named(changed)}; nothing of run {run.run_id} is left; run it again if its input is the newer one"
+        )
+
+
+def _require_found_was_replaced(switch: Switch, run: Run, version: int) -> None:
+    """Hosts that share a folder which carries no locks can both find the days as they were; the log tells afterwards.
+
+    What the commit replaced stood in the version before it: Delta lets none that touches these days come in between.
+    """
+    changed = _changed(switch, version - 1)
+    if changed:
+        raise ConcurrentRunError(
+            f"run {run.run_id} is committed as version {version} of {switch.target.path}, and has replaced what "
+            f"another run had committed meanwhile: {day_list(changed)} came from {_named(changed)}; build them again "
+            "from the newer input, and let one host at a time build a day"
+        )
+
+
+def _changed(switch: Switch, version: int | None = None) -> dict[date, frozenset[str]]:
+    """The switch's days that in `version` (default: the newest) come from other runs than were found, and these."""
+    now = makers(logged(switch.target.path, version))
+    return {day: now.get(day, frozenset()) for day in switch.days if now.get(day) != switch.makers.get(day)}
+
+
+def _named(changed: Mapping[date, frozenset[str]]) -> str:
+    return ", ".join(sorted({name for names in changed.values() for name in names})) or "no run"
+
+
+def set_aside(table: Path, run_id: str) -> None:
+    """Move what lies at `table`, where no version names any of it, out of the way; `jobs/maintain.py orphans` lists it.
+
+    Delta makes no table in a folder that is not empty. Nothing is removed.
+    """
+    if not table.is_dir() or not any(table.iterdir()):
+        return
+    # A name of its own: an earlier attempt of the run may have been killed in the same place.
+    place = table.with_name(f".uncommitted-{run_id}-{uuid4().hex[:8]}")
+    table.rename(place)
+    print(f"build_features: {table} had files and no version; they are in {place} now", flush=True)

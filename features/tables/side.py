@@ -1,0 +1,117 @@
+"""The quarantine and the profiles: Delta tables whose rows carry their date and the run that made them.
+
+A run adds its rows before its one commit to the training table, and rows that a commit superseded are pruned after it.
+So whatever was killed where, the rows of the runs that built the training table's days are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import date
+from functools import reduce
+from pathlib import Path
+
+from delta.tables import DeltaTable as SparkDeltaTable
+from deltalake import DeltaTable
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from camoe.contracts.runs import RunRecord
+from camoe.contracts.schema import RUN_ID
+from features.delta.commit import CONFLICTS, Run, commit_after, has_log, latest_version, signed
+from features.impressions.checks import REASONS
+from features.read.raw import RAW
+
+# By day and run, so that replacing or pruning rows never touches a file of another day or run.
+SIDE_PARTITIONS = ("date", RUN_ID)
+ATTEMPTS = 5
+# So that no condition is nested too deeply for Spark.
+RUNS_A_DELETE = 100
+
+DayOfRun = tuple[date | None, str]
+
+
+def quarantine_rows(refused: DataFrame, run: Run) -> DataFrame:
+    """`raw` (the row as JSON), `reasons`, `impression_id`, `date` (null where unknown), `run_id`, `run_at`."""
+    return refused.select(
+        F.col(RAW).alias("raw"),
+        F.col(REASONS).alias("reasons"),
+        F.col("impression_id").cast("string").alias("impression_id"),
+        "date",
+        F.lit(run.run_id).alias(RUN_ID),
+        F.current_timestamp().alias("run_at"),
+    )
+
+
+def profile_rows(profiled: DataFrame, run: Run) -> DataFrame:
+    """The rows of `features.encoding.profile` with their run."""
+    return profiled.withColumn(RUN_ID, F.lit(run.run_id))
+
+
+def put(rows: DataFrame, table: Path, run: Run) -> int:
+    """Make `rows` the rows of `run` in `table`, in one commit; returns how many there are.
+
+    A first attempt of the run that died may have left rows; other runs' rows are neither read nor touched.
+    """
+    # A file a day, and several tasks for a day that is more than one task should write.
+    even = rows.hint("rebalance", F.col("date"))
+    writer = even.write.format("delta").mode("overwrite").partitionBy(*SIDE_PARTITIONS)
+    mine = writer.option("replaceWhere", f"{RUN_ID} = '{run.run_id}'")
+    before = latest_version(table)
+    with signed(rows.sparkSession, run):
+        for _ in range(ATTEMPTS - 1):
+            # Only the first commit of a table can conflict, with that of another run.
+            with suppress(*CONFLICTS):
+                mine.save(str(table.resolve()))
+                break
+        else:
+            mine.save(str(table.resolve()))
+    commit = commit_after(table, before, run)
+    return 0 if commit is None else commit.rows
+
+
+def days_of_runs(table: Path) -> set[DayOfRun]:
+    """The (date, run) pairs of which `table` has files."""
+    if not has_log(table):
+        return set()
+    actions = DeltaTable(str(table.resolve())).get_add_actions(flatten=True)
+    days, runs = (actions.column(f"partition.{name}").to_pylist() for name in SIDE_PARTITIONS)
+    return set(zip(days, runs, strict=True))
+
+
+def superseded(
+    found: Collection[DayOfRun], active: Mapping[date, RunRecord], committed: Collection[str]
+) -> set[DayOfRun]:
+    """Those of the (date, run) pairs `found` whose rows no longer tell of the training table.
+
+    `active` maps each built day to its run's record, `committed` are the runs that ever built one: a run that has not
+    committed may be about to. Rows with a date go with the rows of that day. Rows without one stay while their run has
+    a day, unless newer runs that have one read all of its logs.
+    """
+    runs = {record.run_id: record for record in active.values()}
+    newest: dict[tuple[str, str], RunRecord] = {}
+    for record in runs.values():
+        for log in record.logs:
+            newest[record.input, log] = max(newest.get((record.input, log), record), record, key=lambda one: one.built)
+    lasting = {record.run_id for record in newest.values()}
+    current = {(day, record.run_id) for day, record in active.items()} | {(None, run) for run in lasting}
+    return {(day, run) for day, run in found if run in committed and (day, run) not in current}
+
+
+def prune(spark: SparkSession, table: Path, gone: Collection[DayOfRun], run: Run) -> None:
+    """Delete the rows of the (date, run) pairs `gone`. What two runs delete at once, a later run deletes."""
+    days: dict[str, list[date | None]] = {}
+    for day, maker in gone:
+        days.setdefault(maker, []).append(day)
+    makers = sorted(days)
+    for first in range(0, len(makers), RUNS_A_DELETE):
+        runs = makers[first : first + RUNS_A_DELETE]
+        condition = reduce(Column.__or__, [(F.col(RUN_ID) == maker) & _on(days[maker]) for maker in runs])
+        with signed(spark, run), suppress(*CONFLICTS):
+            SparkDeltaTable.forPath(spark, str(table.resolve())).delete(condition)
+
+
+def _on(days: Collection[date | None]) -> Column:
+    dated = F.col("date").isin([day for day in days if day is not None])
+    return dated | F.col("date").isNull() if None in days else dated

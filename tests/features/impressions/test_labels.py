@@ -1,0 +1,181 @@
+"""Labels from an outcome log: windows, maturity, and what was known at a time."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from camoe.contracts.errors import InputError
+from camoe.contracts.sources import Objective
+from features.impressions.checks import REASONS
+from features.impressions.duplicates import DUPLICATE
+from features.impressions.exclusions import EXCLUDED
+from features.impressions.labels import label
+from features.impressions.outcome_tally import OutcomeTally, outcome_fates, positives, require_positives
+
+SHOWN = datetime(2026, 1, 1, 12, tzinfo=UTC)
+WINDOWS = {"click": Objective(window_s=60), "buy": Objective(window_s=3600)}
+LATER = SHOWN + timedelta(days=1)
+
+
+def at(second):
+    return (
+        second
+        if second is None or isinstance(second, str)
+        else (SHOWN + timedelta(seconds=second)).strftime("%Y-%m-%d %H:%M:%S")
+    )
+
+
+def outcome_log(spark, rows):
+    return spark.createDataFrame(
+        [(name, objective, at(ts), at(known), value) for name, objective, ts, known, value in rows],
+        "impression_id string, objective string, ts string, available_at string, value string",
+    )
+
+
+def labelled(spark, rows, as_of=LATER, ids=("i",)):
+    """Labels and reasons by impression; `rows` are (id, objective, happened at, available at, value)."""
+    impressions = spark.createDataFrame(
+        [(name, SHOWN, []) for name in ids], f"impression_id string, ts timestamp, {REASONS} array<string>"
+    )
+    answer = label(impressions, outcome_log(spark, rows), WINDOWS, as_of).collect()
+    assert len(answer) == len(ids)
+    return {row.impression_id: (row.label_click, row.label_buy, row[REASONS]) for row in answer}
+
+
+def test_an_outcome_counts_within_its_own_window_both_ends_included(spark):
+    rows = [
+        ("first", "click", 0, 0, "1"),
+        ("last", "click", 60, 60, "1"),
+        ("late", "click", 61, 61, "1"),
+        ("early", "click", -1, -1, "1"),
+        ("buy", "buy", 3000, 3000, "1"),
+        ("again", "click", 5, 5, "1"),
+        ("again", "click", 6, 6, "1"),
+    ]
+    ids = ("first", "last", "late", "early", "buy", "again", "none")
+    found = labelled(spark, rows, ids=ids)
+    assert {name: found[name][0] for name in ids} == dict(zip(ids, (1, 1, 0, 0, 0, 1, 0), strict=True))
+    assert [name for name in ids if found[name][1]] == ["buy"]
+
+
+def test_a_label_is_null_until_its_window_has_closed_whatever_has_happened(spark):
+    rows = [("clicked", "click", 5, 5, "1"), ("bought", "buy", 30, 30, "1")]
+    ids = ("clicked", "bought", "none")
+
+    def at_second(second):
+        found = labelled(spark, rows, SHOWN + timedelta(seconds=second), ids)
+        return [found[name][:2] for name in ids]
+
+    assert at_second(59) == [(None, None)] * 3
+    assert at_second(60) == [(1, None), (0, None), (0, None)]
+    assert at_second(3599) == [(1, None), (0, None), (0, None)]
+    assert at_second(3600) == [(1, 0), (0, 1), (0, 0)]
+
+
+def test_an_outcome_that_became_known_after_the_time_is_no_outcome(spark):
+    rows = [("i", "click", 30, 90_000, "1")]
+    assert labelled(spark, rows)["i"][0] == 0
+    assert labelled(spark, rows, SHOWN + timedelta(days=2))["i"][0] == 1
+
+
+def test_an_outcome_without_available_at_is_known_from_its_own_time(spark):
+    rows = [("i", "click", 30, None, "1")]
+    assert labelled(spark, rows)["i"] == (1, 0, [])
+    assert labelled(spark, [("i", "click", 30, 61, "1")], SHOWN + timedelta(seconds=60))["i"][0] == 0
+
+
+def test_ids_of_the_log_take_the_type_of_the_impressions(spark):
+    """A log of text beside impressions of numbers: what is no number belongs to no impression."""
+    shown = [(number, SHOWN, [], None, False) for number in (1, 2)]
+    impressions = spark.createDataFrame(
+        shown, f"impression_id long, ts timestamp, {REASONS} array<string>, {EXCLUDED} string, {DUPLICATE} boolean"
+    )
+    log = outcome_log(spark, [("1", "click", 1, 1, "1"), ("none", "click", 1, 1, "1")])
+    assert {row.impression_id: row.label_click for row in label(impressions, log, WINDOWS, LATER).collect()} == {
+        1: 1,
+        2: 0,
+    }
+    found = outcome_fates(impressions, log, WINDOWS, LATER)
+    assert {fate: rows for fate, rows in found.items() if rows} == {"without_impression": 1, "used": 1}
+
+
+def judged_log(spark):
+    """Impressions kept, repeated with another time, refused, and without an id."""
+    shown = [("kept", True), ("twice", True), ("refused", False)]
+    return spark.createDataFrame(
+        [(name, SHOWN, [] if good else ["null_slot"], None, False) for name, good in [*shown, (None, False)]]
+        + [("twice", SHOWN + timedelta(hours=2), [], None, True)],
+        f"impression_id string, ts timestamp, {REASONS} array<string>, {EXCLUDED} string, {DUPLICATE} boolean",
+    )
+
+
+def test_every_row_of_the_log_has_one_fate(spark):
+    rows = {
+        "other_objective": [("kept", "like", 1, 1, "1"), ("kept", None, 1, 1, "1")],
+        "without_impression": [("stranger", "click", 1, 1, "1"), (None, "click", 1, 1, "1")],
+        "impression_not_written": [("refused", "click", 1, 1, "1")],
+        "no_outcome": [("kept", "click", 1, 1, "0")],
+        "not_known_at_as_of": [("kept", "buy", 1, 90_000, "1")],
+        "outside_window": [("kept", "click", 61, 61, "1"), ("kept", "buy", -1, 1, "1")],
+        "not_yet_mature": [],
+        "used": [("kept", "buy", 61, 61, "1"), ("twice", "click", 1, None, "1"), ("twice", "click", 2, 2, "1")],
+    }
+    log = outcome_log(spark, [row for fate in rows.values() for row in fate])
+    found = outcome_fates(judged_log(spark), log, WINDOWS, LATER)
+    assert found == {fate: len(of_fate) for fate, of_fate in rows.items()}
+
+
+def test_outcomes_of_impressions_whose_window_is_open_wait_and_are_used_by_a_later_run(spark):
+    log = outcome_log(spark, [("kept", "click", 1, 1, "1"), ("kept", "buy", 1, 1, "1"), ("twice", "buy", 2, 2, "1")])
+
+    def fates(second):
+        found = outcome_fates(judged_log(spark), log, WINDOWS, SHOWN + timedelta(seconds=second))
+        return {fate: rows for fate, rows in found.items() if rows}
+
+    assert fates(60) == {"used": 1, "not_yet_mature": 2}
+    assert fates(3600) == {"used": 3}
+
+
+@pytest.mark.parametrize(
+    ("labels", "complaint"), [([0, 0], "no positive label"), ([1, 0], None), ([None, 1], None), ([None, None], None)]
+)
+def test_an_objective_without_a_positive_is_refused_only_where_labels_are_known(spark, labels, complaint):
+    day = SHOWN.date()
+    rows = spark.createDataFrame([(day, label) for label in labels], "date date, label_click tinyint")
+    tally = OutcomeTally({}, positives(rows, ["click"]))
+    log = outcome_log(spark, [("i", "Click", 1, 1, "1")])
+    expected = nullcontext() if complaint is None else pytest.raises(InputError, match=complaint)
+    with expected:
+        require_positives(tally, log, ["click"], [day])
+
+
+def test_broken_outcomes_refuse_the_impression(spark):
+    rows = [
+        ("no_time", "click", None, 1, "1"),
+        ("odd_value", "click", 1, 1, "7"),
+        ("odd_available", "click", 1, "soon", "1"),
+        ("far_time", "click", "+55000-01-01 00:00:00", 1, "1"),
+        ("zero", "click", 1, 1, "0"),
+        ("other_kind", "like", None, 1, "9"),
+        ("odd_later", "click", 1, 90_000, "7"),
+        ("no_time_later", "click", None, 90_000, "1"),
+    ]
+    found = labelled(spark, rows, ids=tuple(row[0] for row in rows))
+    assert {name: reasons for name, (_, _, reasons) in found.items()} == {
+        "no_time": ["invalid_label"],
+        "odd_value": ["invalid_label"],
+        "odd_available": ["invalid_label"],
+        "far_time": ["invalid_label"],
+        "zero": [],
+        "other_kind": [],
+        "odd_later": [],
+        "no_time_later": [],
+    }
+    assert found["zero"][0] == 0
+
+
+def test_outcomes_without_an_impression_and_of_null_ids_add_no_rows(spark):
+    assert labelled(spark, [("stranger", "click", 1, 1, "1"), (None, "click", 1, 1, "1")])["i"] == (0, 0, [])

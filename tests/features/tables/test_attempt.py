@@ -1,0 +1,129 @@
+"""One attempt of a run at a time, whatever became of the one before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+
+from camoe.contracts.layout import Layout
+from camoe.contracts.runs import RunError
+from features.maintenance.orphans import clear, leftovers
+from features.tables.attempt import lock_of, only_attempt, read_attempt
+from features.tables.locks import MAKING, making_alone
+from tests.features import lake
+from tests.features.maintenance.upkeep import DAYS, build_day, now
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from features.tables.attempt import only_attempt
+with only_attempt(Path(sys.argv[1]), "r1"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+CONTEND = """
+import sys, time
+from pathlib import Path
+from camoe.contracts.runs import RunError
+from features.tables.attempt import only_attempt
+while time.time() < float(sys.argv[2]):
+    pass
+try:
+    with only_attempt(Path(sys.argv[1]), "r1"):
+        print("held", flush=True)
+        sys.stdin.read()
+except RunError:
+    print("refused", flush=True)
+"""
+
+
+def python(code, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+@pytest.fixture
+def killed(tmp_path):
+    """The folder of run records with the lock of a process that was killed."""
+    runs = tmp_path / "out/runs"
+    job = python(HOLD, runs)
+    assert job.stdout.readline() == "held\n"
+    with pytest.raises(RunError, match=rf"process {job.pid} on .*remove .*\.r1\.lock"), only_attempt(runs, "r1"):
+        pass
+    with only_attempt(runs, "r2"):
+        pass
+    job.send_signal(signal.SIGKILL)
+    job.communicate()
+    return runs
+
+
+def test_the_lock_of_a_process_that_is_gone_is_taken_over_by_one(killed):
+    at = time.time() + 4
+    jobs = [python(CONTEND, killed, at) for _ in range(4)]
+    assert sorted(job.stdout.readline() for job in jobs) == ["held\n", "refused\n", "refused\n", "refused\n"]
+    for job in jobs:
+        job.communicate()
+    assert not lock_of(killed, "r1").exists()
+
+
+def test_a_lock_is_a_leftover_once_it_is_old_unless_its_process_runs_here(killed):
+    """Of a process of another host nobody here can tell; its age does, as for all that a job leaves uncommitted."""
+    layout = Layout(killed.parent)
+    (killed / ".torn.lock").write_text("")
+    ended = lock_of(killed, "r1")
+    elsewhere = read_attempt(ended).model_copy(update={"host": "elsewhere"})
+    lock_of(killed, "r3").write_text(elsewhere.model_dump_json())
+    lock_of(killed, MAKING).write_text(elsewhere.model_dump_json())
+    with only_attempt(killed, "r2"):
+        assert leftovers(layout, now() - timedelta(hours=24)) == ()
+        found = leftovers(layout, now() + timedelta(hours=1))
+    assert {item.what for item in found} == {"lock of a run"}
+    assert {item.path.name for item in found} == {".r1.lock", ".r3.lock", ".torn.lock", ".first commit.lock"}
+    with pytest.raises(RunError, match=r"on elsewhere.*remove"), only_attempt(killed, "r3"):
+        pass
+    clear(found)
+    with only_attempt(killed, "r3"):
+        pass
+
+
+def test_a_run_does_not_wait_for_ever_for_one_that_nobody_can_ask(killed, capsys):
+    lock = lock_of(killed, MAKING)
+    elsewhere = read_attempt(lock_of(killed, "r1")).model_copy(update={"host": "elsewhere"})
+    lock.write_text(elsewhere.model_dump_json())
+    message = rf"waited 1 s for the run that makes the table, in vain: .* on elsewhere, .*remove {lock}$"
+    with pytest.raises(RunError, match=message), making_alone(killed, longest_s=1.0):
+        pass
+    assert capsys.readouterr().out.count("waits for the run that makes the table") == 1
+    lock.unlink()
+    with making_alone(killed, longest_s=0.0):
+        assert read_attempt(lock).pid == os.getpid()
+
+
+def test_an_attempt_that_writes_nothing_leaves_nothing(tmp_path):
+    runs = tmp_path / "out/runs"
+    with pytest.raises(ValueError, match="boom"), only_attempt(runs, "r1"):
+        assert read_attempt(lock_of(runs, "r1")).pid == os.getpid()
+        raise ValueError("boom")
+    assert not runs.parent.exists()
+
+
+def test_a_job_is_refused_while_another_attempt_of_its_run_is_at_work(tmp_path, capfd):
+    config = lake.write_lake(tmp_path)
+    with only_attempt(tmp_path / "out/runs", "r1"):
+        assert lake.run_job(config, "--run-id", "r1") == 2
+    assert capfd.readouterr().err.count("another attempt of the run is at work") == 1
+
+
+def test_a_committed_run_without_its_record_is_told_so(tmp_path, capfd):
+    config, layout = lake.write_lake(tmp_path), Layout(tmp_path / "out")
+    build_day(layout, "r1", DAYS[0])
+    (layout.runs / "r1.json").unlink()
+    assert lake.run_job(config, "--run-id", "r1") == 2
+    assert "run r1 has committed to" in capfd.readouterr().err

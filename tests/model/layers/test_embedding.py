@@ -1,0 +1,35 @@
+"""The joint table: which row each index reads, and what it starts from."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from camoe.contracts.encoder import UNKNOWN
+from camoe.model.layers.embedding import INITIAL_STD, JointEmbedding
+
+SIZES, DIM = (4, 900, 3), 5
+
+
+@pytest.fixture
+def embedding():
+    torch.manual_seed(1)
+    return JointEmbedding(SIZES, DIM)
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
+def test_each_feature_reads_its_own_rows(embedding, dtype):
+    rows = embedding.table.weight.detach()
+    found = embedding(torch.tensor([[0, 899, 2], [4, 7, 1000]], dtype=dtype))
+    expected = [[0, 4 + 899, 904 + 2], [UNKNOWN, 4 + 7, 904 + UNKNOWN]]
+    torch.testing.assert_close(found.detach(), rows[torch.tensor(expected)].flatten(1), rtol=0, atol=0)
+
+
+def test_the_table_starts_small_and_learns_sparsely(embedding):
+    weight = embedding.table.weight
+    assert weight.shape == (sum(SIZES), DIM)
+    assert weight.std().item() == pytest.approx(INITIAL_STD, rel=0.05)
+    assert abs(weight.mean().item()) < 0.1 * INITIAL_STD
+    embedding(torch.tensor([[0, 5, 1]])).sum().backward()
+    assert weight.grad.is_sparse
+    assert weight.grad.coalesce().indices().tolist() == [[0, 9, 905]]

@@ -1,0 +1,220 @@
+"""A checkpoint is there whole or not at all, and training goes on from it as if nothing had been."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from camoe.config.pipeline import Config
+from camoe.contracts.config_file import load
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.errors import TrainingError
+from camoe.model.camoe import Camoe
+from camoe.model.layers.scaling import Moments
+from camoe.train.checkpoint.checkpoint import Checkpoints, read_tensors
+from camoe.train.checkpoint.folder import complete, new_run, newest
+from camoe.train.checkpoint.history import EpochResult, History, Validation
+from camoe.train.checkpoint.state import read_run_state
+from camoe.train.loop.seeding import draw_rows, seed_step
+from camoe.train.optimiser.optimisers import make_optimisers
+from camoe.train.run import model_spec
+from tests.disk import FULL, small_disk
+from tests.train.pipeline import CONFIG, VALUES
+
+RUN = "20260101T000000000000Z"
+SETTINGS = {"training.seed": 1, "training.learning_rate": 0.001, "table version": 3}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "pipeline.yaml"
+    path.write_text(yaml.safe_dump({**CONFIG, "out": str(path.parent)}))
+    return load(path, Config, ["model.dropout=0.3", "training.dtype=float32"])
+
+
+def fresh(config, seed=0):
+    torch.manual_seed(seed)
+    model = Camoe(model_spec(config, Encoder(1, {"genre": VALUES})), [Moments(0.0, 1.0)])
+    return model, make_optimisers(model, config.training, 100)
+
+
+def learn(model, optimisers, steps):
+    """One worker's training on rows that depend on the step only."""
+    for step in steps:
+        seed_step(1, 0, step, 0)
+        random = np.random.default_rng(step)
+        categorical = torch.from_numpy(random.integers(0, 12, (16, 1)).astype(np.int32))
+        numeric = torch.from_numpy(random.normal(size=(16, 1)).astype(np.float32))
+        optimisers.zero_grad()
+        logits, *_ = model(categorical, numeric)
+        label = torch.from_numpy(random.integers(0, 2, logits.shape).astype(np.float32))
+        torch.autograd.backward(binary_cross_entropy_with_logits(logits, label))
+        optimisers.step()
+
+
+def epochs(*scores):
+    return tuple(
+        EpochResult(n, (0.5, 0.4), 9, 9, 1.0, "h", Validation((float("nan"), s), ((1.0,),), s))
+        for n, s in enumerate(scores)
+    )
+
+
+def checkpoints(folder, **changes):
+    return replace(Checkpoints(folder, RUN, SETTINGS, keep=2), **changes)
+
+
+def weights(path):
+    return read_tensors(path / "model.safetensors", torch.device("cpu"))
+
+
+def test_training_goes_on_bit_for_bit(config, tmp_path):
+    model, optimisers = fresh(config)
+    learn(model, optimisers, range(4))
+    history = History(epochs(0.9), (0.3, 0.1 + 0.2), 7.5)
+    path = checkpoints(tmp_path).save(model, optimisers, history)
+    learn(model, optimisers, range(4, 9))
+    other, others = fresh(config, seed=5)
+    read = checkpoints(tmp_path).restore(path, other, others)
+    assert repr(read) == repr(history)  # NaN equals itself here.
+    learn(other, others, range(4, 9))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+    assert [schedule.get_last_lr() for schedule in optimisers.schedules] == [
+        schedule.get_last_lr() for schedule in others.schedules
+    ]
+
+
+def test_no_file_of_a_checkpoint_is_a_pickle(config, tmp_path):
+    path = checkpoints(tmp_path).save(*fresh(config), History())
+    assert {file.suffix for file in path.iterdir()} == {".safetensors", ".json"}
+
+
+def test_the_newest_and_the_best_are_kept_and_another_run_goes(config, tmp_path):
+    model, optimisers = fresh(config)
+    old = replace(checkpoints(tmp_path), run=new_run())
+    old.save(model, optimisers, History())
+    for scores in ((0.9,), (0.9, 0.7), (0.9, 0.7, 0.8), (0.9, 0.7, 0.8, 0.85), (0.9, 0.7, 0.8, 0.85, 0.86)):
+        checkpoints(tmp_path).save(model, optimisers, History(epochs(*scores)))
+    assert [path.name for path in complete(tmp_path)] == [f"{RUN}-epoch{epoch:04d}-step00000000" for epoch in (2, 4, 5)]
+
+
+def test_where_validation_tells_nothing_the_newest_epoch_is_the_best():
+    assert History(epochs(0.9, 0.7, 0.8)).best == 1
+    assert History(epochs(math.inf, 0.7, math.inf)).best == 1
+    assert History(epochs(math.inf, math.inf)).best == 1
+
+
+def test_other_settings_are_refused_by_name(config, tmp_path):
+    model, optimisers = fresh(config)
+    path = checkpoints(tmp_path).save(model, optimisers, History())
+    changed = checkpoints(tmp_path, settings={**SETTINGS, "training.learning_rate": 0.01, "table version": 4})
+    with pytest.raises(TrainingError) as error:
+        changed.restore(path, model, optimisers)
+    assert "table version was 3 and is 4; training.learning_rate was 0.001 and is 0.01;" in str(error.value)
+
+
+def test_weights_that_are_not_finite_are_not_saved(config, tmp_path):
+    model, optimisers = fresh(config)
+    good = checkpoints(tmp_path).save(model, optimisers, History())
+    name, bias = next((name, value) for name, value in model.named_parameters() if name.endswith("bias"))
+    with torch.no_grad():
+        bias[0] = float("nan")
+    with pytest.raises(TrainingError, match=rf"{name}: not finite, .* --resume continues from .*step00000000"):
+        checkpoints(tmp_path).save(model, optimisers, History((), (0.5,)))
+    assert complete(tmp_path) == [good]
+
+
+@pytest.mark.parametrize("file", ["state.json", "model.safetensors", "optimisers.safetensors"])
+def test_a_damaged_checkpoint_is_named(config, tmp_path, file):
+    model, optimisers = fresh(config)
+    path = checkpoints(tmp_path).save(model, optimisers, History())
+    os.truncate(path / file, 30)
+    with pytest.raises(TrainingError, match=rf"{path.name}.* cannot be read"):
+        checkpoints(tmp_path).restore(path, model, optimisers)
+
+
+def in_child(work):
+    """How a forked process ends that does `work`: 0, or minus the signal that killed it."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_killed_at_any_file_operation_the_newest_checkpoint_is_whole(config, tmp_path):
+    """The writer is killed at its first, second, ... operation on the disk, until it gets through."""
+    model, optimisers = fresh(config)
+    checkpoints(tmp_path, keep=1).save(model, optimisers, History())
+    before = weights(newest(tmp_path))
+    learn(model, optimisers, range(2))
+    operations = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.listdir", "os.scandir", "shutil.rmtree")
+
+    def killed_at(number):
+        seen = 0
+
+        def hook(event, _arguments):
+            nonlocal seen
+            if event in operations:
+                seen += 1
+                if seen == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+        checkpoints(tmp_path, keep=1).save(model, optimisers, History((), (0.5, 0.4)))
+
+    outcomes = []
+    for number in range(1, 200):
+        code = in_child(lambda: killed_at(number))  # noqa: B023
+        path = newest(tmp_path)
+        steps = read_run_state(path).history.step
+        assert steps in (0, 2)
+        found = weights(path)
+        for name, value in (before if steps == 0 else model.state_dict()).items():
+            assert torch.equal(found[name], value)
+        outcomes.append((code, steps))
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert {(-signal.SIGKILL, 0), (-signal.SIGKILL, 2), (0, 2)} == set(outcomes)
+    assert [path.name for path in tmp_path.iterdir()] == [newest(tmp_path).name]
+
+
+@pytest.fixture
+def disk(tmp_path):
+    with small_disk(tmp_path / "disk") as folder:
+        yield folder
+
+
+def test_on_a_full_disk_the_last_checkpoint_stays(config, disk):
+    model, optimisers = fresh(config)
+    good = checkpoints(disk).save(model, optimisers, History())
+    expert = config.model.expert.model_copy(update={"hidden": (300, 300)})
+    wide = config.model_copy(update={"model": config.model.model_copy(update={"expert": expert})})
+    with pytest.raises(TrainingError) as error:
+        checkpoints(disk).save(*fresh(wide), History((), (0.5,)))
+    assert "could not be written" in str(error.value)
+    assert any(reason in str(error.value) for reason in FULL)
+    assert f"--resume continues from {good.name}" in str(error.value)
+    assert list(disk.iterdir()) == [good]
+    assert checkpoints(disk).restore(good, model, optimisers) == History()
+
+
+def test_a_draw_depends_on_its_place_only():
+    first = draw_rows(1, 2, 3, 100)
+    np.testing.assert_array_equal(first, draw_rows(1, 2, 3, 100))
+    assert not np.array_equal(first, draw_rows(1, 2, 4, 100))
+    assert 0 <= first.min() < first.max() < 1

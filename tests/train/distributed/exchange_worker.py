@@ -1,0 +1,58 @@
+"""One of the workers of test_exchange.py: exchanges made gradients in both ways and writes down what came back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import horovod.torch as hvd
+import numpy as np
+import torch
+from torch import nn
+
+from camoe.train.distributed.gradients import (
+    clip_gradients,
+    exchange_dense,
+    exchange_rows,
+    gradient_norm,
+    sum_gradients,
+)
+
+VOCABULARY, DIM = 50, 4
+MAX_NORM = 0.5
+# The last worker to come has no row.
+LOOKUPS = ((7, 3, 7, 49, 0, 7), ())
+EXCHANGES = {"rows": exchange_rows, "dense": exchange_dense}
+
+
+def gradients(rank):
+    """A worker's sparse and dense gradients: one row often, one never, rows of one worker only."""
+    for lookups in (LOOKUPS[rank], (3, 12 + rank, 12 + rank), ()):
+        generator = torch.Generator().manual_seed(10 * rank + len(lookups))
+        values = torch.randn(len(lookups), DIM, generator=generator)
+        rows = torch.tensor([lookups], dtype=torch.int64)
+        table = torch.sparse_coo_tensor(rows, values, (VOCABULARY, DIM), check_invariants=False)
+        yield table, torch.randn(3, generator=generator)
+
+
+def main(folder):
+    hvd.init()
+    for step, (table, bias) in enumerate(gradients(hvd.rank())):
+        for name, exchange in EXCHANGES.items():
+            parameters = [nn.Parameter(torch.zeros(VOCABULARY, DIM)), nn.Parameter(torch.zeros(3))]
+            parameters[0].grad, parameters[1].grad = table.clone(), bias.clone()
+            sum_gradients(parameters, exchange)
+            summed = [parameter.grad.to_dense().numpy().copy() for parameter in parameters]
+            coalesced = parameters[0].grad.is_coalesced()
+            norm = gradient_norm(parameters)
+            clip_gradients(parameters, norm, MAX_NORM)
+            clipped = [parameter.grad.to_dense().numpy() for parameter in parameters]
+            np.savez(
+                Path(folder) / f"{step}-{name}-{hvd.rank()}.npz",
+                table=summed[0], bias=summed[1], coalesced=coalesced,
+                norm=norm, clipped_table=clipped[0], clipped_bias=clipped[1],
+            )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

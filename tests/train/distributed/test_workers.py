@@ -1,0 +1,51 @@
+"""How many threads a worker computes with: its share of the cores that it may use, or as many as it is told."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from camoe.train.distributed.workers import usable_cores
+
+THREADS = """
+import torch
+from camoe.train.distributed.workers import join_workers
+join_workers()
+print(torch.get_num_threads())
+"""
+
+
+@pytest.fixture
+def cores():
+    """The cores of this process, which has them again afterwards."""
+    own = os.sched_getaffinity(0)
+    yield own
+    os.sched_setaffinity(0, own)
+
+
+def test_cores_that_the_process_may_not_use_do_not_count(cores, tmp_path):
+    assert usable_cores(tmp_path / "none") == len(cores)
+    os.sched_setaffinity(0, {min(cores)})
+    assert usable_cores(tmp_path / "none") == 1
+
+
+@pytest.mark.parametrize(("quota", "share"), [("max 100000", 1.0), ("50000 100000", 0.0), ("99900000 100000", 1.0)])
+def test_a_containers_quota_counts_where_it_is_less(cores, tmp_path, quota, share):
+    (tmp_path / "cpu.max").write_text(f"{quota}\n")
+    assert usable_cores(tmp_path / "cpu.max") == max(1, share * len(cores))
+
+
+def test_a_worker_takes_as_many_threads_as_it_is_told():
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "1\n"
+
+
+def test_a_worker_that_is_told_nothing_takes_the_cores_that_it_may_use(cores):
+    os.sched_setaffinity(0, {min(cores)})
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "1\n"

@@ -1,0 +1,221 @@
+"""How a run ended is told from the launcher's lines; lost workers are left out of the next attempt."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from camoe.contracts.errors import ConfigError, TrainingError
+from camoe.stream.planning.world import World
+from camoe.train.launch.attempts import LostWorkersError, hosts_of_workers, listed, with_retries
+from camoe.train.launch.outcome import Outcome, first_workers_line, spark_outcome
+from camoe.train.supervision.states import States
+from jobs.train import main
+
+LOG = Path("out/logs/train_workers.log")
+BEREFT = "horovod.common.exceptions.HorovodInternalError: Broken pipe"
+REST = "Terminating remaining workers after failure of Process 0."
+
+
+def ended(tmp_path, *lines):
+    outcome = Outcome()
+    for line in lines:
+        outcome.note(line)
+    return outcome.error(1, LOG, tmp_path)
+
+
+def test_a_killed_worker_is_named_with_its_place(tmp_path):
+    state = {"beats": 9, "doing": "step 7 of epoch 1", "waited_s": 0.1, "writes": 2}
+    (tmp_path / "worker-1.json").write_text(json.dumps(state))
+    error = ended(
+        tmp_path,
+        "Process 1 exit with status code 137.",
+        f"[0]<stderr>:{BEREFT}",
+        "Process 0 exit with status code 143.",
+    )
+    assert isinstance(error, LostWorkersError)
+    assert error.lost == {1}
+    told = "worker 1 was killed by SIGKILL, last seen at step 7 of epoch 1 (training ended with code 1;"
+    assert str(error).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("lines", "rank", "fate"),
+    [
+        # One that a scheduler takes away ends first; the launcher ends the others in the same way.
+        (["Process 2 exit with status code 143.", REST, "Process 0 exit with status code 143."],
+         2, "was killed by SIGTERM"),
+        (["Process 1 exit with status code 1.", REST, f"[0]<stderr>:{BEREFT}", "Process 0 exit with status code 1."],
+         1, "ended with code 1"),
+        # The others may be told so fast that they end before the one that failed.
+        ([f"[0]<stderr>:{BEREFT}", "Process 0 exit with status code 1.", REST, "Process 2 exit with status code 143.",
+          "Process 1 exit with status code 137."], 1, "was killed by SIGKILL"),
+        (["[1]<stderr>:MemoryError", f"[0]<stderr>:{BEREFT}", "Process 0 exit with status code 1.", REST,
+          "Process 2 exit with status code 143.", "Process 1 exit with status code 143."],
+         1, "failed with MemoryError"),
+        (["[2]<stderr>:pkg.SomeError: text", f"[0]<stderr>:{BEREFT}", "Process 2 exit with status code 1.", REST,
+          "Process 0 exit with status code 1."], 2, "failed with pkg.SomeError: text"),
+        # Gloo takes a worker down whose peer is gone while they meet.
+        (["[0]<stderr>:terminate called after throwing an instance of 'gloo::IoException'",
+          "Process 0 exit with status code 134.", REST, "Process 1 exit with status code 9."], 1, "ended with code 9"),
+    ],
+)  # fmt: skip
+def test_the_worker_that_failed_is_told_from_those_that_went_down_with_it(tmp_path, lines, rank, fate):
+    error = ended(tmp_path, *lines)
+    assert isinstance(error, LostWorkersError)
+    assert error.lost == {rank}
+    assert str(error).startswith(f"worker {rank} {fate} (training ended")
+
+
+def test_workers_that_others_waited_for_are_lost(tmp_path):
+    error = ended(
+        tmp_path,
+        "[0]<stderr>:error: worker 0 waited more than 9 s at step 2 of epoch 1: it waits for worker 1 (at step 2, "
+        "silent for 9 s), worker 3 (at the data of step 2 (worker 3 has waited 1 s for x)), worker 4 (has not begun, "
+        "silent for 9 s); look at the log",
+        "Process 0 exit with status code 75.",
+        "Process 1 exit with status code 137.",
+    )
+    assert isinstance(error, LostWorkersError)
+    assert error.lost == {1, 3, 4}
+
+
+def test_a_worker_that_waited_for_no_other_is_lost_itself(tmp_path):
+    said = "worker 2 waited more than 9 s at the data of step 2 of epoch 1: no worker is behind it; look at the log"
+    error = ended(tmp_path, f"[2]<stderr>:error: {said}", "Process 2 exit with status code 75.")
+    assert isinstance(error, LostWorkersError)
+    assert error.lost == {2}
+    assert str(error).startswith(said)
+
+
+def test_an_error_that_a_worker_explained_is_no_loss(tmp_path):
+    lines = [
+        "[1]<stderr>:error: the loss is nan",
+        "Process 1 exit with status code 2.",
+        "Process 0 exit with status code 137.",
+    ]
+    error = ended(tmp_path, *lines)
+    assert not isinstance(error, LostWorkersError)
+    assert str(error).startswith("the loss is nan (training ended")
+
+
+def test_what_was_explained_first_is_not_lost_on_a_worker_that_then_waits_to_end(tmp_path):
+    lines = [
+        "[0]<stderr>:error: the loss is nan",
+        "[0]<stderr>:error: worker 0 waited more than 9 s at ending: it did not run, and was ended",
+        "Process 0 exit with status code 137.",
+    ]
+    error = ended(tmp_path, *lines)
+    assert not isinstance(error, LostWorkersError)
+    assert str(error).startswith("the loss is nan (training ended")
+
+
+def test_a_launcher_that_failed_before_any_worker_is_no_loss(tmp_path):
+    error = ended(tmp_path, "Traceback (most recent call last):", "ValueError: no such host")
+    assert not isinstance(error, LostWorkersError)
+    assert str(error).startswith("ValueError: no such host (training ended")
+
+
+def test_the_user_sees_what_the_first_worker_says():
+    assert first_workers_line("[0]<stdout>:train: epoch 1") == "train: epoch 1"
+    assert first_workers_line("[1]<stdout>:train: epoch 1") is None
+    assert first_workers_line("[0]<stderr>:train: epoch 1") is None
+    assert first_workers_line("[0]<stdout>:plan of all") is None
+
+
+def attempts(losses, hosts, workers, retries):
+    """The hosts of each attempt as Horovod gets them; attempt i loses the workers `losses[i]`."""
+    seen = []
+
+    def attempt(number, slots):
+        seen.append(listed(slots))
+        if number <= len(losses):
+            raise losses[number - 1]
+
+    with_retries(attempt, hosts_of_workers(hosts, workers), retries)
+    return seen
+
+
+def lost(*ranks):
+    return LostWorkersError("gone", frozenset(ranks))
+
+
+def test_each_attempt_has_the_workers_that_are_left_and_one_at_least():
+    here = [f"localhost:{workers}" for workers in (4, 3, 1)]
+    assert attempts([lost(1), lost(0, 1, 2)], None, 4, 2) == here
+    assert attempts([lost(0)], None, 1, 1) == ["localhost:1"] * 2
+
+
+def test_each_attempt_leaves_out_the_hosts_slots_whose_workers_were_lost():
+    """Ranks count along the hosts: those of b are 2, 3 and 4 at first, and 1, 2 and 3 once a has one worker fewer."""
+    assert attempts([lost(0), lost(1, 2, 3)], "a:2,b:3,c:1", 6, 2) == ["a:2,b:3,c:1", "a:1,b:3,c:1", "a:1,c:1"]
+    assert attempts([lost(0, 1)], "a:1,b:1", 2, 1) == ["a:1,b:1", "a:1"]
+
+
+def test_of_given_hosts_only_as_many_slots_are_used_as_there_are_workers():
+    """Horovod's launcher fills all that it is given, whatever it is told of the number."""
+    assert listed(hosts_of_workers("a:4, b:4", 5)) == "a:4,b:1"
+
+
+@pytest.mark.parametrize("hosts", ["a:2,b:1", "a", "a:2,", "a:2,b:0", "a:4 b:4", ""])
+def test_hosts_that_are_too_few_or_unreadable_are_refused(hosts):
+    with pytest.raises(ConfigError, match="a slot for each of the 4 workers"):
+        hosts_of_workers(hosts, 4)
+
+
+def test_the_user_reads_who_goes_on(capsys):
+    attempts([lost(3), lost(0, 1)], None, 4, 2)
+    said = capsys.readouterr().out
+    assert said == "train: gone; attempt 2 of 3 with 3 workers\ntrain: gone; attempt 3 of 3 with 1 worker\n"
+    attempts([lost(0)], "a:2,b:1", 3, 1)
+    assert capsys.readouterr().out == "train: gone; attempt 2 of 2 with 2 workers on a:1,b:1\n"
+
+
+def test_retries_are_counted_and_explained_errors_are_not_retried():
+    with pytest.raises(LostWorkersError):
+        attempts([lost(1), lost(1)], None, 4, 1)
+    with pytest.raises(TrainingError, match="explained"):
+        attempts([TrainingError("explained")], None, 4, 3)
+
+
+def in_spark(tmp_path, rank, code, *lines):
+    """How a run inside Spark ended, by what Horovod says of the process that ended first and by the workers' log."""
+    log = tmp_path / "train_workers.log"
+    log.write_text("\n".join(lines))
+    said = f"Horovod detected ... The first process to do so was:\nProcess name: {rank}\nExit code: {code}\n"
+    return spark_outcome(said, log)
+
+
+def test_inside_spark_a_killed_worker_is_named_and_what_was_explained_is_not_tried_again(tmp_path):
+    lost = in_spark(tmp_path, 1, 137, f"[0]<stderr>:{BEREFT}")
+    assert isinstance(lost, LostWorkersError)
+    assert lost.lost == {1}
+    assert str(lost).startswith("worker 1 was killed by SIGKILL (training ended with code 137;")
+    told = in_spark(tmp_path, 0, 2, "[0]<stderr>:error: the loss is nan", f"[1]<stderr>:{BEREFT}")
+    assert not isinstance(told, LostWorkersError)
+    assert str(told).startswith("the loss is nan (training ended with code 2;")
+    waited = spark_outcome("Timed out waiting for\n all tasks to start.", tmp_path / "train_workers.log")
+    assert "training inside Spark failed: Timed out waiting for all tasks to start. (" in str(waited)
+
+
+def test_inside_spark_a_workers_reason_is_known_before_its_last_lines_are(tmp_path):
+    (tmp_path / "workers").mkdir()
+    States(tmp_path / "workers", World(1, 2)).explain(
+        "worker 1 waited more than 9 s at x: it waits for worker 0 (at y)"
+    )
+    late = in_spark(tmp_path, 1, 75)
+    assert isinstance(late, LostWorkersError)
+    assert late.lost == {0}
+    States(tmp_path / "workers", World(1, 2)).explain("the loss is nan\nat step 3")
+    untold = in_spark(tmp_path, 1, 2, f"[0]<stderr>:{BEREFT}")
+    assert not isinstance(untold, LostWorkersError)
+    assert str(untold).startswith("the loss is nan at step 3 (training ended with code 2;")
+
+
+@pytest.mark.parametrize("retries", ["-1", "two"])
+def test_a_number_of_retries_that_is_none_is_refused(retries, capsys):
+    with pytest.raises(SystemExit):
+        main(["--retries", retries])
+    assert f"'{retries}' is no number of at least 0" in capsys.readouterr().err

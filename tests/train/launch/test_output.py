@@ -1,0 +1,78 @@
+"""What one process prints is shown by another, line by line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import closing
+from threading import Barrier, Thread
+
+from camoe.train.launch.output import Into, followed, told
+
+LIMIT_S = 60
+SAYS = """
+import sys
+from pathlib import Path
+from camoe.train.launch.output import told
+with told(Path(sys.argv[1])):
+    for line in sys.stdin:
+        print(line.strip(), end="" if line == "half\\n" else "\\n", flush=True)
+print("after")
+"""
+
+
+def wait_for(lines, shown):
+    deadline = time.monotonic() + LIMIT_S
+    while shown != lines:
+        assert time.monotonic() < deadline, shown
+        time.sleep(0.02)
+
+
+def test_lines_are_shown_when_they_are_whole_and_stay_where_they_were_printed(tmp_path):
+    file, shown = tmp_path / "not yet" / "said.txt", []
+    command = [sys.executable, "-c", SAYS, file]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with followed(file, shown.append), process:
+        for line in ("one", "half"):
+            print(line, file=process.stdin, flush=True)
+        wait_for(["one"], shown)
+        assert process.stdout.readline() == "one\n"
+        print(" and half", file=process.stdin, flush=True)
+        wait_for(["one", "halfand half"], shown)
+        out, _ = process.communicate("last\n")
+        assert out.endswith("last\nafter\n")
+    assert shown == ["one", "halfand half", "last"]
+
+
+def test_a_file_that_never_comes_shows_nothing(tmp_path):
+    shown = []
+    with followed(tmp_path / "said.txt", shown.append):
+        pass
+    assert shown == []
+
+
+def test_where_no_file_can_be_made_the_lines_are_still_printed(tmp_path, capsys):
+    (tmp_path / "file").write_text("where the folder should be")
+    with told(tmp_path / "file" / "said.txt"):
+        print("one")
+        print("not ended", end="")
+    out = capsys.readouterr().out
+    assert out.endswith("training goes on without it\none\nnot ended\n")
+
+
+def test_lines_of_several_threads_stay_whole():
+    taken, barrier = [], Barrier(2)
+
+    def write(stream, name):
+        for piece in (name, name, "\n"):
+            barrier.wait()
+            stream.write(piece)
+
+    with closing(Into(taken.append)) as stream:
+        threads = [Thread(target=write, args=(stream, name)) for name in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(taken) == ["aa\n", "bb\n"]

@@ -1,0 +1,72 @@
+"""When training ends before its epochs are over, which weights it ends with, and what is told of it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from camoe.config.pipeline import Config
+from camoe.contracts.config_file import load
+from camoe.contracts.files import write_json
+from camoe.train.checkpoint.folder import newest
+from camoe.train.checkpoint.history import EpochResult, History, Validation
+from camoe.train.data.inputs import open_inputs
+from camoe.train.loop.fit import common_hash
+from camoe.train.run import run_metrics
+from tests.train.fitting import fitted, fresh_learner
+from tests.train.pipeline import CONFIG, write_pipeline
+
+ROWS = {"s0": 60, "s1": 40, "s2": 30}
+PATIENCE, EPOCHS = 2, 9
+# Few rows at high rates: the model soon knows them by heart, and the validation days get worse.
+HOT = {
+    "batch_size": 64, "epochs": EPOCHS, "patience": PATIENCE, "learning_rate": 0.05, "embedding_learning_rate": 0.5,
+    "warmup_steps": 0,
+}  # fmt: skip
+
+
+def test_training_ends_so_many_epochs_after_the_best_and_with_its_weights(tmp_path):
+    config = load(write_pipeline(tmp_path, ROWS, training=CONFIG["training"] | HOT), Config)
+    learner, history = fitted(config)
+    scores = [result.validation.score for result in history.epochs]
+    best = scores.index(min(scores))
+    assert len(scores) == best + 1 + PATIENCE < EPOCHS
+    hashes = [result.weights_hash for result in history.epochs]
+    assert len(set(hashes)) == len(hashes)
+    assert common_hash(learner.model, learner.workers) == hashes[best]
+    other, again = fitted(config, newest(config.layout.checkpoints))
+    assert again == history
+    assert common_hash(other.model, other.workers) == hashes[best]
+
+
+def test_metrics_are_json_where_the_validation_rows_tell_nothing(tmp_path):
+    config = load(write_pipeline(tmp_path, ROWS), Config)
+    learner, _ = fresh_learner(config)
+    told_nothing = Validation((math.nan, math.nan), ((0.5, 0.5), (0.5, 0.5)), math.inf)
+    history = History((EpochResult(0, (0.7, 0.6), 9, 9, 1.0, "hash", told_nothing),))
+    write_json(tmp_path / "metrics.json", run_metrics(config, open_inputs(config), learner, history, 2.0))
+    (epoch,) = json.loads((tmp_path / "metrics.json").read_text())["epochs"]
+    assert (epoch["validation_ne"], epoch["validation_score"]) == ([None, None], None)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_is_never_written_as_json(tmp_path, value):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "metrics.json", {"epochs": [{"score": value}]})
+    assert not list(tmp_path.iterdir())
+
+
+def test_training_of_so_many_steps_ends_within_an_epoch_and_goes_on_there(tmp_path):
+    """Two days of 130 rows are five batches; the last epoch has the three that are left."""
+    some = {"steps": 8, "checkpoint": {"every_steps": 2, "keep": 9}}
+    config = load(write_pipeline(tmp_path, ROWS, training=CONFIG["training"] | some), Config)
+    _, history = fitted(config)
+    assert [len(result.losses) for result in history.epochs] == [5, 3]
+    assert [(result.planned, result.rows) for result in history.epochs] == [(260, 260), (192, 192)]
+    (within,) = config.layout.checkpoints.glob("*-epoch0001-step00000002")
+    _, again = fitted(config, within)
+    assert [result.losses for result in again.epochs] == [result.losses for result in history.epochs]
+    assert [result.weights_hash for result in again.epochs] == [result.weights_hash for result in history.epochs]
+    assert [result.rows for result in again.epochs] == [260, 192]

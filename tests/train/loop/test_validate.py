@@ -1,0 +1,57 @@
+"""Validation judges each head on the rows that it scores, and weighs the heads as the loss does."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from camoe.train.loop.step import to_tensors
+from camoe.train.loop.validate import validate
+from tests.train.planted import HEAD_OF_SLOT, SPEC, TRAINING, learned, planted
+
+ROWS = 6000
+
+
+def judged(learner, *blocks):
+    return validate(learner.model, learner.masking, blocks, learner.workers, torch.float32)
+
+
+def expected_ne(learner, rows):
+    """Of each head on its own rows: the mean log loss over the entropy of their click rate."""
+    batch = to_tensors(rows, torch.device("cpu"), torch.float32)
+    with torch.inference_mode():
+        logits, gates = learner.model.eval()(batch.categorical, batch.numeric, batch.sequences)
+    p, label, head_of_row = torch.sigmoid(logits).double().numpy(), rows.labels[:, 0], HEAD_OF_SLOT[rows.slot]
+    ne, weights = [], []
+    for head in range(len(SPEC.heads.heads)):
+        own = (head_of_row == head) & (label >= 0)
+        y, q, rate = label[own], p[own, head], label[own].mean()
+        entropy = -(rate * np.log(rate) + (1 - rate) * np.log(1 - rate))
+        ne.append(-np.mean(np.where(y == 1, np.log(q), np.log(1 - q))) / entropy)
+        weights.append(gates[torch.from_numpy(own), head].mean(dim=0).tolist())
+    return ne, weights
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_a_head_is_judged_on_its_own_rows_whatever_it_learned_from(mask):
+    learner, rows = learned(TRAINING.model_copy(update={"mask": mask}), planted(ROWS, 1)), planted(ROWS, 2)
+    rows.labels[::7] = -1
+    found = judged(learner, rows)
+    ne, gates = expected_ne(learner, rows)
+    np.testing.assert_allclose(found.ne, ne, rtol=1e-6)
+    np.testing.assert_allclose(found.gates, gates, rtol=1e-5)
+    # The heads' weights in the loss are 1 and 2.
+    assert found.score == pytest.approx((ne[0] + 2 * ne[1]) / 3, rel=1e-6)
+
+
+def test_a_head_with_labels_of_one_class_is_left_out_of_the_score():
+    learner, rows = learned(TRAINING, planted(500, 1)), planted(ROWS, 2)
+    rows.labels[HEAD_OF_SLOT[rows.slot] == 1] = 0
+    found = judged(learner, rows)
+    assert math.isnan(found.ne[1])
+    assert found.score == pytest.approx(found.ne[0])
+    rows.labels[:] = 0
+    assert judged(learner, rows).score == math.inf
