@@ -21,27 +21,30 @@ from camoe.config.command_line import load_config, parse, parser, positive
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import exit_with
 from camoe.stream.ledger import Ledger
-from camoe.stream.planning.plan import Plan
+from camoe.stream.planning.plan import BatchPlan
 from camoe.stream.planning.world import World
 from camoe.stream.reading.columns import Block, Columns, model_columns
-from camoe.stream.stream import Reading, stream
-from camoe.train.data.inputs import TrainingInputs, open_inputs
+from camoe.stream.stream import ReadOptions, stream
+from camoe.train.data.training_inputs import (
+    TrainingInputs,
+    open_training_inputs,
+)
 from camoe.train.distributed.workers import join_workers
-from camoe.train.loop.feed import DataPlan
+from camoe.train.loop.feed import TrainingData
 from camoe.train.loop.validate import validate
-from camoe.train.run import make_learner, model_spec
+from camoe.train.run import make_train_step, model_spec
 from camoe.train.supervision.watchdog import Watchdog
 
 ALONE = World(0, 1)
 Order = Literal["stream", "shuffle"]
 
 
-def from_stream(plan: Plan, columns: Columns) -> Iterator[Block]:
+def from_stream(plan: BatchPlan, columns: Columns) -> Iterator[Block]:
     """The plan's batches as training has them."""
-    return stream(plan, columns, ALONE, Reading(), ledger=Ledger())
+    return stream(plan, columns, ALONE, ReadOptions(), ledger=Ledger())
 
 
-def from_memory(plan: Plan, columns: Columns) -> Iterator[Block]:
+def from_memory(plan: BatchPlan, columns: Columns) -> Iterator[Block]:
     """Batches of the same sizes from a permutation of all rows."""
     records = np.concatenate([block.records for block in from_stream(plan, columns)])
     order = np.random.default_rng([plan.seed, plan.epoch]).permutation(len(records))
@@ -54,15 +57,15 @@ SOURCES = {"stream": from_stream, "shuffle": from_memory}
 
 def validation_ne(config: Config, inputs: TrainingInputs, order: Order) -> tuple[float, ...]:
     """NE of each head after all epochs, from rows in `order`."""
-    data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
+    data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
     workers = join_workers()
     watchdog = Watchdog(workers.world, config.training.stall_timeout_s, config.layout.logs / "workers")
-    learner = make_learner(config, model_spec(config, inputs.encoder), data, workers, watchdog)
+    train_step = make_train_step(config, model_spec(config, inputs.encoder), data, workers, watchdog)
     for epoch in range(config.training.epochs):
         for block in SOURCES[order](data.epoch(config.training, epoch), data.columns):
-            learner.step(block)
+            train_step.step(block)
     blocks = from_stream(data.check(config.training), data.columns)
-    return validate(learner.model, learner.masking, blocks, learner.workers, learner.dtype).ne
+    return validate(train_step.model, train_step.masking, blocks, train_step.workers, train_step.dtype).ne
 
 
 def _seeded(config: Config, seed: int) -> Config:
@@ -76,7 +79,7 @@ def main(argv: Iterable[str]) -> None:
     options.add_argument("--seeds", type=positive, default=5)
     chosen = parse(options, list(argv))
     config = load_config(chosen)
-    inputs = open_inputs(config)
+    inputs = open_training_inputs(config)
     names = [head.name for head in config.heads.heads]
     found: dict[str, list[float]] = {f"{name}_{order}": [] for name in names for order in SOURCES}
     for seed in range(1, chosen.seeds + 1):

@@ -28,7 +28,10 @@ from camoe.config.pipeline import Config
 from camoe.contracts.errors import exit_with
 from camoe.metrics.calibration import normalised_entropy
 from camoe.metrics.histogram import Histogram
-from camoe.train.data.inputs import TrainingInputs, open_inputs
+from camoe.train.data.training_inputs import (
+    TrainingInputs,
+    open_training_inputs,
+)
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)
 # The system that the others are held against.
@@ -59,7 +62,7 @@ def systems(config: Config, single: Config, inputs: TrainingInputs, days: Days) 
 
 def run(config: Config, single: Config, seeds: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """The table's rows, and each system's chosen factor."""
-    inputs = open_inputs(config)
+    inputs = open_training_inputs(config)
     days = read_days(config, inputs)
     answers: dict[str, list[Floats]] = {}
     chosen: dict[str, float] = {}
@@ -115,7 +118,7 @@ def main(argv: list[str]) -> None:
     config = load_config(chosen)
     chosen.overrides = [*chosen.overrides, SINGLE]
     single = load_config(chosen)
-    parameters = sizes(variants(config, single), open_inputs(config).encoder)
+    parameters = sizes(variants(config, single), open_training_inputs(config).encoder)
     print(f"parameters beside the embeddings: {parameters}", file=sys.stderr, flush=True)
     rows, factors = run(config, single, chosen.seeds)
     if chosen.table is not None:

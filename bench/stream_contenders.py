@@ -26,7 +26,7 @@ from camoe.stream.planning.world import World
 from camoe.stream.reading.buffers import Buffers
 from camoe.stream.reading.columns import SLOT_ID, UNKNOWN_LABEL, Block, Words
 from camoe.stream.reading.pack import pack
-from camoe.stream.stream import Reading, stream
+from camoe.stream.stream import ReadOptions, stream
 from camoe.train.loop.step import Tensors, to_tensors
 
 BATCH = 4096
@@ -43,7 +43,7 @@ def camoe(snapshot: Snapshot, buffers: Buffers) -> Iterator[Tensors]:
     """This stream: shuffled, every slot in every batch, counted and checked; with the memory of the pass before."""
     plan = make_plan(snapshot, seed=1, epoch=0, batch_size=BATCH, lanes=LANES)
     ledger = Ledger()
-    for block in stream(plan, COLUMNS, World(0, 1), Reading(2, buffers=buffers), ledger=ledger):
+    for block in stream(plan, COLUMNS, World(0, 1), ReadOptions(2, buffers=buffers), ledger=ledger):
         yield to_tensors(block, CPU, torch.float32)
     require_complete(plan, ledger.as_array(plan))
 

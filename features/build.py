@@ -15,23 +15,23 @@ from camoe.contracts.runs import rebuild_options, stale_days
 from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import logged
 from features.after_commit import after_commit
-from features.delta.commit import Commit, Run
-from features.impressions.tally import Tally, quarantined
+from features.delta.commit import Commit, CommitMetadata
+from features.impressions.tally import Tally, quarantined_rows
 from features.plan import JOB, Plan
-from features.prepare import Prepared, encoded_rows, prepared
+from features.prepare import PreparedRun, encoded_rows, prepare
 from features.report import RunFacts, day_groups, feature_report
 from features.report.cells import profile_cells
-from features.result import Built
-from features.spark.failures import explained
+from features.result import BuildResult
+from features.spark.failures import as_input_errors
 from features.spark.progress import step
 from features.spark.values import day_hashes
-from features.tables.publish import Draft, publish, tidy
-from features.tables.replace import Switch
+from features.tables.publish import PendingWrite, publish, tidy
+from features.tables.replace import DayReplacement
 from features.tables.side import profile_rows, quarantine_rows
 from features.tables.training import as_files
 
 
-def build(spark: SparkSession, plan: Plan) -> Built:
+def build(spark: SparkSession, plan: Plan) -> BuildResult:
     """Build the run's days. A run that fails its checks writes nothing.
 
     Raises:
@@ -46,37 +46,39 @@ def build(spark: SparkSession, plan: Plan) -> Built:
         CommittedError: something failed after the commit, also when the rows are not those that were to be written.
     """
     remedy = "mend the input, or use try_cast in the expression that failed"
-    with explained(f"cannot build from {plan.folder}", remedy), prepared(spark, plan) as ready:
-        return written(spark, ready)
+    with as_input_errors(f"cannot build from {plan.folder}", remedy), prepare(spark, plan) as ready:
+        return write_run(spark, ready)
 
 
-def written(spark: SparkSession, ready: Prepared) -> Built:
+def write_run(spark: SparkSession, ready: PreparedRun) -> BuildResult:
     """Write what was prepared, and tell what came of it. Raises as `build` does from its first write on."""
     # The plan as it was settled: a cascade adds days.
-    plan, before = ready.read.plan, ready.read.before
+    plan, before = ready.inputs.plan, ready.inputs.before
     remedy = "mend what it says and run again"
-    with step(spark.sparkContext, f"{JOB}: writing"), explained(f"cannot write to {plan.layout.root}", remedy):
-        encoder = encoders.publish(ready.fitted, plan.layout.encoder)
-        record = plan.record(ready.read.states, encoder.version, ready.tally.kept, ready.read.input_versions)
+    with step(spark.sparkContext, f"{JOB}: writing"), as_input_errors(f"cannot write to {plan.layout.root}", remedy):
+        encoder = encoders.append_version(ready.fitted, plan.layout.encoder)
+        record = plan.record(ready.inputs.states, encoder.version, ready.tally.kept, ready.inputs.input_versions)
         run = plan.signature(record.input_versions)
-        draft = Draft(
+        pending = PendingWrite(
             rows=as_files(encoded_rows(plan, ready.values, encoder), ready.tally.kept, plan.rows_per_file),
-            quarantine=quarantine_rows(quarantined(ready.read.judged), run),
+            quarantine=quarantine_rows(quarantined_rows(ready.inputs.judged), run),
             rows_quarantined=ready.tally.rows_quarantined,
             profiles=profile_rows(ready.profiled, run),
             record=record,
         )
-        switch = Switch(
+        replacement = DayReplacement(
             plan.target, plan.window.days, before.version, before.makers, plan.rows_per_file, plan.layout.runs
         )
-        commit = publish(draft, switch, plan.layout, run)
+        commit = publish(pending, replacement, plan.layout, run)
     with after_commit(plan, commit.version):
-        return _told(spark, ready, encoder, commit, run)
+        return _result(spark, ready, encoder, commit, run)
 
 
-def _told(spark: SparkSession, ready: Prepared, encoder: Encoder, commit: Commit, run: Run) -> Built:
+def _result(
+    spark: SparkSession, ready: PreparedRun, encoder: Encoder, commit: Commit, run: CommitMetadata
+) -> BuildResult:
     """What came of the run, once its commit is checked and what it superseded is gone."""
-    plan = ready.read.plan
+    plan = ready.inputs.plan
     _require_written(plan, ready.tally, commit.version)
     with step(spark.sparkContext, f"{JOB}: looking at what was written"):
         active = tidy(spark, plan.layout, run)
@@ -84,7 +86,7 @@ def _told(spark: SparkSession, ready: Prepared, encoder: Encoder, commit: Commit
     with step(spark.sparkContext, f"{JOB}: comparing features with the training days"):
         report = _report(ready, encoder, commit.version)
     stale = stale_days(active)
-    return Built(
+    return BuildResult(
         plan=plan,
         tally=ready.tally,
         outcomes=ready.outcomes,
@@ -106,9 +108,9 @@ def _content(spark: SparkSession, plan: Plan, version: int) -> dict[date, str]:
     return day_hashes(mine, [name for name in mine.columns if name != RUN_ID])
 
 
-def _report(ready: Prepared, encoder: Encoder, version: int) -> dict[str, Any]:
-    plan, training = ready.read.plan, ready.read.plan.days.train.days()
-    reference = {day for day in ready.read.before.records if day in training}
+def _report(ready: PreparedRun, encoder: Encoder, version: int) -> dict[str, Any]:
+    plan, training = ready.inputs.plan, ready.inputs.plan.days.train.days()
+    reference = {day for day in ready.inputs.before.records if day in training}
     facts = RunFacts(
         run_id=plan.run_id,
         as_of=plan.window.as_of.isoformat(),

@@ -18,7 +18,7 @@ from camoe.contracts.layout import Layout
 from camoe.contracts.runs import EntityState, RunError, RunRecord, active_records, makers, stale_days
 from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import logged
-from features.delta.commit import has_log
+from features.delta.commit import is_delta_table
 from features.delta.lost_log import require_log
 from features.join.entity_states import reaching
 from features.plan import Plan
@@ -27,7 +27,7 @@ from features.tables.training import is_remade
 
 
 @dataclass(frozen=True)
-class Found:
+class ExistingTable:
     """The training table as a run found it: which runs the files of each day name, and the records of those runs.
 
     There are no records of the days that the run builds again: a damaged day can always be built again.
@@ -37,15 +37,15 @@ class Found:
     makers: Mapping[date, frozenset[str]]
     records: Mapping[date, RunRecord]
 
-    def without(self, days: Collection[date]) -> Found:
+    def without(self, days: Collection[date]) -> ExistingTable:
         """The same for a run that builds `days`."""
         return replace(self, records={day: record for day, record in self.records.items() if day not in days})
 
 
-NOTHING = Found(-1, {}, {})
+NO_TABLE = ExistingTable(-1, {}, {})
 
 
-def found(plan: Plan) -> Found:
+def find_existing(plan: Plan) -> ExistingTable:
     """What the run builds on; nothing where there is no table, or one that the run replaces as a whole.
 
     Raises:
@@ -53,17 +53,17 @@ def found(plan: Plan) -> Found:
         RunError: a day does not say which run built it, or the record of that run is missing or damaged; or the table
             has lost its log.
     """
-    if not has_log(plan.layout.training):
+    if not is_delta_table(plan.layout.training):
         require_log(plan.layout)
-        return NOTHING
+        return NO_TABLE
     if is_remade(plan.target):
-        return NOTHING
+        return NO_TABLE
     snapshot = logged(plan.layout.training)
     records = active_records(snapshot, plan.layout.runs, without=plan.window.days)
-    return Found(snapshot.version, makers(snapshot), records)
+    return ExistingTable(snapshot.version, makers(snapshot), records)
 
 
-def cascaded(plan: Plan, before: Found, entities: Mapping[str, EntityState]) -> tuple[date, ...]:
+def cascaded(plan: Plan, before: ExistingTable, entities: Mapping[str, EntityState]) -> tuple[date, ...]:
     """The run's days and those that it would leave stale, or that are so already, in order.
 
     Raises:
@@ -79,7 +79,7 @@ def cascaded(plan: Plan, before: Found, entities: Mapping[str, EntityState]) -> 
         days |= more
 
 
-def _require_all_known(plan: Plan, before: Found, added: Collection[date]) -> None:
+def _require_all_known(plan: Plan, before: ExistingTable, added: Collection[date]) -> None:
     known = max((before.records[day].as_of.astimezone(UTC) for day in added), default=plan.window.as_of)
     if known > plan.window.as_of:
         raise RunError(
@@ -88,7 +88,9 @@ def _require_all_known(plan: Plan, before: Found, added: Collection[date]) -> No
         )
 
 
-def earlier_profiles(spark: SparkSession, layout: Layout, before: Found, days: Collection[date]) -> DataFrame | None:
+def earlier_profiles(
+    spark: SparkSession, layout: Layout, before: ExistingTable, days: Collection[date]
+) -> DataFrame | None:
     """The profile rows of the built days among `days`, of the run that built each; None when there are none.
 
     Raises:

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from camoe.contracts.runs import EntityState
 from features.impressions.judge import judged_impressions
 from features.impressions.labels import read_outcomes
-from features.incremental import Found, cascaded, found
+from features.incremental import ExistingTable, cascaded, find_existing
 from features.join.entities import read_entities
 from features.join.entity_states import entity_states, reaching
 from features.plan import JOB, Plan
@@ -20,11 +20,11 @@ from features.spark.progress import step
 
 
 @dataclass(frozen=True)
-class Read:
+class RunInputs:
     """The run with the days it builds, what was there before it, and its inputs; `states`: what each entity tells."""
 
     plan: Plan
-    before: Found
+    before: ExistingTable
     judged: DataFrame
     outcomes: DataFrame | None
     tables: Mapping[str, DataFrame]
@@ -32,13 +32,13 @@ class Read:
     input_versions: Mapping[str, str]
 
 
-def read_inputs(spark: SparkSession, plan: Plan) -> Read:
+def read_inputs(spark: SparkSession, plan: Plan) -> RunInputs:
     """Open what the run reads, and settle which days it builds.
 
     Raises:
         InputError, ConfigError, RunError, SnapshotError: as `features.build.build` says.
     """
-    before = found(plan)
+    before = find_existing(plan)
     versions = input_versions(spark, plan.folder, plan.sources, plan.window)
     judged, outcomes = _judged(spark, plan)
     tables = read_entities(spark, plan.folder, plan.sources, judged)
@@ -52,7 +52,7 @@ def read_inputs(spark: SparkSession, plan: Plan) -> Read:
         versions = {**input_versions(spark, plan.folder, plan.sources, plan.window), **entities}
         states = reaching(states, plan.sources, plan.window.zone, days)
         judged, outcomes = _judged(spark, plan)
-    return Read(plan, before, judged, outcomes, tables, states, versions)
+    return RunInputs(plan, before, judged, outcomes, tables, states, versions)
 
 
 def _judged(spark: SparkSession, plan: Plan) -> tuple[DataFrame, DataFrame | None]:

@@ -18,10 +18,10 @@ from camoe.contracts.runs import EntityState, RunError, RunRecord, read_record
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, SETTINGS_PROPERTY, SLOTS_PROPERTY
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
-from features.delta.commit import Run, has_committed
+from features.delta.commit import CommitMetadata, has_committed
 from features.read.keyed_hash import fingerprint, read_key
-from features.read.window import Window
-from features.tables.training import Target
+from features.read.window import DayWindow
+from features.tables.training import TrainingTable
 
 JOB = "build_features"
 
@@ -38,7 +38,7 @@ class Plan:
     slots: SlotCatalogue
     days: Days
     features: FeatureSet
-    window: Window
+    window: DayWindow
     asked: tuple[date, ...]
     config_hash: str
     rows_per_file: int
@@ -56,14 +56,14 @@ class Plan:
         return settings_hash(self.sources, self.features, self.window.zone)
 
     @property
-    def target(self) -> Target:
+    def target(self) -> TrainingTable:
         """The training table with the properties that say what its rows are."""
         properties = {
             FEATURE_SCHEMA_PROPERTY: self.features.schema_hash(),
             SLOTS_PROPERTY: self.slots.listing(),
             SETTINGS_PROPERTY: self.settings_hash,
         }
-        return Target(self.layout.training, properties, self.slots, tuple(self.sources.objectives), self.replace)
+        return TrainingTable(self.layout.training, properties, self.slots, tuple(self.sources.objectives), self.replace)
 
     @property
     def logs(self) -> tuple[str, ...]:
@@ -74,9 +74,9 @@ class Plan:
         """The run with `days` to build in place of its own."""
         return replace(self, window=replace(self.window, days=tuple(days)))
 
-    def signature(self, input_versions: Mapping[str, str]) -> Run:
+    def signature(self, input_versions: Mapping[str, str]) -> CommitMetadata:
         """How the run's commits name it."""
-        return Run(self.run_id, self.config_hash, str(self.folder.resolve()), dict(input_versions))
+        return CommitMetadata(self.run_id, self.config_hash, str(self.folder.resolve()), dict(input_versions))
 
     def record(
         self,
@@ -129,7 +129,9 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def window_of(days: Days, sources: Sources, asked: Sequence[date], as_of: datetime | None, started: datetime) -> Window:
+def window_of(
+    days: Days, sources: Sources, asked: Sequence[date], as_of: datetime | None, started: datetime
+) -> DayWindow:
     """The run's days and as-of time, in UTC.
 
     The default is when the windows of the last day have closed, at most `started`: what has not happened yet is not
@@ -149,7 +151,7 @@ def window_of(days: Days, sources: Sources, asked: Sequence[date], as_of: dateti
                 f"as-of time {moment.isoformat()} has not come yet (the run started at {started.isoformat()}), and "
                 "labels whose windows are open would be taken for 0; give an earlier --as-of or days.as_of, or none"
             )
-    return Window(days.zone, tuple(sorted(asked)), moment.astimezone(UTC))
+    return DayWindow(days.zone, tuple(sorted(asked)), moment.astimezone(UTC))
 
 
 def new_run_id(now: datetime) -> str:

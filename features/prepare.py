@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 
 from camoe.contracts.encoder import Encoder
-from camoe.contracts.schema import KEYS, label_column
+from camoe.contracts.schema import IMPRESSION_KEYS, label_column
 from features.encoding.encode import apply, feature_values, fit
 from features.encoding.profile import profile
 from features.impressions.labels import logged_objectives
-from features.impressions.outcome_tally import OutcomeTally, outcome_fates, positives, require_positives
-from features.impressions.tally import Tally, kept, tally
+from features.impressions.outcome_tally import OutcomeTally, outcome_dispositions, positives, require_positives
+from features.impressions.tally import Tally, count_impressions, kept_rows
 from features.incremental import earlier_profiles, require_vocabularies
-from features.inputs import Read, read_inputs
+from features.inputs import RunInputs, read_inputs
 from features.join.choice import Choice
-from features.join.entities import Joined, join_entities, matched_column, unjoined
+from features.join.entities import JoinResult, join_entities, matched_column, unjoined
 from features.plan import JOB, Plan
 from features.report.coverage import Coverage, age_column, entity_coverage, unknown_slots, with_ages
 from features.spark.progress import step
@@ -26,14 +26,14 @@ from features.tables.training import require_same_columns, training_rows
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRun:
     """A run that has passed its checks.
 
     `values` are the kept impressions with the value of each feature, `profiled` how often each value comes, `history`
     the same with the training days that the run leaves alone. `fitted` is empty without training days.
     """
 
-    read: Read
+    inputs: RunInputs
     tally: Tally
     outcomes: OutcomeTally
     choices: tuple[Choice, ...]
@@ -46,23 +46,23 @@ class Prepared:
 
 
 @contextmanager
-def prepared(spark: SparkSession, plan: Plan) -> Iterator[Prepared]:
+def prepare(spark: SparkSession, plan: Plan) -> Iterator[PreparedRun]:
     """Read, judge, join and fit; what was computed is kept while the block runs. Nothing is written.
 
     Raises:
         InputError, ConfigError, EncoderError, RunError: as `features.build.build` says.
     """
-    read = read_inputs(spark, plan)
+    inputs = read_inputs(spark, plan)
     # What a feature gets wrong is told before any impression is counted.
-    _values(read, unjoined(read.judged, read.tables, plan.sources))
-    with _persisted(read.judged):
-        counted = _tallied(read)
-        joined = _joined(read)
+    _values(inputs, unjoined(inputs.judged, inputs.tables, plan.sources))
+    with _persisted(inputs.judged):
+        counted = _tallied(inputs)
+        joined = _joined(inputs)
         with (
-            _persisted(_values(read, joined.frame)) as values,
-            _persisted(profile(values, read.plan.features)) as profiled,
+            _persisted(_values(inputs, joined.frame)) as values,
+            _persisted(profile(values, inputs.plan.features)) as profiled,
         ):
-            yield _checked(read, counted, joined.choices, values, profiled)
+            yield _checked(inputs, counted, joined.choices, values, profiled)
 
 
 def encoded_rows(plan: Plan, values: DataFrame, encoder: Encoder) -> DataFrame:
@@ -82,47 +82,49 @@ def _persisted(frame: DataFrame) -> Iterator[DataFrame]:
         frame.unpersist()
 
 
-def _tallied(read: Read) -> Tally:
-    plan = read.plan
-    with step(read.judged.sparkSession.sparkContext, f"{JOB}: checking impressions"):
-        counted = tally(read.judged)
+def _tallied(inputs: RunInputs) -> Tally:
+    plan = inputs.plan
+    with step(inputs.judged.sparkSession.sparkContext, f"{JOB}: checking impressions"):
+        counted = count_impressions(inputs.judged)
     counted.require_sum()
     counted.require_usable(plan.sources.max_quarantined, plan.window.days)
     return counted
 
 
-def _joined(read: Read) -> Joined:
-    with step(read.judged.sparkSession.sparkContext, f"{JOB}: counting {', '.join(read.tables) or 'nothing'} to join"):
-        return join_entities(kept(read.judged), read.tables, read.plan.sources, read.plan.window.days)
+def _joined(inputs: RunInputs) -> JoinResult:
+    with step(
+        inputs.judged.sparkSession.sparkContext, f"{JOB}: counting {', '.join(inputs.tables) or 'nothing'} to join"
+    ):
+        return join_entities(kept_rows(inputs.judged), inputs.tables, inputs.plan.sources, inputs.plan.window.days)
 
 
-def _values(read: Read, joined: DataFrame) -> DataFrame:
-    plan = read.plan
+def _values(inputs: RunInputs, joined: DataFrame) -> DataFrame:
+    plan = inputs.plan
     labels = [label_column(objective) for objective in plan.sources.objectives]
-    flags = [helper(name) for name in read.tables for helper in (matched_column, age_column)]
-    joined = with_ages(joined, read.tables)
+    flags = [helper(name) for name in inputs.tables for helper in (matched_column, age_column)]
+    joined = with_ages(joined, inputs.tables)
     # A label of an objective that is not trained on is as much a leak as one that is.
     hidden = [name for name in joined.columns if name.startswith((label_column(""), "_"))]
-    return feature_values(joined, plan.features, [*KEYS, "date", "slot", *labels, *flags], hidden)
+    return feature_values(joined, plan.features, [*IMPRESSION_KEYS, "date", "slot", *labels, *flags], hidden)
 
 
 def _checked(
-    read: Read, counted: Tally, choices: tuple[Choice, ...], values: DataFrame, profiled: DataFrame
-) -> Prepared:
-    plan, context = read.plan, values.sparkSession.sparkContext
-    with step(context, f"{JOB}: joining {', '.join(read.tables) or 'nothing'}"):
-        coverage = entity_coverage(values, read.tables)
+    inputs: RunInputs, counted: Tally, choices: tuple[Choice, ...], values: DataFrame, profiled: DataFrame
+) -> PreparedRun:
+    plan, context = inputs.plan, values.sparkSession.sparkContext
+    with step(context, f"{JOB}: joining {', '.join(inputs.tables) or 'nothing'}"):
+        coverage = entity_coverage(values, inputs.tables)
     with step(context, f"{JOB}: fitting vocabularies"):
-        history = _history(read, profiled)
-        fitted = _fitted(read, history)
-    if read.before.version >= 0:
+        history = _history(inputs, profiled)
+        fitted = _fitted(inputs, history)
+    if inputs.before.version >= 0:
         unfitted = Encoder(0, dict.fromkeys(plan.features.min_counts, ()))
         require_same_columns(encoded_rows(plan, values, unfitted), plan.target)
     with step(context, f"{JOB}: counting outcomes"):
-        outcomes = _outcome_tally(read, values)
-        strange = unknown_slots(read.judged) if counted.rows_quarantined else {}
-    return Prepared(
-        read=read,
+        outcomes = _outcome_tally(inputs, values)
+        strange = unknown_slots(inputs.judged) if counted.rows_quarantined else {}
+    return PreparedRun(
+        inputs=inputs,
         tally=counted,
         outcomes=outcomes,
         choices=choices,
@@ -135,28 +137,28 @@ def _checked(
     )
 
 
-def _history(read: Read, profiled: DataFrame) -> DataFrame:
-    plan = read.plan
-    earlier = earlier_profiles(profiled.sparkSession, plan.layout, read.before, plan.days.train.days())
+def _history(inputs: RunInputs, profiled: DataFrame) -> DataFrame:
+    plan = inputs.plan
+    earlier = earlier_profiles(profiled.sparkSession, plan.layout, inputs.before, plan.days.train.days())
     return profiled if earlier is None else profiled.unionByName(earlier.select(*profiled.columns))
 
 
-def _fitted(read: Read, history: DataFrame) -> dict[str, list[str]]:
-    plan = read.plan
+def _fitted(inputs: RunInputs, history: DataFrame) -> dict[str, list[str]]:
+    plan = inputs.plan
     if plan.training_days:
         return fit(history, plan.features, plan.days.train.days())
     require_vocabularies(plan.layout.encoder, plan.features)
     return {}
 
 
-def _outcome_tally(read: Read, values: DataFrame) -> OutcomeTally:
-    plan = read.plan
+def _outcome_tally(inputs: RunInputs, values: DataFrame) -> OutcomeTally:
+    plan = inputs.plan
     positive = positives(values, plan.sources.objectives)
-    if read.outcomes is None:
+    if inputs.outcomes is None:
         return OutcomeTally({}, positive)
     from_log = logged_objectives(plan.sources)
-    counted = OutcomeTally(outcome_fates(read.judged, read.outcomes, from_log, plan.window.as_of), positive)
+    counted = OutcomeTally(outcome_dispositions(inputs.judged, inputs.outcomes, from_log, plan.window.as_of), positive)
     # A single day may well have no positive of a rare objective, or be too young for one.
     if set(plan.days.train.days()) <= set(plan.window.days):
-        require_positives(counted, read.outcomes, from_log, plan.days.train.days())
+        require_positives(counted, inputs.outcomes, from_log, plan.days.train.days())
     return counted

@@ -20,8 +20,9 @@ DAYS_SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Built:
-    """Rows of both logs by fate, how the entities were joined, the commit, stale days, and the report's document.
+class BuildResult:
+    """Rows of both logs by disposition, how the entities were joined, the commit, stale days, and the report's
+    document.
 
     `content` is the hash of each day's rows, `rebuild` are the options that build the stale days again.
     """

@@ -20,7 +20,7 @@ from camoe.evaluation.document import metrics_document
 from camoe.evaluation.evaluate import evaluate
 from camoe.report.terminal import metrics_table
 from camoe.report.write import write_report
-from features.spark.failures import explained
+from features.spark.failures import as_input_errors
 from features.spark.progress import step
 from features.spark.session import spark_session
 
@@ -38,7 +38,10 @@ def main(argv: list[str]) -> None:
         "if a file is damaged, run the job that wrote its folder again (jobs/score.py: predictions, "
         "jobs/build_features.py: training, jobs/make_lake.py: truth) and those after it"
     )
-    with step(spark.sparkContext, f"evaluate: model {version}"), explained(f"cannot evaluate {config.out}", remedy):
+    with (
+        step(spark.sparkContext, f"evaluate: model {version}"),
+        as_input_errors(f"cannot evaluate {config.out}", remedy),
+    ):
         evaluation = evaluate(spark, config, version, arguments.config)
     record(config.layout.counts, "evaluate", evaluation.counts)
     document = metrics_document(config, evaluation, version)

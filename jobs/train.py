@@ -21,8 +21,8 @@ from camoe.contracts.counts import record, require_equal
 from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
 from camoe.train.batch import as_overrides, batch_said, for_workers
-from camoe.train.checkpoint.resume import beginning
-from camoe.train.data.inputs import open_inputs
+from camoe.train.checkpoint.resume import resume_point
+from camoe.train.data.training_inputs import open_training_inputs
 from camoe.train.launch.attempts import hosts_of_workers, with_retries
 from camoe.train.launch.launch import launch_with_horovod, launch_with_spark
 from camoe.train.tracking.mlflow_tracker import marked_when_lost
@@ -44,8 +44,8 @@ def main(argv: list[str]) -> None:
     config = for_workers(asked, chosen.workers)
     slots = hosts_of_workers(chosen.hosts, chosen.workers)
     started = time.monotonic()
-    begin = beginning(config.layout.checkpoints, chosen.resume, chosen.table_version)
-    inputs = open_inputs(config, begin.table_version)
+    begin = resume_point(config.layout.checkpoints, chosen.resume, chosen.table_version)
+    inputs = open_training_inputs(config, begin.table_version)
     print(
         f"train: {inputs.train.rows:,} rows of {inputs.train.table} version {inputs.version}, "
         f"{batch_said(asked.training, chosen.workers)}; {begin.said}",

@@ -15,12 +15,12 @@ from camoe.contracts.encoder import Encoder
 from camoe.model.parameters import body_parameters
 from camoe.stream.reading.columns import model_columns
 from camoe.train.checkpoint.checkpoint import Checkpoints
-from camoe.train.data.inputs import TrainingInputs
+from camoe.train.data.training_inputs import TrainingInputs
 from camoe.train.distributed.workers import join_workers
-from camoe.train.loop.feed import DataPlan, Feed
-from camoe.train.loop.fit import Run, fit
-from camoe.train.loop.step import Learner
-from camoe.train.run import make_learner, model_spec
+from camoe.train.loop.feed import Feed, TrainingData
+from camoe.train.loop.fit import TrainingRun, fit
+from camoe.train.loop.step import TrainStep
+from camoe.train.run import make_train_step, model_spec
 from camoe.train.supervision.watchdog import Watchdog
 from ranking.rows import Days, Floats, Rows
 
@@ -62,17 +62,17 @@ def with_rates(config: Config, factor: float, seed: int) -> Config:
 def train(config: Config, inputs: TrainingInputs, days: Days) -> tuple[Floats, Floats]:
     """Probabilities of the validation and of the test rows, by the head that serves the row's slot."""
     objectives = config.heads.objectives
-    data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, objectives))
+    data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, objectives))
     workers, timeout_s = join_workers(), config.training.stall_timeout_s
     names = tuple(head.name for head in config.heads.heads)
     with tempfile.TemporaryDirectory() as home, Watchdog(workers.world, timeout_s, Path(home)) as watchdog:
-        learner = make_learner(config, model_spec(config, inputs.encoder), data, workers, watchdog)
+        train_step = make_train_step(config, model_spec(config, inputs.encoder), data, workers, watchdog)
         checkpoints = Checkpoints(Path(home) / "checkpoints", "bench", {}, 1)
-        feed = Feed(data, config.training, learner.workers.world, watchdog.note)
+        feed = Feed(data, config.training, train_step.workers.world, watchdog.note)
         with feed.opened(None) as first:
-            fit(Run(learner, feed, checkpoints, watchdog, names, (), Path(home)), first)
+            fit(TrainingRun(train_step, feed, checkpoints, watchdog, names, (), Path(home)), first)
     served = serving(config)
-    return score(learner, days.validation, served), score(learner, days.test, served)
+    return score(train_step, days.validation, served), score(train_step, days.test, served)
 
 
 def serving(config: Config) -> dict[int, int]:
@@ -83,9 +83,9 @@ def serving(config: Config) -> dict[int, int]:
     return {number: names.index(head.name) for number, head in heads.items() if head is not None}
 
 
-def score(learner: Learner, rows: Rows, served: dict[int, int]) -> Floats:
+def score(train_step: TrainStep, rows: Rows, served: dict[int, int]) -> Floats:
     """`[N]` probabilities, not calibrated."""
-    model = learner.model.eval()
+    model = train_step.model.eval()
     head = np.array([served[slot] for slot in range(len(served))])[rows.slot]
     parts = []
     with torch.inference_mode():

@@ -14,8 +14,8 @@ from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.planning.plan import make_plan
 from camoe.stream.planning.world import World
 from camoe.stream.reading.columns import Block, model_columns
-from camoe.stream.stream import Reading, stream
-from camoe.train.data.inputs import TrainingInputs
+from camoe.stream.stream import ReadOptions, stream
+from camoe.train.data.training_inputs import TrainingInputs
 
 USER = "user_id"
 BATCH = 8192
@@ -62,7 +62,7 @@ def _read(config: Config, snapshot: Snapshot) -> Rows:
     plan = make_plan(snapshot, seed=0, epoch=0, batch_size=BATCH, lanes=1)
     columns = model_columns(config.features, config.heads.objectives[:1], keys=(USER,))
     ledger = Ledger()
-    blocks = list(stream(plan, columns, World(0, 1), Reading(), ledger=ledger))
+    blocks = list(stream(plan, columns, World(0, 1), ReadOptions(), ledger=ledger))
     require_complete(plan, ledger.as_array(plan))
     users = np.concatenate([block.keys[0] for block in blocks])
     buckets = np.uint64(config.evaluation.user_buckets)

@@ -26,11 +26,11 @@ from bench.stream_table import CATEGORICALS, COLUMNS, NUMERICS, SLOTS, modality,
 from camoe.config.training import TrainingConfig
 from camoe.contracts.slots import SlotCatalogue
 from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.planning.plan import Plan, make_plan
+from camoe.stream.planning.plan import BatchPlan, make_plan
 from camoe.stream.planning.world import World
 from camoe.stream.reading.columns import Block
-from camoe.stream.stream import Reading, stream
-from camoe.train.loop.step import Learner
+from camoe.stream.stream import ReadOptions, stream
+from camoe.train.loop.step import TrainStep
 
 # As many ids as the table's largest column may have.
 SIZES = [int(10 ** (1 + 5 * number / CATEGORICALS)) for number in range(CATEGORICALS)]
@@ -39,7 +39,7 @@ CATALOGUE = SlotCatalogue(slots=tuple({"id": slot, "name": slot, "modality": mod
 KEPT = 32
 
 
-def learner(settings: dict[str, Any]) -> Learner:
+def train_step(settings: dict[str, Any]) -> TrainStep:
     """The learner of this worker."""
     training = TrainingConfig(batch_size=BATCH)
     made = learner_of(training, spec_of(settings["model"], SIZES, NUMERICS, CATALOGUE), SLOTS, 1_000_000)
@@ -47,31 +47,31 @@ def learner(settings: dict[str, Any]) -> Learner:
     return made
 
 
-def plan_of(settings: dict[str, Any], epoch: int) -> Plan:
+def plan_of(settings: dict[str, Any], epoch: int) -> BatchPlan:
     """The batches of one epoch of the table."""
     snapshot = table_of(settings["rows"], Path(settings["cache"]))
     return make_plan(snapshot, seed=1, epoch=epoch, batch_size=BATCH, lanes=4)
 
 
-def streamed(plan: Plan, world: World) -> Iterable[Block]:
+def streamed(plan: BatchPlan, world: World) -> Iterable[Block]:
     """The worker's blocks as training has them, counted and checked."""
     ledger = Ledger()
-    yield from stream(plan, COLUMNS, world, Reading(2), ledger=ledger)
+    yield from stream(plan, COLUMNS, world, ReadOptions(2), ledger=ledger)
     if world.size == 1:
         require_complete(plan, ledger.as_array(plan))
 
 
-def timed(learner: Learner, blocks: Iterable[Block], rows: int) -> tuple[float, float]:
+def timed(train_step: TrainStep, blocks: Iterable[Block], rows: int) -> tuple[float, float]:
     """Rows of all workers a second, and a second of this worker's processor."""
     started, used = time.perf_counter(), time.process_time()
     for block in blocks:
-        learner.step(block)
+        train_step.step(block)
     return rows / (time.perf_counter() - started), rows / (time.process_time() - used)
 
 
 def from_stream(settings: dict[str, Any]) -> dict[str, Any]:
     """Medians of epochs from the stream and from memory, of their ratios, and peak memory before blocks are kept."""
-    own = learner(settings)
+    own = train_step(settings)
     rates: dict[str, list[tuple[float, float]]] = {"stream": [], "memory": []}
     timed(own, streamed(plan_of(settings, 0), own.workers.world), 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -93,7 +93,7 @@ def from_stream(settings: dict[str, Any]) -> dict[str, Any]:
 
 def with_workers(settings: dict[str, Any]) -> dict[str, Any]:
     """Samples a second of all workers together, and a second of all their processors, by round."""
-    own = learner(settings)
+    own = train_step(settings)
     blocks = []
     for block in streamed(plan_of(settings, 0), own.workers.world):
         blocks.append(block)

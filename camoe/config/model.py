@@ -67,7 +67,7 @@ def _kind_or(default: str) -> Discriminator:
 ExpertConfig = Annotated[Annotated[DcnConfig, Tag("dcn")] | Annotated[MlpConfig, Tag("mlp")], _kind_or("dcn")]
 
 
-class Common(Section):
+class CommonConfig(Section):
     """What every model has: embeddings of `embedding_dim`, `dropout`, and a tower of `tower_hidden` units a head.
 
     With `match_parameters` all hidden widths and ranks are scaled by one factor, so that the model has about that many
@@ -80,7 +80,7 @@ class Common(Section):
     match_parameters: int | None = Field(default=None, ge=1)
 
 
-class CamoeConfig(Common):
+class CamoeConfig(CommonConfig):
     """CAMoE: `experts` shared by all heads, mixed by a gate a head.
 
     `gate_dropout`: how often, in training, a gate leaves an expert out.
@@ -102,7 +102,7 @@ class CamoeConfig(Common):
         return self.model_copy(update={"expert": self.expert.scaled(factor), "tower_hidden": tower})
 
 
-class MmoeConfig(Common):
+class MmoeConfig(CommonConfig):
     """MMoE: as CAMoE, with `experts` feed-forward networks of `expert_hidden` units."""
 
     kind: Literal["mmoe"]
@@ -121,7 +121,7 @@ class MmoeConfig(Common):
         return self.model_copy(update={"expert_hidden": expert, "tower_hidden": tower})
 
 
-class PleConfig(Common):
+class PleConfig(CommonConfig):
     """PLE: `layers` extraction layers of `own_experts` a head and `shared_experts`."""
 
     kind: Literal["ple"]
@@ -142,7 +142,7 @@ class PleConfig(Common):
         return self.model_copy(update={"expert": self.expert.scaled(factor), "tower_hidden": tower})
 
 
-class SharedBottomConfig(Common):
+class SharedBottomConfig(CommonConfig):
     """A feed-forward network of `hidden` units that all heads share."""
 
     kind: Literal["shared_bottom"]
@@ -159,7 +159,7 @@ class SharedBottomConfig(Common):
         return self.model_copy(update={"hidden": hidden, "tower_hidden": tower})
 
 
-class DcnModelConfig(Common):
+class DcnModelConfig(CommonConfig):
     """One DCN-v2 `network` that all heads share; with conf/heads/single.yaml and no tower it is DCN-v2 itself."""
 
     kind: Literal["dcn"]

@@ -101,7 +101,7 @@ def latest_version(folder: Path) -> int:
     return max(versions, default=0)
 
 
-def publish(fitted: Mapping[str, Sequence[str]], folder: Path) -> Encoder:
+def append_version(fitted: Mapping[str, Sequence[str]], folder: Path) -> Encoder:
     """Grow the newest version by the `fitted` values and publish that; nothing is written when nothing is new.
 
     When another run takes the version meanwhile, this one grows from what that run published.

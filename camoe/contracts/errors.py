@@ -38,7 +38,7 @@ class BundleError(CamoeError):
     """A model bundle is missing, damaged, or does not fit its input."""
 
 
-def reason(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """The first line of what an error says; its type's name where it says nothing."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-KEYS = ("impression_id", "user_id", "campaign_id", "ts")
+IMPRESSION_KEYS = ("impression_id", "user_id", "campaign_id", "ts")
 # The run that built the row's day; constant within a file, so the log tells which run each file comes from.
 RUN_ID = "run_id"
 PHYSICAL_IDS = ("modality_id", "slot_id")

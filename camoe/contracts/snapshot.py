@@ -29,11 +29,11 @@ from camoe.contracts.storage import (
     RETRIES,
     Storage,
     delta_options,
+    error_detail,
     folders_above,
     location_of,
     open_storage,
     path_of,
-    reason,
     remedy,
 )
 
@@ -149,7 +149,7 @@ def logged(table: Path | str, version: int | None = None, retries: int = RETRIES
         advice = remedy(error) or (
             "choose a version that the log still has, or rebuild the table without the feature named here"
         )
-        raise SnapshotError(f"{root}{wanted} cannot be read ({reason(error)}); {advice}") from None
+        raise SnapshotError(f"{root}{wanted} cannot be read ({error_detail(error)}); {advice}") from None
     _refuse_unsafe(delta, root)
     where = f"{root} version {delta.version()}"
     ordered = tuple(sorted((_named(root, where, action) for action in actions), key=lambda file: file.path))
@@ -220,7 +220,7 @@ def _opened(file: DataFile, where: str, storage: Storage) -> DataFile:
         advice = remedy(error)
         fault = "cannot be read" if advice else "is damaged"
         raise SnapshotError(
-            f"{file.path} of {where} {fault} ({reason(error)}); {advice or 'rebuild its day'}"
+            f"{file.path} of {where} {fault} ({error_detail(error)}); {advice or 'rebuild its day'}"
         ) from None
     groups = tuple(footer.row_group(index).num_rows for index in range(footer.num_row_groups))
     if file.rows != sum(groups):

@@ -100,8 +100,12 @@ class Storage:
                 if not dropped(error):
                     raise
                 if tries > self.retries:
-                    raise LostConnectionError(f"connection lost at each of {tries} tries: {reason(error)}") from None
-                self.say(f"lost the connection at try {tries} of {self.retries + 1} to read {what}: {reason(error)}")
+                    raise LostConnectionError(
+                        f"connection lost at each of {tries} tries: {error_detail(error)}"
+                    ) from None
+                self.say(
+                    f"lost the connection at try {tries} of {self.retries + 1} to read {what}: {error_detail(error)}"
+                )
                 if self.ended.wait(_pause_s(tries)):
                     raise
         raise AssertionError  # The loop has no other end.
@@ -165,12 +169,12 @@ def remedy(error: BaseException) -> str | None:
     return None
 
 
-def explained(error: BaseException) -> str:
+def storage_error(error: BaseException) -> str:
     """Why a data file cannot be read, and what to do about it."""
-    return f"{reason(error)}; {remedy(error) or 'rebuild its day'}"
+    return f"{error_detail(error)}; {remedy(error) or 'rebuild its day'}"
 
 
-def reason(error: BaseException) -> str:
+def error_detail(error: BaseException) -> str:
     """`error` in one line, without the credentials that a store's answer may repeat."""
     text = _plain(str(error))
     for name in SECRETS:

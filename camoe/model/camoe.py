@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from camoe.model.layers.embedding import JointEmbedding
-from camoe.model.layers.scaling import NumericScaling, Treatment
+from camoe.model.layers.scaling import NumericScaling, NumericTransform
 from camoe.model.layers.sequence import sequences_of
 from camoe.model.networks.body import make_body
 from camoe.model.spec import ModelSpec
@@ -24,12 +24,12 @@ class Camoe(nn.Module):
     experts that a gate weighs. A model over features without sequences needs none.
     """
 
-    def __init__(self, spec: ModelSpec, treatments: Sequence[Treatment]) -> None:
+    def __init__(self, spec: ModelSpec, transforms: Sequence[NumericTransform]) -> None:
         super().__init__()
         self.embedding = JointEmbedding(spec.vocabulary_sizes, spec.model.embedding_dim)
         self.categorical_columns = len(spec.features.categorical_columns)
         self.sequences = sequences_of(spec.features)
-        self.scaling = NumericScaling(spec.features.numeric, treatments)
+        self.scaling = NumericScaling(spec.features.numeric, transforms)
         self.dropout = nn.Dropout(spec.model.dropout)
         self.body = make_body(spec.model, spec.bottom_width, len(spec.heads.heads))
 

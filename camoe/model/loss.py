@@ -113,7 +113,7 @@ def whole_batch(count: Tensor, rows: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedCounts:
     """`N_h`: the rows that the head has in a batch of that size on average, `share_h` of it.
 
     The mean step over an epoch is then the step over the whole epoch at once, also for a head that most batches lack:
@@ -137,5 +137,5 @@ Normaliser = Callable[[Tensor, Tensor], Tensor]
 def make_normaliser(kind: Literal["head", "batch", "expected"], masking: Masking, slot_share: Tensor) -> Normaliser:
     """The normaliser called `kind`; `slot_share` float64 `[slots]` is each slot's share of the plan's rows."""
     if kind == "expected":
-        return Expected(slot_share.to(masking.weight) @ masking.member.to(masking.weight))
+        return ExpectedCounts(slot_share.to(masking.weight) @ masking.member.to(masking.weight))
     return per_head if kind == "head" else whole_batch

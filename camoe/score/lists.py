@@ -10,7 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from camoe.contracts.features import SequenceFeature
-from camoe.score.inputs import ScoringError, as_text
+from camoe.score.graph_inputs import (
+    ScoringError,
+    as_text,
+)
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ from camoe.contracts.errors import BundleError
 from camoe.contracts.schema import SLOTS_PROPERTY
 from camoe.contracts.slots import only_appended
 from camoe.contracts.snapshot import Snapshot
-from camoe.score.inputs import Inputs
+from camoe.score.graph_inputs import GraphInputs
 from camoe.score.scorer import Scorer, ScoringModel, require_fit
 from camoe.score.unknown import Unknown, unknown_in
 from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.planning.plan import make_plan
 from camoe.stream.planning.world import World
 from camoe.stream.reading.columns import Block, model_columns
-from camoe.stream.stream import Reading, stream
+from camoe.stream.stream import ReadOptions, stream
 
-KEYS = ("impression_id", "user_id", "campaign_id")
+CARRIED_KEYS = ("impression_id", "user_id", "campaign_id")
 BATCH_ROWS = 32_768
 
 
@@ -58,12 +58,12 @@ def require_slot_ids(model: ScoringModel, snapshot: Snapshot) -> None:
 
 def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, day: date, unknown: Unknown) -> Iterator[pa.Table]:
     plan = make_plan(snapshot, seed=0, epoch=0, batch_size=BATCH_ROWS, lanes=1)
-    columns, ledger = model_columns(model.spec.features, (), KEYS), Ledger()
-    with contextlib.closing(stream(plan, columns, World(0, 1), Reading(), ledger=ledger)) as blocks:
+    columns, ledger = model_columns(model.spec.features, (), CARRIED_KEYS), Ledger()
+    with contextlib.closing(stream(plan, columns, World(0, 1), ReadOptions(), ledger=ledger)) as blocks:
         for block in blocks:
             indices = [of.astype(np.int64) for of in (block.slot, block.categorical, block.sequences)]
             unknown.add(unknown_in(indices[1], indices[2], model.spec))
-            inputs = Inputs(indices[0], indices[1], block.numeric, indices[2])
+            inputs = GraphInputs(indices[0], indices[1], block.numeric, indices[2])
             yield scorer.predict_inputs(inputs, _carried(block, model, day))
     require_complete(plan, ledger.as_array(plan))
 
@@ -71,7 +71,7 @@ def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, day: date, 
 def _carried(block: Block, model: ScoringModel, day: date) -> pa.Table:
     """The columns that name each row. A row's file lies under its modality, slot and day and need not repeat them."""
     slots = model.spec.slots.slots
-    named = {name: pa.array(values) for name, values in zip(KEYS, block.keys, strict=True)}
+    named = {name: pa.array(values) for name, values in zip(CARRIED_KEYS, block.keys, strict=True)}
     ids = pa.array(block.slot)
     return pa.table(
         {

@@ -13,7 +13,7 @@ from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.score.encode import encode
-from camoe.score.inputs import ScoringError
+from camoe.score.graph_inputs import ScoringError
 from camoe.score.scorer import Scorer, ScoringModel, read_model
 
 ENCODER_PROPERTY = "camoe.encoderHash"

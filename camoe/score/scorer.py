@@ -32,7 +32,10 @@ from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.spec import ModelSpec
 from camoe.score.graph import read_graph
-from camoe.score.inputs import Inputs, inputs_of
+from camoe.score.graph_inputs import (
+    GraphInputs,
+    graph_inputs,
+)
 
 # Columns of the rows that their predictions carry, where the rows have them.
 CARRIED = ("impression_id", "request_id", "user_id", "campaign_id", "modality", "slot", "date")
@@ -115,12 +118,12 @@ class Scorer:
         """Predictions for rows with `slot` and the encoded columns of the training table; see `predict_inputs`.
 
         Raises:
-            ScoringError: as `inputs_of` does.
+            ScoringError: as `graph_inputs` does.
         """
         carried = table.select([name for name in CARRIED if name in table.column_names])
-        return self.predict_inputs(inputs_of(table, self._model.spec), carried)
+        return self.predict_inputs(graph_inputs(table, self._model.spec), carried)
 
-    def predict_inputs(self, inputs: Inputs, carried: pa.Table) -> pa.Table:
+    def predict_inputs(self, inputs: GraphInputs, carried: pa.Table) -> pa.Table:
         """One row an objective and an impression whose slot it is served in; objective by objective, in order.
 
         The columns are those of `carried`, which has a row an impression, and `objective`, `head`, `p_raw` (of the
@@ -128,7 +131,7 @@ class Scorer:
         """
         return pa.concat_tables(self._predict(objective, inputs, carried) for objective in self._owners)
 
-    def _predict(self, objective: str, inputs: Inputs, carried: pa.Table) -> pa.Table:
+    def _predict(self, objective: str, inputs: GraphInputs, carried: pa.Table) -> pa.Table:
         owner = self._owners[objective][self._cells(inputs)]
         p_raw, p = np.empty(len(owner)), np.empty(len(owner))
         for head in set(owner.tolist()) - {UNSERVED}:
@@ -148,7 +151,7 @@ class Scorer:
             chosen = chosen.append_column(name, column)
         return chosen
 
-    def _cells(self, inputs: Inputs) -> npt.NDArray[np.int64]:
+    def _cells(self, inputs: GraphInputs) -> npt.NDArray[np.int64]:
         """By row its slot and which of the heads' values it has, numbered as in `HeadSet.membership`."""
         if not len(self._values):
             return inputs.slot
@@ -157,7 +160,7 @@ class Scorer:
         cells: npt.NDArray[np.int64] = inputs.slot * (len(self._values) + 1) + case
         return cells
 
-    def _run(self, head: int, inputs: Inputs, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def _run(self, head: int, inputs: GraphInputs, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         p = np.empty(len(rows))
         # A model without embeddings has an empty table, which its graphs do not ask for.
         table = {TABLE: self._model.table} if self._model.table.size else {}

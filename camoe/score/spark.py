@@ -18,14 +18,14 @@ from camoe.contracts.snapshot import Snapshot
 from camoe.score.scorer import Scorer, ScoringModel
 from camoe.score.unknown import Unknown, known_elements, known_sizes
 
-KEYS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date")
+ROW_KEYS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date")
 
 
 def read_rows(spark: SparkSession, snapshot: Snapshot, days: Collection[date], model: ScoringModel) -> DataFrame:
     """The features of the impressions of `days` at the pinned version."""
     table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
     chosen = table.where(F.col("date").isin(*days))
-    return chosen.select(*KEYS, *model.spec.features.columns)
+    return chosen.select(*ROW_KEYS, *model.spec.features.columns)
 
 
 def count_unknown(rows: DataFrame, model: ScoringModel) -> Unknown:
@@ -57,7 +57,7 @@ def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame
     text, number = T.StringType(), T.DoubleType()
     made = {"objective": text, "head": text, "p_raw": number, "p": number, "model_version": text}
     output = T.StructType(
-        [*(rows.schema[name] for name in KEYS), *(T.StructField(name, kind) for name, kind in made.items())]
+        [*(rows.schema[name] for name in ROW_KEYS), *(T.StructField(name, kind) for name, kind in made.items())]
     )
 
     def score_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -66,7 +66,7 @@ def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame
             yield from scorer.predict(pa.Table.from_batches([batch])).combine_chunks().to_batches()
 
     return rows.mapInArrow(score_batches, output).select(
-        *KEYS,
+        *ROW_KEYS,
         *made,
         F.lit(snapshot.version).cast("bigint").alias("snapshot_version"),
         F.current_timestamp().alias("scored_at"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from camoe.stream.planning.mixing import Shares
-from camoe.stream.planning.plan import Plan, Stratum
+from camoe.stream.planning.plan import BatchPlan, Stratum
 from camoe.stream.reading.columns import Columns
 from camoe.stream.reading.held import most_bytes
 
 
-def describe(plan: Plan, columns: Columns, threads: int, checked: Plan | None = None) -> str:
+def describe(plan: BatchPlan, columns: Columns, threads: int, checked: BatchPlan | None = None) -> str:
     """What the plan reads, how it mixes, and what an epoch is: one line a stratum and slot.
 
     And what the row groups take in the memory of a worker with so many reader threads; `checked` as in `most_bytes`.
@@ -29,7 +29,7 @@ def describe(plan: Plan, columns: Columns, threads: int, checked: Plan | None = 
     return "\n".join(lines)
 
 
-def _stratum_lines(plan: Plan, number: int, stratum: Stratum) -> list[str]:
+def _stratum_lines(plan: BatchPlan, number: int, stratum: Stratum) -> list[str]:
     lines = [
         f"  {stratum.name}: {stratum.epoch_rows / plan.rows:.1%} of each batch, {stratum.rows:,} rows, "
         f"each {stratum.epoch_rows / stratum.rows:.2f} times"

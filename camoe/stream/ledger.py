@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from camoe.contracts.errors import StreamError
-from camoe.stream.planning.plan import Piece, Plan
+from camoe.stream.planning.plan import BatchPlan, Piece
 from camoe.stream.planning.quota import Counts
 
 MASK = (1 << 64) - 1
@@ -28,7 +28,7 @@ class Ledger:
     # By row group and pass: the stretch that the last pieces make up, not yet in the accounts.
     open: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
 
-    def add(self, plan: Plan, piece: Piece) -> None:
+    def add(self, plan: BatchPlan, piece: Piece) -> None:
         """Book one delivered piece."""
         _, _, cycle, source, start, stop = piece
         first, last = self.open.get((source, cycle), (start, start))
@@ -39,14 +39,14 @@ class Ledger:
         if stop == plan.rows_of(source):
             self._close(plan, source, cycle)
 
-    def _close(self, plan: Plan, source: int, cycle: int) -> None:
+    def _close(self, plan: BatchPlan, source: int, cycle: int) -> None:
         start, stop = self.open.pop((source, cycle))
         begin = cycle * plan.rows_of(source)
         step = _hash(begin + stop) - _hash(begin + start)
         self.rows[source] = self.rows.get(source, 0) + stop - start
         self.trace[source] = (self.trace.get(source, 0) + step) & MASK
 
-    def as_array(self, plan: Plan) -> Counts:
+    def as_array(self, plan: BatchPlan) -> Counts:
         """Both accounts as int64 `[2, row groups]`, to be summed over all workers; sums may wrap around."""
         for source, cycle in list(self.open):
             self._close(plan, source, cycle)
@@ -56,7 +56,7 @@ class Ledger:
         return np.stack([rows, trace.view(np.int64)])
 
 
-def require_complete(plan: Plan, summed: Counts, first_step: int = 0, stop_step: int | None = None) -> None:
+def require_complete(plan: BatchPlan, summed: Counts, first_step: int = 0, stop_step: int | None = None) -> None:
     """Check that all workers together delivered the steps from `first_step` on, up to `stop_step` (default: the end).
 
     `summed` is the sum of their ledgers.

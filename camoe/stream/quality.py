@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camoe.stream.planning.plan import Plan
+from camoe.stream.planning.plan import BatchPlan
 from camoe.stream.planning.quota import Counts
 from camoe.stream.planning.split import split
 from camoe.stream.planning.world import World
@@ -47,7 +47,7 @@ def autocorrelation(counts: Counts, lags: Sequence[int]) -> Autocorrelation:
     )
 
 
-def counts_by(plan: Plan, value_of_file: Sequence[int]) -> Counts:
+def counts_by(plan: BatchPlan, value_of_file: Sequence[int]) -> Counts:
     """Rows `[steps, values]` of each value in each batch; `value_of_file` numbers the values from 0."""
     values = np.array(value_of_file)[plan.row_groups.file]
     counts = np.zeros((plan.steps, int(values.max()) + 1), dtype=np.int64)

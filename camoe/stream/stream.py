@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from camoe.contracts.errors import StreamError
 from camoe.contracts.storage import RETRIES, open_storage
 from camoe.stream.ledger import Ledger
-from camoe.stream.planning.plan import Piece, Plan
+from camoe.stream.planning.plan import BatchPlan, Piece
 from camoe.stream.planning.split import walk
 from camoe.stream.planning.world import World
 from camoe.stream.reading.buffers import Buffers
@@ -30,7 +30,7 @@ def say_on_stderr(text: str) -> None:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """How rows are read: reader threads, and after how many seconds of waiting for a row group `say` is called.
 
     A read whose connection to an object store broke is tried again `retries` times, and `say` is called each time.
@@ -45,7 +45,7 @@ class Reading:
 
 
 def stream(
-    plan: Plan, columns: Columns, world: World, reading: Reading, *, ledger: Ledger, first_step: int = 0
+    plan: BatchPlan, columns: Columns, world: World, reading: ReadOptions, *, ledger: Ledger, first_step: int = 0
 ) -> Generator[Block, None, None]:
     """One block for each step of `plan` from `first_step` on: this worker's share of the global batch, maybe no rows.
 
@@ -63,7 +63,7 @@ def stream(
 
 
 def _begun(
-    plan: Plan, columns: Columns, world: World, reading: Reading, *, ledger: Ledger, first_step: int
+    plan: BatchPlan, columns: Columns, world: World, reading: ReadOptions, *, ledger: Ledger, first_step: int
 ) -> Generator[Block, None, None]:
     """An empty block when the first row groups are asked for, then those of `stream`."""
 
@@ -102,7 +102,7 @@ class _Assembly:
     """Asks for row groups in the order in which the worker's batches need them, and cuts the batches from them."""
 
     def __init__(
-        self, plan: Plan, columns: Columns, shares: Iterator[list[Piece]], reader: RequestReader, buffers: Buffers
+        self, plan: BatchPlan, columns: Columns, shares: Iterator[list[Piece]], reader: RequestReader, buffers: Buffers
     ) -> None:
         self._plan, self._columns, self._shares, self._reader = plan, columns, shares, reader
         self._coming: deque[list[Piece]] = deque()

@@ -38,7 +38,7 @@ ONCE = 1
 
 
 @dataclass(frozen=True)
-class Run:
+class CommitMetadata:
     """Which run makes a commit, from which input and with which settings."""
 
     run_id: str
@@ -64,7 +64,7 @@ class Commit:
 
 
 @contextmanager
-def signed(spark: SparkSession, run: Run) -> Iterator[None]:
+def signed(spark: SparkSession, run: CommitMetadata) -> Iterator[None]:
     """Let every commit inside the block carry the run in its userMetadata, a table's first one included."""
     spark.conf.set(USER_METADATA, run.metadata())
     try:
@@ -73,22 +73,22 @@ def signed(spark: SparkSession, run: Run) -> Iterator[None]:
         spark.conf.unset(USER_METADATA)
 
 
-def has_log(table: Path) -> bool:
+def is_delta_table(table: Path) -> bool:
     """Whether a Delta table lies at `table`."""
     return DeltaTable.is_deltatable(str(table.resolve()))
 
 
 def latest_version(table: Path) -> int:
     """The newest version of `table`, -1 when there is no table."""
-    return int(DeltaTable(str(table.resolve())).version()) if has_log(table) else -1
+    return int(DeltaTable(str(table.resolve())).version()) if is_delta_table(table) else -1
 
 
 def has_committed(table: Path, run_id: str) -> bool:
     """Whether `run_id` has committed to `table`, at any time."""
-    return has_log(table) and DeltaTable(str(table.resolve())).transaction_version(run_id) is not None
+    return is_delta_table(table) and DeltaTable(str(table.resolve())).transaction_version(run_id) is not None
 
 
-def commit_after(table: Path, version: int, run: Run) -> Commit | None:
+def commit_after(table: Path, version: int, run: CommitMetadata) -> Commit | None:
     """The newest commit of `run` later than `version`; None when it made none."""
     there = DeltaTable(str(table.resolve()))
     for entry in there.history(int(there.version()) - version):

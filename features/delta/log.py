@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from camoe.contracts.errors import MaintenanceError, reason
+from camoe.contracts.errors import MaintenanceError, error_text
 
 LOG = "_delta_log"
 DATA_FILE = re.compile(r"part-.*\.parquet|\.part-.*\.parquet\.crc")
@@ -42,7 +42,8 @@ def open_table(table: Path, version: int | None = None) -> DeltaTable:
         return DeltaTable(str(table.resolve()), version=version)
     except DeltaError as error:
         raise MaintenanceError(
-            f"the log of {table} cannot be read ({reason(error)}); restore it, or build again where no run has ever "
+            f"the log of {table} cannot be read ({error_text(error)}); restore it, or build again where no run has "
+            "ever "
             "committed; nothing was removed"
         ) from None
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from camoe.contracts.schema import KEYS, label_column
+from camoe.contracts.schema import IMPRESSION_KEYS, label_column
 from camoe.contracts.slots import SlotCatalogue
 from features.read.damage import DAMAGE
 from features.spark.values import as_instant
@@ -25,7 +25,7 @@ def check(impressions: DataFrame, slots: SlotCatalogue, objectives: Collection[s
     """
     ts = as_instant(F.col("ts"))
     slot = F.col("slot").cast("string")
-    found = [_when(F.col(key).isNull(), f"null_{key}") for key in (*KEYS, "slot")]
+    found = [_when(F.col(key).isNull(), f"null_{key}") for key in (*IMPRESSION_KEYS, "slot")]
     found.append(_when(F.col("ts").isNotNull() & ts.isNull(), "unparsable_ts"))
     found.append(_when(~slot.isin([item.id for item in slots.slots]), "unknown_slot"))
     labels = {label_column(objective): F.col(label_column(objective)) for objective in objectives}

@@ -40,10 +40,10 @@ def mark_duplicates(
     """Add `_duplicate`, true for repeats of a row that is kept.
 
     A row is held against the rows of its id on its own `date` and on the `reach` days before (None: all before), never
-    against later ones, so that no later day changes the fate of a row. Unless all of these agree in `payload`, it gets
-    the reason conflicting_id and is no duplicate. Else it is one where an earlier day has a row without reasons, and
-    where its own day has one to be preferred: one with fewer reasons, then the first by the expressions `survivor` over
-    the mapped columns, ascending with nulls first, and among equals the first by raw row.
+    against later ones, so that no later day changes the disposition of a row. Unless all of these agree in `payload`,
+    it gets the reason conflicting_id and is no duplicate. Else it is one where an earlier day has a row without
+    reasons, and where its own day has one to be preferred: one with fewer reasons, then the first by the expressions
+    `survivor` over the mapped columns, ascending with nulls first, and among equals the first by raw row.
 
     Raises:
         InputError: an expression of `survivor` does not parse or names a column that the impressions do not map.

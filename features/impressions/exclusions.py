@@ -11,7 +11,7 @@ from camoe.contracts.sources import Exclusion
 from features.impressions.checks import REASONS
 from features.read.damage import DAMAGE
 from features.read.raw import FOLDER_DAY, RAW
-from features.read.window import Window
+from features.read.window import DayWindow
 from features.spark.expressions import resolve
 
 EXCLUDED = "_excluded"
@@ -22,7 +22,7 @@ OTHER_FOLDER = "other_folder"
 OF_THE_RUN = frozenset((OUTSIDE_DAYS, AFTER_AS_OF, OTHER_FOLDER))
 
 
-def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], window: Window) -> DataFrame:
+def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], window: DayWindow) -> DataFrame:
     """Add `local_ts` (event time in the declared zone), `date` (its day) and `_excluded` (a name, null: kept).
 
     The first exclusion whose predicate is true counts; a predicate that is null excludes nothing. A row in the folder

@@ -1,4 +1,4 @@
-"""From the raw impression log to impressions with one fate each: excluded, duplicate, quarantined or kept."""
+"""From the raw impression log to impressions with one disposition each: excluded, duplicate, quarantined or kept."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from features.impressions.exclusions import EXCLUDED, OUTSIDE_DAYS, exclude
 from features.impressions.labels import label, logged_objectives, mature
 from features.read.damage import DAMAGE
 from features.read.raw import FOLDER_DAY, RAW
-from features.read.window import Window
+from features.read.window import DayWindow
 
 
 def judged_impressions(
-    impressions: DataFrame, outcomes: DataFrame | None, sources: Sources, slots: SlotCatalogue, window: Window
+    impressions: DataFrame, outcomes: DataFrame | None, sources: Sources, slots: SlotCatalogue, window: DayWindow
 ) -> DataFrame:
-    """Every impression as `read_impressions` gives it, with its labels, `local_ts`, `date` and what decides its fate.
+    """Every impression as `read_impressions` gives it, with its labels, `local_ts`, `date` and what decides its
+    disposition.
 
     `_excluded`: name of the exclusion, or null. `_duplicate`: a repeat of a row that is kept, or that would be were its
     day one of the run's. `_reasons`: why it is quarantined, empty when it is not. `_raw`: the raw row as JSON where
@@ -35,8 +36,8 @@ def judged_impressions(
     checked = check(impressions, slots, log.labels)
     own = F.col(EXCLUDED).isNull()
     timed = exclude(checked, log.exclude, window).withColumn(RAW, F.when(own, F.col(RAW))).drop(DAMAGE)
-    # Earlier days are compared all the same: the fate of a row must not rest on the days that are built with it. Rows
-    # without an id would all meet in one task; those without a time are of no day and quarantined anyway.
+    # Earlier days are compared all the same: the disposition of a row must not rest on the days that are built with it.
+    # Rows without an id would all meet in one task; those without a time are of no day and quarantined anyway.
     earlier = (F.col(EXCLUDED) == OUTSIDE_DAYS) & (F.col("date") < F.lit(max(window.days)))
     compared = F.col("impression_id").isNotNull() & F.col("date").isNotNull() & (own | earlier)
     mine = F.coalesce(F.col(FOLDER_DAY).isin(list(window.days)), F.lit(True))
@@ -49,7 +50,7 @@ def judged_impressions(
     return both.withColumn(RAW, F.when(F.size(REASONS) > 0, F.col(RAW)))
 
 
-def _once_mature(sources: Sources, window: Window) -> dict[str, Column]:
+def _once_mature(sources: Sources, window: DayWindow) -> dict[str, Column]:
     """The labels that the log itself carries, null until the window of their objective has closed."""
     columns = {label_column(name): sources.objectives.get(name, Objective()) for name in sources.impressions.labels}
     return {name: F.when(mature(objective, window.as_of), F.col(name)) for name, objective in columns.items()}

@@ -13,7 +13,7 @@ from camoe.contracts.schema import label_column
 from camoe.contracts.sources import Objective, Sources
 from features.impressions.checks import INVALID_LABEL, REASONS, add_reason
 from features.read.raw import read_outcome_log
-from features.read.window import Window
+from features.read.window import DayWindow
 from features.spark.values import as_instant
 
 
@@ -22,7 +22,7 @@ def logged_objectives(sources: Sources) -> dict[str, Objective]:
     return {name: item for name, item in sources.objectives.items() if name not in sources.impressions.labels}
 
 
-def read_outcomes(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> DataFrame | None:
+def read_outcomes(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> DataFrame | None:
     """The mapped outcome log, None where no label comes from one. Raises as `read_table` does."""
     if sources.outcomes is None or not logged_objectives(sources):
         return None

@@ -17,7 +17,7 @@ from features.impressions.tally import is_kept
 
 # In the order in which they are asked; each outcome has the first that holds. "used" made a label 1; "not_yet_mature"
 # will, once the window of its impression has closed by the as-of time of a later run.
-FATES = (
+DISPOSITIONS = (
     "other_objective",
     "without_impression",
     "impression_not_written",
@@ -32,31 +32,31 @@ NAMES_SHOWN = 10
 
 @dataclass(frozen=True)
 class OutcomeTally:
-    """Outcome rows by fate, and written impressions with label 1 by objective and day."""
+    """Outcome rows by disposition, and written impressions with label 1 by objective and day."""
 
-    fates: Mapping[str, int]
+    dispositions: Mapping[str, int]
     positive: Mapping[str, Mapping[date, int]]
 
     def counts(self) -> dict[str, object]:
-        """Rows read, then by fate; positives of all days."""
+        """Rows read, then by disposition; positives of all days."""
         positive = {objective: sum(days.values()) for objective, days in self.positive.items()}
-        return {"read": sum(self.fates.values()), **self.fates, "positive": positive}
+        return {"read": sum(self.dispositions.values()), **self.dispositions, "positive": positive}
 
 
-def outcome_fates(
+def outcome_dispositions(
     judged: DataFrame, outcomes: DataFrame, objectives: Mapping[str, Objective], as_of: datetime
 ) -> dict[str, int]:
-    """Rows of the outcome log by fate, in one pass; `judged` as `judged_impressions` gives it."""
+    """Rows of the outcome log by disposition, in one pass; `judged` as `judged_impressions` gives it."""
     # The time of the written row: repeats may differ in it where the payload leaves it out.
     written = F.max(F.when(is_kept(), F.col("ts")))
     shown = judged.groupBy("impression_id").agg(written.alias("_shown"), F.max(is_kept()).alias("_written"))
     joined = typed(outcomes, judged, as_of).join(shown, on="impression_id", how="left")
-    counted = joined.groupBy(_fate(objectives, as_of).alias("fate")).count().collect()
-    rows = {row["fate"]: row["count"] for row in counted}
-    return {fate: rows.get(fate, 0) for fate in FATES}
+    counted = joined.groupBy(_disposition(objectives, as_of).alias("disposition")).count().collect()
+    rows = {row["disposition"]: row["count"] for row in counted}
+    return {disposition: rows.get(disposition, 0) for disposition in DISPOSITIONS}
 
 
-def _fate(objectives: Mapping[str, Objective], as_of: datetime) -> Column:
+def _disposition(objectives: Mapping[str, Objective], as_of: datetime) -> Column:
     name, shown = F.col("objective"), F.col("_shown")
     ends = [F.when(name == key, window_end(shown, objective)) for key, objective in objectives.items()]
     closes = F.coalesce(*ends)
@@ -71,7 +71,10 @@ def _fate(objectives: Mapping[str, Objective], as_of: datetime) -> Column:
         ~inside,
         closes > F.lit(as_of),
     )
-    return F.coalesce(*[F.when(one, F.lit(fate)) for one, fate in zip(holds, FATES, strict=False)], F.lit(FATES[-1]))
+    return F.coalesce(
+        *[F.when(one, F.lit(disposition)) for one, disposition in zip(holds, DISPOSITIONS, strict=False)],
+        F.lit(DISPOSITIONS[-1]),
+    )
 
 
 def positives(values: DataFrame, objectives: Collection[str]) -> dict[str, dict[date, int]]:
@@ -92,9 +95,10 @@ def require_positives(
         return
     found = outcomes.groupBy("objective").count().orderBy(F.desc("count"), "objective").limit(NAMES_SHOWN).collect()
     names = ", ".join(f"'{row['objective']}' {row['count']:,}" for row in found)
-    fates = ", ".join(f"{fate} {rows:,}" for fate, rows in tally.fates.items() if rows)
+    dispositions = ", ".join(f"{disposition} {rows:,}" for disposition, rows in tally.dispositions.items() if rows)
     raise InputError(
         f"objective '{without[0]}' has no positive label on the training days; the objectives in the outcome log are "
-        f"{names}, and its rows came to {fates}; correct the objective's name or window_s, the mapped objective column "
+        f"{names}, and its rows came to {dispositions}; correct the objective's name or window_s, the mapped "
+        "objective column "
         "or days.as_of, or take the objective out; nothing was written"
     )

@@ -19,7 +19,7 @@ from features.impressions.exclusions import EXCLUDED, OF_THE_RUN
 
 @dataclass(frozen=True)
 class Tally:
-    """Rows by fate; each row has one. `quarantined` counts a row under its first reason, `kept` by (day, slot).
+    """Rows by disposition; each row has one. `quarantined` counts a row under its first reason, `kept` by (day, slot).
 
     `dated` are those with a date that no exclusion leaves out; `undated` is the part of `quarantined` without one.
     """
@@ -50,7 +50,7 @@ class Tally:
         return dict(sorted(days.items()))
 
     def require_sum(self) -> None:
-        """Raise `CountError` unless the fates add up to the rows read."""
+        """Raise `CountError` unless the dispositions add up to the rows read."""
         excluded = sum(self.excluded.values())
         require_equal(
             "rows read against excluded + duplicates + quarantined + kept",
@@ -99,18 +99,19 @@ def is_kept() -> Column:
     return F.col(EXCLUDED).isNull() & ~F.col(DUPLICATE) & (F.size(REASONS) == 0)
 
 
-def kept(judged: DataFrame) -> DataFrame:
+def kept_rows(judged: DataFrame) -> DataFrame:
     """The impressions that go on to the training table."""
     return judged.where(is_kept())
 
 
-def quarantined(judged: DataFrame) -> DataFrame:
+def quarantined_rows(judged: DataFrame) -> DataFrame:
     """The impressions that go to the quarantine table."""
     return judged.where(F.col(EXCLUDED).isNull() & ~F.col(DUPLICATE) & (F.size(REASONS) > 0))
 
 
-def tally(judged: DataFrame) -> Tally:
-    """Count fates in one pass. `judged` has `_excluded`, `_duplicate`, `_reasons`, `date` and `slot`."""
+def count_impressions(judged: DataFrame) -> Tally:
+    """Count the rows of each disposition in one pass. `judged` has `_excluded`, `_duplicate`, `_reasons`, `date` and "
+    "`slot`."""
     rows = (
         judged.select(
             EXCLUDED,

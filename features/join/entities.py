@@ -23,7 +23,7 @@ DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinResult:
     """Impressions with their entities, and how each entity was joined."""
 
     frame: DataFrame
@@ -73,7 +73,7 @@ def join_entities(
     sources: Sources,
     days: Sequence[date],
     limits: Limits = DEFAULT_LIMITS,
-) -> Joined:
+) -> JoinResult:
     """Add each entity's struct column and whether it matched; rows out = rows in.
 
     Counts the tables, and the impressions where a table is not small, so `impressions` are best persisted. `days`:
@@ -86,7 +86,7 @@ def join_entities(
     for choice in sorted(choices, key=lambda choice: choice.strategy == "broadcast"):
         joined = join_entity(joined, tables[choice.entity], choice.entity, entities[choice.entity], choice)
     flags = [F.col(name).isNotNull().alias(matched_column(name)) for name in entities]
-    return Joined(joined.select(*impressions.columns, *entities, *flags), tuple(choices))
+    return JoinResult(joined.select(*impressions.columns, *entities, *flags), tuple(choices))
 
 
 def _require_one_row_a_key(rows: DataFrame, name: str, folder: Path, entity: Entity) -> None:

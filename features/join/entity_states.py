@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.runs import TIMELESS, EntityState
 from camoe.contracts.sources import Entity, Sources
-from features.spark.values import comparable, digest, in_calendar, row_hash, sums
+from features.spark.values import comparable, digest, hash_sums, in_calendar, row_hash
 
 
 def entity_states(
@@ -27,7 +27,7 @@ def entity_states(
         return {}
     parts = [_hashed(tables[name], name, sources.entities[name], zone) for name in tables]
     found: dict[str, dict[date, str]] = {name: {} for name in tables}
-    for row in reduce(DataFrame.unionByName, parts).groupBy("entity", "day").agg(*sums()).collect():
+    for row in reduce(DataFrame.unionByName, parts).groupBy("entity", "day").agg(*hash_sums()).collect():
         # Spark takes no literal of the year 1, so there the timeless rows have no day.
         found[row["entity"]][row["day"] or TIMELESS] = digest(row["rows"], row["upper"], row["lower"])
     return {

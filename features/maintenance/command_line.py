@@ -10,7 +10,7 @@ from datetime import timedelta
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.pins import Pin
 from features.maintenance.committed import OrphanRows
-from features.maintenance.compact import Compacted
+from features.maintenance.compact import CompactedDay
 from features.maintenance.orphans import Leftover
 from features.maintenance.vacuum import Vacuum
 
@@ -38,13 +38,13 @@ def orphan_lines(files: Sequence[Leftover], rows: Sequence[OrphanRows], delete: 
         mine = [item for item in files if item.what == what]
         lines.append(f"{what}: {number:,}, {size(sum(item.size for item in mine))}")
     lines += [f"rows of {table.table.name}: {sum(table.rows.values()):,} of {len(table.rows):,} runs" for table in rows]
-    return [*lines, _fate(delete)] if lines else ["nothing was left behind"]
+    return [*lines, _consequence(delete)] if lines else ["nothing was left behind"]
 
 
 def vacuum_lines(vacuum: Vacuum, delete: bool) -> list[str]:
     """How much goes, which versions are kept and for whom, and which cannot be."""
     lines = [f"{vacuum.table}: {len(vacuum.files):,} files, {size(vacuum.size)}, that no version to keep needs"]
-    lines += [f"  {_fate(delete)}"] if vacuum.files else []
+    lines += [f"  {_consequence(delete)}"] if vacuum.files else []
     lines += [f"  keeps version {item.version:>5}  {item.why}" for item in vacuum.kept]
     lines += [
         f"  version {item.version} ({item.why}) is not in this table's log, so nothing can read it"
@@ -60,7 +60,7 @@ def pin_lines(pins: Sequence[Pin]) -> list[str]:
     return [*map(str, pins), "a pin whose job is gone: jobs/maintain.py pins --remove PIN"]
 
 
-def compact_lines(done: Sequence[Compacted]) -> list[str]:
+def compact_lines(done: Sequence[CompactedDay]) -> list[str]:
     """A line a day, with its files before and after."""
     return [
         f"{day.day}: {day.before:,} files became {day.after:,} ({day.rows:,} rows), version {day.version}"
@@ -68,7 +68,7 @@ def compact_lines(done: Sequence[Compacted]) -> list[str]:
     ] or ["no day has more files than its rows need"]
 
 
-def _fate(delete: bool) -> str:
+def _consequence(delete: bool) -> str:
     return "all of it is removed" if delete else "nothing was removed; add --delete to remove it"
 
 

@@ -13,7 +13,7 @@ from deltalake import CommitProperties, PostCommitHookProperties
 from deltalake.exceptions import DeltaError
 from pydantic import TypeAdapter, ValidationError
 
-from camoe.contracts.errors import MaintenanceError, reason
+from camoe.contracts.errors import MaintenanceError, error_text
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunId
 from camoe.contracts.schema import RUN_ID
@@ -72,7 +72,7 @@ def clear_rows(found: Iterable[OrphanRows]) -> None:
             )
         except DeltaError as error:
             raise MaintenanceError(
-                f"{orphans.table}: rows of {listed} are still there ({reason(error)}); run again"
+                f"{orphans.table}: rows of {listed} are still there ({error_text(error)}); run again"
             ) from None
 
 

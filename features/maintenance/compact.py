@@ -29,7 +29,7 @@ from features.tables.training import as_files, files_needed
 
 
 @dataclass(frozen=True)
-class Cell:
+class SlotDay:
     """The files of one slot's day."""
 
     slot: str
@@ -43,7 +43,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Compacted:
+class CompactedDay:
     """One day's compaction: rows and files of its rewritten cells, and the version that its commit made."""
 
     day: date
@@ -53,7 +53,9 @@ class Compacted:
     version: int
 
 
-def small_cells(snapshot: Snapshot, rows_per_file: int, days: Collection[date] | None) -> dict[date, tuple[Cell, ...]]:
+def small_cells(
+    snapshot: Snapshot, rows_per_file: int, days: Collection[date] | None
+) -> dict[date, tuple[SlotDay, ...]]:
     """Cells of `days` (default: all) with more files than their rows need, by day.
 
     Raises:
@@ -65,9 +67,9 @@ def small_cells(snapshot: Snapshot, rows_per_file: int, days: Collection[date] |
     for file in snapshot.files:
         if days is None or file.day in days:
             cells.setdefault((file.day, file.slot), []).append(file)
-    found: dict[date, tuple[Cell, ...]] = {}
+    found: dict[date, tuple[SlotDay, ...]] = {}
     for (day, slot), files in sorted(cells.items()):
-        cell = Cell(slot, day, tuple(files))
+        cell = SlotDay(slot, day, tuple(files))
         if len(files) > files_needed(cell.rows, rows_per_file):
             found[day] = (*found.get(day, ()), cell)
     return found
@@ -75,7 +77,7 @@ def small_cells(snapshot: Snapshot, rows_per_file: int, days: Collection[date] |
 
 def compact(
     spark: SparkSession, layout: Layout, rows_per_file: int, days: Collection[date] | None
-) -> tuple[Compacted, ...]:
+) -> tuple[CompactedDay, ...]:
     """Compact `days` (default: all) of the training table, one commit a day that has small files.
 
     Raises:
@@ -90,8 +92,8 @@ def compact(
 
 
 def compact_day(
-    spark: SparkSession, layout: Layout, snapshot: Snapshot, cells: Sequence[Cell], rows_per_file: int
-) -> Compacted | None:
+    spark: SparkSession, layout: Layout, snapshot: Snapshot, cells: Sequence[SlotDay], rows_per_file: int
+) -> CompactedDay | None:
     """Rewrite `cells`, all of one day, in one commit; None when that would make no fewer files.
 
     Raises:
@@ -109,7 +111,7 @@ def compact_day(
         if len(new.files) >= len(old):
             return None
         version = swap_files(layout, snapshot, old, scratch)
-        return Compacted(cells[0].day, new.rows, len(old), len(new.files), version)
+        return CompactedDay(cells[0].day, new.rows, len(old), len(new.files), version)
 
 
 @contextmanager
@@ -121,7 +123,7 @@ def _scratch(root: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _rows(spark: SparkSession, snapshot: Snapshot, cells: Sequence[Cell]) -> DataFrame:
+def _rows(spark: SparkSession, snapshot: Snapshot, cells: Sequence[SlotDay]) -> DataFrame:
     table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
     return table.where((F.col("date") == cells[0].day) & F.col("slot").isin(*[cell.slot for cell in cells]))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from camoe.contracts.errors import InputError, reason
+from camoe.contracts.errors import InputError, error_text
 from camoe.contracts.sources import Table
 
 UNREADABLE = "check that it is no empty folder, that format in the sources is its own, and that no file is damaged"
@@ -32,7 +32,7 @@ def by_columns(files: Sequence[Path], name: str, table: Table) -> dict[Columns, 
         try:
             return footer(file) if table.format == "parquet" else header(file, table.options)
         except (OSError, EOFError, ValueError, csv.Error) as error:
-            said = reason(error).rstrip(".")
+            said = error_text(error).rstrip(".")
             raise InputError(f"{name}: cannot read {file} as {table.format}: {said}; {UNREADABLE}") from None
 
     groups: dict[Columns, list[Path]] = {}

@@ -19,14 +19,14 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import DAY, Sources, Table
-from features.delta.commit import has_log
-from features.read.window import Window
+from features.delta.commit import is_delta_table
+from features.read.window import DayWindow
 
 # Options that change which files Spark lists under a folder.
 LISTING = ("recursiveFileLookup", "pathGlobFilter", "modifiedBefore", "modifiedAfter")
 
 
-def impression_paths(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> list[Path]:
+def impression_paths(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> list[Path]:
     """The impression log's path, or the folder of each day of the run and those of the days that it looks back on.
 
     Of the latter some may be missing, or have no file: a log has a first day. Raises `InputError` when one of the run's
@@ -48,7 +48,7 @@ def folder_day(folder: Path, table: Table, file: Column) -> Column:
     return F.regexp_extract(path, rf"{re.escape(before)}(\d{{4}}-\d\d-\d\d)", 1).try_cast("date")
 
 
-def outcome_paths(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> list[Path]:
+def outcome_paths(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> list[Path]:
     """The outcome log's path, or its folders of the run's days and of the days that the longest window reaches.
 
     A day that begins after the as-of time may be missing, or have no file. Raises `InputError` when another is missing.
@@ -80,7 +80,7 @@ def without_file(paths: Sequence[Path], files: Sequence[Path]) -> list[Path]:
     return [path for path in paths if _as_listed(path) not in holders]
 
 
-def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> dict[str, str]:
+def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> dict[str, str]:
     """What lies there now, by table: `delta version N`, or a hash of the files' names, sizes and times of change.
 
     Taken before a run reads its tables, so that a change in between shows as a difference, never as none.
@@ -100,7 +100,7 @@ def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: 
 
 def require_delta(path: Path, what: str) -> None:
     """Raise `InputError` unless a Delta table lies at `path`."""
-    if not has_log(path):
+    if not is_delta_table(path):
         raise InputError(f"{what}: {path} is no Delta table; correct input= or the path and format in the sources")
 
 

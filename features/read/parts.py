@@ -18,7 +18,7 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Table
 from features.read.columns import UNREADABLE, Columns, by_columns
 from features.read.files import listed, require_delta, without_file
-from features.spark.failures import explained
+from features.spark.failures import as_input_errors
 
 # Column beside the raw ones of a text table: the row's text where it does not parse, else null.
 RECORD = "__record"
@@ -62,7 +62,7 @@ def read_parts(spark: SparkSession, name: str, table: Table, paths: Sequence[Pat
         InputError: one of `paths` has no file, or a file is damaged, in another format, or has two columns of one name.
     """
     place = _some(paths)
-    with explained(f"{name}: cannot read {place} as {table.format}", UNREADABLE):
+    with as_input_errors(f"{name}: cannot read {place} as {table.format}", UNREADABLE):
         if table.format == "delta":
             return [_delta(spark, name, table, paths[0])]
         files = listed(spark, paths, table)

@@ -10,23 +10,23 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import ConfigError, InputError
-from camoe.contracts.schema import KEYS, PHYSICAL_IDS, RUN_ID, TRAINING_PARTITIONS, label_column
+from camoe.contracts.schema import IMPRESSION_KEYS, PHYSICAL_IDS, RUN_ID, TRAINING_PARTITIONS, label_column
 from camoe.contracts.sources import Entity, KeyedHash, Outcomes, Sources
 from features.read.columns import UNREADABLE
 from features.read.damage import DAMAGE, damage, refused
 from features.read.files import folder_day, impression_paths, outcome_paths, table_path
 from features.read.keyed_hash import as_text, failing_as_null, hasher, read_key, require_hidden
 from features.read.parts import Part, read_parts
-from features.read.window import Window
+from features.read.window import DayWindow
 from features.spark.expressions import columns_read, resolve
-from features.spark.failures import explained
+from features.spark.failures import as_input_errors
 
 RAW = "_raw"
 FILE = "__file"
 FOLDER_DAY = "_folder_day"
-RESERVED = (frozenset((*PHYSICAL_IDS, *TRAINING_PARTITIONS, RUN_ID, "label_as_of", "local_ts")) - frozenset(KEYS)) - {
-    "slot"
-}
+RESERVED = (
+    frozenset((*PHYSICAL_IDS, *TRAINING_PARTITIONS, RUN_ID, "label_as_of", "local_ts")) - frozenset(IMPRESSION_KEYS)
+) - {"slot"}
 
 
 def read_table(spark: SparkSession, folder: Path, name: str, table: Entity, keyed: KeyedHash | None) -> DataFrame:
@@ -42,13 +42,15 @@ def read_table(spark: SparkSession, folder: Path, name: str, table: Entity, keye
     return _whole(parts, name, table.columns, table.key, keyed)
 
 
-def read_outcome_log(spark: SparkSession, folder: Path, sources: Sources, log: Outcomes, window: Window) -> DataFrame:
+def read_outcome_log(
+    spark: SparkSession, folder: Path, sources: Sources, log: Outcomes, window: DayWindow
+) -> DataFrame:
     """The mapped columns of the outcome log, of the days that matter to the run. Raises as `read_table` does."""
     parts = read_parts(spark, "outcomes", log, outcome_paths(spark, folder, sources, window))
     return _whole(parts, "outcomes", log.columns, "impression_id", sources.keyed_hash)
 
 
-def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window: Window) -> DataFrame:
+def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> DataFrame:
     """The impression log: mapped columns, `label_<objective>` where it carries one, `_raw`, `_folder_day`, `_damage`.
 
     `_raw`: the raw row as JSON; where columns are hashed, only what the others read. `_folder_day`: the day in the
@@ -124,7 +126,7 @@ def _one(frames: Sequence[DataFrame], parts: Sequence[Part], name: str) -> DataF
                     "mapping or write the files with one type"
                 )
     rows = reduce(DataFrame.unionByName, frames)
-    with explained(f"{name}: cannot read {parts[0].where}", UNREADABLE):
+    with as_input_errors(f"{name}: cannot read {parts[0].where}", UNREADABLE):
         empty = rows.isEmpty()
     if empty:
         raise InputError(f"{parts[0].where} has no rows; nothing was written")

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True)
-class Window:
+class DayWindow:
     """The `days` (dates in `zone`, in order) that a run builds, and `as_of` (with its zone): what was known then."""
 
     zone: str

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from features.impressions.checks import REASONS
-from features.impressions.tally import quarantined
+from features.impressions.tally import quarantined_rows
 from features.join.entities import matched_column
 
 UNKNOWN_SLOT = "unknown_slot"
@@ -68,7 +68,7 @@ def entity_coverage(values: DataFrame, names: Collection[str]) -> tuple[Coverage
 
 def unknown_slots(judged: DataFrame) -> dict[str, int]:
     """Quarantined rows by the value of a slot that the catalogue lacks, the most frequent first, the rest as one."""
-    strange = quarantined(judged).where(F.array_contains(REASONS, UNKNOWN_SLOT))
+    strange = quarantined_rows(judged).where(F.array_contains(REASONS, UNKNOWN_SLOT))
     counted = strange.groupBy("slot").count().orderBy(F.desc("count"), "slot")
     named = {row["slot"]: row["count"] for row in counted.limit(NAMED_SLOTS).collect()}
     if len(named) == NAMED_SLOTS:

@@ -66,7 +66,7 @@ def _without_value(text: str) -> str:
 
 
 @contextmanager
-def explained(what: str, remedy: str) -> Iterator[None]:
+def as_input_errors(what: str, remedy: str) -> Iterator[None]:
     """Turn a failure of Spark inside the block into an `InputError`: `what` failed, why, and the `remedy`."""
     try:
         yield

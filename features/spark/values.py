@@ -63,11 +63,11 @@ def digest(rows: int, upper: int, lower: int) -> str:
 def day_hashes(rows: DataFrame, columns: Sequence[str]) -> dict[date, str]:
     """The hash over `columns` of the rows of each `date`, in one Spark job however many days there are."""
     hashed = rows.select("date", row_hash(columns).alias("hash"))
-    found = hashed.groupBy("date").agg(*sums()).orderBy("date").collect()
+    found = hashed.groupBy("date").agg(*hash_sums()).orderBy("date").collect()
     return {row["date"]: digest(row["rows"], row["upper"], row["lower"]) for row in found}
 
 
-def sums() -> list[Column]:
+def hash_sums() -> list[Column]:
     """What `digest` takes, of the rows' column `hash`."""
     upper, lower = F.shiftrightunsigned("hash", 32), F.col("hash").bitwiseAND(F.lit(LOWER))
     return [F.count(F.lit(1)).alias("rows"), F.sum(upper).alias("upper"), F.sum(lower).alias("lower")]

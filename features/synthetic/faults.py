@@ -11,7 +11,7 @@ from features.synthetic.draws import Draws, pick
 from features.synthetic.outcomes import COLUMNS as OUTCOME_COLUMNS
 
 IMPRESSION_COLUMNS = ("impression_id", "user_id", "session_id", "campaign_id", "slot", "ts", "pod_position")
-KEYS = ("impression_id", "user_id", "campaign_id")
+ID_COLUMNS = ("impression_id", "user_id", "campaign_id")
 NO_FAULT = "none"
 CONFLICT_S = 37.0
 INVALID_VALUE = 7
@@ -21,14 +21,14 @@ def impression_log(shown: DataFrame, config: LakeConfig) -> DataFrame:
     """The impressions as logged, with the declared duplicates, conflicting ids, null keys and house ads."""
     draws, faults = Draws(config.seed), config.faults
     copies = F.when(F.col("_fault").isin("duplicates", "conflicts"), 2).otherwise(1)
-    lost = draws.choice(dict.fromkeys(KEYS, 1.0), "lost key", "impression_id")
+    lost = draws.choice(dict.fromkeys(ID_COLUMNS, 1.0), "lost key", "impression_id")
     logged = shown.withColumn("_fault", impression_fault(config)).withColumns(
         {"_lost": F.when(F.col("_fault") == "null_keys", lost), "_copy": F.explode(F.sequence(F.lit(1), copies))}
     )
     conflicting = (F.col("_fault") == "conflicts") & (F.col("_copy") == 2)
     return logged.withColumns(
         {
-            **{key: F.when(~F.col("_lost").eqNullSafe(key), F.col(key)) for key in KEYS},
+            **{key: F.when(~F.col("_lost").eqNullSafe(key), F.col(key)) for key in ID_COLUMNS},
             "slot": F.when(F.col("_fault") == "house_ads", F.lit(faults.house_slot)).otherwise(F.col("slot")),
             "ts": F.when(conflicting, later(F.col("ts"), F.lit(CONFLICT_S))).otherwise(F.col("ts")),
         }

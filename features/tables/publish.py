@@ -19,13 +19,13 @@ from camoe.contracts.counts import require_equal
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, active_records, write_record
 from camoe.contracts.snapshot import Snapshot, logged
-from features.delta.commit import Commit, Run, has_committed, has_log
-from features.tables.replace import Switch, replace_days
+from features.delta.commit import Commit, CommitMetadata, has_committed, is_delta_table
+from features.tables.replace import DayReplacement, replace_days
 from features.tables.side import days_of_runs, prune, put, superseded
 
 
 @dataclass(frozen=True)
-class Draft:
+class PendingWrite:
     """What a run has made and not yet published: rows for the three tables, and its record."""
 
     rows: DataFrame
@@ -35,7 +35,7 @@ class Draft:
     record: RunRecord
 
 
-def publish(draft: Draft, switch: Switch, layout: Layout, run: Run) -> Commit:
+def publish(pending: PendingWrite, replacement: DayReplacement, layout: Layout, run: CommitMetadata) -> Commit:
     """Write a run's draft. When it fails before its commit, nothing of it is left.
 
     Raises:
@@ -43,18 +43,18 @@ def publish(draft: Draft, switch: Switch, layout: Layout, run: Run) -> Commit:
         CountError: the quarantine holds other rows than were counted.
     """
     with ExitStack() as undo:
-        undo.callback(_withdraw, draft.rows.sparkSession, layout, run)
-        if draft.rows_quarantined or _may_hold(layout.quarantine, run):
-            refused = put(draft.quarantine, layout.quarantine, run)
-            require_equal("rows of the quarantine table", draft.rows_quarantined, refused)
-        put(draft.profiles, layout.profiles, run)
-        write_record(draft.record, layout.runs)
-        commit = replace_days(draft.rows, switch, run)
+        undo.callback(_withdraw, pending.rows.sparkSession, layout, run)
+        if pending.rows_quarantined or _may_hold(layout.quarantine, run):
+            refused = put(pending.quarantine, layout.quarantine, run)
+            require_equal("rows of the quarantine table", pending.rows_quarantined, refused)
+        put(pending.profiles, layout.profiles, run)
+        write_record(pending.record, layout.runs)
+        commit = replace_days(pending.rows, replacement, run)
         undo.pop_all()
     return commit
 
 
-def tidy(spark: SparkSession, layout: Layout, run: Run) -> dict[date, RunRecord]:
+def tidy(spark: SparkSession, layout: Layout, run: CommitMetadata) -> dict[date, RunRecord]:
     """Prune what commits have superseded in the side tables; returns the record of each built day's run.
 
     What an earlier run left because it was killed after its commit goes as well.
@@ -74,12 +74,12 @@ def committed_at(snapshot: Snapshot, runs: Collection[str]) -> set[str]:
     return {name for name in runs if training.transaction_version(name) is not None}
 
 
-def _may_hold(table: Path, run: Run) -> bool:
+def _may_hold(table: Path, run: CommitMetadata) -> bool:
     """Whether `table` is yet to be made, or has rows of an earlier attempt of the run."""
-    return not has_log(table) or any(maker == run.run_id for _, maker in days_of_runs(table))
+    return not is_delta_table(table) or any(maker == run.run_id for _, maker in days_of_runs(table))
 
 
-def _withdraw(spark: SparkSession, layout: Layout, run: Run) -> None:
+def _withdraw(spark: SparkSession, layout: Layout, run: CommitMetadata) -> None:
     if has_committed(layout.training, run.run_id):
         return
     for table in (layout.quarantine, layout.profiles):

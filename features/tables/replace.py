@@ -19,13 +19,20 @@ from camoe.contracts.errors import CamoeError
 from camoe.contracts.runs import makers
 from camoe.contracts.schema import SLOTS_PROPERTY, TRAINING_PARTITIONS
 from camoe.contracts.snapshot import logged
-from features.delta.commit import CONFLICTS, Commit, Run, commit_after, has_log, signed
+from features.delta.commit import CONFLICTS, Commit, CommitMetadata, commit_after, is_delta_table, signed
 from features.spark.failures import first_line
 from features.tables.locks import days_alone, making_alone
-from features.tables.training import RETENTION, SAFE_FOR_FILE_READERS, SLOT_CONSTRAINT, Target, is_remade, lacks_slots
+from features.tables.training import (
+    RETENTION,
+    SAFE_FOR_FILE_READERS,
+    SLOT_CONSTRAINT,
+    TrainingTable,
+    is_remade,
+    lacks_slots,
+)
 
 Options = Mapping[str, str | int]
-Write = Callable[[DataFrame, Target, Collection[date], Options], None]
+Write = Callable[[DataFrame, TrainingTable, Collection[date], Options], None]
 
 
 class ConcurrentRunError(CamoeError):
@@ -33,13 +40,13 @@ class ConcurrentRunError(CamoeError):
 
 
 @dataclass(frozen=True)
-class Switch:
+class DayReplacement:
     """What is to be replaced: `days` of `target`, of which `version` and `makers` (runs by day) were found before.
 
     `runs` is the folder of the run records.
     """
 
-    target: Target
+    target: TrainingTable
     days: tuple[date, ...]
     version: int
     makers: Mapping[date, frozenset[str]]
@@ -47,7 +54,7 @@ class Switch:
     runs: Path
 
 
-def replace_days(rows: DataFrame, switch: Switch, run: Run) -> Commit:
+def replace_days(rows: DataFrame, replacement: DayReplacement, run: CommitMetadata) -> Commit:
     """Put `rows` in the place of the days, in one commit; the table is made where there is none.
 
     A run commits once: tried again, it changes nothing and has the commit that it made.
@@ -57,55 +64,55 @@ def replace_days(rows: DataFrame, switch: Switch, run: Run) -> Commit:
         InputError: another run made the table meanwhile, with other settings, and it may not be replaced.
         RunError: another run is in the way, and has been for too long.
     """
-    path = switch.target.path
-    made = commit_after(path, switch.version, run) if has_log(path) else None
+    path = replacement.target.path
+    made = commit_after(path, replacement.version, run) if is_delta_table(path) else None
     if made is not None:
         return made
-    if not has_log(path):
-        with making_alone(switch.runs):
-            if not has_log(path):
+    if not is_delta_table(path):
+        with making_alone(replacement.runs):
+            if not is_delta_table(path):
                 set_aside(path, run.run_id)
-                return _attempt(_create_table, rows, switch, run)
+                return _attempt(_create_table, rows, replacement, run)
     # It may be another run that has made it meanwhile; when its settings are these and its days others, both can hold.
-    with days_alone(switch.runs, None if switch.target.replace else switch.days):
-        if is_remade(switch.target):
-            return _attempt(_replace_table, rows, switch, run)
-        return _replaced(rows, switch, run)
+    with days_alone(replacement.runs, None if replacement.target.replace else replacement.days):
+        if is_remade(replacement.target):
+            return _attempt(_replace_table, rows, replacement, run)
+        return _replaced(rows, replacement, run)
 
 
-def _replaced(rows: DataFrame, switch: Switch, run: Run) -> Commit:
-    _require_as_found(switch, run)
+def _replaced(rows: DataFrame, replacement: DayReplacement, run: CommitMetadata) -> Commit:
+    _require_as_found(replacement, run)
     try:
-        commit = _attempt(_replace_days, rows, switch, run)
+        commit = _attempt(_replace_days, rows, replacement, run)
     except CONFLICTS as error:
-        _require_as_found(switch, run)
+        _require_as_found(replacement, run)
         raise ConcurrentRunError(
-            f"another job changed {switch.target.path} while run {run.run_id} was writing ({first_line(error)}); "
+            f"another job changed {replacement.target.path} while run {run.run_id} was writing ({first_line(error)}); "
             "nothing of this run is left: run it again"
         ) from error
-    _require_found_was_replaced(switch, run, commit.version)
+    _require_found_was_replaced(replacement, run, commit.version)
     return commit
 
 
-def _attempt(write: Write, rows: DataFrame, switch: Switch, run: Run) -> Commit:
-    options = {**run.transaction(), "maxRecordsPerFile": switch.rows_per_file}
+def _attempt(write: Write, rows: DataFrame, replacement: DayReplacement, run: CommitMetadata) -> Commit:
+    options = {**run.transaction(), "maxRecordsPerFile": replacement.rows_per_file}
     with signed(rows.sparkSession, run):
-        write(rows, switch.target, switch.days, options)
-    commit = commit_after(switch.target.path, switch.version, run)
+        write(rows, replacement.target, replacement.days, options)
+    commit = commit_after(replacement.target.path, replacement.version, run)
     if commit is None:
-        raise ConcurrentRunError(f"{switch.target.path} has no commit of run {run.run_id}; run it again")
+        raise ConcurrentRunError(f"{replacement.target.path} has no commit of run {run.run_id}; run it again")
     return commit
 
 
-def _create_table(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:
+def _create_table(rows: DataFrame, target: TrainingTable, days: Collection[date], options: Options) -> None:
     _new_table(rows, target, options).create()
 
 
-def _replace_table(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:
+def _replace_table(rows: DataFrame, target: TrainingTable, days: Collection[date], options: Options) -> None:
     _new_table(rows, target, options).createOrReplace()
 
 
-def _new_table(rows: DataFrame, target: Target, options: Options) -> DataFrameWriterV2:
+def _new_table(rows: DataFrame, target: TrainingTable, options: Options) -> DataFrameWriterV2:
     new = rows.writeTo(target.identifier).using("delta")
     for name, value in options.items():
         new = new.option(name, value)
@@ -114,7 +121,7 @@ def _new_table(rows: DataFrame, target: Target, options: Options) -> DataFrameWr
     return new.partitionedBy(*[F.col(name) for name in TRAINING_PARTITIONS])
 
 
-def _replace_days(rows: DataFrame, target: Target, days: Collection[date], options: Options) -> None:
+def _replace_days(rows: DataFrame, target: TrainingTable, days: Collection[date], options: Options) -> None:
     if lacks_slots(target):
         _append_slots(rows.sparkSession, target)
     condition = f"date IN ({', '.join(repr(day.isoformat()) for day in days)})"
@@ -122,7 +129,7 @@ def _replace_days(rows: DataFrame, target: Target, days: Collection[date], optio
     writer.option("replaceWhere", condition).save(str(target.path.resolve()))
 
 
-def _append_slots(spark: SparkSession, target: Target) -> None:
+def _append_slots(spark: SparkSession, target: TrainingTable) -> None:
     """The one change of the table's metadata; runs that write at this moment will have to start again.
 
     The property comes last: until then the next run does all of it again, also one that does not know the new slots.
@@ -136,33 +143,34 @@ def _append_slots(spark: SparkSession, target: Target) -> None:
         spark.sql(f"ALTER TABLE {target.identifier} {change}")
 
 
-def _require_as_found(switch: Switch, run: Run) -> None:
-    changed = _changed(switch)
+def _require_as_found(replacement: DayReplacement, run: CommitMetadata) -> None:
+    changed = _changed(replacement)
     if changed:
         raise ConcurrentRunError(
-            f"another run replaced the same days meanwhile: {day_list(changed)} of {switch.target.path} now come from "
+            f"another run replaced the same days meanwhile: {day_list(changed)} of {replacement.target.path} now come "
+            "from "
             f"{_named(changed)}; nothing of run {run.run_id} is left; run it again if its input is the newer one"
         )
 
 
-def _require_found_was_replaced(switch: Switch, run: Run, version: int) -> None:
+def _require_found_was_replaced(replacement: DayReplacement, run: CommitMetadata, version: int) -> None:
     """Hosts that share a folder which carries no locks can both find the days as they were; the log tells afterwards.
 
     What the commit replaced stood in the version before it: Delta lets none that touches these days come in between.
     """
-    changed = _changed(switch, version - 1)
+    changed = _changed(replacement, version - 1)
     if changed:
         raise ConcurrentRunError(
-            f"run {run.run_id} is committed as version {version} of {switch.target.path}, and has replaced what "
+            f"run {run.run_id} is committed as version {version} of {replacement.target.path}, and has replaced what "
             f"another run had committed meanwhile: {day_list(changed)} came from {_named(changed)}; build them again "
             "from the newer input, and let one host at a time build a day"
         )
 
 
-def _changed(switch: Switch, version: int | None = None) -> dict[date, frozenset[str]]:
+def _changed(replacement: DayReplacement, version: int | None = None) -> dict[date, frozenset[str]]:
     """The switch's days that in `version` (default: the newest) come from other runs than were found, and these."""
-    now = makers(logged(switch.target.path, version))
-    return {day: now.get(day, frozenset()) for day in switch.days if now.get(day) != switch.makers.get(day)}
+    now = makers(logged(replacement.target.path, version))
+    return {day: now.get(day, frozenset()) for day in replacement.days if now.get(day) != replacement.makers.get(day)}
 
 
 def _named(changed: Mapping[date, frozenset[str]]) -> str:

@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.runs import RunRecord
 from camoe.contracts.schema import RUN_ID
-from features.delta.commit import CONFLICTS, Run, commit_after, has_log, latest_version, signed
+from features.delta.commit import CONFLICTS, CommitMetadata, commit_after, is_delta_table, latest_version, signed
 from features.impressions.checks import REASONS
 from features.read.raw import RAW
 
@@ -32,7 +32,7 @@ RUNS_A_DELETE = 100
 DayOfRun = tuple[date | None, str]
 
 
-def quarantine_rows(refused: DataFrame, run: Run) -> DataFrame:
+def quarantine_rows(refused: DataFrame, run: CommitMetadata) -> DataFrame:
     """`raw` (the row as JSON), `reasons`, `impression_id`, `date` (null where unknown), `run_id`, `run_at`."""
     return refused.select(
         F.col(RAW).alias("raw"),
@@ -44,12 +44,12 @@ def quarantine_rows(refused: DataFrame, run: Run) -> DataFrame:
     )
 
 
-def profile_rows(profiled: DataFrame, run: Run) -> DataFrame:
+def profile_rows(profiled: DataFrame, run: CommitMetadata) -> DataFrame:
     """The rows of `features.encoding.profile` with their run."""
     return profiled.withColumn(RUN_ID, F.lit(run.run_id))
 
 
-def put(rows: DataFrame, table: Path, run: Run) -> int:
+def put(rows: DataFrame, table: Path, run: CommitMetadata) -> int:
     """Make `rows` the rows of `run` in `table`, in one commit; returns how many there are.
 
     A first attempt of the run that died may have left rows; other runs' rows are neither read nor touched.
@@ -73,7 +73,7 @@ def put(rows: DataFrame, table: Path, run: Run) -> int:
 
 def days_of_runs(table: Path) -> set[DayOfRun]:
     """The (date, run) pairs of which `table` has files."""
-    if not has_log(table):
+    if not is_delta_table(table):
         return set()
     actions = DeltaTable(str(table.resolve())).get_add_actions(flatten=True)
     days, runs = (actions.column(f"partition.{name}").to_pylist() for name in SIDE_PARTITIONS)
@@ -99,7 +99,7 @@ def superseded(
     return {(day, run) for day, run in found if run in committed and (day, run) not in current}
 
 
-def prune(spark: SparkSession, table: Path, gone: Collection[DayOfRun], run: Run) -> None:
+def prune(spark: SparkSession, table: Path, gone: Collection[DayOfRun], run: CommitMetadata) -> None:
     """Delete the rows of the (date, run) pairs `gone`. What two runs delete at once, a later run deletes."""
     days: dict[str, list[date | None]] = {}
     for day, maker in gone:

@@ -16,7 +16,7 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.schema import (
     FEATURE_SCHEMA_PROPERTY,
-    KEYS,
+    IMPRESSION_KEYS,
     RUN_ID,
     SETTINGS_PROPERTY,
     SLOTS_PROPERTY,
@@ -24,7 +24,7 @@ from camoe.contracts.schema import (
     label_column,
 )
 from camoe.contracts.slots import SlotCatalogue, only_appended
-from features.delta.commit import has_log
+from features.delta.commit import is_delta_table
 
 SAFE_FOR_FILE_READERS = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
 # A model's table version can be opened for as long as the log goes back; removed files are named in each checkpoint.
@@ -36,7 +36,7 @@ SLOT_CONSTRAINT = "delta.constraints.slot"
 
 
 @dataclass(frozen=True)
-class Target:
+class TrainingTable:
     """A training table: where it lies, the properties that say what its rows are, and whether it may be replaced."""
 
     path: Path
@@ -81,7 +81,7 @@ def training_rows(
     """
     ids = {slot.id: (slots.slot_id(slot.id), slots.modality_id(slot.id), slot.modality) for slot in slots.slots}
     return encoded.select(
-        *KEYS,
+        *IMPRESSION_KEYS,
         F.lit(run_id).alias(RUN_ID),
         "date",
         *[label_column(objective) for objective in objectives],
@@ -134,13 +134,13 @@ def _with_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per
     return joined.withColumn("_files", F.coalesce("_files", F.lit(1)))
 
 
-def is_remade(target: Target) -> bool:
+def is_remade(target: TrainingTable) -> bool:
     """Whether the table that is there gives way to a new one, because its settings are others.
 
     Raises:
         InputError: they are others, and it may not be replaced.
     """
-    if not has_log(target.path):
+    if not is_delta_table(target.path):
         return False
     problem = _difference(target)
     if problem and not target.replace:
@@ -148,7 +148,7 @@ def is_remade(target: Target) -> bool:
     return bool(problem)
 
 
-def lacks_slots(target: Target) -> bool:
+def lacks_slots(target: TrainingTable) -> bool:
     """Whether the table does not know all slots of the catalogue, or has lost its constraint on them.
 
     A run that was killed while it appended slots may leave the table without one.
@@ -157,7 +157,7 @@ def lacks_slots(target: Target) -> bool:
     return SLOT_CONSTRAINT not in there or there.get(SLOTS_PROPERTY) != target.properties[SLOTS_PROPERTY]
 
 
-def require_same_columns(rows: DataFrame, target: Target) -> None:
+def require_same_columns(rows: DataFrame, target: TrainingTable) -> None:
     """Raise `InputError` when the table that is there has other columns or types, as after a change of the raw data."""
     there = set(rows.sparkSession.read.format("delta").load(str(target.path.resolve())).dtypes)
     differing = sorted({name for name, _ in there ^ set(rows.dtypes)})
@@ -168,7 +168,7 @@ def require_same_columns(rows: DataFrame, target: Target) -> None:
         )
 
 
-def _difference(target: Target) -> str:
+def _difference(target: TrainingTable) -> str:
     there, wanted = target.found(), target.properties
     slots, now = there.get(SLOTS_PROPERTY, "none"), wanted[SLOTS_PROPERTY]
     if not only_appended(slots, now):

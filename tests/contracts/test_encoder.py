@@ -63,17 +63,17 @@ def test_a_changed_vocabulary_is_refused(tmp_path):
     ],
 )
 def test_a_damaged_newest_version_is_no_obstacle_once_its_folder_is_removed(tmp_path, name, content):
-    one = encoders.publish({"genre": ["jazz"]}, tmp_path)
-    encoders.publish({"genre": ["jazz", "rock"]}, tmp_path)
+    one = encoders.append_version({"genre": ["jazz"]}, tmp_path)
+    encoders.append_version({"genre": ["jazz", "rock"]}, tmp_path)
     if content is None:
         (tmp_path / "v2" / name).unlink()
     else:
         (tmp_path / "v2" / name).write_bytes(content)
     with pytest.raises(EncoderError, match=r"v2 is damaged .*; restore that folder, or remove it, so that the version"):
-        encoders.publish({"genre": ["folk"]}, tmp_path)
+        encoders.append_version({"genre": ["folk"]}, tmp_path)
     assert encoders.read(tmp_path, 1) == one
     shutil.rmtree(tmp_path / "v2")
-    assert encoders.publish({"genre": ["folk"]}, tmp_path).values == {"genre": ("jazz", "folk")}
+    assert encoders.append_version({"genre": ["folk"]}, tmp_path).values == {"genre": ("jazz", "folk")}
 
 
 def test_a_version_is_whole_on_disk_before_it_has_its_name(tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ from camoe.contracts.layout import Layout
 from camoe.contracts.snapshot import pin
 from features import inputs
 from features.after_commit import CommittedError, after_commit
-from features.build import written
-from features.prepare import prepared
+from features.build import write_run
+from features.prepare import prepare
 from features.read.files import input_versions
 from jobs.build_features import options, plan_of
 from tests.features import lake
@@ -82,11 +82,11 @@ def test_a_failure_after_the_commit_says_what_is_committed_and_a_retry_how_to_ge
 def test_rows_other_than_those_counted_are_told_by_day_and_slot(spark, built):
     _, config, layout = built
     version = pin(layout.training).version
-    with prepared(spark, plan(config, "--days", lake.DAYS[1], "--run-id", "miscounted")) as ready:
+    with prepare(spark, plan(config, "--days", lake.DAYS[1], "--run-id", "miscounted")) as ready:
         cells = {**ready.tally.kept, (date.fromisoformat(lake.DAYS[1]), "break"): 11}
         told = rf"committed as version {version + 1} .* on {lake.DAYS[1]} in slot break: expected 11 rows, found 10"
         with pytest.raises(CommittedError, match=told):
-            written(spark, replace(ready, tally=replace(ready.tally, kept=cells)))
+            write_run(spark, replace(ready, tally=replace(ready.tally, kept=cells)))
 
 
 def test_other_checks_after_the_commit_fail_as_committed_too(tmp_path):

@@ -14,7 +14,7 @@ from camoe.contracts.config_file import load
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError, active_runs
 from camoe.contracts.snapshot import pin
-from camoe.train.data.inputs import open_inputs
+from camoe.train.data.training_inputs import open_training_inputs
 from features.tables.side import days_of_runs
 from tests.features import lake
 
@@ -158,7 +158,7 @@ def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_
     assert told(layout)["stale_days"].keys() == {"2026-01-03", "2026-01-04"}
     settings = load(config, Config)
     with pytest.raises(RunError, match="stale days 2026-01-03 "):
-        open_inputs(settings)
+        open_training_inputs(settings)
 
     version, first = pin(layout.training).version, files(layout, DAYS[:1])
     assert lake.run_job(config, "--days", lake.DAYS[1], "--cascade", "--as-of", f"{lake.DAYS[2]}T02:00:00") == 2
@@ -170,7 +170,7 @@ def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_
     assert active_runs(pin(layout.training)) == {DAYS[0]: "d0", **dict.fromkeys(DAYS[1:], "cascade")}
     assert files(layout, DAYS[:1]) == first
     assert told(layout)["stale_days"] == {}
-    assert open_inputs(settings).version == version + 1
+    assert open_training_inputs(settings).version == version + 1
     rows = meaning(spark, layout)
     assert {rows[f"i{day}-0"]["cat_plan"] for day in (1, 3)} == {"gold", encoders.UNKNOWN}
     assert days_of_runs(layout.quarantine) == {

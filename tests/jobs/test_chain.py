@@ -20,7 +20,7 @@ from camoe.stream.ledger import Ledger
 from camoe.stream.planning.plan import make_plan
 from camoe.stream.planning.world import World
 from camoe.stream.reading.columns import model_columns
-from camoe.stream.stream import Reading, stream
+from camoe.stream.stream import ReadOptions, stream
 from tests.conftest import ROOT
 
 
@@ -95,7 +95,7 @@ def test_three_workers_get_each_impression_of_the_built_table_once(lake, setting
     plan = make_plan(pin(out / "training"), seed=1, epoch=0, batch_size=2048, lanes=4)
     seen = Counter()
     for rank in range(3):
-        for block in stream(plan, columns, World(rank, 3), Reading(), ledger=Ledger()):
+        for block in stream(plan, columns, World(rank, 3), ReadOptions(), ledger=Ledger()):
             seen.update(block.keys[0].tolist())
     paths = [file.path for file in plan.snapshot.files]
     ids = chain.from_iterable(pq.ParquetFile(path).read(["impression_id"])[0].to_pylist() for path in paths)

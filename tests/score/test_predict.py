@@ -23,7 +23,7 @@ from camoe.contracts.schema import SLOTS_PROPERTY
 from camoe.contracts.snapshot import pin
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.encode import encode
-from camoe.score.inputs import ScoringError
+from camoe.score.graph_inputs import ScoringError
 from camoe.score.local import score_snapshot
 from camoe.score.unknown import Unknown, unknown_in
 from camoe.score.xxhash64 import spark_hash

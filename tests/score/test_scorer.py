@@ -24,7 +24,7 @@ from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import DataFile, Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
-from camoe.score.inputs import inputs_of
+from camoe.score.graph_inputs import graph_inputs
 from camoe.score.scorer import ROWS_AT_ONCE, Scorer, expected_predictions, read_model, require_fit, require_vocabulary
 from tests.model.test_camoe import MOMENTS, SPEC
 from tests.score.pipeline import CALIBRATION, METRICS
@@ -150,7 +150,7 @@ def test_a_table_that_is_too_large_for_a_graph_is_scored(large):
 def test_a_graph_runs_elsewhere_as_the_folder_lies_on_disk(large):
     rows = rows_of(7).set_column(0, "slot", pa.repeat("v", 7))
     session = onnxruntime.InferenceSession(large / names.graph_name("video"), providers=["CPUExecutionProvider"])
-    inputs = inputs_of(rows, SPEC)
+    inputs = graph_inputs(rows, SPEC)
     (p,) = session.run(None, {names.CATEGORICAL: inputs.categorical, names.NUMERIC: inputs.numeric})
     np.testing.assert_array_equal(p, Scorer(read_model(large)).predict(rows)["p_raw"])
     onnx.checker.check_model(large / names.graph_name("video"))

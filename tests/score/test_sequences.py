@@ -13,7 +13,10 @@ from camoe.bundle.manifest import WEIGHTS
 from camoe.contracts.encoder import FIRST, UNKNOWN
 from camoe.model.camoe import Camoe
 from camoe.model.layers.scaling import Moments
-from camoe.score.inputs import ScoringError, inputs_of
+from camoe.score.graph_inputs import (
+    ScoringError,
+    graph_inputs,
+)
 from camoe.score.local import score_snapshot
 from camoe.score.unknown import Unknown
 from tests.score.pipeline import DAYS, write_scorable
@@ -35,7 +38,7 @@ def by_torch(pipeline, spec, rows):
     """Each row's probability by the head of its slot, from the bundle's weights."""
     model = Camoe(spec, (Moments(0.0, 1.0),)).eval()
     model.load_state_dict(load_file(pipeline.bundle / WEIGHTS))
-    inputs = inputs_of(rows, spec)
+    inputs = graph_inputs(rows, spec)
     owner = [spec.heads.heads.index(spec.heads.serving_head(slot, "click")) for slot in spec.slots.slots]
     with torch.inference_mode():
         logits, _ = model(*map(torch.from_numpy, (inputs.categorical, inputs.numeric, inputs.sequences)))

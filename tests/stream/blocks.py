@@ -12,7 +12,7 @@ from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.planning.plan import make_plan
 from camoe.stream.planning.world import World
 from camoe.stream.reading.buffers import Buffers
-from camoe.stream.stream import Reading, stream
+from camoe.stream.stream import ReadOptions, stream
 from tests.stream.lake import COLUMNS
 
 ONE = World(0, 1)
@@ -26,7 +26,7 @@ def plan_of(table: Path, **changes):
 def blocks(plan, world=ONE, threads=2, ledger=None, first_step=0, buffers=None):
     """One worker's stream."""
     booked = Ledger() if ledger is None else ledger
-    reading = Reading(threads, buffers=buffers or Buffers())
+    reading = ReadOptions(threads, buffers=buffers or Buffers())
     return stream(plan, COLUMNS, world, reading, ledger=booked, first_step=first_step)
 
 

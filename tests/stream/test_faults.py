@@ -16,7 +16,7 @@ from camoe.contracts.errors import StreamError
 from camoe.stream.ledger import Ledger
 from camoe.stream.reading import pool
 from camoe.stream.reading.pool import OrderedPool
-from camoe.stream.stream import Reading, stream
+from camoe.stream.stream import ReadOptions, stream
 from tests.stream.blocks import ONE, blocks, delivered, plan_of
 from tests.stream.lake import COLUMNS, write_table
 
@@ -162,7 +162,7 @@ def test_a_file_that_does_not_answer_is_named_while_the_worker_waits(plan):
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
 
     with pytest.raises(StreamError, match=r"part-0003.parquet, row group 0 cannot be read"):
-        for _ in stream(plan, COLUMNS, ONE, Reading(2, 0.3, say), ledger=Ledger()):
+        for _ in stream(plan, COLUMNS, ONE, ReadOptions(2, 0.3, say), ledger=Ledger()):
             pass
     assert said[0].startswith("worker 0 has waited ")
     assert said[0].endswith("part-0003.parquet, row group 0")

@@ -16,7 +16,7 @@ from camoe.contracts.snapshot import pin
 from camoe.contracts.storage import path_of
 from camoe.stream.ledger import Ledger
 from camoe.stream.planning.world import World
-from camoe.stream.stream import Reading, stream
+from camoe.stream.stream import ReadOptions, stream
 from tests.stream.blocks import ONE, blocks, delivered, plan_of
 from tests.stream.lake import COLUMNS, write_table
 from tests.stream.object_store import always, nth
@@ -35,7 +35,7 @@ def read(plan, retries=3, threads=2):
     """
     said = []
     seen = Counter()
-    for block in stream(plan, COLUMNS, ONE, Reading(threads, 30, said.append, retries), ledger=Ledger()):
+    for block in stream(plan, COLUMNS, ONE, ReadOptions(threads, 30, said.append, retries), ledger=Ledger()):
         seen.update(block.keys[0].tolist())
     return seen, [text for text in said if "Timeout was reached" not in text]
 
@@ -148,7 +148,7 @@ def test_a_consumer_that_leaves_while_a_reader_would_try_for_long(store, write):
     second = plan.drawn(0, 0).lanes[0].sources[1]
     store.fault = always("cut", plan.snapshot.files[second].path[-12:])
     said = threading.Event()
-    running = stream(plan, COLUMNS, ONE, Reading(2, 30, lambda _text: said.set(), 10_000), ledger=Ledger())
+    running = stream(plan, COLUMNS, ONE, ReadOptions(2, 30, lambda _text: said.set(), 10_000), ledger=Ledger())
     next(running)
     assert said.wait(60)
     running.close()

@@ -8,7 +8,7 @@ from camoe.contracts.errors import SnapshotError, StreamError
 from camoe.contracts.snapshot import logged, pin
 from camoe.contracts.storage import delta_options, location_of, open_storage, path_of
 from camoe.stream.ledger import Ledger
-from camoe.stream.stream import Reading, stream
+from camoe.stream.stream import ReadOptions, stream
 from tests.stream.blocks import ONE, delivered, plan_of
 from tests.stream.lake import COLUMNS, write_table
 from tests.stream.object_store import KEY_ID, SECRET, TOKEN, always
@@ -75,7 +75,7 @@ def test_a_wrong_file_is_not_tried_again(store, own, change):
     replace_file(plan.snapshot.files[2].path, change)
     said = []
     with pytest.raises(StreamError, match=r"part-0002.parquet, row group [01] cannot be read: .*; rebuild its day"):
-        for _ in stream(plan, COLUMNS, ONE, Reading(2, 30, said.append), ledger=Ledger()):
+        for _ in stream(plan, COLUMNS, ONE, ReadOptions(2, 30, said.append), ledger=Ledger()):
             pass
     assert not [text for text in said if "Timeout was reached" not in text]
 

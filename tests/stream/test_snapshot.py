@@ -10,7 +10,7 @@ import pytest
 from camoe.contracts.errors import SnapshotError
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import logged, opened, pin
-from camoe.train.data.inputs import require_features
+from camoe.train.data.training_inputs import require_features
 from tests.stream.lake import FIRST_DAY, write_table
 
 

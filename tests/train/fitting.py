@@ -10,34 +10,34 @@ from camoe.config.pipeline import Config
 from camoe.stream.reading.columns import model_columns
 from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.history import History
-from camoe.train.data.inputs import open_inputs
+from camoe.train.data.training_inputs import open_training_inputs
 from camoe.train.distributed.workers import join_workers
-from camoe.train.loop.feed import DataPlan, Feed
-from camoe.train.loop.fit import Run, fit
-from camoe.train.loop.step import Learner
-from camoe.train.run import make_learner, model_spec
+from camoe.train.loop.feed import Feed, TrainingData
+from camoe.train.loop.fit import TrainingRun, fit
+from camoe.train.loop.step import TrainStep
+from camoe.train.run import make_train_step, model_spec
 from camoe.train.supervision.watchdog import Watchdog
 
 RUN = "20260101T000000000000Z"
 
 
-def fresh_learner(config: Config) -> tuple[Learner, DataPlan]:
+def fresh_learner(config: Config) -> tuple[TrainStep, TrainingData]:
     """A model that has learned nothing yet, and what it is to learn from."""
-    inputs = open_inputs(config)
-    data = DataPlan(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
+    inputs = open_training_inputs(config)
+    data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
     workers = join_workers()
     watchdog = Watchdog(workers.world, config.training.stall_timeout_s, config.layout.logs / "workers")
-    return make_learner(config, model_spec(config, inputs.encoder), data, workers, watchdog), data
+    return make_train_step(config, model_spec(config, inputs.encoder), data, workers, watchdog), data
 
 
-def fitted(config: Config, start: Path | None = None) -> tuple[Learner, History]:
+def fitted(config: Config, start: Path | None = None) -> tuple[TrainStep, History]:
     """A model after training from the checkpoint at `start`, or from the beginning; its checkpoints stay."""
-    learner, data = fresh_learner(config)
+    train_step, data = fresh_learner(config)
     torch.set_num_threads(1)  # Products as small as these gain nothing by more.
     layout, names = config.layout, tuple(head.name for head in config.heads.heads)
     checkpoints = Checkpoints(layout.checkpoints, RUN, {}, config.training.checkpoint.keep)
-    with Watchdog(learner.workers.world, config.training.stall_timeout_s, layout.logs / "workers") as watchdog:
-        feed = Feed(data, config.training, learner.workers.world, watchdog.note)
+    with Watchdog(train_step.workers.world, config.training.stall_timeout_s, layout.logs / "workers") as watchdog:
+        feed = Feed(data, config.training, train_step.workers.world, watchdog.note)
         with feed.opened(start) as first:
-            run = Run(learner, feed, checkpoints, watchdog, names, (), layout.logs)
-            return learner, fit(run, first, start)
+            run = TrainingRun(train_step, feed, checkpoints, watchdog, names, (), layout.logs)
+            return train_step, fit(run, first, start)

@@ -20,8 +20,8 @@ from camoe.model.spec import ModelSpec
 from camoe.stream.reading.columns import Block, model_columns
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.seeding import draw_rows
-from camoe.train.loop.step import Learner, to_tensors
-from camoe.train.run import assemble_learner
+from camoe.train.loop.step import TrainStep, to_tensors
+from camoe.train.run import assemble_train_step
 from tests.model.test_camoe import HEADS, SLOTS
 
 CATEGORICALS, VALUES, NUMERICS = 5, 40, 2
@@ -61,20 +61,20 @@ def planted(rows: int, seed: int) -> Block:
     return block
 
 
-def learned(training: TrainingConfig, rows: Block, spec: ModelSpec = SPEC) -> Learner:
+def learned(training: TrainingConfig, rows: Block, spec: ModelSpec = SPEC) -> TrainStep:
     """A model of `spec` that has seen `rows` once, in batches of the configured size."""
     steps = rows.rows // training.batch_size
     share = {slot.id: share for slot, share in zip(SLOTS.slots, SHARES, strict=True)}
     moments = [Moments(0.0, 1.0)] * NUMERICS
     workers = join_workers()
     torch.set_num_threads(1)  # Products as small as these gain nothing by more.
-    learner = assemble_learner(training, spec, moments, workers, slot_share=share, total_steps=steps)
+    train_step = assemble_train_step(training, spec, moments, workers, slot_share=share, total_steps=steps)
     order = np.random.default_rng([2, training.seed]).permutation(rows.rows)
     for step in range(steps):
         own = order[step * training.batch_size : (step + 1) * training.batch_size]
         draw = torch.from_numpy(draw_rows(training.seed, 0, step, training.batch_size))
-        learner.step(Block(rows.columns, rows.records[own]), draw)
-    return learner
+        train_step.step(Block(rows.columns, rows.records[own]), draw)
+    return train_step
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,11 @@ class Quality:
     ece: float
 
 
-def own_logits(learner: Learner, rows: Block) -> np.ndarray:
+def own_logits(train_step: TrainStep, rows: Block) -> np.ndarray:
     """Each row's logit by the head of its slot: float64 `[B]`."""
     batch = to_tensors(rows, torch.device("cpu"), torch.float32)
     with torch.inference_mode():
-        logits, _ = learner.model.eval()(batch.categorical, batch.numeric, batch.sequences)
+        logits, _ = train_step.model.eval()(batch.categorical, batch.numeric, batch.sequences)
     return logits.double().numpy()[np.arange(rows.rows), HEAD_OF_SLOT[rows.slot]]
 
 

@@ -13,7 +13,7 @@ from camoe.contracts.errors import ConfigError, TrainingError
 from camoe.train.batch import as_overrides, batch_said, for_workers
 from camoe.train.checkpoint.identity import run_settings
 from camoe.train.checkpoint.state import require_same
-from camoe.train.data.inputs import open_inputs
+from camoe.train.data.training_inputs import open_training_inputs
 from tests.train.pipeline import CONFIG, write_pipeline
 
 RATES = {"learning_rate": 0.003, "embedding_learning_rate": 0.05}
@@ -67,7 +67,7 @@ def test_without_rows_of_a_worker_nothing_depends_on_the_workers(path):
 
 def test_another_number_of_workers_is_another_run_and_the_message_says_what_to_give(tmp_path):
     path = write_pipeline(tmp_path, {"s0": 9, "s1": 9, "s2": 9})
-    inputs = open_inputs(load(path, Config))
+    inputs = open_training_inputs(load(path, Config))
 
     def settings(workers, *given):
         return run_settings(for_workers(load(path, Config, [*overrides("sqrt", 32), *given]), workers), inputs)

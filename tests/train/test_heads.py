@@ -12,7 +12,7 @@ import yaml
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.stream.ledger import Ledger
-from camoe.stream.stream import Reading, stream
+from camoe.stream.stream import ReadOptions, stream
 from tests.conftest import ROOT
 from tests.predicted import expected, served
 from tests.train.fitting import fresh_learner
@@ -43,15 +43,17 @@ def config_of(folder, name):
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf/heads").glob("*.yaml")))
 def test_every_head_of_a_shipped_file_learns(tmp_path, name):
     config = config_of(tmp_path, name)
-    learner, data = fresh_learner(config)
-    before = [tower.logit.bias.item() for tower in learner.model.body.towers]
-    blocks = stream(data.epoch(config.training, 0), data.columns, learner.workers.world, Reading(1), ledger=Ledger())
-    losses = [learner.step(block).loss for block in blocks]
+    train_step, data = fresh_learner(config)
+    before = [tower.logit.bias.item() for tower in train_step.model.body.towers]
+    blocks = stream(
+        data.epoch(config.training, 0), data.columns, train_step.workers.world, ReadOptions(1), ledger=Ledger()
+    )
+    losses = [train_step.step(block).loss for block in blocks]
     assert len(losses) > 5
     assert np.isfinite(losses).all()
     assert len(before) == len(config.heads.heads)
     # Only rows of a head's own move the last bias of its tower: no weight decay falls on it.
-    assert all(tower.logit.bias.item() != was for tower, was in zip(learner.model.body.towers, before, strict=True))
+    assert all(tower.logit.bias.item() != was for tower, was in zip(train_step.model.body.towers, before, strict=True))
 
 
 @pytest.mark.slow

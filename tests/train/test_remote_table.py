@@ -13,7 +13,7 @@ from pyarrow.fs import LocalFileSystem, copy_files
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.storage import open_storage
-from camoe.train.data.inputs import open_inputs
+from camoe.train.data.training_inputs import open_training_inputs
 from tests.conftest import ROOT
 from tests.stream.object_store import SECRET, object_store
 from tests.train.pipeline import write_pipeline
@@ -40,8 +40,8 @@ def pipeline(store, tmp_path):
 
 
 def test_the_inputs_are_those_of_the_table_under_out(pipeline):
-    local = open_inputs(load(pipeline, Config))
-    remote = open_inputs(load(pipeline, Config, [f"training.table={REMOTE}"]))
+    local = open_training_inputs(load(pipeline, Config))
+    remote = open_training_inputs(load(pipeline, Config, [f"training.table={REMOTE}"]))
     assert remote.train.table == REMOTE
     assert remote.train.content_hash() == local.train.content_hash()
     assert remote.validation.content_hash() == local.validation.content_hash()

@@ -27,7 +27,7 @@ from camoe.contracts.snapshot import pin
 from camoe.score.local import score_snapshot
 from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.folder import newest, run_of
-from camoe.train.checkpoint.resume import beginning
+from camoe.train.checkpoint.resume import resume_point
 from camoe.train.checkpoint.state import read_run_state
 from tests.conftest import ROOT
 from tests.score.pipeline import DAYS
@@ -337,8 +337,8 @@ def test_a_loss_that_is_not_finite_ends_the_job_with_its_step_and_rows_and_the_c
 def resumed(config, steps):
     """The newest checkpoint is that of `steps` steps, and a model takes what it holds."""
     last = newest(config.layout.checkpoints)
-    assert beginning(config.layout.checkpoints, resume=True, table_version=None).run == run_of(last)
-    learner, _ = fresh_learner(config)
+    assert resume_point(config.layout.checkpoints, resume=True, table_version=None).run == run_of(last)
+    train_step, _ = fresh_learner(config)
     kept = Checkpoints(config.layout.checkpoints, run_of(last), read_run_state(last).settings, 1)
-    assert kept.restore(last, learner.model, learner.optimisers).steps == steps
-    assert all(bool(torch.isfinite(weight).all()) for weight in learner.model.parameters())
+    assert kept.restore(last, train_step.model, train_step.optimisers).steps == steps
+    assert all(bool(torch.isfinite(weight).all()) for weight in train_step.model.parameters())

@@ -20,8 +20,8 @@ from camoe.model.layers.scaling import Moments
 from camoe.model.spec import ModelSpec
 from camoe.stream.reading.columns import Block, Columns, model_columns
 from camoe.train.distributed.workers import join_workers
-from camoe.train.loop.step import Learner, to_tensors
-from camoe.train.run import assemble_learner
+from camoe.train.loop.step import TrainStep, to_tensors
+from camoe.train.run import assemble_train_step
 
 NETWORK = DcnConfig(cross_layers=CROSSES, hidden=DEEP)
 MODELS: dict[str, ModelConfig] = {
@@ -44,22 +44,22 @@ SLOTS = SlotCatalogue(slots=tuple({"id": f"s_{m}", "name": m, "modality": m} for
 class Ours:
     """A learner and its blocks."""
 
-    learner: Learner
+    train_step: TrainStep
     blocks: tuple[Block, ...]
     held_out: tuple[Block, ...]
 
     def train(self, batches: Iterable[int]) -> None:
         """The training job's step, a block at a time."""
-        self.learner.model.train()
+        self.train_step.model.train()
         for number in batches:
-            self.learner.step(self.blocks[number])
+            self.train_step.step(self.blocks[number])
 
     @torch.no_grad()
     def predict(self) -> npt.NDArray[np.float32]:
         """`[N, H]`."""
-        self.learner.model.eval()
-        tensors = (to_tensors(block, torch.device("cpu"), self.learner.dtype) for block in self.held_out)
-        logits = [self.learner.model(each.categorical, each.numeric)[0] for each in tensors]
+        self.train_step.model.eval()
+        tensors = (to_tensors(block, torch.device("cpu"), self.train_step.dtype) for block in self.held_out)
+        logits = [self.train_step.model(each.categorical, each.numeric)[0] for each in tensors]
         return torch.sigmoid(torch.cat(logits)).numpy()
 
 
@@ -71,8 +71,8 @@ def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> Ours:
     blocks = tuple(_block(columns, rows) for rows in learned.batches())
     shares = {slot.id: float((learned.slot == number).mean()) for number, slot in enumerate(SLOTS.slots)}
     training = TrainingConfig.model_validate({**_rates(settings), **settings["training"]})
-    learner = learner_of(training, spec, shares, settings["schedule_steps"])
-    return Ours(learner, blocks, tuple(_block(columns, rows) for rows in held_out.batches()))
+    train_step = learner_of(training, spec, shares, settings["schedule_steps"])
+    return Ours(train_step, blocks, tuple(_block(columns, rows) for rows in held_out.batches()))
 
 
 def _rates(settings: dict[str, Any]) -> dict[str, Any]:
@@ -96,10 +96,10 @@ def spec_of(model: str, sizes: Sequence[int], numerics: int, slots: SlotCatalogu
     )
 
 
-def learner_of(training: TrainingConfig, spec: ModelSpec, slot_share: Mapping[str, float], steps: int) -> Learner:
+def learner_of(training: TrainingConfig, spec: ModelSpec, slot_share: Mapping[str, float], steps: int) -> TrainStep:
     """What the training job would assemble, for numerics that need no scaling."""
-    treatments = [Moments(0.0, 1.0)] * len(spec.features.numeric)
-    return assemble_learner(training, spec, treatments, join_workers(), slot_share=slot_share, total_steps=steps)
+    transforms = [Moments(0.0, 1.0)] * len(spec.features.numeric)
+    return assemble_train_step(training, spec, transforms, join_workers(), slot_share=slot_share, total_steps=steps)
 
 
 def _block(columns: Columns, rows: Rows) -> Block:

@@ -39,7 +39,7 @@ class Knots:
     shares: tuple[float, ...]
 
 
-Treatment = Moments | Knots
+NumericTransform = Moments | Knots
 
 
 class NumericScaling(nn.Module):
@@ -62,11 +62,11 @@ class NumericScaling(nn.Module):
     knots: Tensor
     shares: Tensor
 
-    def __init__(self, features: Sequence[Numeric], treatments: Sequence[Treatment]) -> None:
+    def __init__(self, features: Sequence[Numeric], transforms: Sequence[NumericTransform]) -> None:
         super().__init__()
         self.inputs = len(features)
-        standard = [(index, one) for index, one in enumerate(treatments) if isinstance(one, Moments)]
-        quantile = [(index, one) for index, one in enumerate(treatments) if isinstance(one, Knots)]
+        standard = [(index, one) for index, one in enumerate(transforms) if isinstance(one, Moments)]
+        quantile = [(index, one) for index, one in enumerate(transforms) if isinstance(one, Knots)]
         indicated = [index for index, feature in enumerate(features) if feature.missing_indicator]
         self.width = len(standard) + len(quantile) + len(indicated)
         log = [features[index].transform == "log1p" for index, _ in standard]

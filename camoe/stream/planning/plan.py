@@ -87,7 +87,7 @@ class Batches(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     """All batches of one epoch; `make_plan` makes it. What is not stored is drawn when it is asked for."""
 
     snapshot: Snapshot
@@ -214,7 +214,7 @@ class Plan:
 
 def make_plan(
     snapshot: Snapshot, *, seed: int, epoch: int, batch_size: int, lanes: int, mixing: Mixing = "proportional"
-) -> Plan:
+) -> BatchPlan:
     """Plan one epoch over `snapshot`, which is cut to the wanted days before (`Snapshot.on`).
 
     Raises:
@@ -225,10 +225,10 @@ def make_plan(
     row_groups = _row_groups(snapshot)
     strata = _strata(snapshot, row_groups, mixing)
     quota = make_quota([stratum.epoch_rows for stratum in strata])
-    return Plan(snapshot, seed, epoch, batch_size, lanes, mixing, row_groups, strata, quota)
+    return BatchPlan(snapshot, seed, epoch, batch_size, lanes, mixing, row_groups, strata, quota)
 
 
-def row_names(plan: Plan, piece: Piece) -> Counts:
+def row_names(plan: BatchPlan, piece: Piece) -> Counts:
     """The rows of `piece` as `[rows, 3]`: file number, row group, row within the row group."""
     chosen = plan.permutation(piece.source, piece.cycle)[piece.start : piece.stop]
     names = np.empty((len(chosen), 3), dtype=np.int64)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from camoe.stream.planning.plan import Plan
+from camoe.stream.planning.plan import BatchPlan
 
 
-def slot_shares(plan: Plan) -> dict[str, float]:
+def slot_shares(plan: BatchPlan) -> dict[str, float]:
     """Slot to its share of the epoch's rows, and so the expected share of each batch; the shares add up to one.
 
     A slot without rows is left out. A stratum that repeats repeats all its slots alike.

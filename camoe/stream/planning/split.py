@@ -7,25 +7,25 @@ from itertools import pairwise
 
 import numpy as np
 
-from camoe.stream.planning.plan import Piece, Plan
+from camoe.stream.planning.plan import BatchPlan, Piece
 from camoe.stream.planning.world import World
 
 # Steps that are worked out together: numpy's cost of a call is shared by them.
 RUN = 64
 
 
-def split(plan: Plan, step: int, world: World) -> list[Piece]:
+def split(plan: BatchPlan, step: int, world: World) -> list[Piece]:
     """The part of the global batch of `step` that belongs to one worker: sizes differ by one row at the most."""
     return next(_of_run(plan, range(step, step + 1), world))
 
 
-def walk(plan: Plan, world: World, first_step: int = 0) -> Iterator[list[Piece]]:
+def walk(plan: BatchPlan, world: World, first_step: int = 0) -> Iterator[list[Piece]]:
     """One worker's part of each global batch from `first_step` on."""
     for first in range(first_step, plan.steps, RUN):
         yield from _of_run(plan, range(first, min(first + RUN, plan.steps)), world)
 
 
-def _of_run(plan: Plan, steps: range, world: World) -> Iterator[list[Piece]]:
+def _of_run(plan: BatchPlan, steps: range, world: World) -> Iterator[list[Piece]]:
     batches = plan.batches(steps)
     rows = np.array([plan.batch_rows(step) for step in steps])
     first, last = world.share(rows)

@@ -15,7 +15,7 @@ from petastorm.workers_pool.ventilator import Ventilator
 from pyarrow.filesystem import FileSystem
 
 from camoe.contracts.errors import StreamError
-from camoe.contracts.storage import Storage, explained, path_of
+from camoe.contracts.storage import Storage, path_of, storage_error
 from camoe.stream.planning.lanes import shuffled
 from camoe.stream.planning.quota import Counts
 from camoe.stream.reading.buffers import Room
@@ -159,7 +159,7 @@ def _changed(found: str, version: int) -> StreamError:
 
 
 def _unreadable(what: str, error: Exception) -> StreamError:
-    return StreamError(f"{what} cannot be read: {explained(error)}")
+    return StreamError(f"{what} cannot be read: {storage_error(error)}")
 
 
 class SingleFiles(FileSystem):  # type: ignore[misc]  # pyarrow ships no types

@@ -54,7 +54,7 @@ class Checkpoints:
 
         try:
             name = folders.checkpoint_name(self.run, history.epoch, history.step)
-            path = folders.publish(self.folder, name, write)
+            path = folders.write_atomically(self.folder, name, write)
             folders.prune(self.folder, self.run, self.keep, self._best(history))
         except (OSError, SafetensorError) as error:
             raise TrainingError(

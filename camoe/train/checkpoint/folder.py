@@ -39,7 +39,7 @@ def run_of(checkpoint: Path) -> str:
     return checkpoint.name.split("-", 1)[0]
 
 
-def publish(folder: Path, name: str, write: Callable[[Path], None]) -> Path:
+def write_atomically(folder: Path, name: str, write: Callable[[Path], None]) -> Path:
     """Have `write` fill a folder beside the checkpoints, sync all of it, and rename it to `name`.
 
     A reader sees the whole checkpoint or none; what a killed writer left is removed by the next one. A checkpoint that

@@ -29,7 +29,7 @@ class EpochResult:
 
 
 @dataclass(frozen=True)
-class Level:
+class RunningLoss:
     """Where the loss of a head stands: its sum over `rows` rows, of which older batches' count for less and less.
 
     `batches` is how many batches had rows of it.
@@ -55,7 +55,7 @@ class History:
     epochs: tuple[EpochResult, ...] = ()
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
-    levels: tuple[Level, ...] = ()
+    levels: tuple[RunningLoss, ...] = ()
 
     @property
     def epoch(self) -> int:

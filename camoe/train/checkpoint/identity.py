@@ -8,7 +8,7 @@ from typing import Any
 from camoe.config.pipeline import Config
 from camoe.stream.planning.plan import PLAN_FORMAT
 from camoe.train.checkpoint.state import TABLE_VERSION
-from camoe.train.data.inputs import TrainingInputs
+from camoe.train.data.training_inputs import TrainingInputs
 
 PARTS = {"slots", "heads", "features", "days", "model", "training"}
 # Settings of training that change how fast, how safely and how visibly it computes, and not what; and two that have

@@ -10,7 +10,7 @@ from camoe.train.checkpoint.state import TABLE_VERSION, read_run_state
 
 
 @dataclass(frozen=True)
-class Beginning:
+class ResumePoint:
     """The run to train, the table version it reads (None: the newest), and a line that says what is done and why."""
 
     run: str
@@ -18,7 +18,7 @@ class Beginning:
     said: str
 
 
-def beginning(folder: Path, resume: bool, table_version: int | None) -> Beginning:
+def resume_point(folder: Path, resume: bool, table_version: int | None) -> ResumePoint:
     """With `resume` the run of the newest checkpoint in `folder`, with its table version; else a new run.
 
     So it is with `resume`, too, when there is no checkpoint: a run that is over leaves none. Those of an unfinished run
@@ -29,11 +29,11 @@ def beginning(folder: Path, resume: bool, table_version: int | None) -> Beginnin
     """
     last = newest(folder)
     if last is None:
-        return Beginning(new_run(), table_version, "starts from the beginning")
+        return ResumePoint(new_run(), table_version, "starts from the beginning")
     if not resume:
         left = f"{len(complete(folder))} checkpoints of an unfinished run in {folder}"
         said = f"starts from the beginning; the {left} go when this run writes its first (--resume continues them)"
-        return Beginning(new_run(), table_version, said)
+        return ResumePoint(new_run(), table_version, said)
     state = read_run_state(last)
     version = state.settings[TABLE_VERSION] if table_version is None else table_version
-    return Beginning(run_of(last), version, f"continues {last} at {state.history.said()}")
+    return ResumePoint(run_of(last), version, f"continues {last} at {state.history.said()}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from camoe.contracts.errors import TrainingError, reason
+from camoe.contracts.errors import TrainingError, error_text
 from camoe.contracts.files import write_text
 from camoe.train.checkpoint.history import History
 
@@ -46,7 +46,7 @@ def read_run_state(path: Path) -> RunState:
         return TypeAdapter(RunState).validate_python(json.loads((path / STATE).read_bytes()))
     except (OSError, ValueError, ValidationError) as error:
         raise TrainingError(
-            f"the checkpoint {path} cannot be read ({reason(error)}); remove it to use the one before"
+            f"the checkpoint {path} cannot be read ({error_text(error)}); remove it to use the one before"
         ) from None
 
 

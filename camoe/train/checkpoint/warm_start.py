@@ -73,14 +73,14 @@ def _require_alike(bundle: Path, spec: ModelSpec, old: ModelSpec) -> None:
         )
     if spec.features.schema_hash() != old.features.schema_hash() or spec.model.embedding_dim != old.model.embedding_dim:
         raise TrainingError(f"{bundle} was trained on other features or embedding widths than this run's")
-    _require_alike_treated(bundle, spec.features, old.features)
+    _require_same_transforms(bundle, spec.features, old.features)
     if any(now < before for now, before in zip(spec.vocabulary_sizes, old.vocabulary_sizes, strict=True)):
         raise TrainingError(f"{bundle} knows more values of a feature than this run's encoder")
 
 
-def _require_alike_treated(bundle: Path, features: FeatureSet, old: FeatureSet) -> None:
+def _require_same_transforms(bundle: Path, features: FeatureSet, old: FeatureSet) -> None:
     """What the schema's hash leaves out: weights fit both treatments, and the scaling is the bundle's."""
-    here, there = _treatment(features), _treatment(old)
+    here, there = _transform(features), _transform(old)
     changed = [f"{name} is {there[name]} there and {here[name]} here" for name in here if here[name] != there[name]]
     if changed:
         raise TrainingError(
@@ -94,7 +94,7 @@ def _learned(spec: ModelSpec) -> dict[str, str]:
     return {head.name: f"{head.objective} where {head.where or 'any'}" for head in spec.heads.heads}
 
 
-def _treatment(features: FeatureSet) -> dict[str, str]:
+def _transform(features: FeatureSet) -> dict[str, str]:
     """By setting of a feature, what the model makes of its raw column."""
     transforms = {f"the transform of {item.name}": item.transform for item in features.numeric}
     indicators = {f"the missing_indicator of {item.name}": str(item.missing_indicator) for item in features.numeric}

@@ -82,12 +82,17 @@ def gather(value: ValueT, name: str) -> list[ValueT]:
     return values
 
 
-def first_workers(value: ValueT, name: str) -> ValueT:
-    """The first worker's `value`, on every worker."""
+def broadcast(value: ValueT, name: str) -> ValueT:
+    """Return rank 0's `value`, on every worker."""
     shared: ValueT = hvd.broadcast_object(value, root_rank=0, name=name)
     return shared
 
 
-def share_weights(model: nn.Module) -> None:
-    """Give every worker the first worker's weights."""
+def barrier(name: str) -> None:
+    """Wait until every worker has come here."""
+    broadcast(None, name)
+
+
+def broadcast_weights(model: nn.Module) -> None:
+    """Give every worker rank 0's weights."""
     hvd.broadcast_parameters(model.state_dict(), root_rank=0)

@@ -29,20 +29,20 @@ def hosts_of_workers(hosts: str | None, workers: int) -> tuple[str, ...]:
     return tuple(slots[:workers])
 
 
-def listed(slots: Sequence[str]) -> str:
+def horovod_hosts(slots: Sequence[str]) -> str:
     """`slots`, a host for each worker, as Horovod's launcher takes them: it gives out ranks in their order."""
     return ",".join(f"{host}:{len(list(same))}" for host, same in groupby(slots))
 
 
-def without(slots: Sequence[str], lost: frozenset[int]) -> tuple[str, ...]:
+def without_lost(slots: Sequence[str], lost: frozenset[int]) -> tuple[str, ...]:
     """The hosts of the workers that are left when those of ranks `lost` are gone; of the first one if none is."""
     return tuple(host for rank, host in enumerate(slots) if rank not in lost) or tuple(slots[:1])
 
 
-def said(slots: Sequence[str]) -> str:
+def describe_workers(slots: Sequence[str]) -> str:
     """How many workers there are, and where if not all on this machine."""
     number = "1 worker" if len(slots) == 1 else f"{len(slots)} workers"
-    return number if set(slots) == {THIS_MACHINE} else f"{number} on {listed(slots)}"
+    return number if set(slots) == {THIS_MACHINE} else f"{number} on {horovod_hosts(slots)}"
 
 
 class LostWorkersError(TrainingError):
@@ -65,7 +65,7 @@ def with_retries(attempt: Callable[[int, Sequence[str]], None], slots: Sequence[
         except LostWorkersError as error:
             if number > retries:
                 raise
-            slots = without(slots, error.lost)
-            print(f"train: {error}; attempt {number + 1} of {retries + 1} with {said(slots)}", flush=True)
+            slots = without_lost(slots, error.lost)
+            print(f"train: {error}; attempt {number + 1} of {retries + 1} with {describe_workers(slots)}", flush=True)
         else:
             return

@@ -18,9 +18,9 @@ from pyspark import SparkContext
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import EXPLAINED, CamoeError
 from camoe.stream.planning.world import World
-from camoe.train.launch.attempts import LostWorkersError, listed
+from camoe.train.launch.attempts import LostWorkersError, horovod_hosts
 from camoe.train.launch.outcome import Outcome, first_workers_line, spark_outcome
-from camoe.train.launch.output import Into, followed, kept, shown, told
+from camoe.train.launch.output import LineTee, following, log_file, show_rank0, tee_stdout
 from camoe.train.launch.tether import tethered
 from camoe.train.supervision.states import States, clear_states
 from camoe.train.worker import work
@@ -58,11 +58,11 @@ def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_
     log.parent.mkdir(parents=True, exist_ok=True)
     clear_states(states)
     launcher = str(Path(sys.executable).with_name("horovodrun"))
-    where = ["-np", str(len(slots)), "-H", listed(slots)]
+    where = ["-np", str(len(slots)), "-H", horovod_hosts(slots)]
     environment = WORKER_ENVIRONMENT | os.environ | {"PYTHONUNBUFFERED": "1"}
     outcome = Outcome()
     with (
-        kept(log) as keep,
+        log_file(log) as keep,
         subprocess.Popen(
             [launcher, "--gloo", *where, sys.executable, "-m", WORKER_MODULE, *arguments],
             stdout=subprocess.PIPE,
@@ -71,7 +71,7 @@ def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_
             env=environment,
         ) as process,
         tethered(process),
-        shown() as show,
+        show_rank0() as show,
         _ended_unless(outcome.begun, process, timeout_s + LAUNCH_S) as late,
     ):
         for line in process.stdout or ():
@@ -126,10 +126,10 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
     threads = SparkContext.getOrCreate().getConf().get("spark.executorEnv.OMP_NUM_THREADS")
     # An error of writing would end the workers, so what they say does not go into the file itself.
     with (
-        kept(log) as keep,
-        closing(Into(keep)) as output,
-        shown() as show,
-        followed(states / SAID, partial(_show_own, show)),
+        log_file(log) as keep,
+        closing(LineTee(keep)) as output,
+        show_rank0() as show,
+        following(states / SAID, partial(_show_own, show)),
     ):
         try:
             horovod.spark.run(
@@ -154,7 +154,7 @@ def _show_own(show: Callable[[str], None], line: str) -> None:
 def _spark_worker(config: Config, table_version: int, run: str) -> None:
     states, world = config.layout.logs / "workers", World.launched()
     try:
-        with told(states / SAID) if world.rank == 0 else nullcontext():
+        with tee_stdout(states / SAID) if world.rank == 0 else nullcontext():
             work(config, table_version, run)
     except CamoeError as error:
         # One line for the log, where Horovod would print a traceback, and a file for the launcher.

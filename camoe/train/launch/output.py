@@ -19,7 +19,7 @@ POLL_S = 0.5
 STEP_LINE = re.compile(r"train: (?P<epoch>epoch \d+)  step (?P<step>\d+)/(?P<steps>\d+)  (?P<figures>.*)")
 
 
-class Into(io.TextIOBase):
+class LineTee(io.TextIOBase):
     """A stream whose lines go to each of `takers`, whole ones only, as several threads may write parts of theirs."""
 
     def __init__(self, *takers: Callable[[str], object]) -> None:
@@ -50,7 +50,7 @@ class Into(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def told(file: Path) -> Iterator[None]:
+def tee_stdout(file: Path) -> Iterator[None]:
     """What is printed while the block runs goes into `file` too, which is made anew.
 
     Where it cannot be made, that is said, and nothing is kept: what is said is worth less than a model.
@@ -59,16 +59,16 @@ def told(file: Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            takers.append(stack.enter_context(kept(file)))
+            takers.append(stack.enter_context(log_file(file)))
         except OSError as error:
             print(f"train: {file} could not be made ({error}); training goes on without it", flush=True)
-        both = stack.enter_context(contextlib.closing(Into(*takers)))
+        both = stack.enter_context(contextlib.closing(LineTee(*takers)))
         stack.enter_context(contextlib.redirect_stdout(both))
         yield
 
 
 @contextlib.contextmanager
-def followed(file: Path, show: Callable[[str], None]) -> Iterator[None]:
+def following(file: Path, show: Callable[[str], None]) -> Iterator[None]:
     """While the block runs, give `show` each whole line that `file` gets; it may not be there yet."""
     over = threading.Event()
     thread = threading.Thread(target=_follow, args=(file, show, over), daemon=True, name="follow")
@@ -96,7 +96,7 @@ def _follow(file: Path, show: Callable[[str], None], over: threading.Event) -> N
 
 
 @contextmanager
-def shown() -> Iterator[Callable[[str], None]]:
+def show_rank0() -> Iterator[Callable[[str], None]]:
     """What takes the first worker's lines. At a terminal a step's line moves the bar, and others stand above it."""
     if not sys.stdout.isatty():
         yield lambda text: print(text, flush=True)
@@ -116,7 +116,7 @@ def shown() -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def kept(log: Path) -> Iterator[Callable[[str], None]]:
+def log_file(log: Path) -> Iterator[Callable[[str], None]]:
     """What takes texts into `log`, which is made anew; its folder has to be there.
 
     When the disk takes no more, that is said once, and nothing else is kept: what is said is worth less than a model.

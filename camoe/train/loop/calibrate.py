@@ -18,8 +18,8 @@ from camoe.stream.ledger import Ledger
 from camoe.stream.reading.columns import Block, model_columns
 from camoe.stream.stream import stream
 from camoe.train.distributed.workers import gather
-from camoe.train.loop.fit import Run
-from camoe.train.loop.step import Learner, to_tensors
+from camoe.train.loop.fit import TrainingRun
+from camoe.train.loop.step import TrainStep, to_tensors
 
 USER = "user_id"
 # Entries of states that are collected before they are merged.
@@ -34,7 +34,7 @@ class Calibrated:
     rows: list[dict[str, Any]]
 
 
-def calibrate(run: Run, config: Config) -> Calibrated:
+def calibrate(run: TrainingRun, config: Config) -> Calibrated:
     """Score the validation days once more, with the weights that training kept, and fit each head's calibration.
 
     A head sees the labelled rows of the slots that it serves, also where it learned from others. The states of all
@@ -55,25 +55,25 @@ def calibrate(run: Run, config: Config) -> Calibrated:
     return Calibrated(found, validation_rows(split, found, config.heads, config.slots, config.evaluation))
 
 
-def _states(run: Run, config: Config) -> list[Histogram]:
+def _states(run: TrainingRun, config: Config) -> list[Histogram]:
     """This worker's share of the validation rows: a state a head, with a bucket for each slot and bucket of users."""
-    plan, ledger, learner = run.data.check(run.config), Ledger(), run.learner
+    plan, ledger, train_step = run.data.check(run.config), Ledger(), run.train_step
     columns = model_columns(config.features, config.heads.objectives, keys=(USER,))
     users, steps = config.evaluation.user_buckets, range(plan.steps)
     collected = [_Collected(len(config.slots.slots) * users) for _ in config.heads.heads]
-    learner.model.eval()
+    train_step.model.eval()
     blocks = stream(plan, columns, run.workers.world, run.feed.reading(), ledger=ledger)
     with torch.inference_mode():
         for _, block, _ in run.watched(blocks, "the calibration", steps):
-            _collect(collected, learner, learner.masking.serving, block, users)
-    learner.model.train()
+            _collect(collected, train_step, train_step.masking.serving, block, users)
+    train_step.model.train()
     run.count(plan, ledger, steps)
     return [one.merged() for one in collected]
 
 
-def _collect(collected: list[_Collected], learner: Learner, masking: Masking, block: Block, users: int) -> None:
-    batch = to_tensors(block, learner.workers.device, learner.dtype)
-    logits, _ = learner.model(batch.categorical, batch.numeric, batch.sequences)
+def _collect(collected: list[_Collected], train_step: TrainStep, masking: Masking, block: Block, users: int) -> None:
+    batch = to_tensors(block, train_step.workers.device, train_step.dtype)
+    logits, _ = train_step.model(batch.categorical, batch.numeric, batch.sequences)
     label, mask = targets(masking, batch.labels, masking.cells(batch.slot, batch.categorical))
     p, label, mask = torch.sigmoid(logits).cpu(), label.cpu(), mask.cpu()
     user = pd.util.hash_array(np.asarray(block.keys[0], dtype=object)) % np.uint64(users)

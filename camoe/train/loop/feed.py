@@ -10,24 +10,24 @@ from pathlib import Path
 from camoe.config.training import TrainingConfig
 from camoe.contracts.snapshot import Snapshot
 from camoe.stream.ledger import Ledger
-from camoe.stream.planning.plan import Plan, make_plan
+from camoe.stream.planning.plan import BatchPlan, make_plan
 from camoe.stream.planning.world import World
 from camoe.stream.reading.buffers import Buffers
 from camoe.stream.reading.columns import Block, Columns
-from camoe.stream.stream import Reading, stream
+from camoe.stream.stream import ReadOptions, stream
 from camoe.train.checkpoint.history import History
 from camoe.train.checkpoint.state import read_run_state
 
 
 @dataclass(frozen=True)
-class DataPlan:
+class TrainingData:
     """What is trained on and what is validated on."""
 
     train: Snapshot
     validation: Snapshot
     columns: Columns
 
-    def epoch(self, config: TrainingConfig, epoch: int) -> Plan:
+    def epoch(self, config: TrainingConfig, epoch: int) -> BatchPlan:
         """The plan of one training epoch."""
         return make_plan(
             self.train,
@@ -38,7 +38,7 @@ class DataPlan:
             mixing=config.stream.mixing,
         )
 
-    def check(self, config: TrainingConfig) -> Plan:
+    def check(self, config: TrainingConfig) -> BatchPlan:
         """The plan of the validation rows."""
         return make_plan(self.validation, seed=config.seed, epoch=0, batch_size=config.batch_size, lanes=1)
 
@@ -51,7 +51,7 @@ class DataPlan:
 class OpenEpoch:
     """Steps of an epoch whose first row groups are being read, or were."""
 
-    plan: Plan
+    plan: BatchPlan
     steps: range
     ledger: Ledger
     blocks: Generator[Block, None, None]
@@ -61,16 +61,16 @@ class OpenEpoch:
 class Feed:
     """How the worker at `world` reads `data`. Its streams use one another's memory; `say` hears of waiting."""
 
-    data: DataPlan
+    data: TrainingData
     config: TrainingConfig
     world: World
     say: Callable[[str], None]
     buffers: Buffers = field(default_factory=Buffers)
 
-    def reading(self) -> Reading:
+    def reading(self) -> ReadOptions:
         """How rows are read."""
         own = self.config.stream
-        return Reading(own.readers, own.wait_report_s, self.say, own.retries, self.buffers)
+        return ReadOptions(own.readers, own.wait_report_s, self.say, own.retries, self.buffers)
 
     def open(self, epoch: int, first_step: int, left: int) -> OpenEpoch | None:
         """The epoch from `first_step` on, when the run has `left` steps left; reading begins. None without a step."""

@@ -18,18 +18,18 @@ from camoe.contracts.errors import StreamError, TrainingError
 from camoe.model.camoe import Camoe
 from camoe.stream.describe import describe
 from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.planning.plan import Plan
+from camoe.stream.planning.plan import BatchPlan
 from camoe.stream.reading.columns import Block
 from camoe.stream.stream import stream
 from camoe.train.checkpoint.checkpoint import Checkpoints
-from camoe.train.checkpoint.history import EpochResult, History, Level, Validation
+from camoe.train.checkpoint.history import EpochResult, History, RunningLoss, Validation
 from camoe.train.distributed.workers import Workers, gather, sum_over_workers
-from camoe.train.loop.feed import DataPlan, Feed, OpenEpoch
-from camoe.train.loop.gates import observe
+from camoe.train.loop.feed import Feed, OpenEpoch, TrainingData
+from camoe.train.loop.gates import measure_gates
 from camoe.train.loop.guard import LossGuard
 from camoe.train.loop.progress import Progress, epoch_figures, step_figures
 from camoe.train.loop.seeding import draw_rows, seed_step
-from camoe.train.loop.step import Learner
+from camoe.train.loop.step import TrainStep
 from camoe.train.loop.validate import validate
 from camoe.train.supervision.watchdog import Watchdog
 from camoe.train.tracking.tracker import Tracker
@@ -37,10 +37,10 @@ from camoe.train.tracking.trackers import track
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """One training run, as one worker has it. `logs` is a folder for what a person may want to look at."""
 
-    learner: Learner
+    train_step: TrainStep
     feed: Feed
     checkpoints: Checkpoints
     watchdog: Watchdog
@@ -54,14 +54,14 @@ class Run:
         return self.feed.config
 
     @property
-    def data(self) -> DataPlan:
+    def data(self) -> TrainingData:
         """What the run reads."""
         return self.feed.data
 
     @property
     def workers(self) -> Workers:
         """This worker's place among all."""
-        return self.learner.workers
+        return self.train_step.workers
 
     def watched(
         self, blocks: Generator[Block, None, None], phase: str, steps: range
@@ -77,7 +77,7 @@ class Run:
                 self.watchdog.beat(f"step {step + 1} of {phase}")
                 yield step, block, time.monotonic() - asked
 
-    def count(self, plan: Plan, ledger: Ledger, steps: range) -> int:
+    def count(self, plan: BatchPlan, ledger: Ledger, steps: range) -> int:
         """Check that all workers together had every row of `steps`; how many that were."""
         self.watchdog.beat("counting the rows")
         summed = sum_over_workers(torch.from_numpy(ledger.as_array(plan)), "ledger").numpy()
@@ -88,10 +88,10 @@ class Run:
         """Write a checkpoint; the other workers go on and wait for the first one at the next exchange."""
         self.watchdog.beat("writing a checkpoint")
         if self.workers.leads:
-            self.checkpoints.save(self.learner.model, self.learner.optimisers, history)
+            self.checkpoints.save(self.train_step.model, self.train_step.optimisers, history)
 
 
-def fit(run: Run, first: OpenEpoch | None, start: Path | None = None) -> History:
+def fit(run: TrainingRun, first: OpenEpoch | None, start: Path | None = None) -> History:
     """Train from the checkpoint at `start`, or from the beginning; the model ends with the best epoch's weights.
 
     `first` is what `run.feed.opened(start)` gave. Training is over after its epochs or steps, or when `patience` epochs
@@ -113,18 +113,18 @@ def fit(run: Run, first: OpenEpoch | None, start: Path | None = None) -> History
             ne = ", ".join(f"{value:.4f}" for value in history.epochs[-1].validation.ne)
             print(f"train: epoch {history.epoch} done  validation NE {ne}", flush=True)
         if history.best == history.epoch - 1:
-            best = {name: value.clone() for name, value in run.learner.model.state_dict().items()}
+            best = {name: value.clone() for name, value in run.train_step.model.state_dict().items()}
         run.save(history)
     if coming is not None:
         coming.blocks.close()
-    run.learner.model.load_state_dict(best)
+    run.train_step.model.load_state_dict(best)
     return history
 
 
-def _begin(run: Run, start: Path | None) -> tuple[History, dict[str, Tensor]]:
+def _begin(run: TrainingRun, start: Path | None) -> tuple[History, dict[str, Tensor]]:
     if start is None:
         return History(), {}
-    history = run.checkpoints.restore(start, run.learner.model, run.learner.optimisers)
+    history = run.checkpoints.restore(start, run.train_step.model, run.train_step.optimisers)
     if run.workers.leads:
         print(f"train: goes on at {history.said()}, from {start}", flush=True)
     return history, run.checkpoints.best_weights(history, run.workers.device) if history.epochs else {}
@@ -134,7 +134,7 @@ def _over(history: History, patience: int) -> bool:
     return history.epoch > 0 and not history.step and history.epoch - 1 - history.best >= patience
 
 
-def _run_epoch(run: Run, history: History, epoch: OpenEpoch, total: int) -> tuple[History, OpenEpoch | None]:
+def _run_epoch(run: TrainingRun, history: History, epoch: OpenEpoch, total: int) -> tuple[History, OpenEpoch | None]:
     """The history with one epoch more, and the next epoch."""
     started = time.monotonic() - history.seconds
     plan, steps = epoch.plan, epoch.steps
@@ -150,33 +150,33 @@ def _run_epoch(run: Run, history: History, epoch: OpenEpoch, total: int) -> tupl
         planned=_rows(plan, steps.stop),
         rows=_rows(plan, steps.start) + rows,
         seconds=time.monotonic() - started,
-        weights_hash=common_hash(run.learner.model, run.workers),
+        weights_hash=common_hash(run.train_step.model, run.workers),
         validation=_validated(run),
     )
     return History((*history.epochs, result), levels=trained.levels), coming
 
 
-def _train(run: Run, epoch: OpenEpoch, history: History) -> tuple[History, int]:
+def _train(run: TrainingRun, epoch: OpenEpoch, history: History) -> tuple[History, int]:
     """The history at the end of the epoch's steps, and the rows of these, which are trained here."""
-    config, learner, plan, steps, ledger = run.config, run.learner, epoch.plan, epoch.steps, epoch.ledger
+    config, train_step, plan, steps, ledger = run.config, run.train_step, epoch.plan, epoch.steps, epoch.ledger
     started = time.monotonic() - history.seconds
     later = run.data.total_steps(config) - history.steps - len(steps)
     progress = Progress(plan.epoch, steps.start, steps.stop, later, run.heads)
     seen = None
-    losses, levels = list(history.losses), history.levels or (Level(),) * len(run.heads)
+    losses, levels = list(history.losses), history.levels or (RunningLoss(),) * len(run.heads)
     guard = LossGuard(config.exploding_loss, run.heads, run.workers, run.logs)
     for step, block, waited_s in run.watched(epoch.blocks, f"epoch {plan.epoch + 1}", steps):
         seed_step(config.seed, plan.epoch, step, run.workers.world.rank)
         if step % config.watch_every_steps == 0:
-            seen = observe(learner, block)
+            seen = measure_gates(train_step, block)
             progress.behind_s += seen.behind_s
-        learned = learner.step(block, _own_draw(plan, step, run.workers))
-        losses.append(learned.loss)
-        levels = guard.check(levels, learned, plan, step)
+        result = train_step.step(block, _own_draw(plan, step, run.workers))
+        losses.append(result.loss)
+        levels = guard.check(levels, result, plan, step)
         if run.workers.leads:
-            progress.advance(plan.batch_rows(step), waited_s, learned, seen)
+            progress.advance(plan.batch_rows(step), waited_s, result, seen)
         if seen and step % config.watch_every_steps == 0:
-            figures = chain(step_figures(run.heads, learned, seen), progress.figures(learned))
+            figures = chain(step_figures(run.heads, result, seen), progress.figures(result))
             track(run.trackers, figures, history.steps - history.step + step + 1)
         if _due(config.checkpoint.every_steps, step + 1) and step + 1 < steps.stop:
             run.count(plan, ledger, range(steps.start, step + 1))
@@ -184,7 +184,7 @@ def _train(run: Run, epoch: OpenEpoch, history: History) -> tuple[History, int]:
     return replace(history, losses=tuple(losses), levels=levels), run.count(plan, ledger, steps)
 
 
-def _own_draw(plan: Plan, step: int, workers: Workers) -> Tensor:
+def _own_draw(plan: BatchPlan, step: int, workers: Workers) -> Tensor:
     """This worker's part of the numbers drawn for the rows of the global batch."""
     rows = plan.batch_rows(step)
     draw = draw_rows(plan.seed, plan.epoch, step, rows)
@@ -195,17 +195,17 @@ def _due(every: int | None, steps: int) -> bool:
     return every is not None and steps % every == 0
 
 
-def _rows(plan: Plan, steps: int) -> int:
+def _rows(plan: BatchPlan, steps: int) -> int:
     """Rows of the first `steps` batches."""
     return min(steps * plan.batch_size, plan.rows)
 
 
-def _validated(run: Run) -> Validation:
-    plan, ledger, learner = run.data.check(run.config), Ledger(), run.learner
+def _validated(run: TrainingRun) -> Validation:
+    plan, ledger, train_step = run.data.check(run.config), Ledger(), run.train_step
     blocks = stream(plan, run.data.columns, run.workers.world, run.feed.reading(), ledger=ledger)
     steps = range(plan.steps)
     watched = (block for _, block, _ in run.watched(blocks, "validation", steps))
-    checked = validate(learner.model, learner.masking, watched, run.workers, learner.dtype)
+    checked = validate(train_step.model, train_step.masking, watched, run.workers, train_step.dtype)
     run.count(plan, ledger, steps)
     return checked
 

@@ -11,11 +11,11 @@ import torch
 from camoe.model.loss import targets
 from camoe.stream.reading.columns import Block
 from camoe.train.distributed.workers import sum_over_workers
-from camoe.train.loop.step import Learner, to_tensors
+from camoe.train.loop.step import TrainStep, to_tensors
 
 
 @dataclass(frozen=True)
-class Observation:
+class GateUsage:
     """Of one global batch, before it is learned: per head the mean gate weights of its rows (NaN without rows).
 
     `behind_s` is how long this worker waited for the others to look, too.
@@ -33,18 +33,18 @@ class Observation:
         return "  ".join(pieces)
 
 
-def observe(learner: Learner, block: Block) -> Observation:
+def measure_gates(train_step: TrainStep, block: Block) -> GateUsage:
     """Look at the global batch of which `block` is this worker's share; all workers look at the same time."""
-    batch = to_tensors(block, learner.workers.device, learner.dtype)
-    _, mask = targets(learner.masking, batch.labels, learner.masking.cells(batch.slot, batch.categorical))
-    learner.model.eval()
+    batch = to_tensors(block, train_step.workers.device, train_step.dtype)
+    _, mask = targets(train_step.masking, batch.labels, train_step.masking.cells(batch.slot, batch.categorical))
+    train_step.model.eval()
     with torch.inference_mode():
-        _, weights = learner.model(batch.categorical, batch.numeric, batch.sequences)
+        _, weights = train_step.model(batch.categorical, batch.numeric, batch.sequences)
         own = mask.to(weights.dtype)
         sums = torch.cat([mask.sum(dim=0).unsqueeze(1), torch.einsum("bh,bhk->hk", own, weights)], dim=1)
-    learner.model.train()
+    train_step.model.train()
     asked = time.monotonic()
     total = sum_over_workers(sums.to(torch.float64).cpu(), "observation")
     behind_s = time.monotonic() - asked
     means = total[:, 1:] / total[:, :1]
-    return Observation(tuple(map(tuple, means.tolist())), behind_s)
+    return GateUsage(tuple(map(tuple, means.tolist())), behind_s)

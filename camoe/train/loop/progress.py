@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from camoe.train.checkpoint.history import Validation
-from camoe.train.loop.gates import Observation
-from camoe.train.loop.step import Learned
+from camoe.train.loop.gates import GateUsage
+from camoe.train.loop.step import StepResult
 
 LINE_EVERY_S = 5.0
 
@@ -56,40 +56,40 @@ class Progress:
     def _share(self, seconds: float) -> float:
         return seconds / max(1e-9, time.monotonic() - self.started)
 
-    def advance(self, rows: int, waited_s: float, learned: Learned, seen: Observation | None) -> None:
+    def advance(self, rows: int, waited_s: float, result: StepResult, seen: GateUsage | None) -> None:
         """Count one step of `rows` global rows; print when the last line is old enough or the epoch ends.
 
         `seen` is the newest look at the gates.
         """
         self.rows, self.done, self.waited_s = self.rows + rows, self.done + 1, self.waited_s + waited_s
-        self.behind_s += learned.behind_s
+        self.behind_s += result.behind_s
         now = time.monotonic()
         if now - self.printed >= LINE_EVERY_S or self.first + self.done == self.steps:
             self.printed = now
-            print(self._line(learned, seen), flush=True)
+            print(self._line(result, seen), flush=True)
 
-    def figures(self, learned: Learned) -> Iterator[tuple[str, float]]:
+    def figures(self, result: StepResult) -> Iterator[tuple[str, float]]:
         """Names and values of what the line says."""
-        yield "loss/all", learned.loss
-        yield "gradients/norm", learned.norm
+        yield "loss/all", result.loss
+        yield "gradients/norm", result.norm
         yield "speed/rows_per_s", self.rows_per_s
         yield "speed/step_ms", 1000 * self.step_s
         yield "wait/data", self.data_wait
         yield "wait/others", self.others_wait
 
-    def _line(self, learned: Learned, seen: Observation | None) -> str:
+    def _line(self, result: StepResult, seen: GateUsage | None) -> str:
         left_s = self.step_s * (self.steps - self.first - self.done + self.later)
-        heads = f"  {seen.said(self.heads, learned.means)}" if seen else ""
+        heads = f"  {seen.said(self.heads, result.means)}" if seen else ""
         return (
-            f"train: epoch {self.epoch + 1}  step {self.first + self.done}/{self.steps}  loss {learned.loss:.4f}  "
+            f"train: epoch {self.epoch + 1}  step {self.first + self.done}/{self.steps}  loss {result.loss:.4f}  "
             f"{self.rows_per_s:,.0f} rows/s  {1000 * self.step_s:.1f} ms/step  data wait {self.data_wait:.1%}  "
             f"others {self.others_wait:.1%}  {left_s:.0f} s left{heads}"
         )
 
 
-def step_figures(heads: Sequence[str], learned: Learned, seen: Observation) -> Iterator[tuple[str, float]]:
-    """Names and values of what was learned and seen at a step, without heads that had no row."""
-    for name, loss, gate in zip(heads, learned.means, seen.gates, strict=True):
+def step_figures(heads: Sequence[str], result: StepResult, seen: GateUsage) -> Iterator[tuple[str, float]]:
+    """Names and values of what a step came to and what its gates used, without heads that had no row."""
+    for name, loss, gate in zip(heads, result.means, seen.gates, strict=True):
         figures = (f"loss/{name}", loss), *((f"gate/{name}/expert_{expert}", one) for expert, one in enumerate(gate))
         yield from ((figure, value) for figure, value in figures if math.isfinite(value))
 

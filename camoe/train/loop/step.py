@@ -52,7 +52,7 @@ def _placed(values: npt.NDArray[np.generic], device: torch.device, dtype: torch.
 
 
 @dataclass(frozen=True)
-class Learned:
+class StepResult:
     """What one step of all workers together came to.
 
     `loss` is that of the whole batch. Of each head, `losses` are summed over the `rows` that it learned from: those of
@@ -73,7 +73,7 @@ class Learned:
 
 
 @dataclass(frozen=True)
-class Learner:
+class TrainStep:
     """All that a step needs."""
 
     model: Camoe
@@ -85,7 +85,7 @@ class Learner:
     sampling: NegativeSampling
     config: TrainingConfig
 
-    def step(self, block: Block, draw: Tensor | None = None) -> Learned:
+    def step(self, block: Block, draw: Tensor | None = None) -> StepResult:
         """Learn from one global batch, of which `block` is this worker's share.
 
         `draw` `[B]` holds a number in [0, 1) for each row, which chooses the negatives that are kept; without it all
@@ -113,4 +113,4 @@ class Learner:
         self.optimisers.step()
         parts = torch.cat([loss.detach().reshape(1), losses.detach()]).to(torch.float64)
         total, *by_head = sum_over_workers(parts, "loss").tolist()
-        return Learned(total, tuple(by_head), tuple(map(int, rows[:-1].tolist())), norm, behind_s)
+        return StepResult(total, tuple(by_head), tuple(map(int, rows[:-1].tolist())), norm, behind_s)

@@ -15,12 +15,12 @@ from camoe.bundle.manifest import Manifest
 from camoe.config.pipeline import Config
 from camoe.config.training import TrackingConfig
 from camoe.contracts.config_file import Section
-from camoe.contracts.errors import ConfigError, reason
+from camoe.contracts.errors import ConfigError, error_text
 from camoe.contracts.files import write_json
 from camoe.contracts.secrets import without_credentials
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.table import MODEL
-from camoe.train.tracking.tracker import told
+from camoe.train.tracking.tracker import give_up_on
 
 # MLflow takes so many parameters in one call, and texts of that length.
 PARAMETERS, LONGEST = 100, 500
@@ -38,7 +38,7 @@ class TrackedRun:
     checkpoints: Path
 
 
-class Kept(Section):
+class MlflowRunRecord(Section):
     """What lies beside the checkpoints, so that a later attempt goes on with the run of the first.
 
     `tracking` is the hash of the configuration: under another one the run would not be found.
@@ -66,7 +66,7 @@ class Mlflow:
             self._mlflow.set_experiment(config.experiment)
             self._begin(config, run)
         except (self._mlflow.MlflowException, KeyError, OSError) as error:
-            said = without_credentials(reason(error))
+            said = without_credentials(error_text(error))
             raise ConfigError(f"training.tracking.uri {self._uri} cannot be used: {said}") from None
 
     def scalars(self, figures: Mapping[str, float], step: int) -> None:
@@ -94,8 +94,8 @@ class Mlflow:
     def _begin(self, config: TrackingConfig, run: TrackedRun) -> None:
         begun = self._mlflow.start_run(run_id=_earlier(self._mlflow, config, run), run_name=run.name)
         try:
-            kept = Kept(tracking=config.content_hash(), run_id=begun.info.run_id)
-            write_json(_kept_at(run.checkpoints, run.name), kept.model_dump())
+            kept = MlflowRunRecord(tracking=config.content_hash(), run_id=begun.info.run_id)
+            write_json(_record_path(run.checkpoints, run.name), kept.model_dump())
             parameters = [(name.replace(" ", "_"), str(value)[:LONGEST]) for name, value in run.settings.items()]
             for first in range(0, len(parameters), PARAMETERS):
                 self._mlflow.log_params(dict(parameters[first : first + PARAMETERS]))
@@ -107,7 +107,7 @@ class Mlflow:
             raise
 
     def _safely(self) -> contextlib.AbstractContextManager[None]:
-        return told(f"figures for MLflow at {self._uri}", (self._mlflow.MlflowException, OSError), self._stop)
+        return give_up_on(f"figures for MLflow at {self._uri}", (self._mlflow.MlflowException, OSError), self._stop)
 
     def _stop(self) -> None:
         self._lost = True
@@ -134,9 +134,9 @@ def marked_when_lost(config: Config, run: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        tracking, path = config.training.tracking, _kept_at(config.layout.checkpoints, run)
+        tracking, path = config.training.tracking, _record_path(config.layout.checkpoints, run)
         if tracking is not None and path.is_file():
-            _mark(tracking, Kept.model_validate_json(path.read_bytes()).run_id)
+            _mark(tracking, MlflowRunRecord.model_validate_json(path.read_bytes()).run_id)
         raise
 
 
@@ -149,14 +149,16 @@ def _mark(config: TrackingConfig, run_id: str) -> None:
         if client.get_run(run_id).info.status == "RUNNING":
             client.set_terminated(run_id, "FAILED")
     except (mlflow.MlflowException, OSError) as error:
-        said = without_credentials(f"MLflow at {config.uri} could not be told that the run failed ({reason(error)})")
+        said = without_credentials(
+            f"MLflow at {config.uri} could not be told that the run failed ({error_text(error)})"
+        )
         print(f"train: {said}", flush=True)
 
 
 def _earlier(mlflow: Any, config: TrackingConfig, run: TrackedRun) -> str | None:
     """The id of the run that an earlier attempt began, where the store still has it."""
-    path = _kept_at(run.checkpoints, run.name)
-    kept = Kept.model_validate_json(path.read_bytes()) if path.is_file() else None
+    path = _record_path(run.checkpoints, run.name)
+    kept = MlflowRunRecord.model_validate_json(path.read_bytes()) if path.is_file() else None
     if kept is None or kept.tracking != config.content_hash():
         return None
     try:
@@ -174,7 +176,7 @@ def _data_set(data: Snapshot) -> Any:
     return made(source, name=f"{data.table} version {data.version}"[:LONGEST], digest=data.content_hash())
 
 
-def _kept_at(checkpoints: Path, run: str) -> Path:
+def _record_path(checkpoints: Path, run: str) -> Path:
     return checkpoints / f"{run}-mlflow.json"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from camoe.bundle.manifest import Manifest
-from camoe.contracts.errors import reason
+from camoe.contracts.errors import error_text
 from camoe.contracts.secrets import without_credentials
 
 
@@ -26,11 +26,11 @@ class Tracker(Protocol):
 
 
 @contextlib.contextmanager
-def told(what: str, errors: tuple[type[Exception], ...], stop: Callable[[], None]) -> Iterator[None]:
+def give_up_on(what: str, errors: tuple[type[Exception], ...], stop: Callable[[], None]) -> Iterator[None]:
     """When the work within fails by one of `errors`, say so, and `stop`: figures are worth less than a model."""
     try:
         yield
     except errors as error:
         stop()
-        said = without_credentials(f"{what} could not be written ({reason(error)})")
+        said = without_credentials(f"{what} could not be written ({error_text(error)})")
         print(f"train: {said}; training goes on without them", flush=True)

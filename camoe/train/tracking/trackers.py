@@ -15,7 +15,7 @@ from camoe.contracts.snapshot import Snapshot
 from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.state import read_run_state
 from camoe.train.tracking.mlflow_tracker import Mlflow, TrackedRun
-from camoe.train.tracking.tracker import Tracker, told
+from camoe.train.tracking.tracker import Tracker, give_up_on
 
 
 class TensorBoard:
@@ -49,7 +49,7 @@ class TensorBoard:
         """See `Tracker`."""
 
     def _safely(self) -> contextlib.AbstractContextManager[None]:
-        return told(f"TensorBoard's files in {self._folder}", (OSError,), self._stop)
+        return give_up_on(f"TensorBoard's files in {self._folder}", (OSError,), self._stop)
 
     def _stop(self) -> None:
         self._writer = None

@@ -12,10 +12,10 @@ from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Exclusion
 from features.impressions.checks import REASONS, check
 from features.impressions.exclusions import EXCLUDED, exclude
-from features.read.window import Window
+from features.read.window import DayWindow
 
 SLOTS = SlotCatalogue.model_validate({"slots": [{"id": "feed", "name": "Feed", "modality": "video"}]})
-WINDOW = Window(
+WINDOW = DayWindow(
     "Europe/Stockholm", tuple(date(2026, 3, day) for day in range(28, 32)), datetime(2026, 4, 1, tzinfo=UTC)
 )
 SCHEMA = (

@@ -20,7 +20,7 @@ from features.impressions.duplicates import CONFLICT, DUPLICATE, mark_duplicates
 from features.impressions.exclusions import EXCLUDED
 from features.impressions.judge import judged_impressions
 from features.read.raw import read_impressions
-from features.read.window import Window as Run
+from features.read.window import DayWindow as Run
 from tests.features.lake import write
 
 COLUMNS = {name: name for name in ("impression_id", "user_id", "campaign_id", "slot", "ts")}
@@ -43,7 +43,7 @@ def judged(spark, rows, survivor=(), reasons=()):
     return mark_duplicates(frame, ["impression_id", "user_id"], survivor).collect()
 
 
-def fates(rows):
+def dispositions(rows):
     """Per id: (survivors, duplicates, conflicts), by counting."""
     answer = {}
     for number in {row[0] for row in rows}:
@@ -61,7 +61,7 @@ def test_fates_match_a_count_per_id(spark):
             fate = 2 if CONFLICT in row._reasons else int(row._duplicate)
             counted[row.impression_id, fate] += 1
         found = {number: tuple(counted[number, fate] for fate in range(3)) for number, _, _ in rows}
-        assert found == fates(rows)
+        assert found == dispositions(rows)
 
     agrees()
 

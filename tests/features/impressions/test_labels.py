@@ -13,7 +13,7 @@ from features.impressions.checks import REASONS
 from features.impressions.duplicates import DUPLICATE
 from features.impressions.exclusions import EXCLUDED
 from features.impressions.labels import label
-from features.impressions.outcome_tally import OutcomeTally, outcome_fates, positives, require_positives
+from features.impressions.outcome_tally import OutcomeTally, outcome_dispositions, positives, require_positives
 
 SHOWN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WINDOWS = {"click": Objective(window_s=60), "buy": Objective(window_s=3600)}
@@ -98,7 +98,7 @@ def test_ids_of_the_log_take_the_type_of_the_impressions(spark):
         1: 1,
         2: 0,
     }
-    found = outcome_fates(impressions, log, WINDOWS, LATER)
+    found = outcome_dispositions(impressions, log, WINDOWS, LATER)
     assert {fate: rows for fate, rows in found.items() if rows} == {"without_impression": 1, "used": 1}
 
 
@@ -124,19 +124,19 @@ def test_every_row_of_the_log_has_one_fate(spark):
         "used": [("kept", "buy", 61, 61, "1"), ("twice", "click", 1, None, "1"), ("twice", "click", 2, 2, "1")],
     }
     log = outcome_log(spark, [row for fate in rows.values() for row in fate])
-    found = outcome_fates(judged_log(spark), log, WINDOWS, LATER)
+    found = outcome_dispositions(judged_log(spark), log, WINDOWS, LATER)
     assert found == {fate: len(of_fate) for fate, of_fate in rows.items()}
 
 
 def test_outcomes_of_impressions_whose_window_is_open_wait_and_are_used_by_a_later_run(spark):
     log = outcome_log(spark, [("kept", "click", 1, 1, "1"), ("kept", "buy", 1, 1, "1"), ("twice", "buy", 2, 2, "1")])
 
-    def fates(second):
-        found = outcome_fates(judged_log(spark), log, WINDOWS, SHOWN + timedelta(seconds=second))
+    def dispositions(second):
+        found = outcome_dispositions(judged_log(spark), log, WINDOWS, SHOWN + timedelta(seconds=second))
         return {fate: rows for fate, rows in found.items() if rows}
 
-    assert fates(60) == {"used": 1, "not_yet_mature": 2}
-    assert fates(3600) == {"used": 3}
+    assert dispositions(60) == {"used": 1, "not_yet_mature": 2}
+    assert dispositions(3600) == {"used": 3}
 
 
 @pytest.mark.parametrize(

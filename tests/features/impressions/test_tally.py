@@ -12,8 +12,8 @@ from camoe.contracts.slots import SlotCatalogue
 from features.impressions.checks import check
 from features.impressions.duplicates import DUPLICATE
 from features.impressions.exclusions import exclude
-from features.impressions.tally import Tally, tally
-from features.read.window import Window
+from features.impressions.tally import Tally, count_impressions
+from features.read.window import DayWindow
 
 SLOTS = SlotCatalogue.model_validate({"slots": [{"id": "feed", "name": "Feed", "modality": "video"}]})
 DAYS = tuple(date(2026, 1, 1) + timedelta(days=number) for number in range(200))
@@ -38,8 +38,8 @@ def tallied(spark):
         F.lit(None).cast("date").alias("_folder_day"),
         F.lit(None).cast("string").alias("_damage"),
     )
-    window = Window("UTC", DAYS[-1:], datetime(2027, 1, 1, tzinfo=UTC))
-    return tally(exclude(check(log, SLOTS, []), (), window).withColumn(DUPLICATE, F.lit(False)))
+    window = DayWindow("UTC", DAYS[-1:], datetime(2027, 1, 1, tzinfo=UTC))
+    return count_impressions(exclude(check(log, SLOTS, []), (), window).withColumn(DUPLICATE, F.lit(False)))
 
 
 def test_bad_rows_of_a_long_history_do_not_stop_a_run_of_one_day(tallied):

@@ -17,10 +17,10 @@ from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Outcomes, Sources
 from features.impressions.checks import REASONS, check
 from features.read.raw import RAW, read_impressions, read_outcome_log, read_table
-from features.read.window import Window
-from features.spark.failures import explained, first_line
+from features.read.window import DayWindow
+from features.spark.failures import as_input_errors, first_line
 
-WINDOW = Window("UTC", (date(2026, 1, 1),), datetime(2026, 1, 2, tzinfo=UTC))
+WINDOW = DayWindow("UTC", (date(2026, 1, 1),), datetime(2026, 1, 2, tzinfo=UTC))
 SLOTS = SlotCatalogue.model_validate({"slots": [{"id": "feed", "name": "Feed", "modality": "video"}]})
 NAMES = ("id", "user", "campaign", "slot", "ts")
 COLUMNS = dict(zip(("impression_id", "user_id", "campaign_id", "slot", "ts"), NAMES, strict=True))
@@ -278,7 +278,7 @@ def test_braces_within_text_are_not_two_records(spark, tmp_path):
 
 
 def told_in_one_line(action):
-    with explained("cannot build", "mend the input"):
+    with as_input_errors("cannot build", "mend the input"):
         action()
 
 

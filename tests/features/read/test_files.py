@@ -12,7 +12,7 @@ from camoe.contracts.sources import Sources
 from features.join.entities import read_entities
 from features.read.files import impression_paths, input_versions, outcome_paths
 from features.read.raw import FOLDER_DAY, read_impressions, read_outcome_log, read_table
-from features.read.window import Window
+from features.read.window import DayWindow
 from tests.features import lake
 
 FIRST = date(2026, 3, 28)
@@ -25,7 +25,7 @@ def day(number):
 
 
 def window(*numbers, as_of="2026-05-01T00:00:00+00:00"):
-    return Window("Europe/Stockholm", tuple(day(number) for number in numbers), datetime.fromisoformat(as_of))
+    return DayWindow("Europe/Stockholm", tuple(day(number) for number in numbers), datetime.fromisoformat(as_of))
 
 
 def sources(window_s=60, **changes):

@@ -16,12 +16,12 @@ from camoe.contracts.runs import makers
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, SETTINGS_PROPERTY, SLOTS_PROPERTY
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.snapshot import logged
-from features.delta.commit import Run
+from features.delta.commit import CommitMetadata
 from features.maintenance.orphans import clear, leftovers
 from features.tables import replace as training_commit
 from features.tables.locks import making_alone
-from features.tables.replace import ConcurrentRunError, Switch, replace_days, set_aside
-from features.tables.training import SLOT_CONSTRAINT, Target
+from features.tables.replace import ConcurrentRunError, DayReplacement, replace_days, set_aside
+from features.tables.training import SLOT_CONSTRAINT, TrainingTable
 from tests.features.maintenance.upkeep import content, hold_days, now, put
 
 DAY = date(2026, 1, 1)
@@ -32,7 +32,7 @@ SLOTS = SlotCatalogue.model_validate({"slots": [{"id": "feed", "name": "Feed", "
 
 def target(path, settings="s", **changes):
     properties = {FEATURE_SCHEMA_PROPERTY: "f", SLOTS_PROPERTY: SLOTS.listing(), SETTINGS_PROPERTY: settings}
-    return Target(path, properties, SLOTS, ("click",), **changes)
+    return TrainingTable(path, properties, SLOTS, ("click",), **changes)
 
 
 def rows(spark, run, day=DAY):
@@ -45,36 +45,36 @@ def rows(spark, run, day=DAY):
 def made(spark, tmp_path_factory):
     """A table that run r1 made: (its path, the switch to it, its commit)."""
     path = tmp_path_factory.mktemp("commit") / "training"
-    switch = Switch(target(path), (DAY,), -1, {}, 100, path.parent / "runs")
-    commit = replace_days(rows(spark, "r1"), switch, Run("r1", "c", "raw"))
+    replacement = DayReplacement(target(path), (DAY,), -1, {}, 100, path.parent / "runs")
+    commit = replace_days(rows(spark, "r1"), replacement, CommitMetadata("r1", "c", "raw"))
     shutil.copytree(path, path.parent / AS_MADE)
-    return path, switch, commit
+    return path, replacement, commit
 
 
-def require_once(spark, path, switch, run):
+def require_once(spark, path, replacement, run):
     """Check that a commit which has been made is not made again, although other rows are given."""
     version, before = DeltaTable(path).version(), content(path)
-    commit = replace_days(rows(spark, "other"), switch, Run(run, "c", "raw"))
+    commit = replace_days(rows(spark, "other"), replacement, CommitMetadata(run, "c", "raw"))
     assert (DeltaTable(path).version(), content(path)) == (version, before)
     return commit
 
 
 def test_the_commit_that_makes_the_table_is_made_once(spark, made):
-    path, switch, commit = made
+    path, replacement, commit = made
     assert (commit.version, commit.rows) == (0, 5)
-    assert require_once(spark, path, switch, "r1") == commit
+    assert require_once(spark, path, replacement, "r1") == commit
 
 
 @pytest.mark.parametrize("settings", ["s", "other"], ids=["days replaced", "table replaced"])
 def test_the_commit_that_replaces_is_made_once(spark, made, settings):
     path, _, _ = made
     found = logged(path)
-    switch = Switch(
+    replacement = DayReplacement(
         target(path, settings, replace=True), (DAY,), found.version, makers(found), 100, path.parent / "runs"
     )
-    commit = replace_days(rows(spark, f"run-{settings}"), switch, Run(f"run-{settings}", "c", "raw"))
+    commit = replace_days(rows(spark, f"run-{settings}"), replacement, CommitMetadata(f"run-{settings}", "c", "raw"))
     assert commit.version == found.version + 1
-    assert require_once(spark, path, switch, f"run-{settings}") == commit
+    assert require_once(spark, path, replacement, f"run-{settings}") == commit
 
 
 def test_files_of_no_version_are_moved_where_the_table_is_made(spark, tmp_path, capsys):
@@ -84,8 +84,8 @@ def test_files_of_no_version_are_moved_where_the_table_is_made(spark, tmp_path, 
         (path / folder).mkdir(parents=True)
     file = "modality=video/slot=feed/date=2026-01-01/part-0.parquet"
     (path / file).write_text("half a file")
-    switch = Switch(target(path), (DAY,), -1, {}, 100, tmp_path / "runs")
-    assert replace_days(rows(spark, "r2"), switch, Run("r2", "c", "raw")).version == 0
+    replacement = DayReplacement(target(path), (DAY,), -1, {}, 100, tmp_path / "runs")
+    assert replace_days(rows(spark, "r2"), replacement, CommitMetadata("r2", "c", "raw")).version == 0
     assert logged(path).rows == 5
     assert not (path / file).exists()
     (place,) = tmp_path.glob(".uncommitted-r2-*")
@@ -111,8 +111,8 @@ def test_a_run_waits_for_the_one_that_makes_the_table(spark, tmp_path, capsys):
     path, runs, said = tmp_path / "training", tmp_path / "runs", []
 
     def make(run):
-        switch = Switch(target(path), (DAY,), -1, {}, 100, runs)
-        said.append(replace_days(rows(spark, run), switch, Run(run, "c", "raw")).version)
+        replacement = DayReplacement(target(path), (DAY,), -1, {}, 100, runs)
+        said.append(replace_days(rows(spark, run), replacement, CommitMetadata(run, "c", "raw")).version)
 
     with making_alone(runs):
         waiting = Thread(target=make, args=("r3",))
@@ -135,7 +135,7 @@ def table(made, tmp_path):
 
 def found_now(path):
     found = logged(path)
-    return Switch(target(path), (DAY,), found.version, makers(found), 100, path.parent / "runs")
+    return DayReplacement(target(path), (DAY,), found.version, makers(found), 100, path.parent / "runs")
 
 
 def commit_unseen(spark, path, run):
@@ -151,9 +151,11 @@ def wait_until_said(capsys, text):
 def test_a_first_run_with_other_settings_that_came_second_replaces_the_table(spark, made, tmp_path, capsys):
     """Else its rows would lie in a table that says they have the settings of the first."""
     path, runs, other = tmp_path / "training", tmp_path / "runs", DAY + timedelta(days=1)
-    switch = Switch(target(path, "other", replace=True), (other,), -1, {}, 100, runs)
+    replacement = DayReplacement(target(path, "other", replace=True), (other,), -1, {}, 100, runs)
     with making_alone(runs):
-        waiting = Thread(target=replace_days, args=(rows(spark, "r2", other), switch, Run("r2", "c", "raw")))
+        waiting = Thread(
+            target=replace_days, args=(rows(spark, "r2", other), replacement, CommitMetadata("r2", "c", "raw"))
+        )
         waiting.start()
         wait_until_said(capsys, "waits for the run that makes the table")
         shutil.copytree(made[0].parent / AS_MADE, path)
@@ -163,13 +165,13 @@ def test_a_first_run_with_other_settings_that_came_second_replaces_the_table(spa
 
 
 def test_a_run_that_finds_its_day_being_replaced_waits_and_leaves_it(spark, table, capsys):
-    path, switch = table
-    other = hold_days(switch.runs, DAY)
+    path, replacement = table
+    other = hold_days(replacement.runs, DAY)
     said = []
 
     def attempt():
         try:
-            replace_days(rows(spark, "late"), switch, Run("late", "c", "raw"))
+            replace_days(rows(spark, "late"), replacement, CommitMetadata("late", "c", "raw"))
         except ConcurrentRunError as error:
             said.append(str(error))
 
@@ -186,7 +188,7 @@ def test_a_run_that_finds_its_day_being_replaced_waits_and_leaves_it(spark, tabl
 
 def test_a_run_that_replaced_what_it_had_not_found_says_which(spark, table, monkeypatch):
     """Where no lock holds between two hosts: a commit after the last look, before Delta takes its own."""
-    path, switch = table
+    path, replacement = table
     write = training_commit._replace_days
 
     def late(found, to, days, options):
@@ -195,7 +197,7 @@ def test_a_run_that_replaced_what_it_had_not_found_says_which(spark, table, monk
 
     monkeypatch.setattr(training_commit, "_replace_days", late)
     with pytest.raises(ConcurrentRunError, match=rf"run late is committed as version 2 .*: {DAY} came from between; "):
-        replace_days(rows(spark, "late"), switch, Run("late", "c", "raw"))
+        replace_days(rows(spark, "late"), replacement, CommitMetadata("late", "c", "raw"))
     assert makers(logged(path)) == {DAY: {"late"}}
 
 
@@ -204,5 +206,5 @@ def test_a_run_puts_back_the_constraint_on_slots(spark, table):
     path, _ = table
     spark.sql(f"ALTER TABLE {target(path).identifier} DROP CONSTRAINT slot")
     assert SLOT_CONSTRAINT not in target(path).found()
-    replace_days(rows(spark, "r2"), found_now(path), Run("r2", "c", "raw"))
+    replace_days(rows(spark, "r2"), found_now(path), CommitMetadata("r2", "c", "raw"))
     assert "'feed'" in target(path).found()[SLOT_CONSTRAINT]

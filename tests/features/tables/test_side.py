@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, active_records
 from camoe.contracts.snapshot import logged
-from features.delta.commit import Run
-from features.incremental import Found, earlier_profiles
+from features.delta.commit import CommitMetadata
+from features.incremental import ExistingTable, earlier_profiles
 from features.tables.publish import committed_at
 from features.tables.side import days_of_runs, prune, put, superseded
 from tests.features.maintenance.upkeep import add_side_rows, build_day
@@ -100,7 +100,7 @@ def profiles(spark, tmp_path_factory):
         made = rows.repartition(8).select(
             "date", F.lit("f").alias("feature"), value, F.lit(1).cast("bigint").alias("rows")
         )
-        run = Run(name, "settings", "/lake")
+        run = CommitMetadata(name, "settings", "/lake")
         assert put(made.withColumn("run_id", F.lit(name)), layout.profiles, run) == sum(sizes.values())
     spark.conf.unset(TASK_SIZE)
     return layout
@@ -115,7 +115,7 @@ def test_a_small_day_is_one_file_and_a_large_one_is_written_by_several_tasks(pro
 
 def test_earlier_profiles_are_those_of_the_run_that_built_each_day(spark, profiles):
     records = {ONE: record("a", 0, [ONE]), TWO: record("b", 1, [TWO]), THREE: record("a", 0, [THREE])}
-    found = earlier_profiles(spark, profiles, Found(1, {}, records), [ONE, TWO, THREE])
+    found = earlier_profiles(spark, profiles, ExistingTable(1, {}, records), [ONE, TWO, THREE])
     assert dict(Counter((row["date"], row["run_id"]) for row in found.collect())) == {
         (ONE, "a"): 5,
         (TWO, "b"): 5,
@@ -125,5 +125,10 @@ def test_earlier_profiles_are_those_of_the_run_that_built_each_day(spark, profil
 
 def test_rows_of_very_many_days_and_runs_are_pruned(spark, profiles):
     many = {(ONE + timedelta(days=number), f"r{number % 150}") for number in range(3_000)}
-    prune(spark, profiles.profiles, {*many, (None, "a"), (THREE, "a"), (TWO, "b")}, Run("c", "settings", "/lake"))
+    prune(
+        spark,
+        profiles.profiles,
+        {*many, (None, "a"), (THREE, "a"), (TWO, "b")},
+        CommitMetadata("c", "settings", "/lake"),
+    )
     assert days_of_runs(profiles.profiles) == {(ONE, "a"), (TWO, "a"), (THREE, "b")}

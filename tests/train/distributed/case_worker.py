@@ -11,7 +11,7 @@ from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.model.loss import targets
 from camoe.stream.ledger import Ledger
-from camoe.stream.stream import Reading, stream
+from camoe.stream.stream import ReadOptions, stream
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.step import to_tensors
 from tests.train.fitting import fitted, fresh_learner
@@ -28,9 +28,9 @@ CASES = {
 
 def learned(path, overrides):
     """Losses, validation and weights after one epoch."""
-    learner, history = fitted(load(path, Config, overrides))
+    train_step, history = fitted(load(path, Config, overrides))
     (epoch,) = history.epochs
-    found = {name: value.numpy() for name, value in learner.model.state_dict().items()}
+    found = {name: value.numpy() for name, value in train_step.model.state_dict().items()}
     levels = np.array([(level.loss, level.rows, level.batches) for level in history.levels])
     return found | {"losses": np.array(epoch.losses), "ne": np.array(epoch.validation.ne), "levels": levels}
 
@@ -38,13 +38,13 @@ def learned(path, overrides):
 def presence(path):
     """This worker's rows of each head, by step: `[steps, H]`."""
     config = load(path, Config)
-    learner, data = fresh_learner(config)
+    train_step, data = fresh_learner(config)
     counts = []
     for block in stream(
-        data.epoch(config.training, 0), data.columns, learner.workers.world, Reading(1), ledger=Ledger()
+        data.epoch(config.training, 0), data.columns, train_step.workers.world, ReadOptions(1), ledger=Ledger()
     ):
-        batch = to_tensors(block, learner.workers.device, learner.dtype)
-        counts.append(targets(learner.masking, batch.labels, batch.slot)[1].sum(dim=0).numpy())
+        batch = to_tensors(block, train_step.workers.device, train_step.dtype)
+        counts.append(targets(train_step.masking, batch.labels, batch.slot)[1].sum(dim=0).numpy())
     return np.array(counts)
 
 

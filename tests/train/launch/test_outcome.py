@@ -9,7 +9,7 @@ import pytest
 
 from camoe.contracts.errors import ConfigError, TrainingError
 from camoe.stream.planning.world import World
-from camoe.train.launch.attempts import LostWorkersError, hosts_of_workers, listed, with_retries
+from camoe.train.launch.attempts import LostWorkersError, horovod_hosts, hosts_of_workers, with_retries
 from camoe.train.launch.outcome import Outcome, first_workers_line, spark_outcome
 from camoe.train.supervision.states import States
 from jobs.train import main
@@ -130,7 +130,7 @@ def attempts(losses, hosts, workers, retries):
     seen = []
 
     def attempt(number, slots):
-        seen.append(listed(slots))
+        seen.append(horovod_hosts(slots))
         if number <= len(losses):
             raise losses[number - 1]
 
@@ -156,7 +156,7 @@ def test_each_attempt_leaves_out_the_hosts_slots_whose_workers_were_lost():
 
 def test_of_given_hosts_only_as_many_slots_are_used_as_there_are_workers():
     """Horovod's launcher fills all that it is given, whatever it is told of the number."""
-    assert listed(hosts_of_workers("a:4, b:4", 5)) == "a:4,b:1"
+    assert horovod_hosts(hosts_of_workers("a:4, b:4", 5)) == "a:4,b:1"
 
 
 @pytest.mark.parametrize("hosts", ["a:2,b:1", "a", "a:2,", "a:2,b:0", "a:4 b:4", ""])

@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from threading import Barrier, Thread
 
-from camoe.train.launch.output import Into, followed, told
+from camoe.train.launch.output import LineTee, following, tee_stdout
 
 LIMIT_S = 60
 SAYS = """
@@ -33,7 +33,7 @@ def test_lines_are_shown_when_they_are_whole_and_stay_where_they_were_printed(tm
     file, shown = tmp_path / "not yet" / "said.txt", []
     command = [sys.executable, "-c", SAYS, file]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with followed(file, shown.append), process:
+    with following(file, shown.append), process:
         for line in ("one", "half"):
             print(line, file=process.stdin, flush=True)
         wait_for(["one"], shown)
@@ -47,14 +47,14 @@ def test_lines_are_shown_when_they_are_whole_and_stay_where_they_were_printed(tm
 
 def test_a_file_that_never_comes_shows_nothing(tmp_path):
     shown = []
-    with followed(tmp_path / "said.txt", shown.append):
+    with following(tmp_path / "said.txt", shown.append):
         pass
     assert shown == []
 
 
 def test_where_no_file_can_be_made_the_lines_are_still_printed(tmp_path, capsys):
     (tmp_path / "file").write_text("where the folder should be")
-    with told(tmp_path / "file" / "said.txt"):
+    with tee_stdout(tmp_path / "file" / "said.txt"):
         print("one")
         print("not ended", end="")
     out = capsys.readouterr().out
@@ -69,7 +69,7 @@ def test_lines_of_several_threads_stay_whole():
             barrier.wait()
             stream.write(piece)
 
-    with closing(Into(taken.append)) as stream:
+    with closing(LineTee(taken.append)) as stream:
         threads = [Thread(target=write, args=(stream, name)) for name in "ab"]
         for thread in threads:
             thread.start()

@@ -12,9 +12,9 @@ from camoe.contracts.config_file import load
 from camoe.contracts.files import write_json
 from camoe.train.checkpoint.folder import newest
 from camoe.train.checkpoint.history import EpochResult, History, Validation
-from camoe.train.data.inputs import open_inputs
+from camoe.train.data.training_inputs import open_training_inputs
 from camoe.train.loop.fit import common_hash
-from camoe.train.run import run_metrics
+from camoe.train.run import metrics_document
 from tests.train.fitting import fitted, fresh_learner
 from tests.train.pipeline import CONFIG, write_pipeline
 
@@ -29,13 +29,13 @@ HOT = {
 
 def test_training_ends_so_many_epochs_after_the_best_and_with_its_weights(tmp_path):
     config = load(write_pipeline(tmp_path, ROWS, training=CONFIG["training"] | HOT), Config)
-    learner, history = fitted(config)
+    train_step, history = fitted(config)
     scores = [result.validation.score for result in history.epochs]
     best = scores.index(min(scores))
     assert len(scores) == best + 1 + PATIENCE < EPOCHS
     hashes = [result.weights_hash for result in history.epochs]
     assert len(set(hashes)) == len(hashes)
-    assert common_hash(learner.model, learner.workers) == hashes[best]
+    assert common_hash(train_step.model, train_step.workers) == hashes[best]
     other, again = fitted(config, newest(config.layout.checkpoints))
     assert again == history
     assert common_hash(other.model, other.workers) == hashes[best]
@@ -43,10 +43,12 @@ def test_training_ends_so_many_epochs_after_the_best_and_with_its_weights(tmp_pa
 
 def test_metrics_are_json_where_the_validation_rows_tell_nothing(tmp_path):
     config = load(write_pipeline(tmp_path, ROWS), Config)
-    learner, _ = fresh_learner(config)
+    train_step, _ = fresh_learner(config)
     told_nothing = Validation((math.nan, math.nan), ((0.5, 0.5), (0.5, 0.5)), math.inf)
     history = History((EpochResult(0, (0.7, 0.6), 9, 9, 1.0, "hash", told_nothing),))
-    write_json(tmp_path / "metrics.json", run_metrics(config, open_inputs(config), learner, history, 2.0))
+    write_json(
+        tmp_path / "metrics.json", metrics_document(config, open_training_inputs(config), train_step, history, 2.0)
+    )
     (epoch,) = json.loads((tmp_path / "metrics.json").read_text())["epochs"]
     assert (epoch["validation_ne"], epoch["validation_score"]) == ([None, None], None)
 

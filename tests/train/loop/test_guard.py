@@ -8,20 +8,20 @@ import pytest
 from camoe.contracts.errors import TrainingError
 from camoe.contracts.snapshot import pin
 from camoe.stream.planning.plan import make_plan, row_names
-from camoe.train.checkpoint.history import Level
+from camoe.train.checkpoint.history import RunningLoss
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.guard import NAMES, LossGuard
-from camoe.train.loop.step import Learned
+from camoe.train.loop.step import StepResult
 from tests.stream.lake import write_table
 
 HEADS = ("audio", "video")
-FRESH = (Level(), Level())
+FRESH = (RunningLoss(), RunningLoss())
 
 
 def batch(*heads, norm=1.0):
     """What a step learned, from (mean loss, rows) of each head; heads weigh the same."""
     losses, rows = tuple(mean * rows for mean, rows in heads), tuple(rows for _, rows in heads)
-    return Learned(sum(mean for mean, rows in heads if rows), losses, rows, norm, 0.0)
+    return StepResult(sum(mean for mean, rows in heads if rows), losses, rows, norm, 0.0)
 
 
 def followed(guard, plan, *batches, levels=FRESH):

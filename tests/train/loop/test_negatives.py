@@ -68,8 +68,8 @@ def test_ece_on_all_rows_is_that_of_learning_from_all_rows():
     sampled = {"audio": 0.1, "video": 0.3}
     rows, held_out = planted(120_000, seed=1), planted(60_000, seed=2)
     whole = quality(expit(own_logits(learned(TRAINING, rows), held_out)), held_out)
-    learner = learned(TRAINING.model_copy(update={"negatives": sampled}), rows)
-    logit = own_logits(learner, held_out)
+    train_step = learned(TRAINING.model_copy(update={"negatives": sampled}), rows)
+    logit = own_logits(train_step, held_out)
     w = np.array([sampled[head.name] for head in SPEC.heads.heads])[HEAD_OF_SLOT[held_out.slot]]
     p = expit(logit - np.log(w))
     uncorrected, corrected = quality(p, held_out), quality(p / (p + (1 - p) / w), held_out)

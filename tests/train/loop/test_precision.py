@@ -66,8 +66,8 @@ def trained(request):
     spec = SPEC.model_copy(update={"model": request.param})
 
     def judged(precision, seed):
-        learner = learned(TRAINING.model_copy(update={"precision": precision, "seed": seed}), rows, spec)
-        return quality(expit(own_logits(learner, held_out)), held_out)
+        train_step = learned(TRAINING.model_copy(update={"precision": precision, "seed": seed}), rows, spec)
+        return quality(expit(own_logits(train_step, held_out)), held_out)
 
     return {precision: [judged(precision, seed) for seed in SEEDS] for precision in ("fp32", "bf16")}
 

@@ -15,15 +15,15 @@ from tests.train.planted import HEAD_OF_SLOT, SPEC, TRAINING, learned, planted
 ROWS = 6000
 
 
-def judged(learner, *blocks):
-    return validate(learner.model, learner.masking, blocks, learner.workers, torch.float32)
+def judged(train_step, *blocks):
+    return validate(train_step.model, train_step.masking, blocks, train_step.workers, torch.float32)
 
 
-def expected_ne(learner, rows):
+def expected_ne(train_step, rows):
     """Of each head on its own rows: the mean log loss over the entropy of their click rate."""
     batch = to_tensors(rows, torch.device("cpu"), torch.float32)
     with torch.inference_mode():
-        logits, gates = learner.model.eval()(batch.categorical, batch.numeric, batch.sequences)
+        logits, gates = train_step.model.eval()(batch.categorical, batch.numeric, batch.sequences)
     p, label, head_of_row = torch.sigmoid(logits).double().numpy(), rows.labels[:, 0], HEAD_OF_SLOT[rows.slot]
     ne, weights = [], []
     for head in range(len(SPEC.heads.heads)):
@@ -37,10 +37,10 @@ def expected_ne(learner, rows):
 
 @pytest.mark.parametrize("mask", [True, False])
 def test_a_head_is_judged_on_its_own_rows_whatever_it_learned_from(mask):
-    learner, rows = learned(TRAINING.model_copy(update={"mask": mask}), planted(ROWS, 1)), planted(ROWS, 2)
+    train_step, rows = learned(TRAINING.model_copy(update={"mask": mask}), planted(ROWS, 1)), planted(ROWS, 2)
     rows.labels[::7] = -1
-    found = judged(learner, rows)
-    ne, gates = expected_ne(learner, rows)
+    found = judged(train_step, rows)
+    ne, gates = expected_ne(train_step, rows)
     np.testing.assert_allclose(found.ne, ne, rtol=1e-6)
     np.testing.assert_allclose(found.gates, gates, rtol=1e-5)
     # The heads' weights in the loss are 1 and 2.
@@ -48,10 +48,10 @@ def test_a_head_is_judged_on_its_own_rows_whatever_it_learned_from(mask):
 
 
 def test_a_head_with_labels_of_one_class_is_left_out_of_the_score():
-    learner, rows = learned(TRAINING, planted(500, 1)), planted(ROWS, 2)
+    train_step, rows = learned(TRAINING, planted(500, 1)), planted(ROWS, 2)
     rows.labels[HEAD_OF_SLOT[rows.slot] == 1] = 0
-    found = judged(learner, rows)
+    found = judged(train_step, rows)
     assert math.isnan(found.ne[1])
     assert found.score == pytest.approx(found.ne[0])
     rows.labels[:] = 0
-    assert judged(learner, rows).score == math.inf
+    assert judged(train_step, rows).score == math.inf

@@ -24,7 +24,7 @@ class ScoringError(CamoeError):
 
 
 @dataclass(frozen=True)
-class Inputs:
+class GraphInputs:
     """Model inputs of `[rows]`: slot ids int64, categorical indices int64 `[rows, C]`, numerics float32 `[rows, F]`,
     and sequences int64 `[rows, S]`, packed as `Block.sequences` has them.
 
@@ -37,7 +37,7 @@ class Inputs:
     sequences: npt.NDArray[np.int64]
 
 
-def inputs_of(table: pa.Table, spec: ModelSpec) -> Inputs:
+def graph_inputs(table: pa.Table, spec: ModelSpec) -> GraphInputs:
     """The inputs of rows with the encoded columns of the training table, and `slot`.
 
     Raises:
@@ -55,7 +55,7 @@ def inputs_of(table: pa.Table, spec: ModelSpec) -> Inputs:
         numeric[:, index] = _numbers(table, name)
     lists = [_lists(table, column) for column in features.sequence_columns]
     sequences = np.concatenate([np.empty((table.num_rows, 0), dtype=np.int64), *lists], axis=1)
-    return Inputs(slot_ids(table, spec), categorical, numeric, sequences)
+    return GraphInputs(slot_ids(table, spec), categorical, numeric, sequences)
 
 
 def slot_ids(table: pa.Table, spec: ModelSpec) -> npt.NDArray[np.int64]:

@@ -13,8 +13,8 @@ import torch
 from camoe.contracts.errors import SnapshotError
 from camoe.contracts.features import Numeric
 from camoe.contracts.snapshot import DataFile, Snapshot
-from camoe.contracts.storage import RETRIES, Storage, explained, open_storage
-from camoe.model.layers.scaling import Moments, Treatment
+from camoe.contracts.storage import RETRIES, Storage, open_storage, storage_error
+from camoe.model.layers.scaling import Moments, NumericTransform
 from camoe.train.data.quantiles import fit_knots
 from camoe.train.distributed.workers import Workers, sum_over_workers
 from camoe.train.supervision.watchdog import Watchdog
@@ -25,9 +25,9 @@ Floats = npt.NDArray[np.float32]
 SMALLEST_STD = 1e-6
 
 
-def fit_treatments(
+def fit_transforms(
     snapshot: Snapshot, features: Sequence[Numeric], workers: Workers, watchdog: Watchdog, retries: int = RETRIES
-) -> tuple[Treatment, ...]:
+) -> tuple[NumericTransform, ...]:
     """`Knots` of each numeric with `transform: quantile` and `Moments` of each other one, in order.
 
     Each worker reads its share of the files: once for the moments, three times the columns that need knots. Each file
@@ -90,4 +90,4 @@ def _read(storage: Storage, path: str, columns: list[str]) -> pa.Table:
     try:
         return storage.tried(read, path)
     except (OSError, pa.ArrowException) as error:
-        raise SnapshotError(f"{path} cannot be read: {explained(error)}") from None
+        raise SnapshotError(f"{path} cannot be read: {storage_error(error)}") from None

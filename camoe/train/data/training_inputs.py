@@ -25,7 +25,7 @@ class TrainingInputs:
     encoder: Encoder
 
 
-def open_inputs(config: Config, version: int | None = None) -> TrainingInputs:
+def open_training_inputs(config: Config, version: int | None = None) -> TrainingInputs:
     """Pin the training table at `version` (default: the newest) and cut it into training and validation days.
 
     No file of another day is opened, so that none can hinder.
