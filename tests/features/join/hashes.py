@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from camoe.score.xxhash64 import xxhash64
+from xxhash import xxh64_digest
 
 
 def spark_hash_of(key: str) -> int:
-    """What Spark's xxhash64 of one string gives: a signed 64-bit integer."""
-    unsigned = xxhash64(key.encode(), 42)
-    return unsigned - 2**64 if unsigned >= 2**63 else unsigned
+    """Return what Spark's xxhash64 of one string gives: a signed 64-bit integer."""
+    return int.from_bytes(xxh64_digest(key.encode(), seed=42), "big", signed=True)
