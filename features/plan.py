@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from camoe.contracts.days import Days, day_list, in_zone
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
+from camoe.contracts.hashing import short_hash
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import EntityState, RunError, RunRecord, read_record
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, SETTINGS_PROPERTY, SLOTS_PROPERTY
@@ -126,7 +126,7 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
         mapping["keyed_hash"].pop("key_env", None)
         mapping["keyed_hash"]["key"] = fingerprint(read_key(sources.keyed_hash))
     text = json.dumps([mapping, features.schema_hash(), zone], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return short_hash(text)
 
 
 def window_of(

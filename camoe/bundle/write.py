@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import hashlib
-import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +24,8 @@ from camoe.contracts.code_version import code_version
 from camoe.contracts.config_file import Section
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import TrainingError
-from camoe.contracts.files import write_json, write_text
+from camoe.contracts.files import atomic_folder, put_back, write_json, write_text
+from camoe.contracts.hashing import short_hash
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
@@ -79,7 +78,7 @@ def _manifest(staging: Path, spec: ModelSpec, origin: Origin) -> Manifest:
     hashes = names.file_hashes(staging)
     identity = hashes[names.WEIGHTS] + hashes[names.SPEC] + hashes[CALIBRATION]
     return Manifest(
-        model_version=hashlib.sha256(identity.encode()).hexdigest()[:12],
+        model_version=short_hash(identity, digits=12),
         code_version=code_version(),
         table=origin.snapshot.table,
         table_version=origin.snapshot.version,
@@ -94,35 +93,14 @@ def _manifest(staging: Path, spec: ModelSpec, origin: Origin) -> Manifest:
 @contextlib.contextmanager
 def _staged(target: Path) -> Iterator[Path]:
     """An empty folder that takes the place of `target` once it is filled."""
-    staging = target.with_name(f".{target.name}-staging")
+    aside = names.set_aside(target)
     try:
-        restore(target)
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(parents=True)
-        yield staging
-        _replace(target, staging)
+        # A writer that ended between taking the bundle before away and bringing its own has left it there.
+        put_back(target, aside)
+        with atomic_folder(target, target.with_name(f".{target.name}-staging"), aside) as staging:
+            yield staging
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(staging, ignore_errors=True)
         raise TrainingError(
             f"the bundle could not be written to {target}: {error}; make room there, then --resume writes it from the "
             "run's checkpoints, which are kept"
         ) from None
-
-
-def _replace(target: Path, staging: Path) -> None:
-    old = names.set_aside(target)
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    try:
-        staging.rename(target)
-    except OSError:
-        restore(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def restore(target: Path) -> None:
-    """Put the bundle that was at `target` back, where a writer ended between taking it away and bringing its own."""
-    if names.set_aside(target).exists() and not target.exists():
-        names.set_aside(target).rename(target)

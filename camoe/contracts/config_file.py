@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from camoe.contracts.errors import ConfigError
+from camoe.contracts.hashing import short_hash
 
 COMMAND_LINE = "the command line"
 
@@ -26,7 +26,7 @@ class Section(BaseModel):
     def content_hash(self) -> str:
         """First 16 hex digits of the SHA-256 over the section's canonical JSON."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return short_hash(text)
 
 
 SectionT = TypeVar("SectionT", bound=Section)

@@ -6,11 +6,8 @@ and never renumbers, so rows written with an older version stay valid.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +17,8 @@ import pyarrow.parquet as pq
 
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.features import Categorical, FeatureSet, SequenceFeature
-from camoe.contracts.files import write_json
+from camoe.contracts.files import atomic_folder, write_json
+from camoe.contracts.hashing import short_hash
 
 MISSING = 0
 UNKNOWN = 1
@@ -71,7 +69,7 @@ class Encoder:
     def content_hash(self) -> str:
         """First 16 hex digits of the SHA-256 over all vocabularies."""
         text = json.dumps({name: list(values) for name, values in sorted(self.values.items())})
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return short_hash(text)
 
     def continues(self, older: Encoder) -> bool:
         """Whether every index of `older` still means the same value here."""
@@ -126,8 +124,18 @@ def write(encoder: Encoder, folder: Path) -> Path:
     if target.exists():
         _require_same(encoder, target)
         return target
-    staging = folder / f".staging-v{encoder.version}-{secrets.token_hex(4)}"
-    staging.mkdir(parents=True)
+    try:
+        with atomic_folder(target, folder / f".staging-v{encoder.version}-{secrets.token_hex(4)}") as staging:
+            _fill(staging, encoder)
+    except OSError:
+        # A rename onto a folder that is not empty fails: another run was faster.
+        if not target.exists():
+            raise
+        _require_same(encoder, target)
+    return target
+
+
+def _fill(folder: Path, encoder: Encoder) -> None:
     rows = [
         (feature, value, FIRST + position)
         for feature, values in encoder.values.items()
@@ -135,21 +143,11 @@ def write(encoder: Encoder, folder: Path) -> Path:
     ]
     columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
     schema = pa.schema([("feature", pa.string()), ("value", pa.string()), ("index", pa.int32())])
-    with (staging / "vocabulary.parquet").open("wb") as file:
-        pq.write_table(pa.table([list(column) for column in columns], schema=schema), file)
-        file.flush()
-        os.fsync(file.fileno())
+    pq.write_table(pa.table([list(column) for column in columns], schema=schema), folder / "vocabulary.parquet")
     write_json(
-        staging / "encoder.json",
+        folder / "encoder.json",
         {"version": encoder.version, "hash": encoder.content_hash(), "sizes": encoder.sizes()},
     )
-    try:
-        staging.rename(target)
-    except OSError:
-        # A rename onto a folder that is not empty fails: another run was faster.
-        shutil.rmtree(staging)
-        _require_same(encoder, target)
-    return target
 
 
 def _require_same(encoder: Encoder, target: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -10,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.hashing import short_hash
 from camoe.contracts.slots import SafeName
 
 Pooling = Literal["mean", "sum"]
@@ -234,4 +234,4 @@ class FeatureSet(Section):
             made["sequence"] = [
                 item.model_dump(mode="json", exclude={"min_count", "pooling"}) for item in self.sequence
             ]
-        return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
+        return short_hash(json.dumps(made, sort_keys=True))

@@ -1,61 +1,48 @@
-"""Small files that are either the old content or the new one, never between."""
+"""Files and folders that are either the old content or the new one, never between."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from filelock import FileLock
 
 TEMPORARY = re.compile(r"\..+\.(json|html|md|png)\.\d+")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write through a temporary file beside `path`, synced, then renamed over it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
 @contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Let no other process of this host hold `path` while the block runs; waits for one that does.
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; once the block ends, sync that file and rename it over `path`.
 
-    The lock is the kernel's, on an empty file beside `path`, which goes when the block ends.
+    When the block or the disk fails, nothing of it stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.with_name(f".{path.name}.lock")
-    while True:
-        with lock.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            # Whoever held it before has removed it; then another may have made it anew and hold that one.
-            if not _lies_at(file, lock):
-                continue
-            try:
-                yield
-            finally:
-                lock.unlink()
-            return
-
-
-def _lies_at(file: BinaryIO, path: Path) -> bool:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync(path.parent)
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether `path` is named as the temporary files of `write_text` are, one of which a killed process may leave."""
+    """Return whether `path` is a temporary file of `atomic_file`, one of which a killed process may leave."""
     return TEMPORARY.fullmatch(path.name) is not None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path`, atomically."""
+    with atomic_file(path) as temporary:
+        temporary.write_text(text)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -65,3 +52,86 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         ValueError: a number is not finite, which other readers of JSON refuse; None is what to write.
     """
     write_text(path, json.dumps(content, indent=2, default=str, allow_nan=False) + "\n")
+
+
+@contextmanager
+def atomic_folder(target: Path, staging: Path, aside: Path | None = None) -> Iterator[Path]:
+    """Yield the empty folder `staging`; once the block ends, `publish_folder` it as `target`.
+
+    What a killed process left at `staging` goes first. When the block or the disk fails, nothing of it stays.
+    """
+    if staging.exists():
+        shutil.rmtree(staging)
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+        publish_folder(staging, target, aside)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def publish_folder(staging: Path, target: Path, aside: Path | None = None) -> None:
+    """Sync all that lies in `staging` and rename it to `target`, on the same file system.
+
+    A folder that is at `target` lies at `aside` for the moment between, and then goes; when the rename fails it is put
+    back. `put_back` does so where the process was killed in that moment.
+
+    Raises:
+        OSError: the disk does not take it, or `target` is a folder with content and `aside` is None.
+    """
+    _sync_all(staging)
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
+        if target.exists():
+            target.rename(aside)
+    try:
+        move(staging, target)
+    except OSError:
+        if aside is not None:
+            put_back(target, aside)
+        raise
+    if aside is not None:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def put_back(target: Path, aside: Path) -> None:
+    """Rename the folder `aside` to `target`, where there is one and nothing has taken its place."""
+    if aside.exists() and not target.exists():
+        aside.rename(target)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename `source` to `target` and sync the folder that `target` lies in."""
+    source.rename(target)
+    _sync(target.parent)
+
+
+def _sync_all(folder: Path) -> None:
+    for path in (*folder.rglob("*"), folder):
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Let no other process of this host hold `path` while the block runs; waits for one that does.
+
+    The lock is the kernel's, on an empty file beside `path`, which goes when the block ends; a killed process holds
+    nothing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")
+    with FileLock(lock, fallback_to_soft=False):
+        try:
+            yield
+        finally:
+            # While it is held: whoever waits for it then sees that its file has no name any more, and makes another.
+            lock.unlink()

@@ -7,7 +7,6 @@ here gets the file list of one version, resolved by delta-rs without a JVM.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections import Counter
@@ -24,6 +23,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from camoe.contracts.errors import SnapshotError
+from camoe.contracts.hashing import short_hash
 from camoe.contracts.schema import RUN_ID
 from camoe.contracts.storage import (
     RETRIES,
@@ -105,7 +105,7 @@ class Snapshot:
     def content_hash(self) -> str:
         """First 16 hex digits of the SHA-256 over version, file names and rows; the same wherever the table lies."""
         names = [[file.path.removeprefix(f"{self.table}/"), list(file.row_groups)] for file in self.files]
-        return hashlib.sha256(json.dumps([self.version, names]).encode()).hexdigest()[:16]
+        return short_hash(json.dumps([self.version, names]))
 
 
 def pin(table: Path | str, version: int | None = None, retries: int = RETRIES) -> Snapshot:

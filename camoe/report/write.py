@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from camoe.contracts.errors import InputError
-from camoe.contracts.files import write_json, write_text
+from camoe.contracts.files import atomic_file, write_json, write_text
 from camoe.contracts.layout import Layout
 from camoe.report.page import render, summary_figure
 
@@ -32,7 +31,8 @@ def write_report(layout: Layout, document: Mapping[str, Any]) -> tuple[Path, ...
     picture = _png(summary_figure(document, next(iter(document["bar"]))))
     write_json(metrics, document)
     write_text(page, html)
-    _write_bytes(summary, picture)
+    with atomic_file(summary) as temporary:
+        temporary.write_bytes(picture)
     return metrics, page, summary
 
 
@@ -48,9 +48,3 @@ def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=SUMMARY_DPI)
     return buffer.getvalue()
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)

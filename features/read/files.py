@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -18,6 +17,7 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
+from camoe.contracts.hashing import short_hash
 from camoe.contracts.sources import DAY, Sources, Table
 from features.delta.commit import is_delta_table
 from features.read.window import DayWindow
@@ -110,7 +110,7 @@ def _version(spark: SparkSession, name: str, table: Table, paths: Sequence[Path]
         return f"delta version {_delta_version(spark, paths[0], table)}"
     stats = [(str(path), path.stat()) for path in listed(spark, paths, table)]
     content = json.dumps([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    return short_hash(content)
 
 
 def _delta_version(spark: SparkSession, path: Path, table: Table) -> int | str | None:

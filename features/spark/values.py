@@ -6,13 +6,14 @@ and of the lower halves of its rows' hashes, which add up over partitions and ca
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import date
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType, VariantType
+
+from camoe.contracts.hashing import short_hash
 
 # Every instant between these has a date of the years 1 to 9999 in every zone.
 FIRST_INSTANT = "0001-01-02 00:00:00"
@@ -57,7 +58,7 @@ def row_hash(columns: Sequence[str]) -> Column:
 
 def digest(rows: int, upper: int, lower: int) -> str:
     """A set's hash from its count and its two sums, as 16 hex digits."""
-    return hashlib.sha256(f"{rows},{upper},{lower}".encode()).hexdigest()[:16]
+    return short_hash(f"{rows},{upper},{lower}")
 
 
 def day_hashes(rows: DataFrame, columns: Sequence[str]) -> dict[date, str]:

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import ConfigError
-from camoe.contracts.files import write_json
+from camoe.contracts.files import publish_folder, write_json
 from features.synthetic.campaigns import campaign_log, campaigns, with_campaign
 from features.synthetic.config import LakeConfig
 from features.synthetic.faults import (
@@ -152,6 +152,6 @@ def _publish(staging: Path, config: LakeConfig) -> None:
     for old in (layout.raw, layout.truth):
         if old.exists():
             old.rename(staging / f"old-{old.name}")
-    (staging / "truth").rename(layout.truth)
-    (staging / "raw").rename(layout.raw)
+    publish_folder(staging / "truth", layout.truth)
+    publish_folder(staging / "raw", layout.raw)
     shutil.rmtree(staging)

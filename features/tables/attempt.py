@@ -5,7 +5,6 @@ Two attempts under one run id would take each other's rows of the side tables, a
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.files import held
 from camoe.contracts.pins import ENDED, RUNNING, process_state
 from camoe.contracts.runs import RunError
 
@@ -81,8 +81,9 @@ def _take(lock: Path) -> None:
         # The folder may go again between the two, with a run that made it and has written nothing.
         with suppress(FileNotFoundError):
             lock.parent.mkdir(parents=True, exist_ok=True)
-            if _created(lock, mine) or _taken_over(lock, mine):
-                return
+            if not _created(lock, mine):
+                _take_over(lock, mine)
+            return
     raise RunError(f"{lock} comes and goes: several attempts of its run start at once; keep one")
 
 
@@ -95,21 +96,23 @@ def _created(lock: Path, mine: bytes) -> bool:
     return True
 
 
-def _taken_over(lock: Path, mine: bytes) -> bool:
-    """Whether the lock was that of a process that is gone, and is `mine` now; False too when it has gone meanwhile.
+def _take_over(lock: Path, mine: bytes) -> None:
+    """Make the lock of a process that is gone `mine`; of several that would, the first does, and the next are refused.
 
-    Of several that would take it over, the file's own lock admits one at a time, and the next finds it taken.
+    Raises:
+        FileNotFoundError: the lock has gone meanwhile.
+        RunError: its process runs, or may do so.
     """
-    with lock.open("r+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if os.fstat(file.fileno()).st_ino != lock.stat().st_ino:
-            return False
-        holder = read_attempt(lock)
-        if holder is None or not holder.has_ended():
-            raise RunError(_in_use(lock, holder))
-        file.truncate(0)
-        file.write(mine)
-    return True
+    _require_ended(lock)
+    with held(lock):
+        _require_ended(lock)
+        lock.write_bytes(mine)
+
+
+def _require_ended(lock: Path) -> None:
+    holder = read_attempt(lock)
+    if holder is None or not holder.has_ended():
+        raise RunError(_in_use(lock, holder))
 
 
 def _in_use(lock: Path, holder: Attempt | None) -> str:

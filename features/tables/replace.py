@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.days import day_list
 from camoe.contracts.errors import CamoeError
+from camoe.contracts.files import move
 from camoe.contracts.runs import makers
 from camoe.contracts.schema import SLOTS_PROPERTY, TRAINING_PARTITIONS
 from camoe.contracts.snapshot import logged
@@ -186,5 +187,5 @@ def set_aside(table: Path, run_id: str) -> None:
         return
     # A name of its own: an earlier attempt of the run may have been killed in the same place.
     place = table.with_name(f".uncommitted-{run_id}-{uuid4().hex[:8]}")
-    table.rename(place)
+    move(table, place)
     print(f"build_features: {table} had files and no version; they are in {place} now", flush=True)

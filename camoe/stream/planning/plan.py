@@ -9,7 +9,6 @@ number of workers, and batch k is computed without a look at the batches before 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from camoe.contracts.errors import StreamError
+from camoe.contracts.hashing import short_hash
 from camoe.contracts.snapshot import Snapshot
 from camoe.stream.planning.lanes import Pass, draw, shuffled
 from camoe.stream.planning.mixing import Mixing, Shares, epoch_rows, stratum_of
@@ -202,7 +202,7 @@ class BatchPlan:
         """First 16 hex digits of a SHA-256 over all that determines the batches."""
         mixing = self.mixing.content_hash() if isinstance(self.mixing, Shares) else self.mixing
         what = [PLAN_FORMAT, self.snapshot.content_hash(), self.seed, self.epoch, self.batch_size, self.lanes, mixing]
-        return hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+        return short_hash(repr(what))
 
     def _end(self, step: int) -> int:
         return min(step * self.batch_size, self.rows)

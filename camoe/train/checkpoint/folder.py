@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
+
+from camoe.contracts.files import atomic_folder
 
 STAGING = ".staging-"
 NAME = re.compile(r"(?P<run>\d{8}T\d{12}Z)-epoch\d{4}-step\d{8}")
@@ -51,17 +52,8 @@ def write_atomically(folder: Path, name: str, write: Callable[[Path], None]) -> 
         shutil.rmtree(left)
     if target.exists():
         return target
-    staging.mkdir(parents=True)
-    try:
+    with atomic_folder(target, staging):
         write(staging)
-        for path in staging.iterdir():
-            _sync(path)
-        _sync(staging)
-        staging.rename(target)
-        _sync(folder)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
     return target
 
 
@@ -79,11 +71,3 @@ def prune(folder: Path, run: str, keep: int, spare: Collection[str]) -> None:
 def remove_all(folder: Path) -> None:
     """Remove every checkpoint: the run is over."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -1,0 +1,88 @@
+"""Files and folders are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from camoe.contracts.files import atomic_file, atomic_folder, is_temporary, put_back, write_text
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_takes_its_place_once_it_is_whole(tmp_path):
+    path = tmp_path / "new/report.json"
+    write_text(path, "old")
+    with atomic_file(path) as temporary:
+        temporary.write_text("new")
+        assert is_temporary(temporary)
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert names(path.parent) == ["report.json"]
+
+
+def test_a_file_whose_writing_fails_leaves_the_old_one_alone(tmp_path):
+    path = tmp_path / "report.json"
+    write_text(path, "old")
+    with pytest.raises(ValueError, match="half"), atomic_file(path) as temporary:
+        temporary.write_text("ne")
+        raise ValueError("half")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["report.json"]
+
+
+@pytest.mark.parametrize("before", [None, "killed"])
+def test_a_folder_has_its_name_once_all_of_it_is_on_disk(tmp_path, monkeypatch, before):
+    synced, sync = set(), os.fsync
+    target, staging = tmp_path / "v1", tmp_path / ".staging-v1"
+    if before:
+        staging.mkdir()
+        (staging / before).write_text("half")
+
+    def noted(number):
+        sync(number)
+        synced.add(os.fstat(number).st_ino)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with atomic_folder(target, staging) as filled:
+        (filled / "deep").mkdir()
+        (filled / "deep/a").write_text("a")
+        assert not target.exists()
+    everything = [target, *target.rglob("*"), tmp_path]
+    assert {path.stat().st_ino for path in everything} <= synced
+    assert names(target) == ["deep"]
+    assert names(tmp_path) == ["v1"]
+
+
+def test_a_folder_whose_filling_fails_leaves_nothing(tmp_path):
+    with pytest.raises(ValueError, match="half"), atomic_folder(tmp_path / "v1", tmp_path / ".staging-v1") as filled:
+        (filled / "a").write_text("a")
+        raise ValueError("half")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_makes_way_only_where_that_is_asked_for(tmp_path):
+    target, staging, aside = (tmp_path / name for name in ("v1", ".staging", ".old"))
+    target.mkdir()
+    (target / "a").write_text("old")
+    with pytest.raises(OSError, match="not empty"), atomic_folder(target, staging) as filled:
+        (filled / "a").write_text("new")
+    assert (target / "a").read_text() == "old"
+    with atomic_folder(target, staging, aside) as filled:
+        (filled / "a").write_text("new")
+    assert (target / "a").read_text() == "new"
+    assert names(tmp_path) == ["v1"]
+
+
+def test_a_folder_that_a_killed_process_set_aside_is_put_back(tmp_path):
+    target, aside = tmp_path / "bundle", tmp_path / ".bundle-old"
+    put_back(target, aside)
+    aside.mkdir()
+    put_back(target, aside)
+    assert names(tmp_path) == ["bundle"]
+    aside.mkdir()
+    put_back(target, aside)
+    assert names(tmp_path) == [".bundle-old", "bundle"]
