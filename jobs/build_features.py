@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
-from camoe.config.command_line import given, load_config, parse, parser
+from camoe.config.command_line import given, load_config, next_line, parse, parser, submit_line
 from camoe.config.pipeline import Config
 from camoe.contracts import counts
 from camoe.contracts.days import parse_days
@@ -26,8 +26,6 @@ from features.build import build
 from features.plan import JOB, Plan, finished, new_run_id, window_of
 from features.spark.session import spark_session
 from features.tables.attempt import only_attempt
-
-SUBMIT = "spark-submit --properties-file conf/spark/local.conf"
 
 
 def options() -> argparse.ArgumentParser:
@@ -87,10 +85,10 @@ def main(argv: list[str]) -> None:
             counts.record(config.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})
             page = write_feature_report(built.report, config.layout.feature_report)[1]
     Console().print(feature_table(built.report))
-    print(built.summary(f"{SUBMIT} jobs/build_features.py {given(chosen)}"))
+    print(built.summary(submit_line("build_features", given(chosen))))
     print(f"report      {page}, counts {config.layout.counts}")
     print(f"took        {seconds:.1f} s")
-    print(f"next        python jobs/train.py {given(chosen)}", flush=True)
+    print(next_line(f"python jobs/train.py {given(chosen)}"), flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from camoe.config.command_line import load_config, parse, parser, positive
+from camoe.config.command_line import LOCAL_SPARK, load_config, parse, parser, positive
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import EXPLAINED, CamoeError, exit_with
 
@@ -38,7 +38,7 @@ class Stage:
 
 def stages(config: Config, chosen: argparse.Namespace) -> list[Stage]:
     """The chain's jobs in order."""
-    submit = (str(Path(sys.executable).with_name("spark-submit")), "--properties-file", f"{ROOT}/conf/spark/local.conf")
+    submit = (str(Path(sys.executable).with_name("spark-submit")), "--properties-file", f"{ROOT}/{LOCAL_SPARK}")
     common = ("--config", chosen.config, *chosen.overrides)
     replace = ("--replace",) if chosen.replace else ()
     train = (sys.executable, f"{ROOT}/jobs/train.py", "-np", str(chosen.workers), *common)

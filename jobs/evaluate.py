@@ -13,7 +13,7 @@ import time
 from rich.console import Console
 
 from camoe.bundle.manifest import read_manifest
-from camoe.config.command_line import load_config, parse, parser
+from camoe.config.command_line import load_config, next_line, parse, parser
 from camoe.contracts.counts import record
 from camoe.contracts.errors import exit_with
 from camoe.evaluation.document import metrics_document
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     print(f"evaluate: {evaluation.counts['evaluated']:,} labelled predictions of model {version} in {seconds:.0f} s")
     for path in written:
         print(f"evaluate: written to {path}")
-    print(f"next:  open {config.layout.report / 'index.html'} in a browser")
+    print(next_line(f"open {config.layout.report / 'index.html'} in a browser"))
 
 
 if __name__ == "__main__":

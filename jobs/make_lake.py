@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 
+from camoe.config.command_line import next_line, submit_line
 from camoe.contracts import counts
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import exit_with
@@ -49,8 +50,7 @@ def summary(config: LakeConfig, made: dict[str, dict[str, int]], seconds: float)
             f"Synthetic lake in {config.layout.raw}, truth in {config.layout.truth} ({seconds:.1f} s), rows:",
             *rows,
             f"Injected faults: {faults}",
-            "Next: spark-submit --properties-file conf/spark/local.conf jobs/build_features.py"
-            + ("" if str(config.out) == "out/synthetic" else f" out={config.out}"),
+            next_line(submit_line("build_features", "" if str(config.out) == "out/synthetic" else f"out={config.out}")),
         ]
     )
 

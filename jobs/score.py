@@ -11,7 +11,7 @@ import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from camoe.config.command_line import given, load_config, parse, parser
+from camoe.config.command_line import given, load_config, next_line, parse, parser, submit_line
 from camoe.contracts import counts
 from camoe.contracts import encoder as encoders
 from camoe.contracts.days import parse_days
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> None:
     print(f"score: {sum(by_slot.values()):,} predictions of {len(days)} days with model {version}")
     print(f"score: categories that the model does not know: {unknown}")
     print(f"score: written to {layout.predictions} in {seconds:.0f} s")
-    print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py {given(chosen)}")
+    print(next_line(submit_line("evaluate", given(chosen))))
 
 
 def _with_spark(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> tuple[Counts, Unknown]:

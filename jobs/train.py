@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from camoe.bundle.manifest import METRICS, open_bundle
-from camoe.config.command_line import given, load_config, natural, parse, parser, positive
+from camoe.config.command_line import given, load_config, natural, next_line, parse, parser, positive, submit_line
 from camoe.config.pipeline import Config
 from camoe.contracts.counts import record, require_equal
 from camoe.contracts.errors import exit_with
@@ -91,7 +91,7 @@ def _summary(config: Config, command_line: str, seconds: float) -> None:
     print(f"train: model {manifest.model_version}, {metrics['parameters']:,} parameters, best epoch {best['epoch']}")
     print("train: validation NE " + ", ".join(f"{head.name} {ne:.4f}" for head, ne in heads if ne is not None))
     print(f"train: took {seconds:.0f} s")
-    print(f"next:  spark-submit --properties-file conf/spark/local.conf jobs/score.py {command_line}")
+    print(next_line(submit_line("score", command_line)))
 
 
 if __name__ == "__main__":

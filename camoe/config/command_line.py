@@ -9,6 +9,8 @@ from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 
 DEFAULT_CONFIG = "conf/synthetic.yaml"
+LOCAL_SPARK = "conf/spark/local.conf"
+SUBMIT = f"spark-submit --properties-file {LOCAL_SPARK}"
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -43,6 +45,16 @@ def parse(made: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
 def given(arguments: argparse.Namespace) -> str:
     """The configuration and overrides as they were given, for the next command to be printed with."""
     return shlex.join(["--config", arguments.config, *arguments.overrides])
+
+
+def submit_line(job: str, arguments: str = "") -> str:
+    """Return the command that runs jobs/`job`.py in a local Spark; `arguments` are quoted for a shell already."""
+    return f"{SUBMIT} jobs/{job}.py {arguments}".rstrip()
+
+
+def next_line(command: str) -> str:
+    """Return the last line that a job prints: what to do next."""
+    return f"next:  {command}"
 
 
 def load_config(arguments: argparse.Namespace) -> Config:

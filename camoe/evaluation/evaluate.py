@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
+from camoe.config.command_line import submit_line
 from camoe.config.pipeline import Config
 from camoe.contracts.counts import require_equal
 from camoe.contracts.schema import label_column
@@ -50,7 +51,7 @@ def evaluate(spark: SparkSession, config: Config, model_version: str, config_fil
 
 
 def _read_predictions(spark: SparkSession, config: Config, model_version: str, config_file: str) -> scored.Scored:
-    command = _command("score.py", config, config_file)
+    command = _command("score", config, config_file)
     columns = (*scored.PREDICTION_COLUMNS, *scored.VERSION_COLUMNS)
     table = scored.read_table(spark, config.layout.predictions, columns, command)
     of_model = table.where(F.col("model_version") == model_version)
@@ -60,7 +61,7 @@ def _read_predictions(spark: SparkSession, config: Config, model_version: str, c
 def _with_yardsticks(spark: SparkSession, config: Config, read: scored.Scored, config_file: str) -> DataFrame:
     """The predictions with labels, the training days' rates, and the truth where the lake has one."""
     layout, objectives, days = config.layout, config.heads.objectives, config.days
-    command = _command("build_features.py", config, config_file)
+    command = _command("build_features", config, config_file)
     columns = ("impression_id", "modality", "slot", "date", *map(label_column, objectives))
     training = scored.read_table(spark, layout.training, columns, command, read.snapshot_version)
     on_test, on_train = (training.where(F.col("date").isin(list(part.days()))) for part in (days.test, days.train))
@@ -79,7 +80,7 @@ def _has_truth(config: Config) -> bool:
 
 
 def _command(job: str, config: Config, config_file: str) -> str:
-    return f"'spark-submit --properties-file conf/spark/local.conf jobs/{job} --config {config_file} out={config.out}'"
+    return f"'{submit_line(job, f'--config {config_file} out={config.out}')}'"
 
 
 def _observed(frame: DataFrame, into: Observation, columns: Mapping[str, str]) -> DataFrame:

@@ -7,6 +7,7 @@ import logging
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from camoe.config.command_line import SUBMIT
 from camoe.contracts.errors import ConfigError
 
 # They log the message of a failed task, and so the value that could not be cast. Executors of a cluster are JVMs of
@@ -33,8 +34,7 @@ def spark_session(name: str) -> SparkSession:
     spark = builder.config("spark.python.sql.dataFrameDebugging.enabled", "false").getOrCreate()
     if DELTA_EXTENSION not in _setting(spark, "spark.sql.extensions"):
         raise ConfigError(
-            "this Spark session has no Delta Lake; start the job with "
-            "spark-submit --properties-file conf/spark/local.conf (or yarn.conf, kubernetes.conf)"
+            f"this Spark session has no Delta Lake; start the job with {SUBMIT} (or yarn.conf, kubernetes.conf)"
         )
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     # Constraints of aliased columns multiply (SPARK-33152): a plan over a table of 30 derived columns takes the
