@@ -20,11 +20,7 @@ import numpy as np
 from camoe.config.command_line import load_config, parse, parser, positive
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import exit_with
-from camoe.stream.ledger import Ledger
-from camoe.stream.planning.plan import BatchPlan
-from camoe.stream.planning.world import World
-from camoe.stream.reading.columns import Block, Columns, model_columns
-from camoe.stream.stream import ReadOptions, stream
+from camoe.stream.api import BatchPlan, Block, Columns, Ledger, ReadOptions, World, model_columns, stream
 from camoe.train.data.training_inputs import (
     TrainingInputs,
     open_training_inputs,

@@ -26,6 +26,7 @@ import pandas  # noqa: F401  # pyarrow imports it at the first conversion, which
 import torch
 
 from bench import stream_contenders as contenders
+from bench.stream_quality import autocorrelation, counts_by, fully_shuffled
 from bench.stream_table import COLUMNS, snapshot_of, table_of
 from camoe.contracts.snapshot import Snapshot
 from camoe.stream.describe import describe
@@ -33,7 +34,6 @@ from camoe.stream.planning.mixing import Mixing, Shares
 from camoe.stream.planning.plan import make_plan
 from camoe.stream.planning.split import split, walk
 from camoe.stream.planning.world import World
-from camoe.stream.quality import autocorrelation, counts_by, fully_shuffled
 from camoe.stream.reading.buffers import Buffers
 from camoe.train.launch.launch import WORKER_ENVIRONMENT
 

@@ -20,13 +20,10 @@ from torch import Tensor
 
 from bench.stream_table import COLUMNS
 from camoe.contracts.snapshot import Snapshot
-from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.planning.plan import make_plan
-from camoe.stream.planning.world import World
+from camoe.stream.api import Block, Ledger, ReadOptions, World, make_plan, require_complete, stream
 from camoe.stream.reading.buffers import Buffers
-from camoe.stream.reading.columns import SLOT_ID, UNKNOWN_LABEL, Block, Words
+from camoe.stream.reading.columns import SLOT_ID, UNKNOWN_LABEL, Words
 from camoe.stream.reading.pack import pack
-from camoe.stream.stream import ReadOptions, stream
 from camoe.train.loop.step import Tensors, to_tensors
 
 BATCH = 4096

@@ -10,11 +10,7 @@ import pandas as pd
 
 from camoe.config.pipeline import Config
 from camoe.contracts.snapshot import Snapshot, logged, opened
-from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.planning.plan import make_plan
-from camoe.stream.planning.world import World
-from camoe.stream.reading.columns import Block, model_columns
-from camoe.stream.stream import ReadOptions, stream
+from camoe.stream.api import Block, Ledger, ReadOptions, World, make_plan, model_columns, require_complete, stream
 from camoe.train.data.training_inputs import TrainingInputs
 
 USER = "user_id"

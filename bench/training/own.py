@@ -25,11 +25,7 @@ from systems.camoe import learner_of, spec_of
 from bench.stream_table import CATEGORICALS, COLUMNS, NUMERICS, SLOTS, modality, table_of
 from camoe.config.training import TrainingConfig
 from camoe.contracts.slots import SlotCatalogue
-from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.planning.plan import BatchPlan, make_plan
-from camoe.stream.planning.world import World
-from camoe.stream.reading.columns import Block
-from camoe.stream.stream import ReadOptions, stream
+from camoe.stream.api import BatchPlan, Block, Ledger, ReadOptions, World, make_plan, require_complete, stream
 from camoe.train.loop.step import TrainStep
 
 # As many ids as the table's largest column may have.

@@ -16,11 +16,7 @@ from camoe.contracts.snapshot import Snapshot
 from camoe.score.graph_inputs import GraphInputs
 from camoe.score.scorer import Scorer, ScoringModel, require_fit
 from camoe.score.unknown import Unknown, unknown_in
-from camoe.stream.ledger import Ledger, require_complete
-from camoe.stream.planning.plan import make_plan
-from camoe.stream.planning.world import World
-from camoe.stream.reading.columns import Block, model_columns
-from camoe.stream.stream import ReadOptions, stream
+from camoe.stream.api import Block, Ledger, ReadOptions, World, make_plan, model_columns, require_complete, stream
 
 CARRIED_KEYS = ("impression_id", "user_id", "campaign_id")
 BATCH_ROWS = 32_768

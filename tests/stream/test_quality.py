@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from bench.stream_quality import autocorrelation, counts_by, fully_shuffled
 from camoe.stream.planning.plan import make_plan
-from camoe.stream.quality import autocorrelation, counts_by, fully_shuffled
 from tests.stream.plans import snapshot_of
 
 

@@ -18,7 +18,7 @@ from camoe.contracts.heads import HeadSet
 from camoe.contracts.slots import SlotCatalogue
 from camoe.model.layers.scaling import Moments
 from camoe.model.spec import ModelSpec
-from camoe.stream.reading.columns import Block, Columns, model_columns
+from camoe.stream.api import Block, Columns, model_columns
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.step import TrainStep, to_tensors
 from camoe.train.run import assemble_train_step

@@ -39,21 +39,6 @@ def exchange_rows(gradient: Tensor, name: str) -> Callable[[], Tensor]:
     return total
 
 
-def exchange_dense(gradient: Tensor, name: str) -> Callable[[], Tensor]:
-    """The whole table is summed: the cost follows the vocabulary, not the number of workers.
-
-    A row whose sum is zero is left out, as if nobody had read it.
-    """
-    summed = hvd.allreduce_async(gradient.to_dense().cpu(), op=hvd.Sum, name=name)
-
-    def total() -> Tensor:
-        whole = hvd.synchronize(summed).to(gradient.device)
-        rows = whole.any(dim=1).nonzero().squeeze(1)
-        return _coalesced(rows, whole[rows], gradient.shape)
-
-    return total
-
-
 def sum_gradients(parameters: Iterable[nn.Parameter], exchange: Exchange = exchange_rows) -> float:
     """Replace each gradient by its sum over all workers; the seconds until the others' dense ones were here.
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bench.stream_quality import counts_by
 from camoe.contracts.errors import StreamError
 from camoe.stream.describe import describe
 from camoe.stream.planning import plan as plans_module
@@ -18,7 +19,6 @@ from camoe.stream.planning.mixing import Shares
 from camoe.stream.planning.plan import PLAN_FORMAT, make_plan
 from camoe.stream.planning.split import split, walk
 from camoe.stream.planning.world import World
-from camoe.stream.quality import counts_by
 from tests.stream.lake import COLUMNS
 from tests.stream.plans import FIRST_DAY, all_rows, delivered, names, plans, snapshot_of, snapshots
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from bench.exchange import exchange_dense
 from camoe.train.distributed.gradients import (
     clip_gradients,
-    exchange_dense,
     exchange_rows,
     gradient_norm,
     sum_gradients,
