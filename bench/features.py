@@ -1,8 +1,8 @@
 """Benchmarks of the feature side; the last line printed is one JSON object.
 
-python bench/features.py join [--cases plain,hot,wide] [--scale 0.1] [--rounds 3] [--systems camoe,tempo,feast_spark]
+python -m bench.features join [--cases plain,hot,wide] [--scale 0.1] [--rounds 3] [--systems camoe,tempo,feast_spark]
     The point-in-time join beside dbl-tempo and Feast, on the same files with the same Spark settings, in turns.
-python bench/features.py growth [--sizes 200000,1000000,5000000] [--memory 4g]
+python -m bench.features growth [--sizes 200000,1000000,5000000] [--memory 4g]
     The whole job jobs/build_features.py on lakes of growing size: seconds and peak resident memory.
 """
 
@@ -16,9 +16,9 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from asof.compare import Settings, compare, figures
-from asof.data import CASES
-from growth.run import grow
+from bench.asof.compare import Settings, compare, figures
+from bench.asof.data import CASES
+from bench.growth.run import grow
 
 
 def join(arguments: argparse.Namespace) -> dict[str, Any]:

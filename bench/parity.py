@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import statistics
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import numpy as np
@@ -48,7 +48,7 @@ def from_memory(plan: BatchPlan, columns: Columns) -> Iterator[Block]:
         yield Block(columns, records[order[first : first + plan.batch_size]])
 
 
-SOURCES = {"stream": from_stream, "shuffle": from_memory}
+SOURCES: dict[Order, Callable[[BatchPlan, Columns], Iterator[Block]]] = {"stream": from_stream, "shuffle": from_memory}
 
 
 def validation_ne(config: Config, inputs: TrainingInputs, order: Order) -> tuple[float, ...]:

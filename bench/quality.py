@@ -1,6 +1,6 @@
 """CAMoE beside other rankers on the same rows and features; the last line printed is one JSON object.
 
-python bench/quality.py --config conf/synthetic.yaml out=out/synthetic [--seeds 3] [--table FILE.md]
+python -m bench.quality --config conf/synthetic.yaml out=out/synthetic [--seeds 3] [--table FILE.md]
 
 Each system is tuned with the same effort: its learning rates times 1/2, 1, 2 and 4, and the best NE on the validation
 days is kept. Then it is trained with each seed, calibrated on the validation days and judged on the test
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ranking.judge import Answer, calibrated, judge
-from ranking.networks import serving, sizes, train, variants, with_rates
-from ranking.rows import Days, Floats, read_days
-from ranking.trees import TREES
 
+from bench.ranking.judge import Answer, calibrated, judge
+from bench.ranking.networks import serving, sizes, train, variants, with_rates
+from bench.ranking.rows import Days, Floats, read_days
+from bench.ranking.trees import TREES
 from camoe.config.command_line import load_config, parse, parser, positive
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import exit_with
@@ -83,8 +83,8 @@ def _ne(days: Days, p: Floats) -> float:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows in Markdown; a verdict stands with the interval of the first system's metric less this one's."""
-    heads = ("system", "AUC-PR", "ROC-AUC", "NE (sd of seeds)", "ECE (by chance)")
-    heads += tuple(f"{FIRST} by {name}" for name in ("AUC-PR", "ROC-AUC", "NE"))
+    verdicts = (f"{FIRST} by {name}" for name in ("AUC-PR", "ROC-AUC", "NE"))
+    heads = ("system", "AUC-PR", "ROC-AUC", "NE (sd of seeds)", "ECE (by chance)", *verdicts)
     found = ""
     for group, of_group in groupby(rows, key=lambda row: row["group"]):
         own = list(of_group)
@@ -105,7 +105,7 @@ def _line(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _told(row: dict[str, Any], metric: str) -> str:
     bounds = row[f"{metric}_first_less_this"]
-    return row[f"{metric}_first_is"] + ("" if bounds is None else f" [{bounds[0]:+.4f}, {bounds[1]:+.4f}]")
+    return str(row[f"{metric}_first_is"]) + ("" if bounds is None else f" [{bounds[0]:+.4f}, {bounds[1]:+.4f}]")
 
 
 def main(argv: list[str]) -> None:

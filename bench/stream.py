@@ -32,6 +32,7 @@ from camoe.contracts.snapshot import Snapshot
 from camoe.stream.describe import describe
 from camoe.stream.planning.mixing import Mixing, Shares
 from camoe.stream.planning.plan import make_plan
+from camoe.stream.planning.quota import Counts
 from camoe.stream.planning.split import split, walk
 from camoe.stream.planning.world import World
 from camoe.stream.reading.buffers import Buffers
@@ -50,7 +51,8 @@ def plan(_cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
     made = make_plan(snapshot, seed=1, epoch=0, batch_size=4096, lanes=4)
     split(made, 0, World(0, 8))
     figures = {"make_plan_s": time.perf_counter() - started}
-    for name, mixing in {"proportional": "proportional", "halves": HALVES}.items():
+    mixings: dict[str, Mixing] = {"proportional": "proportional", "halves": HALVES}
+    for name, mixing in mixings.items():
         figures |= _walk(snapshot, name, mixing)
     started = time.perf_counter()
     made.delivered(made.steps // 2)
@@ -90,7 +92,7 @@ def quality(_cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
     return {"rows": snapshot.rows, "batch": 4096, "days": 8, "lags": LAGS}, figures, {}
 
 
-def _correlations(name: str, counts: object) -> Figures:
+def _correlations(name: str, counts: Counts) -> Figures:
     found = autocorrelation(counts, LAGS)
     between = {f"{name}_lag_{lag}": value for lag, value in zip(found.lags, found.between, strict=True)}
     print(f"{name:24s} within {found.within:+.5f}  " + "  ".join(f"{k[-7:]} {v:+.5f}" for k, v in between.items()))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -107,10 +109,13 @@ def _tensors(categorical: Array, numeric: Array, labels: Array, slot: Array) -> 
     )
 
 
-def _petastorm(snapshot: Snapshot) -> object:
+def _petastorm(snapshot: Snapshot) -> AbstractContextManager[Any]:
     warnings.simplefilter("ignore")
     urls = [f"file://{file.path}" for file in snapshot.files]
-    return make_batch_reader(urls, schema_fields=list(COLUMNS.names), workers_count=2, num_epochs=1)
+    reader: AbstractContextManager[Any] = make_batch_reader(
+        urls, schema_fields=list(COLUMNS.names), workers_count=2, num_epochs=1
+    )
+    return reader
 
 
 def _stacked(columns: dict[str, Tensor]) -> Tensors:

@@ -1,14 +1,14 @@
 """Benchmarks of training; the last line printed is one JSON object, whose ratios above 1 are better for us.
 
-python bench/train.py speed [--vocabularies 26000,1000000,2600000,10400000] [--models mmoe,dcn] [--threads 2]
+python -m bench.train speed [--vocabularies 26000,1000000,2600000,10400000] [--models mmoe,dcn] [--threads 2]
     Samples per second and peak memory beside FuxiCTR, torch-rechub, DeepCTR-Torch and TorchRec, on the same batches
     in memory, each by its own training step, in turns. Their environments are made on first use, under .tools.
-python bench/train.py quality [--models mmoe,dcn] [--train-rows 800000] [--seeds 3]
+python -m bench.train quality [--models mmoe,dcn] [--train-rows 800000] [--seeds 3]
     AUC and log loss of the same systems on rows held out, after one pass over rows with a planted signal, each at
     the best of three learning rates for it.
-python bench/train.py stream [--rows 500000] [--model mmoe]
+python -m bench.train stream [--rows 500000] [--model mmoe]
     Our training from a Delta table against our training from memory.
-python bench/train.py workers [--model mmoe]
+python -m bench.train workers [--model mmoe]
     One process against two Horovod workers, with as many threads in all.
 """
 
@@ -23,11 +23,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from training.compare import Findings, Plan, speed
-from training.launch import stream, workers
-from training.quality import Pass, quality
-from training.rows import BATCH
-
+from bench.training.compare import Findings, Plan, speed
+from bench.training.launch import stream, workers
+from bench.training.quality import Pass, quality
+from bench.training.rows import BATCH
 from camoe.train.loop.precision import bf16_instructions
 
 VOCABULARIES = "26000,1000000,2600000,10400000"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -18,7 +19,7 @@ class Verdict:
     wrong: int
 
 
-def right_answers(folder: Path) -> pd.Series:
+def right_answers(folder: Path) -> pd.Series[Any]:
     """impression_id -> when the version that belongs to it began, missing where none does."""
     served = pd.read_parquet(folder / "impressions", columns=["impression_id", "user_id", "ts"])
     rows = pd.read_parquet(folder / "versions", columns=["user_id", "ts", "begun"])
@@ -27,7 +28,7 @@ def right_answers(folder: Path) -> pd.Series:
     return merged.set_index("impression_id")["begun"].reindex(served["impression_id"])
 
 
-def judge(answer: Path, hashes: Path, folder: Path, right: pd.Series) -> Verdict:
+def judge(answer: Path, hashes: Path, folder: Path, right: pd.Series[Any]) -> Verdict:
     """Hold an answer against the right one.
 
     A row is right when the version's time is, and its features are those of one row of that user and time: of

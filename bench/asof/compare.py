@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from processes import TimeLimitError, Worker
-
-from asof.answers import Verdict, judge, right_answers
-from asof.data import Case, feature_names, write
-from asof.peers import start
+from bench.asof.answers import Verdict, judge, right_answers
+from bench.asof.data import Case, feature_names, write
+from bench.asof.peers import start
+from bench.processes import TimeLimitError, Worker
 
 OURS = "camoe"
 LOG = logging.getLogger("bench")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+Array = npt.NDArray[Any]
 
 DAYS = 30
 START = 1_767_225_600 * 1_000_000  # 2026-01-01, in microseconds
@@ -31,8 +35,10 @@ class Case:
 
     def scaled(self, scale: float) -> Case:
         """The same case with fewer rows and users."""
-        counts = (max(100, round(count * scale)) for count in (self.impressions, self.versions, self.users))
-        return Case(*counts, self.features, self.hot)
+        impressions, versions, users = (
+            max(100, round(count * scale)) for count in (self.impressions, self.versions, self.users)
+        )
+        return Case(impressions, versions, users, self.features, self.hot)
 
 
 CASES = {
@@ -84,17 +90,17 @@ def _feature(index: int, rows: int, draw: np.random.Generator) -> pa.Array:
     return pa.array(draw.random(rows), mask=empty)
 
 
-def _users(case: Case, rows: int, draw: np.random.Generator) -> np.ndarray:
+def _users(case: Case, rows: int, draw: np.random.Generator) -> Array:
     users = draw.integers(1, case.users, rows)
     users[draw.random(rows) < case.hot] = 0
     return users
 
 
-def _names(users: np.ndarray) -> np.ndarray:
+def _names(users: Array) -> Array:
     return np.char.add("user_", np.char.zfill(users.astype(str), 7))
 
 
-def _times(micros: np.ndarray) -> pa.Array:
+def _times(micros: Array) -> pa.Array:
     return pa.array(micros, pa.timestamp("us", tz="UTC"))
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from processes import ROOT, Worker, interpreter_of
+from bench.processes import ROOT, Worker, interpreter_of
 
 COMMON = ["pyspark==4.0.5", "pandas==2.2.*", "setuptools<81"]
 # tempo imports IPython and scipy without declaring them.
@@ -21,7 +21,6 @@ PACKAGES = {
 def start(name: str, folder: Path, config: dict[str, Any], log: Path, limit_s: float) -> Worker:
     """A running worker of one system, whose environment is made first where it is missing."""
     interpreter = interpreter_of(name, [PACKAGES[name]]) if name in PACKAGES else Path(sys.executable)
-    environment = {**os.environ, "PYSPARK_PYTHON": str(interpreter), "FEAST_USAGE": "False"}
-    environment["PYTHONPATH"] = str(ROOT) if name not in PACKAGES else ""
-    command = [interpreter, Path(__file__).with_name("worker.py"), name, folder, json.dumps(config)]
+    environment = {**os.environ, "PYSPARK_PYTHON": str(interpreter), "FEAST_USAGE": "False", "PYTHONPATH": str(ROOT)}
+    command: list[str | Path] = [interpreter, "-m", "bench.asof.worker", name, folder, json.dumps(config)]
     return Worker(command, environment, log, limit_s)

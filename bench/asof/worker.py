@@ -1,6 +1,6 @@
 """One system's Spark, told on standard input what to do: `run` joins into nothing, `answer FOLDER` writes the rows.
 
-Runs in the environment of the system that it measures: python worker.py SYSTEM CASE_FOLDER CONFIG_JSON
+Runs in the environment of the system that it measures: python -m bench.asof.worker SYSTEM CASE_FOLDER CONFIG_JSON
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def answer(joined: DataFrame, features: dict[str, str]) -> DataFrame:
 
 def processor_seconds(spark: SparkSession) -> float:
     """Processor time that Spark's process has used: on a shared machine it says more than the clock."""
-    pid = spark._jvm.java.lang.ProcessHandle.current().pid()
+    jvm = spark._jvm
+    assert jvm is not None
+    pid = jvm.java.lang.ProcessHandle.current().pid()
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -43,7 +45,7 @@ def main() -> None:
     """Answer each line of standard input by one line of JSON."""
     system, folder, config = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     spark = session(config["spark"])
-    join = importlib.import_module(f"systems.{system}").join
+    join = importlib.import_module(f"bench.asof.systems.{system}").join
     print(json.dumps({"ready": system}), flush=True)
     for line in sys.stdin:
         command, _, target = line.strip().partition(" ")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+Array = npt.NDArray[Any]
 
 START = 1_772_406_000 * 1_000_000  # 2026-03-02 in Stockholm, in microseconds
 DAY = 86_400 * 1_000_000
@@ -36,9 +40,7 @@ def write_lake(impressions: int, folder: Path, seed: int = 1) -> None:
     _write(_campaigns(draw), folder / "campaigns", 0)
 
 
-def _impressions(
-    ids: np.ndarray, ts: np.ndarray, sessions: np.ndarray, users: int, draw: np.random.Generator
-) -> dict[str, pa.Array]:
+def _impressions(ids: Array, ts: Array, sessions: Array, users: int, draw: np.random.Generator) -> dict[str, pa.Array]:
     slots = {**SLOTS, **VIDEO}
     return {
         "impression_id": pa.array(ids),
@@ -51,7 +53,7 @@ def _impressions(
     }
 
 
-def _outcomes(ids: np.ndarray, ts: np.ndarray, draw: np.random.Generator) -> dict[str, pa.Array]:
+def _outcomes(ids: Array, ts: Array, draw: np.random.Generator) -> dict[str, pa.Array]:
     hits = {name: np.flatnonzero(draw.random(len(ids)) < share) for name, (share, _) in OUTCOMES.items()}
     which = np.concatenate(list(hits.values()))
     delays = [draw.integers(1, latest * 1_000_000, len(hits[name])) for name, (_, latest) in OUTCOMES.items()]
@@ -65,7 +67,7 @@ def _outcomes(ids: np.ndarray, ts: np.ndarray, draw: np.random.Generator) -> dic
     }
 
 
-def _contexts(sessions: np.ndarray, ts: np.ndarray, draw: np.random.Generator) -> dict[str, pa.Array]:
+def _contexts(sessions: Array, ts: Array, draw: np.random.Generator) -> dict[str, pa.Array]:
     words = ("focus", "content", "device", "connection", "genre")
     return {"session_id": pa.array(sessions), **_known(ts), **_words(words, len(sessions), draw)}
 
@@ -96,7 +98,7 @@ def _campaigns(draw: np.random.Generator) -> dict[str, pa.Array]:
     }
 
 
-def _known(ts: np.ndarray) -> dict[str, pa.Array]:
+def _known(ts: Array) -> dict[str, pa.Array]:
     return {"ts": _times(ts), "available_at": _times(ts + 10 * 1_000_000)}
 
 
@@ -104,7 +106,7 @@ def _words(names: tuple[str, ...], rows: int, draw: np.random.Generator) -> dict
     return {name: pa.array(draw.choice(WORDS, rows)) for name in names}
 
 
-def _times(micros: np.ndarray) -> pa.Array:
+def _times(micros: Array) -> pa.Array:
     return pa.array(micros, pa.timestamp("us", tz="UTC"))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from growth.lake import write_lake
+from bench.growth.lake import write_lake
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = logging.getLogger("bench")

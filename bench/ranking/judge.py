@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.ranking.rows import Floats, Ints, Rows
 from camoe.config.pipeline import Config
 from camoe.metrics.calibration import calibration_noise_floor, expected_calibration_error
 from camoe.metrics.histogram import Histogram
@@ -15,7 +16,6 @@ from camoe.metrics.intervals import Estimate, bucket_weights, estimates, paired_
 from camoe.metrics.platt import fit_platt
 from camoe.metrics.ranking import roc_auc
 from camoe.metrics.table import RESAMPLED
-from ranking.rows import Floats, Ints, Rows
 
 # The metrics that are compared in pairs, and whether more of one is better.
 COMPARED = RESAMPLED | {"roc_auc": roc_auc}

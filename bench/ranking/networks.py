@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from camoe.config.model import CamoeConfig, DcnModelConfig, MmoeConfig, SharedBottomConfig
+from bench.ranking.rows import Days, Floats, Rows
+from camoe.config.model import CamoeConfig, DcnConfig, DcnModelConfig, MmoeConfig, SharedBottomConfig
 from camoe.config.pipeline import Config
 from camoe.contracts.encoder import Encoder
 from camoe.model.parameters import body_parameters
@@ -22,7 +24,6 @@ from camoe.train.loop.fit import TrainingRun, fit
 from camoe.train.loop.step import TrainStep
 from camoe.train.run import make_train_step, model_spec
 from camoe.train.supervision.watchdog import Watchdog
-from ranking.rows import Days, Floats, Rows
 
 BATCH = 8192
 
@@ -31,13 +32,18 @@ def variants(config: Config, single: Config) -> dict[str, Config]:
     """Each network's configuration: that of `config`, other layers; the DCN-v2 with the one head of `single`."""
     camoe = config.model
     assert isinstance(camoe, CamoeConfig)
-    common = {"embedding_dim": camoe.embedding_dim, "dropout": camoe.dropout, "tower_hidden": camoe.tower_hidden}
+    assert isinstance(camoe.expert, DcnConfig)
+    common: dict[str, Any] = {
+        "embedding_dim": camoe.embedding_dim,
+        "dropout": camoe.dropout,
+        "tower_hidden": camoe.tower_hidden,
+    }
     hidden = camoe.expert.hidden
     models = {
         "shared_bottom": SharedBottomConfig(kind="shared_bottom", hidden=hidden, **common),
         "mmoe": MmoeConfig(kind="mmoe", experts=camoe.experts, expert_hidden=hidden, **common),
     }
-    dcn = DcnModelConfig(kind="dcn", network=camoe.expert, **{**common, "tower_hidden": ()})
+    dcn = DcnModelConfig(kind="dcn", network=camoe.expert, **(common | {"tower_hidden": ()}))
     found = {"camoe": config, "dcn_single": single.model_copy(update={"model": dcn})}
     return found | {name: config.model_copy(update={"model": model}) for name, model in models.items()}
 

@@ -7,7 +7,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 
-from ranking.rows import Days, Floats, Rows
+from bench.ranking.rows import Days, Floats, Rows
 
 ROUNDS = 600
 PATIENCE = 30

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from processes import TimeLimitError, Worker
-
-from training.data import Problem, write
-from training.peers import LIBRARIES, Settings, start
-from training.rows import BATCH
+from bench.processes import TimeLimitError, Worker
+from bench.training.data import Problem, write
+from bench.training.peers import LIBRARIES, Settings, start
+from bench.training.rows import BATCH
 
 LOG = logging.getLogger("bench")
 ROWWISE = {"embedding_optimiser": "rowwise_adagrad"}

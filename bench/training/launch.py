@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from processes import ROOT
+from bench.processes import ROOT
+from bench.training.peers import ALLOCATOR
 
-from training.peers import ALLOCATOR
-
-OWN = Path(__file__).with_name("own.py")
+OWN = (sys.executable, "-m", "bench.training.own")
 LOG = logging.getLogger("bench")
 WORKERS = (1, 2)
 
@@ -35,7 +34,8 @@ def workers(settings: Mapping[str, Any], folder: Path, launches: int) -> dict[st
             rates = _told("workers", settings, folder, launcher)["rates"]
             found[number].append(tuple(statistics.median(column) for column in zip(*rates, strict=True)))
             LOG.info("%d worker(s), launch %d: %s", number, turn, found[number][-1])
-    figures, ratios = {}, {}
+    figures: dict[str, float] = {}
+    ratios: dict[str, float] = {}
     for index, clock in enumerate(("samples_per_s", "samples_per_processor_s")):
         values = {number: [rate[index] for rate in rates] for number, rates in found.items()}
         figures |= {f"{number}_workers.{clock}": statistics.median(rates) for number, rates in values.items()}
@@ -48,6 +48,6 @@ def _told(command: str, settings: Mapping[str, Any], folder: Path, launcher: lis
     out = folder / "answer.json"
     environment = {**os.environ, **ALLOCATOR, "HOROVOD_CYCLE_TIME": "3", "PYTHONPATH": str(ROOT)}
     told = json.dumps({**settings, "out": str(out)})
-    subprocess.run([*launcher, sys.executable, str(OWN), command, told], check=True, env=environment, stdout=sys.stderr)
+    subprocess.run([*launcher, *OWN, command, told], check=True, env=environment, stdout=sys.stderr)
     answer: dict[str, Any] = json.loads(out.read_text())
     return answer

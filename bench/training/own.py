@@ -1,7 +1,7 @@
 """This project alone, over the Delta table of bench.stream_table; prints or writes one line of JSON.
 
-python own.py stream SETTINGS_JSON        epochs from the stream and from blocks in memory, in turns
-python own.py workers SETTINGS_JSON       under horovodrun: steps whose batches all workers share
+python -m bench.training.own stream SETTINGS_JSON        epochs from the stream and from blocks in memory, in turns
+python -m bench.training.own workers SETTINGS_JSON       under horovodrun: steps whose batches all workers share
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Any
 import horovod.torch as hvd
 import pandas  # noqa: F401  # pyarrow imports it at the first conversion, which takes a second
 import torch
-from rows import BATCH
-from systems.camoe import learner_of, spec_of
 
 from bench.stream_table import CATEGORICALS, COLUMNS, NUMERICS, SLOTS, modality, table_of
+from bench.training.rows import BATCH
+from bench.training.systems.camoe import learner_of, spec_of
 from camoe.config.training import TrainingConfig
-from camoe.contracts.slots import SlotCatalogue
+from camoe.contracts.slots import Slot, SlotCatalogue
 from camoe.stream.api import BatchPlan, Block, Ledger, ReadOptions, World, make_plan, require_complete, stream
 from camoe.train.loop.step import TrainStep
 
 # As many ids as the table's largest column may have.
 SIZES = [int(10 ** (1 + 5 * number / CATEGORICALS)) for number in range(CATEGORICALS)]
-CATALOGUE = SlotCatalogue(slots=tuple({"id": slot, "name": slot, "modality": modality(slot)} for slot in SLOTS))
+CATALOGUE = SlotCatalogue(slots=tuple(Slot(id=slot, name=slot, modality=modality(slot)) for slot in SLOTS))
 # Blocks that stay in memory for the steps of several workers.
 KEPT = 32
 

@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from processes import ROOT, Worker, interpreter_of
-
-from training.rows import LEARNING_RATE
+from bench.processes import ROOT, Worker, interpreter_of
+from bench.training.rows import LEARNING_RATE
 
 # Defaults of the training job's own workers (camoe.train.launch.launch), given to every system alike.
 ALLOCATOR = {
@@ -52,15 +51,21 @@ def start(system: str, folder: Path, settings: Settings, log: Path, limit_s: flo
     Raises:
         subprocess.CalledProcessError, RuntimeError, TimeLimitError: it does not install, start or answer.
     """
-    ours = system not in ENVIRONMENTS
-    interpreter = Path(sys.executable) if ours else interpreter_of(*ENVIRONMENTS[system])
+    interpreter = interpreter_of(*ENVIRONMENTS[system]) if system in ENVIRONMENTS else Path(sys.executable)
     environment = {
         **os.environ,
         **ALLOCATOR,
         "OMP_NUM_THREADS": str(settings.threads),
         "HOROVOD_CYCLE_TIME": "3",
         "TQDM_DISABLE": "1",
-        "PYTHONPATH": str(ROOT) if ours else "",
+        "PYTHONPATH": str(ROOT),
     }
-    command = [interpreter, Path(__file__).with_name("worker.py"), system, folder, json.dumps(asdict(settings))]
+    command: list[str | Path] = [
+        interpreter,
+        "-m",
+        "bench.training.worker",
+        system,
+        folder,
+        json.dumps(asdict(settings)),
+    ]
     return Worker(command, environment, log, limit_s)

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from processes import TimeLimitError
 from sklearn.metrics import log_loss, roc_auc_score
 
-from training.compare import LIMIT_S, ROWWISE, Contender, Findings, why
-from training.data import Problem, write
-from training.peers import LIBRARIES, Settings, start
-from training.rows import BATCH
+from bench.processes import TimeLimitError
+from bench.training.compare import LIMIT_S, ROWWISE, Contender, Findings, why
+from bench.training.data import Problem, write
+from bench.training.peers import LIBRARIES, Settings, start
+from bench.training.rows import BATCH
 
 LOG = logging.getLogger("bench")
 # The other libraries train at a constant rate and without decay of weights: here too.
@@ -121,7 +121,7 @@ def ratios(model: str, scores: Mapping[str, Sequence[Score]]) -> dict[str, float
     """Mean AUC of ours over theirs, and mean log loss of theirs over ours: above 1 is better for this project."""
 
     def mean(name: str, what: str) -> float:
-        return statistics.mean(getattr(score, what) for score in scores[name])
+        return float(statistics.mean(getattr(score, what) for score in scores[name]))
 
     found = {}
     for ours, other in AGAINST:

@@ -48,8 +48,8 @@ class Rows:
 
     def cut(self, start: int, stop: int) -> Rows:
         """Rows `[start, stop)`."""
-        parts = (column[start:stop] for column in (self.categorical, self.numeric, self.labels, self.slot))
-        return Rows(self.size, *parts)
+        cut = slice(start, stop)
+        return Rows(self.size, self.categorical[cut], self.numeric[cut], self.labels[cut], self.slot[cut])
 
     def batches(self) -> Iterator[Rows]:
         """All rows in order, `BATCH` at a time."""

@@ -1,6 +1,6 @@
 """One library's model, told on standard input what to do; runs in the environment of that library.
 
-python worker.py SYSTEM FOLDER SETTINGS_JSON, then lines: `train FIRST STEPS`, `predict FILE`, `memory`.
+python -m bench.training.worker SYSTEM FOLDER SETTINGS_JSON, then lines: `train FIRST STEPS`, `predict FILE`, `memory`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from rows import Trainer, read
+
+from bench.training.rows import Trainer, read
 
 
 def peak_mb() -> float:
@@ -44,7 +45,7 @@ def main() -> None:
     torch.manual_seed(settings["seed"])
     learned = read(folder, 0, settings["train_rows"])
     held_out = read(folder, settings["train_rows"], None)
-    trainer = importlib.import_module(f"systems.{system}").build(settings, learned, held_out)
+    trainer = importlib.import_module(f"bench.training.systems.{system}").build(settings, learned, held_out)
     torch.set_num_threads(settings["threads"])
     batches = -(-len(learned) // settings["batch"])
     print(json.dumps({"ready": system}), file=answers, flush=True)

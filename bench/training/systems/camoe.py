@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from rows import ADAGRAD_FACTOR, CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 
+from bench.training.rows import ADAGRAD_FACTOR, CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 from camoe.config.model import CamoeConfig, DcnConfig, DcnModelConfig, MmoeConfig, ModelConfig
 from camoe.config.training import TrainingConfig
-from camoe.contracts.features import FeatureSet
-from camoe.contracts.heads import HeadSet
-from camoe.contracts.slots import SlotCatalogue
+from camoe.contracts.features import Categorical, FeatureSet, Numeric
+from camoe.contracts.heads import Head, HeadSet
+from camoe.contracts.slots import Slot, SlotCatalogue
 from camoe.model.layers.scaling import Moments
 from camoe.model.spec import ModelSpec
 from camoe.stream.api import Block, Columns, model_columns
@@ -31,13 +31,13 @@ MODELS: dict[str, ModelConfig] = {
 }
 # The other libraries learn every label from every row; with adaptive loss masking a head learns from its slots.
 HEADS = {
-    "mmoe": HeadSet(heads=tuple({"name": name, "objective": name} for name in LABELS)),
-    "dcn": HeadSet(heads=({"name": "all", "objective": LABELS[0]},)),
+    "mmoe": HeadSet(heads=tuple(Head(name=name, objective=name) for name in LABELS)),
+    "dcn": HeadSet(heads=(Head(name="all", objective=LABELS[0]),)),
     "camoe": HeadSet(
-        heads=tuple({"name": m, "objective": LABELS[0], "where": {"modality": (m,)}} for m in ("audio", "video"))
+        heads=tuple(Head(name=m, objective=LABELS[0], where={"modality": (m,)}) for m in ("audio", "video"))
     ),
 }
-SLOTS = SlotCatalogue(slots=tuple({"id": f"s_{m}", "name": m, "modality": m} for m in ("audio", "video")))
+SLOTS = SlotCatalogue(slots=tuple(Slot(id=f"s_{m}", name=m, modality=m) for m in ("audio", "video")))
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def spec_of(model: str, sizes: Sequence[int], numerics: int, slots: SlotCatalogu
     return ModelSpec(
         model=MODELS[model],
         features=FeatureSet(
-            categorical=tuple({"name": f"c{number}", "sql": "x"} for number in range(len(sizes))),
-            numeric=tuple({"name": f"n{number}", "sql": "x", "missing_indicator": False} for number in range(numerics)),
+            categorical=tuple(Categorical(name=f"c{number}", sql="x") for number in range(len(sizes))),
+            numeric=tuple(Numeric(name=f"n{number}", sql="x", missing_indicator=False) for number in range(numerics)),
         ),
         heads=HEADS[model],
         slots=slots,

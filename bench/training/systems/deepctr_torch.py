@@ -15,7 +15,8 @@ import numpy.typing as npt
 import torch
 from deepctr_torch.inputs import DenseFeat, SparseFeat
 from deepctr_torch.models import DCN, MMOE, basemodel
-from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
+
+from bench.training.rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 

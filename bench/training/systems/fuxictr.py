@@ -17,8 +17,9 @@ import torch
 from fuxictr.features import FeatureMap
 from fuxictr.pytorch.layers import CrossNetV2, FeatureEmbedding, MLP_Block
 from fuxictr.pytorch.models import BaseModel, MultiTaskModel
-from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 from torch import nn
+
+from bench.training.rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 
 Batch = dict[str, torch.Tensor]
 REST = {"verbose": 0, "model_root": "unused", "metrics": ["AUC"], "gpu": -1}

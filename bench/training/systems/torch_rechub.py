@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 from torch_rechub.basic.features import DenseFeature, SparseFeature
 from torch_rechub.models.multi_task import MMOE
 from torch_rechub.models.ranking import DCNv2
 from torch_rechub.trainers import CTRTrainer, MTLTrainer
+
+from bench.training.rows import CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 
 Batch = tuple[dict[str, torch.Tensor], torch.Tensor]
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from rows import ADAGRAD_FACTOR, CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torchrec import EmbeddingBagConfig, KeyedJaggedTensor
 from torchrec.modules.fused_embedding_modules import FusedEmbeddingBagCollection
 from torchrec.optim import RowWiseAdagrad
+
+from bench.training.rows import ADAGRAD_FACTOR, CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 
 Batch = tuple[KeyedJaggedTensor, Tensor, Tensor]
 
