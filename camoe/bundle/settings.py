@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from camoe.contracts.config_file import Section
 from camoe.contracts.files import write_json
-from camoe.contracts.secrets import without_credentials
 
 CONFIG = "config.json"
+# A user's name and password in an address.
+CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def write_settings(folder: Path, config: Section) -> None:
@@ -24,3 +26,8 @@ def _public(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _public(part) for key, part in value.items()}
     return [_public(part) for part in value] if isinstance(value, list) else value
+
+
+def without_credentials(text: str) -> str:
+    """Return `text` without the user names and passwords of the addresses in it."""
+    return CREDENTIALS.sub("", text)

@@ -16,11 +16,11 @@ from safetensors.torch import save_file
 from camoe.bundle import manifest as names
 from camoe.bundle.calibration import CALIBRATION, write_calibration
 from camoe.bundle.card import model_card
+from camoe.bundle.code_version import code_version
 from camoe.bundle.graphs import export_head
 from camoe.bundle.manifest import Manifest
 from camoe.bundle.settings import write_settings
 from camoe.contracts import encoder as encoders
-from camoe.contracts.code_version import code_version
 from camoe.contracts.config_file import Section
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import TrainingError

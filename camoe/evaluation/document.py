@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from camoe.bundle.code_version import code_version
 from camoe.config.pipeline import Config
-from camoe.contracts.code_version import code_version
 from camoe.evaluation.evaluate import Evaluation
 from camoe.metrics.calibration import reliability
 from camoe.metrics.histogram import Histogram

@@ -17,10 +17,10 @@ from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import camoe
+from camoe.bundle.code_version import code_version
 from camoe.bundle.manifest import read_manifest
 from camoe.bundle.settings import CONFIG as CONFIG_FILE
 from camoe.config.pipeline import Config
-from camoe.contracts.code_version import code_version
 from camoe.contracts.config_file import load
 from camoe.contracts.pins import RUNNING, read_pins
 from camoe.contracts.snapshot import pin

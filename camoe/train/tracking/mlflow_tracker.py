@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from camoe.bundle.manifest import Manifest
+from camoe.bundle.settings import without_credentials
 from camoe.config.pipeline import Config
 from camoe.config.training import TrackingConfig
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import ConfigError, error_text
 from camoe.contracts.files import write_json
-from camoe.contracts.secrets import without_credentials
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.table import MODEL
 from camoe.train.tracking.tracker import give_up_on

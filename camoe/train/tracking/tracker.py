@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from camoe.bundle.manifest import Manifest
+from camoe.bundle.settings import without_credentials
 from camoe.contracts.errors import error_text
-from camoe.contracts.secrets import without_credentials
 
 
 class Tracker(Protocol):

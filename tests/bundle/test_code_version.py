@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import pytest
 
-from camoe.contracts.code_version import code_version
+from camoe.bundle.code_version import code_version
 
 UNKNOWN = f"{version('camoe')}, commit unknown"
 
