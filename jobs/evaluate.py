@@ -13,11 +13,12 @@ import time
 from rich.console import Console
 
 from camoe.bundle.manifest import read_manifest
-from camoe.config.command_line import load_config, next_line, parse, parser
+from camoe.config.command_line import load_config, next_line, parse, parser, submit_line
+from camoe.config.pipeline import Config
 from camoe.contracts.counts import record
 from camoe.contracts.errors import exit_with
 from camoe.evaluation.document import metrics_document
-from camoe.evaluation.evaluate import evaluate
+from camoe.evaluation.evaluate import ScoredRun, evaluate
 from camoe.report.terminal import metrics_table
 from camoe.report.write import write_report
 from features.spark.failures import as_input_errors
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> None:
         step(spark.sparkContext, f"evaluate: model {version}"),
         as_input_errors(f"cannot evaluate {config.out}", remedy),
     ):
-        evaluation = evaluate(spark, config, version, arguments.config)
+        evaluation = evaluate(spark, _scored_run(config, version, arguments.config), config.evaluation)
     record(config.layout.counts, "evaluate", evaluation.counts)
     document = metrics_document(config, evaluation, version)
     written = write_report(config.layout, document)
@@ -54,6 +55,17 @@ def main(argv: list[str]) -> None:
     for path in written:
         print(f"evaluate: written to {path}")
     print(next_line(f"open {config.layout.report / 'index.html'} in a browser"))
+
+
+def _scored_run(config: Config, version: str, config_file: str) -> ScoredRun:
+    return ScoredRun(
+        model_version=version,
+        days=config.days,
+        objectives=config.heads.objectives,
+        layout=config.layout,
+        truth=config.input is None and config.layout.truth.is_dir(),
+        command=lambda job: f"'{submit_line(job, f'--config {config_file} out={config.out}')}'",
+    )
 
 
 if __name__ == "__main__":

@@ -8,18 +8,22 @@ from typing import Any
 
 from camoe.bundle.code_version import code_version
 from camoe.config.pipeline import Config
+from camoe.contracts.heads import HeadSet
+from camoe.contracts.slots import SlotCatalogue
 from camoe.evaluation.evaluate import Evaluation
 from camoe.metrics.calibration import reliability
+from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.intervals import Estimate, bucket_weights, estimates, paired_difference
 from camoe.metrics.table import ALL, BASE_RATE, MODEL, RESAMPLED, SLOT_RATE, TRUTH, MetricRow, StateKey, metric_row
 
 
 def metrics_document(config: Config, evaluation: Evaluation, model_version: str) -> dict[str, Any]:
-    """The content of metrics.json: run, rows, differences, bar, reliability, names. Holds None, never NaN."""
+    """Return the content of metrics.json: run, rows, differences, bar, reliability, names. Holds None, never NaN."""
     settings = config.evaluation
-    resampled = _estimates(config, evaluation)
-    rows = [metric_row(key, _state(config, evaluation, key), found, settings) for key, found in resampled.items()]
+    keys = _model_keys(config.heads, config.slots, settings)
+    resampled = _estimates(keys, settings, evaluation)
+    rows = [metric_row(key, _state(key, settings, evaluation), found, settings) for key, found in resampled.items()]
     return {
         "run": {
             "code_version": code_version(),
@@ -35,9 +39,11 @@ def metrics_document(config: Config, evaluation: Evaluation, model_version: str)
         },
         "counts": dict(evaluation.counts),
         "rows": [asdict(row) for row in rows],
-        "differences": list(_differences(config, evaluation, resampled)),
+        "differences": list(_differences(keys, evaluation.predictors, resampled)),
         "bar": {name: bar(rows, name, config.slots.modalities) for name in config.heads.objectives},
-        "reliability": {name: _reliability(config, evaluation, name) for name in config.heads.objectives},
+        "reliability": {
+            name: _reliability(name, config.slots.modalities, settings, evaluation) for name in config.heads.objectives
+        },
         "names": {slot.id: slot.name for slot in config.slots.slots},
     }
 
@@ -73,47 +79,52 @@ def _bar(
     }
 
 
-def _estimates(config: Config, evaluation: Evaluation) -> dict[StateKey, dict[str, Estimate]]:
-    """`RESAMPLED` per objective, group of the catalogue and predictor, also for groups without impressions."""
-    settings = config.evaluation
+def _estimates(
+    model_keys: Sequence[StateKey], settings: EvaluationConfig, evaluation: Evaluation
+) -> dict[StateKey, dict[str, Estimate]]:
+    """Estimate `RESAMPLED` for each key and predictor, also of groups without impressions."""
     weights = bucket_weights(settings.user_buckets, settings.bootstrap, settings.seed)
-    keys = [replace(key, predictor=name) for key in _model_keys(config) for name in evaluation.predictors]
-    return {key: estimates(_state(config, evaluation, key), RESAMPLED, weights) for key in keys}
+    keys = [replace(key, predictor=name) for key in model_keys for name in evaluation.predictors]
+    return {key: estimates(_state(key, settings, evaluation), RESAMPLED, weights) for key in keys}
 
 
 def _differences(
-    config: Config, evaluation: Evaluation, resampled: Mapping[StateKey, Mapping[str, Estimate]]
+    model_keys: Sequence[StateKey],
+    predictors: Sequence[str],
+    resampled: Mapping[StateKey, Mapping[str, Estimate]],
 ) -> Iterator[dict[str, Any]]:
-    """The model less each other predictor, paired over user buckets, in AUC-PR and NE."""
-    for key in _model_keys(config):
-        for other in (replace(key, predictor=name) for name in evaluation.predictors if name != MODEL):
+    """Take each other predictor from the model, paired over user buckets, in AUC-PR and NE."""
+    for key in model_keys:
+        for other in (replace(key, predictor=name) for name in predictors if name != MODEL):
             for metric in RESAMPLED:
                 difference = paired_difference(resampled[key][metric], resampled[other][metric])
                 yield {**asdict(key), "against": other.predictor, "metric": metric, **asdict(difference)}
 
 
-def _reliability(config: Config, evaluation: Evaluation, objective: str) -> dict[str, list[dict[str, Any]]]:
-    states = {
-        name: _state(config, evaluation, StateKey(objective, "modality", name, MODEL))
-        for name in config.slots.modalities
+def _reliability(
+    objective: str, modalities: Sequence[str], settings: EvaluationConfig, evaluation: Evaluation
+) -> dict[str, list[dict[str, Any]]]:
+    keys = {name: StateKey(objective, "modality", name, MODEL) for name in modalities}
+    states = {name: _state(key, settings, evaluation) for name, key in keys.items()}
+    return {
+        name: [asdict(point) for point in reliability(state.bins(), settings.ece_bins)]
+        for name, state in states.items()
     }
-    number = config.evaluation.ece_bins
-    return {name: [asdict(point) for point in reliability(state.bins(), number)] for name, state in states.items()}
 
 
-def _model_keys(config: Config) -> list[StateKey]:
-    """The model on every group of every objective, in the order of the report."""
+def _model_keys(heads: HeadSet, slots: SlotCatalogue, settings: EvaluationConfig) -> list[StateKey]:
+    """Name the model on every group of every objective, in the order of the report."""
     keys = []
-    for objective in config.heads.objectives:
+    for objective in heads.objectives:
         members = {
-            "slot": [slot.id for slot in config.slots.slots],
-            "modality": list(config.slots.modalities),
-            "head": [head.name for head in config.heads.heads if head.objective == objective],
+            "slot": [slot.id for slot in slots.slots],
+            "modality": list(slots.modalities),
+            "head": [head.name for head in heads.heads if head.objective == objective],
         }
-        groups = [(kind, group) for kind in config.evaluation.groups for group in members[kind]] + [(ALL, ALL)]
+        groups = [(kind, group) for kind in settings.groups for group in members[kind]] + [(ALL, ALL)]
         keys += [StateKey(objective, kind, group, MODEL) for kind, group in groups]
     return keys
 
 
-def _state(config: Config, evaluation: Evaluation, key: StateKey) -> Histogram:
-    return evaluation.states.get(key, Histogram.empty(config.evaluation.user_buckets))
+def _state(key: StateKey, settings: EvaluationConfig, evaluation: Evaluation) -> Histogram:
+    return evaluation.states.get(key, Histogram.empty(settings.user_buckets))

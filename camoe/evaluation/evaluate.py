@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from camoe.config.command_line import submit_line
-from camoe.config.pipeline import Config
 from camoe.contracts.counts import require_equal
+from camoe.contracts.days import Days
+from camoe.contracts.layout import Layout
 from camoe.contracts.schema import label_column
 from camoe.evaluation import scored
 from camoe.evaluation.states import cells, group_states
+from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.table import ALL, BASE_RATE, MODEL, MODEL_RAW, SLOT_RATE, TRUTH, StateKey
+
+
+@dataclass(frozen=True)
+class ScoredRun:
+    """Predictions of one model version on the test days of `days`, for each of `objectives`, in the tables of `layout`.
+
+    `truth`: whether the lake under `layout` is the synthetic one that they are of; a lake that lies elsewhere has
+    nothing to do with the truth there. `command` gives the command that runs a job of the chain again, by its name.
+    """
+
+    model_version: str
+    days: Days
+    objectives: tuple[str, ...]
+    layout: Layout
+    truth: bool
+    command: Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -28,20 +45,19 @@ class Evaluation:
     counts: Mapping[str, int]
 
 
-def evaluate(spark: SparkSession, config: Config, model_version: str, config_file: str) -> Evaluation:
-    """States of one model version on the configuration's test days.
+def evaluate(spark: SparkSession, run: ScoredRun, settings: EvaluationConfig) -> Evaluation:
+    """Build the states of a model version on the test days.
 
     Raises:
         InputError: predictions or the training table are missing, lack a day or a column, or know no training label.
         CountError: rows were lost or doubled on the way from the predictions to the states.
         MetricError: a prediction is no probability.
     """
-    settings = config.evaluation
-    read = _read_predictions(spark, config, model_version, config_file)
-    frame = _with_yardsticks(spark, config, read, config_file)
+    read = _read_predictions(spark, run)
+    frame = _with_yardsticks(spark, run, read)
     columns = {BASE_RATE: BASE_RATE, SLOT_RATE: SLOT_RATE, MODEL: "p"}
     columns |= {MODEL_RAW: "p_raw"} if read.recalibrated else {}
-    columns |= {TRUTH: TRUTH} if _has_truth(config) else {}
+    columns |= {TRUTH: TRUTH} if run.truth else {}
     joined = Observation("joined")
     table = cells(_observed(frame, joined, columns), columns, settings.groups, settings.user_buckets).toArrow()
     counts = _joined_counts(read.rows, joined.get, columns)
@@ -50,18 +66,17 @@ def evaluate(spark: SparkSession, config: Config, model_version: str, config_fil
     return Evaluation(states, tuple(columns), read.snapshot_version, counts)
 
 
-def _read_predictions(spark: SparkSession, config: Config, model_version: str, config_file: str) -> scored.Scored:
-    command = _command("score", config, config_file)
+def _read_predictions(spark: SparkSession, run: ScoredRun) -> scored.Scored:
+    command = run.command("score")
     columns = (*scored.PREDICTION_COLUMNS, *scored.VERSION_COLUMNS)
-    table = scored.read_table(spark, config.layout.predictions, columns, command)
-    of_model = table.where(F.col("model_version") == model_version)
-    return scored.read_scored(of_model, config.days.test.days(), config.heads.objectives, command)
+    table = scored.read_table(spark, run.layout.predictions, columns, command)
+    of_model = table.where(F.col("model_version") == run.model_version)
+    return scored.read_scored(of_model, run.days.test.days(), run.objectives, command)
 
 
-def _with_yardsticks(spark: SparkSession, config: Config, read: scored.Scored, config_file: str) -> DataFrame:
-    """The predictions with labels, the training days' rates, and the truth where the lake has one."""
-    layout, objectives, days = config.layout, config.heads.objectives, config.days
-    command = _command("build_features", config, config_file)
+def _with_yardsticks(spark: SparkSession, run: ScoredRun, read: scored.Scored) -> DataFrame:
+    """Add labels, the training days' rates, and the truth where the lake has one, to the predictions."""
+    layout, objectives, days, command = run.layout, run.objectives, run.days, run.command("build_features")
     columns = ("impression_id", "modality", "slot", "date", *map(label_column, objectives))
     training = scored.read_table(spark, layout.training, columns, command, read.snapshot_version)
     on_test, on_train = (training.where(F.col("date").isin(list(part.days()))) for part in (days.test, days.train))
@@ -71,16 +86,7 @@ def _with_yardsticks(spark: SparkSession, config: Config, read: scored.Scored, c
     scored.require_labelled(clicks, objectives, where, command)
     labelled = scored.with_labels(read.frame, on_test, objectives)
     rated = scored.with_rates(labelled, spark.createDataFrame(clicks))
-    return scored.with_truth(rated, spark.read.parquet(str(layout.truth))) if _has_truth(config) else rated
-
-
-def _has_truth(config: Config) -> bool:
-    """Whether the lake is the synthetic one under `out`; a lake given as `input` has nothing to do with that truth."""
-    return config.input is None and config.layout.truth.is_dir()
-
-
-def _command(job: str, config: Config, config_file: str) -> str:
-    return f"'{submit_line(job, f'--config {config_file} out={config.out}')}'"
+    return scored.with_truth(rated, spark.read.parquet(str(layout.truth))) if run.truth else rated
 
 
 def _observed(frame: DataFrame, into: Observation, columns: Mapping[str, str]) -> DataFrame:
