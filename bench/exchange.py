@@ -57,7 +57,7 @@ Figures = dict[str, float]
 
 
 def gradient(vocabulary: int, rank: int) -> Tensor:
-    """A worker's sparse gradient of one table, merged."""
+    """Return a worker's sparse gradient of one table, merged."""
     generator = torch.Generator().manual_seed(rank)
     size = vocabulary // COLUMNS
     lookups = torch.randint(0, size, (BATCH, COLUMNS), generator=generator) + torch.arange(COLUMNS) * size
@@ -90,7 +90,7 @@ def as_worker(rounds: int, out: Path) -> None:
 
 
 def measured(workers: int, rounds: int) -> Figures:
-    """What `workers` real workers found."""
+    """Return what `workers` real workers found."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "figures.json"
         launcher = [str(Path(sys.executable).with_name("horovodrun")), "--gloo", "-np", str(workers)]
@@ -101,7 +101,7 @@ def measured(workers: int, rounds: int) -> Figures:
 
 
 def compared(rounds: int) -> tuple[Figures, Figures]:
-    """Figures and ratios of all vocabularies and numbers of workers, printed as they come."""
+    """Measure all vocabularies and numbers of workers: figures and ratios, printed as they come."""
     figures: Figures = {}
     ratios: Figures = {}
     for workers in WORKERS:

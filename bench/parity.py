@@ -36,12 +36,12 @@ Order = Literal["stream", "shuffle"]
 
 
 def from_stream(plan: BatchPlan, columns: Columns) -> Iterator[Block]:
-    """The plan's batches as training has them."""
+    """Return the plan's batches as training has them."""
     return stream(plan, columns, ALONE, ReadOptions(), ledger=Ledger())
 
 
 def from_memory(plan: BatchPlan, columns: Columns) -> Iterator[Block]:
-    """Batches of the same sizes from a permutation of all rows."""
+    """Yield batches of the same sizes from a permutation of all rows."""
     records = np.concatenate([block.records for block in from_stream(plan, columns)])
     order = np.random.default_rng([plan.seed, plan.epoch]).permutation(len(records))
     for first in range(0, len(order), plan.batch_size):
@@ -52,7 +52,7 @@ SOURCES: dict[Order, Callable[[BatchPlan, Columns], Iterator[Block]]] = {"stream
 
 
 def validation_ne(config: Config, inputs: TrainingInputs, order: Order) -> tuple[float, ...]:
-    """NE of each head after all epochs, from rows in `order`."""
+    """Train, and return the NE of each head after all epochs, from rows in `order`."""
     data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
     workers = join_workers()
     watchdog = Watchdog(workers.world, config.training.stall_timeout_s, config.layout.logs / "workers")

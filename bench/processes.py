@@ -19,7 +19,7 @@ class TimeLimitError(Exception):
 
 
 def interpreter_of(name: str, installs: Sequence[Sequence[str]]) -> Path:
-    """The interpreter of the environment `name` under .tools, made first where it is missing or of other packages.
+    """Return the interpreter of the environment `name` under .tools, made first where it is missing or other.
 
     Args:
         name: the environment's folder is .tools/bench-NAME.

@@ -61,7 +61,7 @@ def systems(config: Config, single: Config, inputs: TrainingInputs, days: Days) 
 
 
 def run(config: Config, single: Config, seeds: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """The table's rows, and each system's chosen factor."""
+    """Return the table's rows, and each system's chosen factor."""
     inputs = open_training_inputs(config)
     days = read_days(config, inputs)
     answers: dict[str, list[Floats]] = {}
@@ -82,7 +82,7 @@ def _ne(days: Days, p: Floats) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """The rows in Markdown; a verdict stands with the interval of the first system's metric less this one's."""
+    """Return the rows in Markdown; a verdict stands with the interval of the first system's metric less this one's."""
     verdicts = (f"{FIRST} by {name}" for name in ("AUC-PR", "ROC-AUC", "NE"))
     heads = ("system", "AUC-PR", "ROC-AUC", "NE (sd of seeds)", "ECE (by chance)", *verdicts)
     found = ""

@@ -74,7 +74,7 @@ def _walk(snapshot: Snapshot, name: str, mixing: Mixing) -> Figures:
 
 
 def quality(_cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
-    """Autocorrelation of slot and of day: this plan with several numbers of lanes, a full shuffle, file order."""
+    """Measure the autocorrelation of slot and day: this plan with several numbers of lanes, a full shuffle, files."""
     snapshot = snapshot_of(8_000_000, days=8)
     slots, days = (sorted({getattr(file, name) for file in snapshot.files}) for name in ("slot", "day"))
     values = {
@@ -108,7 +108,7 @@ class Run:
 
 
 def _camoe() -> contenders.Contender:
-    """The stream as training has it: each epoch in the memory of the epoch before."""
+    """Stream as training does: each epoch in the memory of the epoch before."""
     return partial(contenders.camoe, buffers=Buffers())
 
 
@@ -120,7 +120,7 @@ def _timed(name: str, contender: contenders.Contender, snapshot: Snapshot) -> Ru
 
 
 def speed(cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
-    """Rows into tensors, the contenders in turn so that all meet the same machine; ratios are medians of rounds."""
+    """Measure rows into tensors, in turn, so that all meet the same machine; ratios are medians of rounds."""
     whole = table_of(2_000_000, cache)
     part = replace(whole, files=whole.files[:3])
     contenders.memory_mapped(whole)
@@ -158,7 +158,7 @@ def speed(cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
 
 
 def growth(cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
-    """Processor time a row of 1, 10 and 100 days of 0.2 million rows, and of as many rows in three times the files.
+    """Measure processor time a row of 1, 10 and 100 days of 0.2 million rows, and of as many in three times the files.
 
     The hundred days are the ten days' files ten times over, so they fit on the disk.
     """

@@ -39,7 +39,7 @@ Contender = Callable[[Snapshot], Iterator[Tensors]]
 
 
 def camoe(snapshot: Snapshot, buffers: Buffers) -> Iterator[Tensors]:
-    """This stream: shuffled, every slot in every batch, counted and checked; with the memory of the pass before."""
+    """Yield from this stream: shuffled, all slots in a batch, counted and checked; in the memory of the pass before."""
     plan = make_plan(snapshot, seed=1, epoch=0, batch_size=BATCH, lanes=LANES)
     ledger = Ledger()
     for block in stream(plan, COLUMNS, World(0, 1), ReadOptions(2, buffers=buffers), ledger=ledger):
@@ -48,7 +48,7 @@ def camoe(snapshot: Snapshot, buffers: Buffers) -> Iterator[Tensors]:
 
 
 def pyarrow_dataset(snapshot: Snapshot) -> Iterator[Tensors]:
-    """pyarrow's scanner with its own threads, in file order: one matrix a type for 65 536 rows, cut into batches."""
+    """Yield from pyarrow's threaded scanner, in file order: a matrix a type for 65 536 rows, cut into batches."""
     dataset = ds.dataset([file.path for file in snapshot.files], format="parquet")
     for rows in dataset.to_batches(columns=list(COLUMNS.names), batch_size=65_536):
         labels = {name: rows[name].fill_null(UNKNOWN_LABEL) for name in COLUMNS.labels}
@@ -62,7 +62,7 @@ def pyarrow_dataset(snapshot: Snapshot) -> Iterator[Tensors]:
 
 
 def memory_map(snapshot: Snapshot) -> Iterator[Tensors]:
-    """The packed rows in one memory-mapped numpy file, rows drawn in a full shuffle."""
+    """Yield the packed rows of one memory-mapped numpy file, drawn in a full shuffle."""
     records = np.load(memory_mapped(snapshot), mmap_mode="r")
     order = np.random.default_rng(1).permutation(len(records))
     for first in range(0, len(order), BATCH):
@@ -71,21 +71,21 @@ def memory_map(snapshot: Snapshot) -> Iterator[Tensors]:
 
 
 def batched_loader(snapshot: Snapshot) -> Iterator[Tensors]:
-    """Petastorm's BatchedDataLoader with its shuffling queue."""
+    """Yield from Petastorm's BatchedDataLoader with its shuffling queue."""
     with _petastorm(snapshot) as reader:
         loader = BatchedDataLoader(reader, batch_size=BATCH, shuffling_queue_capacity=QUEUE)
         yield from map(_stacked, loader)
 
 
 def data_loader(snapshot: Snapshot) -> Iterator[Tensors]:
-    """Petastorm's DataLoader with its shuffling queue, row by row."""
+    """Yield from Petastorm's DataLoader with its shuffling queue, row by row."""
     with _petastorm(snapshot) as reader:
         loader = DataLoader(reader, batch_size=BATCH, shuffling_queue_capacity=QUEUE // 4)
         yield from map(_stacked, loader)
 
 
 def memory_mapped(snapshot: Snapshot) -> Path:
-    """The file of packed rows beside the table, written once."""
+    """Return the file of packed rows beside the table, written once."""
     path = Path(f"{snapshot.table}.npy")
     if not path.exists():
         tables = [ds.dataset(file.path).to_table(columns=list(COLUMNS.names)) for file in snapshot.files]

@@ -31,7 +31,7 @@ class Autocorrelation:
 
 
 def autocorrelation(counts: Counts, lags: Sequence[int]) -> Autocorrelation:
-    """The autocorrelation of a series given as `counts[batch, value]`; lags are below the number of batches."""
+    """Compute the autocorrelation of a series given as `counts[batch, value]`; lags are below the number of batches."""
     table = counts.astype(np.float64)
     rows, total = table.sum(axis=1), table.sum()
     agree = float((table.sum(axis=0) * (table.sum(axis=0) - 1)).sum() / (total * (total - 1)))
@@ -48,7 +48,7 @@ def autocorrelation(counts: Counts, lags: Sequence[int]) -> Autocorrelation:
 
 
 def counts_by(plan: BatchPlan, value_of_file: Sequence[int]) -> Counts:
-    """Rows `[steps, values]` of each value in each batch; `value_of_file` numbers the values from 0."""
+    """Count the rows `[steps, values]` of each value in each batch; `value_of_file` numbers the values from 0."""
     values = np.array(value_of_file)[plan.row_groups.file]
     counts = np.zeros((plan.steps, int(values.max()) + 1), dtype=np.int64)
     for step in range(plan.steps):
@@ -58,7 +58,7 @@ def counts_by(plan: BatchPlan, value_of_file: Sequence[int]) -> Counts:
 
 
 def fully_shuffled(counts: Counts, seed: int) -> Counts:
-    """The same rows in batches of the same sizes, drawn without replacement: what a full shuffle gives."""
+    """Draw the same rows into batches of the same sizes, without replacement: what a full shuffle gives."""
     random = np.random.default_rng(seed)
     left = counts.sum(axis=0)
     drawn = np.empty_like(counts)

@@ -33,12 +33,12 @@ COLUMNS = Columns(
 
 
 def modality(slot: str) -> str:
-    """The slot's modality."""
+    """Return the slot's modality."""
     return "video" if slot in VIDEO else "audio"
 
 
 def cells(rows: int, days: int) -> list[tuple[str, date, int]]:
-    """(slot, day, rows) of a table of about `rows` rows."""
+    """Return (slot, day, rows) of a table of about `rows` rows."""
     return [
         (slot, FIRST_DAY + timedelta(days=day), round(rows * part / days))
         for slot, part in SLOTS.items()
@@ -47,7 +47,7 @@ def cells(rows: int, days: int) -> list[tuple[str, date, int]]:
 
 
 def snapshot_of(rows: int, days: int) -> Snapshot:
-    """A snapshot without data, of files as the feature job writes them."""
+    """Return a snapshot without data, of files as the feature job writes them."""
     files = []
     for slot, day, size in cells(rows, days):
         for number, first in enumerate(range(0, size, ROWS_PER_FILE)):
@@ -57,7 +57,7 @@ def snapshot_of(rows: int, days: int) -> Snapshot:
 
 
 def table_of(rows: int, cache: Path, days: int = DAYS) -> Snapshot:
-    """The table of `rows` rows under `cache`, written once."""
+    """Return the table of `rows` rows under `cache`, written once."""
     root = cache / f"table-{rows}-{days}"
     if not (root / "_delta_log").exists():
         _write(root, rows, days)

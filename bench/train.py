@@ -33,7 +33,7 @@ VOCABULARIES = "26000,1000000,2600000,10400000"
 
 
 def measure_speed(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Every system at every vocabulary."""
+    """Measure every system at every vocabulary."""
     vocabularies = [max(26, round(int(size) * asked.scale)) for size in asked.vocabularies.split(",")]
     plan = Plan(asked.rounds, asked.steps, asked.batches, asked.threads, asked.exponent)
     bf16 = sorted(bf16_instructions())
@@ -43,20 +43,20 @@ def measure_speed(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def measure_quality(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Every system with every seed."""
+    """Measure every system with every seed."""
     rows = round(asked.train_rows * asked.scale)
     plan = Pass(asked.vocabulary, rows, rows // 4, asked.threads, asked.exponent, asked.seeds)
     return _line("quality", vars(plan), quality(asked.models.split(","), plan, folder))
 
 
 def measure_stream(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """This project from the stream and from memory."""
+    """Measure this project from the stream and from memory."""
     settings = {"rows": round(asked.rows * asked.scale), "rounds": asked.rounds, **_own(asked)}
     return {"bench": "train.stream", "config": settings, **stream(settings, folder)}
 
 
 def measure_workers(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """One and two workers of this project."""
+    """Measure one and two workers of this project."""
     settings = {"rows": 500_000, "rounds": asked.rounds, "steps": asked.steps, **_own(asked)}
     return {"bench": "train.workers", "config": settings, **workers(settings, folder, asked.launches)}
 

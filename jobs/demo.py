@@ -37,7 +37,7 @@ class Stage:
 
 
 def stages(config: Config, chosen: argparse.Namespace) -> list[Stage]:
-    """The chain's jobs in order."""
+    """Return the chain's jobs in order."""
     submit = (str(Path(sys.executable).with_name("spark-submit")), "--properties-file", f"{ROOT}/{LOCAL_SPARK}")
     common = ("--config", chosen.config, *chosen.overrides)
     replace = ("--replace",) if chosen.replace else ()

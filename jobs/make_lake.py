@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
 
 
 def summary(config: LakeConfig, made: dict[str, dict[str, int]], seconds: float) -> str:
-    """What was written, where, and what to run next."""
+    """Return what was written, where, and what to run next."""
     rows = [f"  {name:<12} {count:>14,}" for name, count in made["rows"].items()]
     faults = ", ".join(f"{name} {count:,}" for name, count in made["faults"].items())
     return "\n".join(

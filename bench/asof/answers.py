@@ -20,7 +20,7 @@ class Verdict:
 
 
 def right_answers(folder: Path) -> pd.Series[Any]:
-    """impression_id -> when the version that belongs to it began, missing where none does."""
+    """Return, by impression_id, when the version that belongs to it began, missing where none does."""
     served = pd.read_parquet(folder / "impressions", columns=["impression_id", "user_id", "ts"])
     rows = pd.read_parquet(folder / "versions", columns=["user_id", "ts", "begun"])
     known = served.dropna().sort_values("ts")

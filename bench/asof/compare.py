@@ -20,7 +20,7 @@ LOG = logging.getLogger("bench")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a comparison is run with. `limit_s` is the time that a system may take for one run."""
+    """Settings of a comparison. `limit_s` is the time that a system may take for one run."""
 
     systems: tuple[str, ...]
     rounds: int
@@ -29,7 +29,7 @@ class Settings:
     limit_s: float
 
     def spark(self) -> dict[str, str]:
-        """The Spark settings of all systems."""
+        """Return the Spark settings of all systems."""
         return {
             "spark.master": f"local[{self.cores}]",
             "spark.driver.memory": self.memory,
@@ -89,7 +89,7 @@ def _turn(turn: int, system: Worker, result: Result, answer: Path) -> None:
 
 
 def figures(case: str, rows: int, results: dict[str, Result]) -> tuple[dict[str, Any], dict[str, float]]:
-    """Figures (seconds, rows/s, verdicts) and ratios (their time over ours) of one case."""
+    """Return figures (seconds, rows/s, verdicts) and ratios (their time over ours) of one case."""
     found: dict[str, Any] = {}
     best = {name: min(result.seconds) for name, result in results.items() if result.seconds}
     for name, result in results.items():

@@ -34,7 +34,7 @@ class Case:
     hot: float = 0.0
 
     def scaled(self, scale: float) -> Case:
-        """The same case with fewer rows and users."""
+        """Return the same case with fewer rows and users."""
         impressions, versions, users = (
             max(100, round(count * scale)) for count in (self.impressions, self.versions, self.users)
         )
@@ -73,7 +73,7 @@ def write(case: Case, folder: Path, seed: int = 1) -> None:
 
 
 def feature_names(case: Case) -> list[str]:
-    """The feature columns; `begun` comes first and tells which version was joined."""
+    """Return the feature columns; `begun` comes first and tells which version was joined."""
     return ["begun", *[f"f{index}" for index in range(case.features)]]
 
 

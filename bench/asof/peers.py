@@ -19,7 +19,7 @@ PACKAGES = {
 
 
 def start(name: str, folder: Path, config: dict[str, Any], log: Path, limit_s: float) -> Worker:
-    """A running worker of one system, whose environment is made first where it is missing."""
+    """Start a worker of one system, whose environment is made first where it is missing."""
     interpreter = interpreter_of(name, [PACKAGES[name]]) if name in PACKAGES else Path(sys.executable)
     environment = {**os.environ, "PYSPARK_PYTHON": str(interpreter), "FEAST_USAGE": "False", "PYTHONPATH": str(ROOT)}
     command: list[str | Path] = [interpreter, "-m", "bench.asof.worker", name, folder, json.dumps(config)]

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 
 def session(settings: dict[str, str]) -> SparkSession:
-    """The Spark session with the settings that all systems share."""
+    """Return the Spark session with the settings that all systems share."""
     builder = SparkSession.builder.appName("bench")
     for key, value in settings.items():
         builder = builder.config(key, value)
@@ -27,13 +27,13 @@ def session(settings: dict[str, str]) -> SparkSession:
 
 
 def answer(joined: DataFrame, features: dict[str, str]) -> DataFrame:
-    """impression_id, when the joined version began (microseconds), and a hash of all of its features."""
+    """Return impression_id, when the joined version began (microseconds), and a hash of all of its features."""
     columns = [F.col(column) for column in features.values()]
     return joined.select("impression_id", columns[0].alias("begun"), F.xxhash64(*columns).alias("payload"))
 
 
 def processor_seconds(spark: SparkSession) -> float:
-    """Processor time that Spark's process has used: on a shared machine it says more than the clock."""
+    """Return the processor time that Spark's process has used: on a shared machine it says more than the clock."""
     jvm = spark._jvm
     assert jvm is not None
     pid = jvm.java.lang.ProcessHandle.current().pid()

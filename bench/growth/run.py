@@ -72,7 +72,7 @@ def build(home: Path, memory: str, cores: int) -> Run:
 
 
 def resident(session: int) -> int:
-    """Bytes of memory of their own that the processes of a session hold now.
+    """Return the bytes of memory of their own that the processes of a session hold now.
 
     Pages of files that are mapped are left out: they are the system's, which takes them back at will. Java starts a
     program by a child that for a moment is in Java's own memory; that is counted once.

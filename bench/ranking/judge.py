@@ -24,7 +24,7 @@ HIGHER = {"auc_pr": True, "roc_auc": True, "ne": False}
 
 @dataclass(frozen=True)
 class Answer:
-    """What a system says of the validation and of the test rows, and its head for each slot id."""
+    """A system's predictions for the validation and the test rows, and its head for each slot id."""
 
     validation: Floats
     test: Floats
@@ -32,7 +32,7 @@ class Answer:
 
 
 def calibrated(config: Config, answer: Answer, validation: Rows, test: Rows) -> Floats:
-    """`[N]`: the test rows' probabilities after Platt's calibration of each head on the validation rows."""
+    """Return `[N]`: the test rows' probabilities after Platt's calibration of each head on the validation rows."""
     p = answer.test.copy()
     for head in np.unique(answer.head):
         own, there = answer.head[validation.slot] == head, answer.head[test.slot] == head
@@ -52,7 +52,7 @@ def groups(config: Config, test: Rows) -> dict[str, Any]:
 
 
 def judge(config: Config, test: Rows, by_system: Mapping[str, Sequence[Floats]]) -> list[dict[str, Any]]:
-    """A row a group and system: means over the seeds, and against the first system a verdict for each metric.
+    """Return a row a group and system: means over the seeds, and against the first system a verdict for each metric.
 
     Users are resampled, the same for all; a seed's spread is in `sd_ne`.
     """
@@ -97,7 +97,7 @@ def _mean(seeds: Sequence[Mapping[str, Estimate]]) -> dict[str, Estimate]:
 
 
 def _verdict(metric: str, first: Estimate, other: Estimate) -> dict[str, Any]:
-    """How the first system does against another: better, worse, or cannot tell where the interval holds zero."""
+    """Tell how the first system does against another: better, worse, or cannot tell where the interval holds zero."""
     difference = paired_difference(first, other)
     interval = difference.interval
     told = "cannot tell"

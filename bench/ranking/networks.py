@@ -29,7 +29,7 @@ BATCH = 8192
 
 
 def variants(config: Config, single: Config) -> dict[str, Config]:
-    """Each network's configuration: that of `config`, other layers; the DCN-v2 with the one head of `single`."""
+    """Return each network's configuration: that of `config`, other layers; the DCN-v2 with the one head of `single`."""
     camoe = config.model
     assert isinstance(camoe, CamoeConfig)
     assert isinstance(camoe.expert, DcnConfig)
@@ -49,13 +49,13 @@ def variants(config: Config, single: Config) -> dict[str, Config]:
 
 
 def sizes(by_name: Mapping[str, Config], encoder: Encoder) -> dict[str, int]:
-    """Each network's parameters beside the embeddings, which are the same for all."""
+    """Return each network's parameters beside the embeddings, which are the same for all."""
     specs = {name: model_spec(config, encoder) for name, config in by_name.items()}
     return {name: body_parameters(spec.model, spec) for name, spec in specs.items()}
 
 
 def with_rates(config: Config, factor: float, seed: int) -> Config:
-    """The configuration with both learning rates times `factor`, and `seed`."""
+    """Return the configuration with both learning rates times `factor`, and `seed`."""
     training = config.training
     update = {
         "learning_rate": training.learning_rate * factor,
@@ -66,7 +66,7 @@ def with_rates(config: Config, factor: float, seed: int) -> Config:
 
 
 def train(config: Config, inputs: TrainingInputs, days: Days) -> tuple[Floats, Floats]:
-    """Probabilities of the validation and of the test rows, by the head that serves the row's slot."""
+    """Train, and return the validation and the test rows' probabilities, by the head that serves the row's slot."""
     objectives = config.heads.objectives
     data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, objectives))
     workers, timeout_s = join_workers(), config.training.stall_timeout_s
@@ -82,7 +82,7 @@ def train(config: Config, inputs: TrainingInputs, days: Days) -> tuple[Floats, F
 
 
 def serving(config: Config) -> dict[int, int]:
-    """Slot id to the number of the head that serves the first objective there."""
+    """Map slot ids to the number of the head that serves the first objective there."""
     names = [head.name for head in config.heads.heads]
     objective = config.heads.objectives[0]
     heads = {number: config.heads.serving_head(slot, objective) for number, slot in enumerate(config.slots.slots)}
@@ -90,7 +90,7 @@ def serving(config: Config) -> dict[int, int]:
 
 
 def score(train_step: TrainStep, rows: Rows, served: dict[int, int]) -> Floats:
-    """`[N]` probabilities, not calibrated."""
+    """Return `[N]` probabilities, not calibrated."""
     model = train_step.model.eval()
     head = np.array([served[slot] for slot in range(len(served))])[rows.slot]
     parts = []

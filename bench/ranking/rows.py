@@ -48,7 +48,7 @@ class Days:
 
 
 def read_days(config: Config, inputs: TrainingInputs) -> Days:
-    """The three parts, with the labels of the first objective."""
+    """Read the three parts, with the labels of the first objective."""
     test = config.days.test.days()
     pinned = opened(logged(config.layout.training, inputs.version), test).on(test)
     return Days(*(_read(config, snapshot) for snapshot in (inputs.train, inputs.validation, pinned)))

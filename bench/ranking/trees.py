@@ -14,7 +14,7 @@ PATIENCE = 30
 
 
 def train_lightgbm(days: Days, factor: float, seed: int) -> tuple[Floats, Floats]:
-    """Probabilities of the validation and of the test rows; rounds are chosen on the validation days."""
+    """Train, and return the validation and the test rows' probabilities; the validation days choose the rounds."""
     settings = {
         "objective": "binary",
         "learning_rate": 0.05 * factor,
@@ -35,7 +35,7 @@ def train_lightgbm(days: Days, factor: float, seed: int) -> tuple[Floats, Floats
 
 
 def train_catboost(days: Days, factor: float, seed: int) -> tuple[Floats, Floats]:
-    """As `train_lightgbm`."""
+    """Return what `train_lightgbm` does, of CatBoost."""
     model = catboost.CatBoostClassifier(
         iterations=ROUNDS,
         learning_rate=0.05 * factor,

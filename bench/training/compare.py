@@ -33,7 +33,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: `rounds` turns of `steps` steps each, over `batches` different batches in memory."""
+    """Amount to measure: `rounds` turns of `steps` steps each, over `batches` different batches in memory."""
 
     rounds: int
     steps: int
@@ -53,7 +53,7 @@ class Runs:
 
 
 def contenders(model: str, *, bf16: bool) -> list[Contender]:
-    """Who takes part with `model`, which is mmoe or dcn; this project's whole model goes beside mmoe."""
+    """Return who takes part with `model`, which is mmoe or dcn; this project's whole model goes beside mmoe."""
     ours = [Contender("camoe", "camoe", model), Contender("camoe_rowwise", "camoe", model, ROWWISE)]
     if model == "mmoe":
         ours.append(Contender("camoe_whole", "camoe", "camoe"))
@@ -63,7 +63,7 @@ def contenders(model: str, *, bf16: bool) -> list[Contender]:
 
 
 def compare(cast: Sequence[tuple[Contender, Path]], plan: Plan, folder: Path) -> dict[str, Runs]:
-    """Each contender on the problem in its folder: a warm-up, then the rounds in turns. One that fails drops out."""
+    """Run each contender on the problem in its folder: a warm-up, then rounds in turns. One that fails drops out."""
     runs = {one.name: Runs() for one, _ in cast}
     with ExitStack() as stack:
         running: dict[str, Worker] = {}
@@ -98,13 +98,13 @@ def _turn(turn: int, steps: int, worker: Worker, runs: Runs) -> bool:
 
 
 def why(error: Exception) -> str:
-    """What a system that did not install, start or answer said last."""
+    """Return what a system that did not install, start or answer said last."""
     said = error.stderr if isinstance(error, subprocess.CalledProcessError) else str(error)
     return " ".join(said.split())[-300:]
 
 
 def speed(vocabularies: Sequence[int], models: Sequence[str], plan: Plan, folder: Path, *, bf16: bool) -> Findings:
-    """All vocabularies and models. Beside the larger vocabularies this project's smallest one runs again."""
+    """Measure all vocabularies and models. Beside the larger vocabularies this project's smallest one runs again."""
     problems = {v: write(Problem(v, plan.batches * BATCH, plan.exponent), folder / str(v)) for v in vocabularies}
     found = Findings()
     for vocabulary, problem in problems.items():
@@ -130,7 +130,7 @@ class Findings:
     failures: dict[str, str] = field(default_factory=dict)
 
     def add(self, case: str, runs: Mapping[str, Runs]) -> None:
-        """Medians of a case, and medians of the rounds' ratios."""
+        """Add the medians of a case, and the medians of the rounds' ratios."""
         for name, one in runs.items():
             if one.failure:
                 self.failures[f"{case}.{name}"] = one.failure
@@ -143,7 +143,7 @@ class Findings:
             self._compare(case, runs, clock)
 
     def said(self, case: str, name: str) -> str:
-        """The figures of one contender in a line."""
+        """Return the figures of one contender in a line."""
         return "  ".join(f"{key.rpartition('.')[2]} {value:,.0f}" for key, value in self.figures.items()
                          if key.startswith(f"{case}.{name}."))  # fmt: skip
 

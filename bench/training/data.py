@@ -58,7 +58,7 @@ def write(problem: Problem, folder: Path) -> Path:
 
 
 def _ids(problem: Problem, random: np.random.Generator) -> Ints:
-    """Zipf's law over a finite vocabulary, by its inverse distribution; then a permutation of the ids."""
+    """Draw ids by Zipf's law over a finite vocabulary, by its inverse distribution; then permute them."""
     shares = np.arange(1, problem.size + 1, dtype=np.float64) ** -problem.exponent
     ranks = np.searchsorted(np.cumsum(shares) / shares.sum(), random.random(problem.rows))
     permuted: Ints = random.permutation(problem.size)[np.minimum(ranks, problem.size - 1)]
@@ -66,7 +66,7 @@ def _ids(problem: Problem, random: np.random.Generator) -> Ints:
 
 
 def _logit(problem: Problem, categorical: Ints, numeric: Floats, random: np.random.Generator) -> Floats:
-    """Effects of ids, inner products of the factors of paired ids, and a linear part, each of its own draw."""
+    """Add effects of ids, inner products of the factors of paired ids, and a linear part, each of its own draw."""
     logit = numeric @ random.normal(0, WEIGHT, NUMERICS)
     for column in range(CATEGORICALS):
         logit += random.normal(0, EFFECT, problem.size)[categorical[:, column]]

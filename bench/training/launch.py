@@ -21,12 +21,12 @@ WORKERS = (1, 2)
 
 
 def stream(settings: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Figures and ratios of training from the stream against training from memory."""
+    """Return figures and ratios of training from the stream against training from memory."""
     return _told("stream", settings, folder, [])
 
 
 def workers(settings: Mapping[str, Any], folder: Path, launches: int) -> dict[str, Any]:
-    """One process with all threads against two Horovod workers that share them, launched in turns."""
+    """Measure one process with all threads against two Horovod workers that share them, launched in turns."""
     found: dict[int, list[tuple[float, float]]] = {number: [] for number in WORKERS}
     for turn in range(launches):
         for number in WORKERS:

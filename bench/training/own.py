@@ -36,7 +36,7 @@ KEPT = 32
 
 
 def train_step(settings: dict[str, Any]) -> TrainStep:
-    """The learner of this worker."""
+    """Return the learner of this worker."""
     training = TrainingConfig(batch_size=BATCH)
     made = learner_of(training, spec_of(settings["model"], SIZES, NUMERICS, CATALOGUE), SLOTS, 1_000_000)
     torch.set_num_threads(settings["threads"] // hvd.size())
@@ -44,13 +44,13 @@ def train_step(settings: dict[str, Any]) -> TrainStep:
 
 
 def plan_of(settings: dict[str, Any], epoch: int) -> BatchPlan:
-    """The batches of one epoch of the table."""
+    """Return the batches of one epoch of the table."""
     snapshot = table_of(settings["rows"], Path(settings["cache"]))
     return make_plan(snapshot, seed=1, epoch=epoch, batch_size=BATCH, lanes=4)
 
 
 def streamed(plan: BatchPlan, world: World) -> Iterable[Block]:
-    """The worker's blocks as training has them, counted and checked."""
+    """Yield the worker's blocks as training has them, counted and checked."""
     ledger = Ledger()
     yield from stream(plan, COLUMNS, world, ReadOptions(2), ledger=ledger)
     if world.size == 1:
@@ -58,7 +58,7 @@ def streamed(plan: BatchPlan, world: World) -> Iterable[Block]:
 
 
 def timed(train_step: TrainStep, blocks: Iterable[Block], rows: int) -> tuple[float, float]:
-    """Rows of all workers a second, and a second of this worker's processor."""
+    """Return the rows of all workers a second, and a second of this worker's processor."""
     started, used = time.perf_counter(), time.process_time()
     for block in blocks:
         train_step.step(block)
@@ -66,7 +66,7 @@ def timed(train_step: TrainStep, blocks: Iterable[Block], rows: int) -> tuple[fl
 
 
 def from_stream(settings: dict[str, Any]) -> dict[str, Any]:
-    """Medians of epochs from the stream and from memory, of their ratios, and peak memory before blocks are kept."""
+    """Return medians of epochs from stream and memory, of their ratios, and peak memory before blocks are kept."""
     own = train_step(settings)
     rates: dict[str, list[tuple[float, float]]] = {"stream": [], "memory": []}
     timed(own, streamed(plan_of(settings, 0), own.workers.world), 1)
@@ -88,7 +88,7 @@ def from_stream(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_workers(settings: dict[str, Any]) -> dict[str, Any]:
-    """Samples a second of all workers together, and a second of all their processors, by round."""
+    """Return the samples a second of all workers together, and a second of all their processors, by round."""
     own = train_step(settings)
     blocks = []
     for block in streamed(plan_of(settings, 0), own.workers.world):

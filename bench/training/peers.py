@@ -33,7 +33,7 @@ ENVIRONMENTS = {**LIBRARIES, "torchrec": TORCHREC}
 
 @dataclass(frozen=True)
 class Settings:
-    """What a system's worker is told. `training` overrides the training configuration of this project."""
+    """Settings of a system's worker. `training` overrides the training configuration of this project."""
 
     model: str
     train_rows: int
@@ -46,7 +46,7 @@ class Settings:
 
 
 def start(system: str, folder: Path, settings: Settings, log: Path, limit_s: float) -> Worker:
-    """A running worker of `system` over the problem in `folder`; its environment is made first where it is missing.
+    """Start a worker of `system` over the problem in `folder`; its environment is made first where it is missing.
 
     Raises:
         subprocess.CalledProcessError, RuntimeError, TimeLimitError: it does not install, start or answer.

@@ -53,7 +53,7 @@ class Score:
 
 
 def quality(models: Sequence[str], plan: Pass, folder: Path) -> Findings:
-    """Every system with every seed, which draws its weights; the rows and their order stay."""
+    """Train every system with every seed, which draws its weights; the rows and their order stay."""
     found = Findings()
     write(Problem(plan.vocabulary, plan.train_rows + plan.test_rows, plan.exponent), folder)
     truth, labels = (np.load(folder / f"{name}.npy")[plan.train_rows :] for name in ("truth", "labels"))
@@ -80,7 +80,7 @@ def quality(models: Sequence[str], plan: Pass, folder: Path) -> Findings:
 
 
 def _cast(model: str) -> list[Contender]:
-    """This project with each of its optimisers of embeddings, and the other systems; Adam is what the others have."""
+    """Return this project with each optimiser of embeddings, and the other systems; Adam is what the others have."""
     own: dict[str, Mapping[str, Any]] = {
         "camoe": {}, "camoe_rowwise": ROWWISE, "camoe_adam": {"embedding_optimiser": "adam"}
     }  # fmt: skip
@@ -89,7 +89,7 @@ def _cast(model: str) -> list[Contender]:
 
 
 def _predicted(one: Contender, plan: Pass, folder: Path, seed: int, rate: float) -> Floats:
-    """Probabilities `[N, H]` of the rows held out, after one pass."""
+    """Return probabilities `[N, H]` of the rows held out, after one pass."""
     file = folder / "predicted.npy"
     settings = Settings(one.model, plan.train_rows, plan.threads, BATCH, LONG, seed, rate, dict(one.training))
     with start(one.system, folder, settings, folder / f"{one.name}.log", LIMIT_S) as worker:
@@ -100,14 +100,14 @@ def _predicted(one: Contender, plan: Pass, folder: Path, seed: int, rate: float)
 
 
 def judged(labels: npt.NDArray[np.int8], predicted: Floats, rows: Any = slice(None)) -> Score:
-    """The score on `rows`, of as many labels as were predicted."""
+    """Return the score on `rows`, of as many labels as were predicted."""
     pairs = list(zip(labels[rows].T, predicted[rows].T, strict=False))
     aucs = [float(roc_auc_score(label, p)) for label, p in pairs]
     return Score(statistics.mean(aucs), statistics.mean(float(log_loss(label, p)) for label, p in pairs))
 
 
 def summary(model: str, scores: Mapping[str, Sequence[Score]]) -> dict[str, float]:
-    """Means and deviations over the seeds."""
+    """Return means and deviations over the seeds."""
     found = {}
     for name, each in scores.items():
         for what in ("auc", "log_loss"):
@@ -118,7 +118,7 @@ def summary(model: str, scores: Mapping[str, Sequence[Score]]) -> dict[str, floa
 
 
 def ratios(model: str, scores: Mapping[str, Sequence[Score]]) -> dict[str, float]:
-    """Mean AUC of ours over theirs, and mean log loss of theirs over ours: above 1 is better for this project."""
+    """Return mean AUC of ours over theirs, and mean log loss of theirs over ours: above 1 we are better."""
 
     def mean(name: str, what: str) -> float:
         return float(statistics.mean(getattr(score, what) for score in scores[name]))

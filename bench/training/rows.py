@@ -47,12 +47,12 @@ class Rows:
         return [f"num_{number}" for number in range(self.numeric.shape[1])]
 
     def cut(self, start: int, stop: int) -> Rows:
-        """Rows `[start, stop)`."""
+        """Return rows `[start, stop)`."""
         cut = slice(start, stop)
         return Rows(self.size, self.categorical[cut], self.numeric[cut], self.labels[cut], self.slot[cut])
 
     def batches(self) -> Iterator[Rows]:
-        """All rows in order, `BATCH` at a time."""
+        """Return all rows in order, `BATCH` at a time."""
         return (self.cut(first, first + BATCH) for first in range(0, len(self), BATCH))
 
 
@@ -63,11 +63,11 @@ class Trainer(Protocol):
         """Learn from the batches of these numbers, in order, by the library's own training step."""
 
     def predict(self) -> npt.NDArray[np.float32]:
-        """Probabilities `[N, H]` of the rows held out."""
+        """Return probabilities `[N, H]` of the rows held out."""
 
 
 def read(folder: Path, start: int, stop: int | None) -> Rows:
-    """Rows `[start, stop)` of the problem in `folder`."""
+    """Read rows `[start, stop)` of the problem in `folder`."""
     problem = json.loads((folder / "problem.json").read_text())
     names = ("categorical", "numeric", "labels", "slot")
     columns = (np.load(folder / f"{name}.npy")[start:stop] for name in names)

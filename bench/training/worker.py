@@ -19,7 +19,7 @@ from bench.training.rows import Trainer, read
 
 
 def peak_mb() -> float:
-    """The most memory that was resident in this process."""
+    """Return the most memory that was resident in this process."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 

@@ -22,7 +22,7 @@ def write_calibration(folder: Path, by_head: Mapping[str, Platt]) -> None:
 
 
 def read_calibration(folder: Path, heads: HeadSet) -> dict[str, Platt]:
-    """The calibration of each of `heads`, by name. Raises `BundleError` when one is missing or cannot be read."""
+    """Read the calibration of each of `heads`, by name. Raises `BundleError` when one is missing or unreadable."""
     path = folder / CALIBRATION
     try:
         found = _BY_HEAD.validate_json(path.read_bytes())

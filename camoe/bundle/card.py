@@ -49,8 +49,8 @@ FEW_POSITIVES = 100
 def model_card(
     manifest: Manifest, spec: ModelSpec, metrics: Mapping[str, Any], calibration: Mapping[str, Platt]
 ) -> str:
-    """The card as Markdown; `metrics` is the bundle's metrics.json, of which it reads `parameters`, `data`, `learning`
-    and `validation`."""
+    """Return the card as Markdown; `metrics` is the bundle's metrics.json, of which it reads `parameters`, `data`,
+    `learning` and `validation`."""
     title = (
         f"# Model {manifest.model_version}\n\n{spec.model.summary} and {len(spec.heads.heads)} heads, "
         f"{metrics['parameters']:,} parameters, written by camoe {manifest.code_version}.\n"
@@ -83,7 +83,7 @@ def _data(manifest: Manifest, data: Mapping[str, Any]) -> str:
 
 
 def _results(rows: list[Mapping[str, Any]], heads: HeadSet) -> str:
-    """One line a head and a slot of it: the calibrated model, with NE and ECE before calibration beside it."""
+    """Return one line a head and a slot of it: the calibrated model, with NE and ECE before calibration beside it."""
     raw = {(row["head"], row["group_kind"], row["group"]): row for row in rows if row["predictor"] == MODEL_RAW}
     positives = "clicks" if heads.objectives == ("click",) else "positives"
     lines = [
@@ -121,7 +121,7 @@ def _calibration(by_head: Mapping[str, Platt]) -> str:
 def _limits(
     learning: Mapping[str, Any], rows: list[Mapping[str, Any]], calibration: Mapping[str, Platt]
 ) -> Iterator[str]:
-    """What this model, and not every one, is limited by."""
+    """Yield what this model, and not every one, is limited by."""
     if not learning["mask"]:
         yield "Every head learned from the impressions of all slots, not from its own alone (training.mask=false)."
     sampled = ", ".join(f"{head} {100 * share:g} %" for head, share in learning["negatives"].items())

@@ -12,7 +12,7 @@ TIMEOUT_S = 10
 
 
 def code_version(folder: Path = PACKAGE) -> str:
-    """`0.1.0, commit 0123456789ab`, with `-dirty` at its end when files were changed since that commit.
+    """Return `0.1.0, commit 0123456789ab`, with `-dirty` at its end when files were changed since that commit.
 
     The commit is `unknown` where git does not have the files of `folder`, or is not there itself.
     """

@@ -32,7 +32,7 @@ class HeadProbability(nn.Module):
         self.head = head
 
     def forward(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
-        """Probabilities `[B]`."""
+        """Return probabilities `[B]`."""
         return torch.sigmoid(self.model.head_logit(self.head, categorical, numeric, sequences))
 
 
@@ -70,7 +70,7 @@ def export_head(model: Camoe, head: int, path: Path, weights: Path) -> None:
 
 
 def _placed(weights: Path, name: str) -> ir.ExternalTensor:
-    """The float32 tensor `name` of a safetensors file, as data that lies beside a graph: nothing of it is read."""
+    """Return the float32 tensor `name` of a safetensors file, as data beside a graph: nothing of it is read."""
     with weights.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         entry = json.loads(file.read(length))[name]

@@ -30,7 +30,7 @@ PROBABILITY = "p"
 
 
 class Manifest(Section):
-    """Where a model comes from. `files` maps each other file of the bundle to its SHA-256."""
+    """Origin of a model. `files` maps each other file of the bundle to its SHA-256."""
 
     model_version: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")]
     code_version: str
@@ -44,17 +44,17 @@ class Manifest(Section):
 
 
 def set_aside(folder: Path) -> Path:
-    """Where the bundle at `folder` lies for the moment in which another takes its place."""
+    """Return where the bundle at `folder` lies for the moment in which another takes its place."""
     return folder.with_name(f".{folder.name}-old")
 
 
 def graph_name(head: str) -> str:
-    """The ONNX graph of a head, relative to the bundle: beside the weights, for no graph may name data above it."""
+    """Name the ONNX graph of a head in the bundle: beside the weights, for no graph may name data above it."""
     return f"head-{head}.onnx"
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file under `folder` but the manifest, by relative path."""
+    """Hash every file under `folder` but the manifest: SHA-256 by relative path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     return {str(path.relative_to(folder)): _digest(path) for path in files}
 
@@ -70,7 +70,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the bundle at `folder`. Raises `BundleError` when it is missing or damaged."""
+    """Read the manifest of the bundle at `folder`. Raises `BundleError` when it is missing or damaged."""
     if not (folder / MANIFEST).is_file():
         before = set_aside(folder)
         if before.exists() and not folder.exists():
@@ -86,7 +86,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def open_bundle(folder: Path) -> tuple[Manifest, ModelSpec]:
-    """The manifest and the model's specification of the bundle at `folder`, after checking every file.
+    """Return the manifest and the model's specification of the bundle at `folder`, after checking every file.
 
     Raises:
         BundleError: there is no bundle, a file is missing or changed, or the specification cannot be read.

@@ -34,7 +34,7 @@ from camoe.model.spec import ModelSpec
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the weights come from; `config` is the whole configuration that they were trained with."""
+    """Origin of the weights; `config` is the whole configuration that they were trained with."""
 
     snapshot: Snapshot
     encoder: Encoder
@@ -92,7 +92,7 @@ def _manifest(staging: Path, spec: ModelSpec, origin: Origin) -> Manifest:
 
 @contextlib.contextmanager
 def _staged(target: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `target` once it is filled."""
+    """Yield an empty folder that takes the place of `target` once it is filled."""
     aside = names.set_aside(target)
     try:
         # A writer that ended between taking the bundle before away and bringing its own has left it there.

@@ -14,7 +14,7 @@ SUBMIT = f"spark-submit --properties-file {LOCAL_SPARK}"
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    """The arguments that every job takes: a configuration file and `key=value` overrides."""
+    """Make the parser of what every job takes: a configuration file and `key=value` overrides."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--config", default=DEFAULT_CONFIG, help=f"pipeline configuration (default: {DEFAULT_CONFIG})")
     made.add_argument("overrides", nargs="*", metavar="key=value", help="for example out=/lake/run7 training.epochs=2")
@@ -22,12 +22,12 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def positive(text: str) -> int:
-    """A command-line number of at least one."""
+    """Parse a command-line number of at least one."""
     return _at_least(1, text)
 
 
 def natural(text: str) -> int:
-    """A command-line number of at least zero."""
+    """Parse a command-line number of at least zero."""
     return _at_least(0, text)
 
 
@@ -38,12 +38,12 @@ def _at_least(least: int, text: str) -> int:
 
 
 def parse(made: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
-    """The command line, with options and overrides in any order."""
+    """Parse the command line, with options and overrides in any order."""
     return made.parse_intermixed_args(argv)
 
 
 def given(arguments: argparse.Namespace) -> str:
-    """The configuration and overrides as they were given, for the next command to be printed with."""
+    """Return the configuration and overrides as they were given, for the next command to be printed with."""
     return shlex.join(["--config", arguments.config, *arguments.overrides])
 
 
@@ -58,5 +58,5 @@ def next_line(command: str) -> str:
 
 
 def load_config(arguments: argparse.Namespace) -> Config:
-    """The configuration that the parsed command line names. Raises `ConfigError`."""
+    """Load the configuration that the parsed command line names. Raises `ConfigError`."""
     return load(arguments.config, Config, arguments.overrides)

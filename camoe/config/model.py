@@ -16,12 +16,12 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 def scaled_width(width: int, factor: float) -> int:
-    """`width` times `factor`, rounded, at least one."""
+    """Return `width` times `factor`, rounded, at least one."""
     return max(1, round(width * factor))
 
 
 def scaled_widths(widths: Widths, factor: float) -> Widths:
-    """Each of `widths` times `factor`, rounded, at least one."""
+    """Return each of `widths` times `factor`, rounded, at least one."""
     return tuple(scaled_width(width, factor) for width in widths)
 
 
@@ -38,7 +38,7 @@ class DcnConfig(Section):
     hidden: Hidden = (64, 32)
 
     def scaled(self, factor: float) -> DcnConfig:
-        """The same with the rank and the deep network's widths times `factor`."""
+        """Return the same with the rank and the deep network's widths times `factor`."""
         rank = None if self.rank is None else scaled_width(self.rank, factor)
         return self.model_copy(update={"rank": rank, "hidden": scaled_widths(self.hidden, factor)})
 
@@ -50,12 +50,12 @@ class MlpConfig(Section):
     hidden: Hidden = (64, 32)
 
     def scaled(self, factor: float) -> MlpConfig:
-        """The same with the widths times `factor`."""
+        """Return the same with the widths times `factor`."""
         return self.model_copy(update={"hidden": scaled_widths(self.hidden, factor)})
 
 
 def _kind_or(default: str) -> Discriminator:
-    """Chooses a section by its `kind`; `default` where none is given."""
+    """Choose a section by its `kind`; `default` where none is given."""
 
     def kind(value: object) -> str:
         found = value.get("kind", default) if isinstance(value, Mapping) else getattr(value, "kind", default)
@@ -68,7 +68,7 @@ ExpertConfig = Annotated[Annotated[DcnConfig, Tag("dcn")] | Annotated[MlpConfig,
 
 
 class CommonConfig(Section):
-    """What every model has: embeddings of `embedding_dim`, `dropout`, and a tower of `tower_hidden` units a head.
+    """Parts of every model: embeddings of `embedding_dim`, `dropout`, and a tower of `tower_hidden` units a head.
 
     With `match_parameters` all hidden widths and ranks are scaled by one factor, so that the model has about that many
     parameters beside the embeddings; models can then be compared at equal size.
@@ -97,7 +97,7 @@ class CamoeConfig(CommonConfig):
         return f"CAMoE with {self.experts} {self.expert.kind} experts"
 
     def scaled(self, factor: float) -> CamoeConfig:
-        """The same with all hidden widths times `factor`."""
+        """Return the same with all hidden widths times `factor`."""
         tower = scaled_widths(self.tower_hidden, factor)
         return self.model_copy(update={"expert": self.expert.scaled(factor), "tower_hidden": tower})
 
@@ -116,7 +116,7 @@ class MmoeConfig(CommonConfig):
         return f"MMoE with {self.experts} experts"
 
     def scaled(self, factor: float) -> MmoeConfig:
-        """The same with all hidden widths times `factor`."""
+        """Return the same with all hidden widths times `factor`."""
         expert, tower = (scaled_widths(widths, factor) for widths in (self.expert_hidden, self.tower_hidden))
         return self.model_copy(update={"expert_hidden": expert, "tower_hidden": tower})
 
@@ -137,7 +137,7 @@ class PleConfig(CommonConfig):
         return f"PLE with {self.layers} layer(s) of {self.own_experts} own and {self.shared_experts} shared experts"
 
     def scaled(self, factor: float) -> PleConfig:
-        """The same with all hidden widths times `factor`."""
+        """Return the same with all hidden widths times `factor`."""
         tower = scaled_widths(self.tower_hidden, factor)
         return self.model_copy(update={"expert": self.expert.scaled(factor), "tower_hidden": tower})
 
@@ -154,7 +154,7 @@ class SharedBottomConfig(CommonConfig):
         return "shared-bottom network"
 
     def scaled(self, factor: float) -> SharedBottomConfig:
-        """The same with all hidden widths times `factor`."""
+        """Return the same with all hidden widths times `factor`."""
         hidden, tower = (scaled_widths(widths, factor) for widths in (self.hidden, self.tower_hidden))
         return self.model_copy(update={"hidden": hidden, "tower_hidden": tower})
 
@@ -172,7 +172,7 @@ class DcnModelConfig(CommonConfig):
         return "DCN-v2"
 
     def scaled(self, factor: float) -> DcnModelConfig:
-        """The same with all hidden widths times `factor`."""
+        """Return the same with all hidden widths times `factor`."""
         tower = scaled_widths(self.tower_hidden, factor)
         return self.model_copy(update={"network": self.network.scaled(factor), "tower_hidden": tower})
 

@@ -13,7 +13,7 @@ from camoe.stream.config import StreamConfig
 
 
 class CheckpointConfig(Section):
-    """When a checkpoint is written: after each epoch, and each `every_steps` steps within one when that is given.
+    """Times of checkpoints: after each epoch, and each `every_steps` steps within one when that is given.
 
     The newest `keep` stay, and that of the best epoch.
     """
@@ -84,7 +84,7 @@ class TrainingConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _without_a_batch_size_of_null(cls, given: Any) -> Any:
-        """A command line takes back in this way what its file says."""
+        """Leave out a null, by which a command line takes back what its file says."""
         if not isinstance(given, Mapping):
             return given
         return {name: value for name, value in given.items() if name != "batch_size" or value is not None}

@@ -24,7 +24,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def content_hash(self) -> str:
-        """First 16 hex digits of the SHA-256 over the section's canonical JSON."""
+        """Return the `short_hash` of the section's canonical JSON."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return short_hash(text)
 
@@ -105,7 +105,7 @@ def _set(tree: dict[str, Any], location: Location, value: Any) -> None:
 
 
 def _written(location: Location, tree: Mapping[str, Any]) -> Location:
-    """`location` as it is written: pydantic puts the kind that it chose between a key of several kinds and its own."""
+    """Return `location` as written, without the kind that pydantic puts between a key of several kinds and its own."""
     node: Any = tree
     written = []
     for part in location[:-1]:

@@ -28,7 +28,7 @@ def record(path: Path, stage: str, counts: Mapping[str, Any]) -> None:
 
 
 def recorded(path: Path, stage: str) -> Mapping[str, Any]:
-    """One stage's counts in the file at `path`; empty when there are none."""
+    """Return one stage's counts in the file at `path`; empty when there are none."""
     found: Mapping[str, Any] = _stages(path).get(stage, {})
     return found
 

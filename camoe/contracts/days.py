@@ -34,7 +34,7 @@ class DayRange(Section):
         return self
 
     def days(self) -> tuple[date, ...]:
-        """Every day of the range, in order."""
+        """Return every day of the range, in order."""
         return tuple(self.first + timedelta(days=step) for step in range((self.last - self.first).days + 1))
 
 
@@ -54,11 +54,11 @@ class Days(Section):
         return self
 
     def all_days(self) -> tuple[date, ...]:
-        """Training, validation and test days, in order."""
+        """Return the training, validation and test days, in order."""
         return self.train.days() + self.validation.days() + self.test.days()
 
     def known_at(self, longest_window_s: int, last: date | None = None) -> datetime:
-        """The as-of time, with its zone: as declared, else when every window has closed.
+        """Return the as-of time, with its zone: as declared, else when every window has closed.
 
         That of `last` and of the last test day, whichever is later.
         """
@@ -71,12 +71,12 @@ class Days(Section):
 
 
 def in_zone(moment: datetime, zone: str) -> datetime:
-    """`moment` with its zone, `zone` where it has none."""
+    """Return `moment` with its zone, `zone` where it has none."""
     return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
 
 
 def parse_days(text: str) -> tuple[date, ...]:
-    """Days from `2026-03-02,2026-03-05..2026-03-07`: single ones and ranges (both ends included), in order.
+    """Parse days from `2026-03-02,2026-03-05..2026-03-07`: single ones and ranges (both ends included), in order.
 
     Raises:
         ValueError: a part is neither, or a range ends before it begins.
@@ -89,7 +89,7 @@ def parse_days(text: str) -> tuple[date, ...]:
 
 
 def day_list(days: Iterable[date]) -> str:
-    """Days as `parse_days` reads them, neighbours as ranges."""
+    """Write days as `parse_days` reads them, neighbours as ranges."""
     runs: list[list[date]] = []
     for day in sorted(set(days)):
         if runs and day - runs[-1][-1] == timedelta(days=1):

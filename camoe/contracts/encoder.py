@@ -49,15 +49,15 @@ class Encoder:
     values: Mapping[str, tuple[str, ...]]
 
     def size(self, feature: str) -> int:
-        """Rows that an embedding of `feature` needs, the two reserved ones included."""
+        """Return the rows that an embedding of `feature` needs, the two reserved ones included."""
         return FIRST + len(self.values[feature])
 
     def sizes(self) -> dict[str, int]:
-        """`size` of every feature."""
+        """Return `size` of every feature."""
         return {feature: self.size(feature) for feature in self.values}
 
     def column_sizes(self, features: FeatureSet) -> dict[str, int]:
-        """Rows that the embedding of each of the features' `embedded_columns` needs, in their order."""
+        """Return the rows that the embedding of each of the features' `embedded_columns` needs, in their order."""
         categorical = {column: feature for feature in features.categorical for column in feature.columns}
         sequences = {column.name: item for item in features.sequence for column in features.columns_of(item)}
         made: dict[str, Categorical | SequenceFeature] = {**categorical, **sequences}
@@ -67,16 +67,16 @@ class Encoder:
         return self.size(feature.name) if feature.hashing is None else FIRST + feature.hashing.buckets
 
     def content_hash(self) -> str:
-        """First 16 hex digits of the SHA-256 over all vocabularies."""
+        """Return the `short_hash` of all vocabularies."""
         text = json.dumps({name: list(values) for name, values in sorted(self.values.items())})
         return short_hash(text)
 
     def continues(self, older: Encoder) -> bool:
-        """Whether every index of `older` still means the same value here."""
+        """Return whether every index of `older` still means the same value here."""
         return all(self.values.get(name, ())[: len(values)] == values for name, values in older.values.items())
 
     def grow(self, fitted: Mapping[str, Sequence[str]]) -> Encoder:
-        """The next version: known values keep their index, new ones are appended in the order given.
+        """Return the next version: known values keep their index, new ones are appended in the order given.
 
         Returns self when nothing is new. Features absent from `fitted` are kept.
         """
@@ -94,7 +94,7 @@ EMPTY = Encoder(0, {})
 
 
 def latest_version(folder: Path) -> int:
-    """The newest complete version under `folder`, 0 when there is none."""
+    """Return the newest complete version under `folder`, 0 when there is none."""
     versions = [int(path.name[1:]) for path in folder.glob("v*") if path.name[1:].isdigit()]
     return max(versions, default=0)
 

@@ -39,7 +39,7 @@ class BundleError(CamoeError):
 
 
 def error_text(error: BaseException) -> str:
-    """The first line of what an error says; its type's name where it says nothing."""
+    """Return the first line of what an error says; its type's name where it says nothing."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 

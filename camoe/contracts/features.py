@@ -204,12 +204,12 @@ class FeatureSet(Section):
         return {**{name: name for name in self.min_counts}, **{name: str(of) for name, of in shared.items()}}
 
     def hashing_of(self, sequence: SequenceFeature) -> Hashing | None:
-        """How the elements of `sequence` are hashed: as it says, or as the categorical that it shares with says."""
+        """Return how elements of `sequence` are hashed: as it says, or as the categorical says that it shares with."""
         shared = next((feature for feature in self.categorical if feature.name == sequence.vocabulary), None)
         return sequence.hashing if shared is None else shared.hashing
 
     def columns_of(self, sequence: SequenceFeature) -> tuple[SequenceColumn, ...]:
-        """The columns of `sequence`: one, or with hashing one a seed."""
+        """Return the columns of `sequence`: one, or with hashing one a seed."""
         hashing = self.hashing_of(sequence)
         ends = [""] if hashing is None else [f"_{seed}" for seed in hashing.seeds]
         base = sequence.column if sequence.vocabulary is None else f"cat_{sequence.vocabulary}"
@@ -219,7 +219,7 @@ class FeatureSet(Section):
         )
 
     def schema_hash(self) -> str:
-        """Identity of the table's feature columns: names, SQL, hashing, lengths of sequences, and their order.
+        """Hash what the table's feature columns are: names, SQL, hashing, lengths of sequences, and their order.
 
         The table, the bundle and the scorer must agree on it. It leaves out what the model alone does with a column
         (transform, missing_indicator, pooling), and min_count, which only decides how early a value enters the

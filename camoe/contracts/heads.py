@@ -22,7 +22,7 @@ class Head(Section):
     weight: float = Field(default=1.0, gt=0)
 
     def owns(self, slot: Slot, column: str | None = None) -> bool:
-        """Whether impressions of `slot` can belong to this head; what `where` says of the row's `column` aside."""
+        """Return whether impressions of `slot` can belong to this head, but for what `where` says of `column`."""
         return all(slot.attribute(key) in values for key, values in self.where.items() if key != column)
 
 
@@ -62,11 +62,14 @@ class HeadSet(Section):
 
     @property
     def cases(self) -> tuple[str | None, ...]:
-        """What rows of a slot are told apart by: any other value (None), then each of `values`."""
+        """Cases that rows of a slot are told apart by: any other value (None), then each of `values`."""
         return (None, *self.values)
 
     def membership(self, catalogue: SlotCatalogue) -> tuple[tuple[bool, ...], ...]:
-        """By head and cell: `membership[head][slot_id * len(cases) + case]`; without a column a cell is a slot."""
+        """Tell by head and cell who learns: `membership[head][slot_id * len(cases) + case]`.
+
+        Without a column a cell is a slot.
+        """
         return tuple(
             tuple(
                 head in self._claimants(slot, head.objective, case) for slot in catalogue.slots for case in self.cases
@@ -75,7 +78,7 @@ class HeadSet(Section):
         )
 
     def serving_head(self, slot: Slot, objective: str, case: str | None = None) -> Head | None:
-        """The head that scores (slot, objective) where the row's column is `case`; None where none of them is served.
+        """Return the head that scores (slot, objective) where the row's column is `case`; None where none is served.
 
         Raises:
             ConfigError: several heads claim it, or none does and it is the first objective, or another case is served.
@@ -95,13 +98,13 @@ class HeadSet(Section):
         )
 
     def _claimants(self, slot: Slot, objective: str, case: str | None) -> list[Head]:
-        """The heads of `objective` that take rows of `slot` whose column is `case`."""
+        """Return the heads of `objective` that take rows of `slot` whose column is `case`."""
         owners = [head for head in self.heads if head.objective == objective and head.owns(slot, self.column)]
         naming = [head for head in owners if case is not None and case in head.where.get(self.column or "", ())]
         return naming or [head for head in owners if self.column not in head.where]
 
     def served(self, slot: Slot) -> tuple[str, ...]:
-        """The objectives that impressions of `slot` are scored for. Raises as `serving_head` does."""
+        """Return the objectives that impressions of `slot` are scored for. Raises as `serving_head` does."""
         return tuple(name for name in self.objectives if all(self._serving(slot, name)))
 
     def _serving(self, slot: Slot, objective: str) -> list[Head | None]:

@@ -64,7 +64,7 @@ class Layout:
 
     @property
     def checkpoints(self) -> Path:
-        """Where the training run under way can be continued."""
+        """Places from which the training run under way can go on."""
         return self.root / "checkpoints"
 
     @property

@@ -43,7 +43,7 @@ class Pin(Section):
     why: str
 
     def state(self) -> str:
-        """`RUNNING` or `ENDED` as this host's processes tell, `ELSEWHERE` when another host has to tell."""
+        """Return `RUNNING` or `ENDED` as this host's processes tell, `ELSEWHERE` when another host has to tell."""
         return process_state(self.host, self.pid)
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Pin(Section):
 
 
 def process_state(host: str, pid: int) -> str:
-    """`RUNNING` or `ENDED` as this host's processes tell, `ELSEWHERE` when another host has to tell."""
+    """Return `RUNNING` or `ENDED` as this host's processes tell, `ELSEWHERE` when another host has to tell."""
     if host != socket.gethostname():
         return ELSEWHERE
     try:
@@ -89,7 +89,7 @@ def pinned(folder: Path, table: Path, version: int, job: str, why: str) -> Itera
 
 
 def read_pins(folder: Path) -> tuple[Pin, ...]:
-    """All pins, oldest first. Raises `PinError` when one is damaged: what it protects is not known then."""
+    """Read all pins, oldest first. Raises `PinError` when one is damaged: what it protects is not known then."""
     found = (_read(path) for path in _files(folder))
     return tuple(sorted((pin for pin in found if pin is not None), key=lambda pin: (pin.since, pin.pin_id)))
 
@@ -119,7 +119,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _read(path: Path) -> Pin | None:
-    """The pin at `path`; None when it was released meanwhile."""
+    """Read the pin at `path`; None when it was released meanwhile."""
     try:
         return Pin.model_validate_json(path.read_bytes())
     except FileNotFoundError:

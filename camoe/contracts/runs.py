@@ -82,7 +82,7 @@ def read_record(folder: Path, run_id: str) -> RunRecord:
 
 
 def active_runs(snapshot: Snapshot) -> dict[date, str]:
-    """The run that built each day of a table version, from the file list alone.
+    """Return the run that built each day of a table version, from the file list alone.
 
     Raises:
         RunError: a day's files come from several runs, or do not say.
@@ -96,7 +96,7 @@ def active_runs(snapshot: Snapshot) -> dict[date, str]:
 
 
 def makers(snapshot: Snapshot) -> dict[date, frozenset[str]]:
-    """The runs that the files of each day name; an empty name where a file does not say."""
+    """Return the runs that the files of each day name; an empty name where a file does not say."""
     found: dict[date, set[str]] = {}
     for file in snapshot.files:
         found.setdefault(file.day, set()).add(file.run_id)
@@ -104,7 +104,7 @@ def makers(snapshot: Snapshot) -> dict[date, frozenset[str]]:
 
 
 def active_records(snapshot: Snapshot, folder: Path, without: Collection[date] = ()) -> dict[date, RunRecord]:
-    """The record of the run that built each day of a table version; days in `without` are left out, unread.
+    """Return the record of the run that built each day of a table version; days in `without` are left out, unread.
 
     Raises:
         RunError: as `active_runs` and `read_record` do.
@@ -116,12 +116,12 @@ def active_records(snapshot: Snapshot, folder: Path, without: Collection[date] =
 
 
 def encoder_version(active: Mapping[date, RunRecord]) -> int:
-    """The encoder that every row of a table version can be read with: versions only append, so the greatest is it."""
+    """Return the encoder that reads every row of a table version: versions only append, so it is the greatest."""
     return max((record.encoder_version for record in active.values()), default=0)
 
 
 def stale_days(active: Mapping[date, RunRecord]) -> dict[date, str]:
-    """Days that depend on an earlier day which was built later from other entity rows: day to the reason.
+    """Find the days that depend on an earlier day which was built later from other entity rows: day to the reason.
 
     `active` maps every built day to the record of its run. A day depends on the entity rows that were known by its end
     and within reach of its joins; it is stale when a later run of an earlier day saw other ones.
@@ -159,7 +159,7 @@ def require_fresh(active: Mapping[date, RunRecord], days: Iterable[date], where:
 
 
 def rebuild_options(active: Mapping[date, RunRecord], days: Iterable[date]) -> str:
-    """The options under which the feature job builds `days` again, with all that the runs in `active` knew.
+    """Return the options under which the feature job builds `days` again, with all that the runs in `active` knew.
 
     Without the time, labels whose windows were open for them would be settled.
     """
@@ -169,7 +169,7 @@ def rebuild_options(active: Mapping[date, RunRecord], days: Iterable[date]) -> s
 
 @dataclass(frozen=True)
 class _Seen:
-    """What runs saw of one entity: `prints` numbers the fingerprints by (run, known day), 0 where there is none.
+    """Fingerprints that runs saw of one entity: `prints` numbers them by (run, known day), 0 where there is none.
 
     `known` are the known days as ordinals, in order, and `reach` is each run's `reach_days`. Arrays, because a table
     of a thousand days may have a thousand runs, each with as many fingerprints.
@@ -190,7 +190,7 @@ class _Seen:
         return cls([day.toordinal() for day in known], prints, tuple(state.reach_days for state in states))
 
     def differ(self, day: date, own: int, others: Sequence[int]) -> NDArray[np.bool_]:
-        """Which of `others` saw other rows than `own` among those that rows of `day` may rest on."""
+        """Tell which of `others` saw other rows than `own` among those that rows of `day` may rest on."""
         last, reach = day.toordinal(), self.reach[own]
         timeless = bisect_right(self.known, TIMELESS.toordinal())
         first = timeless if reach is None else max(timeless, bisect_left(self.known, last - reach))

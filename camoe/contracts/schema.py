@@ -16,5 +16,5 @@ SETTINGS_PROPERTY = "camoe.settingsHash"
 
 
 def label_column(objective: str) -> str:
-    """Training-table column of an objective: 0, 1, or null while unknown or not yet mature."""
+    """Name the training-table column of an objective: 0, 1, or null while unknown or not yet mature."""
     return f"label_{objective}"

@@ -21,7 +21,7 @@ class Slot(Section):
     attributes: dict[str, str] = Field(default_factory=dict)
 
     def attribute(self, key: str) -> str | None:
-        """The value of attribute `key`; `slot` and `modality` count as attributes."""
+        """Return the value of attribute `key`; `slot` and `modality` count as attributes."""
         own = {"slot": self.id, "modality": self.modality}
         return own.get(key, self.attributes.get(key))
 
@@ -45,22 +45,22 @@ class SlotCatalogue(Section):
         return tuple(dict.fromkeys(slot.modality for slot in self.slots))
 
     def listing(self) -> str:
-        """Slots and modalities in id order, as a table property: `slot:modality,...`."""
+        """List slots and modalities in id order, as a table property: `slot:modality,...`."""
         return ",".join(f"{slot.id}:{slot.modality}" for slot in self.slots)
 
     def continues(self, listing: str) -> bool:
-        """Whether rows written under the catalogue of `listing` keep their ids: slots were only appended since."""
+        """Return whether rows written under `listing` keep their ids: slots were only appended since."""
         return only_appended(listing, self.listing())
 
     def slot_id(self, slot: str) -> int:
-        """Position of `slot` in the catalogue: the physical `slot_id` of the training table."""
+        """Return the position of `slot` in the catalogue: the physical `slot_id` of the training table."""
         return [item.id for item in self.slots].index(slot)
 
     def modality_id(self, slot: str) -> int:
-        """Position of the slot's modality: the physical `modality_id` of the training table."""
+        """Return the position of the slot's modality: the physical `modality_id` of the training table."""
         return self.modalities.index(self.slots[self.slot_id(slot)].modality)
 
 
 def only_appended(before: str, now: str) -> bool:
-    """Whether the listing `now` starts with all of the listing `before`."""
+    """Return whether the listing `now` starts with all of the listing `before`."""
     return f"{now},".startswith(f"{before},")

@@ -79,14 +79,14 @@ class Snapshot:
         return sum(file.rows for file in self.files)
 
     def rows_by_cell(self) -> dict[tuple[date, str], int]:
-        """Rows of each (day, slot)."""
+        """Return the rows of each (day, slot)."""
         cells: Counter[tuple[date, str]] = Counter()
         for file in self.files:
             cells[file.day, file.slot] += file.rows
         return dict(sorted(cells.items()))
 
     def on(self, days: Collection[date]) -> Snapshot:
-        """The part of the snapshot that lies on `days`.
+        """Return the part of the snapshot that lies on `days`.
 
         Raises:
             SnapshotError: one of the days has no rows.
@@ -103,7 +103,7 @@ class Snapshot:
         return replace(self, files=files)
 
     def content_hash(self) -> str:
-        """First 16 hex digits of the SHA-256 over version, file names and rows; the same wherever the table lies."""
+        """Return the `short_hash` of version, file names and rows; the same wherever the table lies."""
         names = [[file.path.removeprefix(f"{self.table}/"), list(file.row_groups)] for file in self.files]
         return short_hash(json.dumps([self.version, names]))
 
@@ -118,7 +118,7 @@ def pin(table: Path | str, version: int | None = None, retries: int = RETRIES) -
 
 
 def opened(named: Snapshot, days: Collection[date] | None = None, retries: int = RETRIES) -> Snapshot:
-    """What `logged` tells of `days` (default: all), with the row groups that the footers of their files list.
+    """Return what `logged` tells of `days` (default: all), with the row groups that the footers of their files list.
 
     Raises:
         SnapshotError: one of these files is gone, damaged, out of reach, or of other rows than the log says.
@@ -132,7 +132,7 @@ def opened(named: Snapshot, days: Collection[date] | None = None, retries: int =
 
 
 def logged(table: Path | str, version: int | None = None, retries: int = RETRIES) -> Snapshot:
-    """What the log alone tells of `table` at `version`: no file is opened, so each counts as one row group.
+    """Return what the log alone tells of `table` at `version`: no file is opened, so each counts as one row group.
 
     Raises:
         SnapshotError: no Delta table there, out of reach, a protocol feature that file readers would get wrong, or a

@@ -50,7 +50,7 @@ class Table(Section):
     columns: dict[SafeName, str]
 
     def path_on(self, day: date) -> str:
-        """The path of the rows of `day`; the same for every day without a `{day}` in it."""
+        """Return the path of the rows of `day`; the same for every day without a `{day}` in it."""
         return self.path.replace(DAY, day.isoformat())
 
     @model_validator(mode="after")
@@ -96,7 +96,7 @@ class Impressions(Table):
 
     @property
     def reach_days(self) -> int | None:
-        """How many days before its own a row is held against; None without a limit."""
+        """Days before its own that a row is held against; None without a limit."""
         return 1 if self.repeats_days is None and DAY in self.path else self.repeats_days
 
 

@@ -59,7 +59,7 @@ class LostConnectionError(OSError):
 
 
 def say_on_stderr(text: str) -> None:
-    """Where lost connections are told of, unless told otherwise."""
+    """Tell of lost connections on stderr, unless told otherwise."""
     print(f"storage: {text}", file=sys.stderr, flush=True)
 
 
@@ -78,16 +78,16 @@ class Storage:
         return not isinstance(self.filesystem, LocalFileSystem)
 
     def parquet(self, location: str) -> pq.ParquetFile:
-        """The parquet file at `location`, opened; a remote one fetches the ranges of a row group side by side."""
+        """Open the parquet file at `location`; a remote one fetches the ranges of a row group side by side."""
         return pq.ParquetFile(path_of(location), filesystem=self.filesystem, pre_buffer=self.remote)
 
     def is_folder(self, location: str) -> bool:
-        """Whether a folder is there; in an object store, whether anything is below."""
+        """Return whether a folder is there; in an object store, whether anything is below."""
         found: bool = self.filesystem.get_file_info(path_of(location)).type == FileType.Directory
         return found
 
     def tried(self, read: Callable[[], T], what: str) -> T:
-        """What `read` gives; when its connection breaks, it is called again, at most `retries` times, after waits.
+        """Return what `read` gives; when its connection breaks, call it again, at most `retries` times, after waits.
 
         Raises:
             LostConnectionError: the connection broke at the last try, too; `what` is named in what is said before.
@@ -112,7 +112,7 @@ class Storage:
 
 
 def location_of(table: Path | str) -> str:
-    """`table` as a location: an absolute path, or `s3://bucket/path` without a slash at its end.
+    """Return `table` as a location: an absolute path, or `s3://bucket/path` without a slash at its end.
 
     Raises:
         SnapshotError: it is neither; what stands there is not repeated, as it may hold a password.
@@ -129,18 +129,18 @@ def location_of(table: Path | str) -> str:
 
 
 def path_of(location: str) -> str:
-    """What `location` is called on its file system."""
+    """Return what `location` is called on its file system."""
     return location.partition("://")[2] or location
 
 
 def folders_above(location: str) -> Iterator[str]:
-    """The folders that `location` lies in, the nearest first, down from the root or the bucket."""
+    """Yield the folders that `location` lies in, the nearest first, down from the root or the bucket."""
     while (location := location.rpartition("/")[0]) and not location.endswith("/"):
         yield location
 
 
 def open_storage(location: str, retries: int = RETRIES, say: Callable[[str], None] = say_on_stderr) -> Storage:
-    """The storage that holds `location`.
+    """Open the storage that holds `location`.
 
     Raises:
         SnapshotError: `AWS_ENDPOINT_URL` is no address, or plain http and not allowed.
@@ -149,19 +149,19 @@ def open_storage(location: str, retries: int = RETRIES, say: Callable[[str], Non
 
 
 def delta_options(location: str) -> dict[str, str] | None:
-    """How delta-rs shall reach `location`, credentials apart: it takes those from the environment itself."""
+    """Return how delta-rs reaches `location`, credentials apart: it takes those from the environment itself."""
     if "://" not in location:
         return None
     return {"max_retries": "0", "connect_timeout": f"{CONNECT_TIMEOUT_S:g}s", "timeout": f"{ANSWER_TIMEOUT_S}s"}
 
 
 def dropped(error: BaseException) -> bool:
-    """Whether a connection broke or a server was overloaded, so that the same read may well succeed later."""
+    """Return whether a connection broke or a server was overloaded, so that the same read may well succeed later."""
     return isinstance(error, ConnectionError | TimeoutError) or DROPPED.search(_plain(str(error))) is not None
 
 
 def remedy(error: BaseException) -> str | None:
-    """What to do where the way to the file is at fault; None where it is the file."""
+    """Return what to do where the way to the file is at fault; None where it is the file."""
     if isinstance(error, LostConnectionError):
         return "try again when the store answers"
     if isinstance(error, PermissionError) or REFUSED.search(_plain(str(error))):
@@ -170,12 +170,12 @@ def remedy(error: BaseException) -> str | None:
 
 
 def storage_error(error: BaseException) -> str:
-    """Why a data file cannot be read, and what to do about it."""
+    """Return the error that says why a data file cannot be read, and what to do about it."""
     return f"{error_detail(error)}; {remedy(error) or 'rebuild its day'}"
 
 
 def error_detail(error: BaseException) -> str:
-    """`error` in one line, without the credentials that a store's answer may repeat."""
+    """Return `error` in one line, without the credentials that a store's answer may repeat."""
     text = _plain(str(error))
     for name in SECRETS:
         if secret := os.environ.get(name):

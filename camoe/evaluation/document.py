@@ -49,7 +49,7 @@ def metrics_document(config: Config, evaluation: Evaluation, model_version: str)
 
 
 def bar(rows: Sequence[MetricRow], objective: str, modalities: Sequence[str]) -> dict[str, dict[str, float | None]]:
-    """Per modality: the model between base rate and truth in NE, and against knowing the slot only in ROC-AUC.
+    """Place the model, per modality, between base rate and truth in NE, and against knowing the slot only in ROC-AUC.
 
     `gap_closed` is (ne_base - ne_model) / (ne_base - ne_truth); None without a truth that beats the base rate.
     """

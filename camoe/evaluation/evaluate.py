@@ -104,7 +104,7 @@ def _joined_counts(rows: int, joined: Mapping[str, int], columns: Mapping[str, s
 
 
 def _state_counts(states: Mapping[StateKey, Histogram], columns: Mapping[str, str], rows: int) -> dict[str, int]:
-    """Labelled and unlabelled rows, after checking that each predictor and each kind of group holds all rows."""
+    """Count labelled and unlabelled rows, after checking that each predictor and each kind of group holds all rows."""
     kinds = sorted({key.group_kind for key in states})
     for predictor in columns:
         for kind in kinds:

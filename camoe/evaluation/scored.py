@@ -34,7 +34,7 @@ class Scored:
 
 
 def read_scored(table: DataFrame, days: Sequence[date], objectives: Sequence[str], command: str) -> Scored:
-    """The rows of `table`, predictions of one model version, on `days`.
+    """Return the rows of `table`, predictions of one model version, on `days`.
 
     Raises:
         InputError: a day and objective without rows, or rows scored against several versions of the training table;
@@ -59,7 +59,7 @@ def read_scored(table: DataFrame, days: Sequence[date], objectives: Sequence[str
 def read_table(
     spark: SparkSession, path: Path, columns: Sequence[str], command: str, version: int | None = None
 ) -> DataFrame:
-    """A Delta table that has `columns`, at a version. Raises `InputError` when it is not so; `command` makes it."""
+    """Read a Delta table that has `columns`, at a version. Raises `InputError` when it has not; `command` makes it."""
     if not (path / "_delta_log").is_dir():
         raise InputError(f"no table at {path}; run {command}")
     reader = spark.read.format("delta")
@@ -71,7 +71,7 @@ def read_table(
 
 
 def with_labels(scored: DataFrame, training: DataFrame, objectives: Sequence[str]) -> DataFrame:
-    """Adds `label` of the row's objective, null where unknown, and `matched`: whether the table has the impression."""
+    """Add `label` of the row's objective, null where unknown, and `matched`: whether the table has the impression."""
     labels = training.select(
         "impression_id", F.lit(True).alias("in_table"), *[label_column(objective) for objective in objectives]
     )
@@ -84,7 +84,7 @@ def with_labels(scored: DataFrame, training: DataFrame, objectives: Sequence[str
 
 
 def training_clicks(training: DataFrame, objectives: Sequence[str]) -> DataFrame:
-    """Per slot and objective: `rows` of `training` with a known label, and the `clicks` among them."""
+    """Count, per slot and objective, the `rows` of `training` with a known label, and the `clicks` among them."""
     counted = training.groupBy("modality", "slot").agg(
         *[F.count(label_column(name)).alias(f"rows_{name}") for name in objectives],
         *[F.sum(label_column(name)).alias(f"clicks_{name}") for name in objectives],
@@ -116,7 +116,7 @@ def require_labelled(clicks: pa.Table, objectives: Sequence[str], where: str, co
 
 
 def with_rates(scored: DataFrame, clicks: DataFrame) -> DataFrame:
-    """Adds `base_rate` of the row's modality and `slot_rate` of its slot, both from `clicks` (`training_clicks`).
+    """Add `base_rate` of the row's modality and `slot_rate` of its slot, both from `clicks` (`training_clicks`).
 
     A modality without labelled rows has the rate of all. The slot's rate takes in one impression at the base rate, so
     that a slot without clicks in training does not claim that a click is impossible; an unseen slot has the base rate.
@@ -136,6 +136,6 @@ def with_rates(scored: DataFrame, clicks: DataFrame) -> DataFrame:
 
 
 def with_truth(scored: DataFrame, truth: DataFrame) -> DataFrame:
-    """Adds `truth`, the generator's click probability; null where it has none."""
+    """Add `truth`, the generator's click probability; null where it has none."""
     true_p = truth.select("impression_id", "objective", F.col("p").alias(TRUTH))
     return scored.join(true_p, on=["impression_id", "objective"], how="left")

@@ -17,7 +17,7 @@ SUMS = ("count", "unknown", "invalid", "positives", "p_sum", "log_loss")
 
 
 def group_states(table: pa.Table, groups: Sequence[str], buckets: int) -> dict[StateKey, Histogram]:
-    """States of each predictor on each value of each group column, and on all rows, from the collected `cells`.
+    """Build each predictor's states on each value of each group column, and on all rows, from the collected `cells`.
 
     Raises:
         MetricError: a probability or a label of the rows is none.
@@ -34,7 +34,7 @@ def group_states(table: pa.Table, groups: Sequence[str], buckets: int) -> dict[S
 
 
 def cells(frame: DataFrame, predictors: Mapping[str, str], groups: Sequence[str], buckets: int) -> DataFrame:
-    """One row per objective, predictor, combination of groups, user bucket and logit bin, with the sums of its rows.
+    """Sum rows to one per objective, predictor, combination of groups, user bucket and logit bin.
 
     `frame` has the columns objective, user_id, label (0, 1, null = unknown), the `groups`, and one probability column
     a predictor: `predictors` maps a name to its column.

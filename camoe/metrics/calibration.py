@@ -36,19 +36,19 @@ def normalised_entropy(bins: Bins) -> Floats:
 
 
 def pcoc(bins: Bins) -> Floats:
-    """Predicted clicks over observed clicks; NaN without clicks."""
+    """Return the predicted clicks over observed clicks; NaN without clicks."""
     return ratio(bins.p_sum.sum(axis=-1), bins.positives.sum(axis=-1))
 
 
 def mass_index(bins: Bins, number: int) -> Ints:
-    """Which of `number` equal-mass bins each logit bin belongs to, by the place of its middle row; shape (bins,)."""
+    """Tell which of `number` equal-mass bins each logit bin belongs to, by its middle row's place; shape (bins,)."""
     middle = np.cumsum(bins.count) - bins.count / 2
     index: Ints = np.floor(middle / max(bins.count.sum(), 1) * number).astype(np.int64)
     return np.minimum(index, number - 1)
 
 
 def expected_calibration_error(bins: Bins, number: int) -> float | None:
-    """Mean over rows of |mean prediction - observed rate| of the row's equal-mass bin; None without rows."""
+    """Return the mean over rows of |mean prediction - observed rate| of the row's equal-mass bin; None without rows."""
     rows = bins.count.sum()
     if not rows:
         return None
@@ -57,7 +57,7 @@ def expected_calibration_error(bins: Bins, number: int) -> float | None:
 
 
 def calibration_noise_floor(bins: Bins, number: int, repeats: int, seed: int) -> float | None:
-    """The calibration error that a perfectly calibrated model with these predictions shows on average.
+    """Return the calibration error that a perfectly calibrated model with these predictions shows on average.
 
     None without rows. Clicks are drawn `repeats` times: Binomial(rows, mean prediction) in each logit bin.
     """
@@ -73,7 +73,7 @@ def calibration_noise_floor(bins: Bins, number: int, repeats: int, seed: int) ->
 
 
 def reliability(bins: Bins, number: int) -> tuple[ReliabilityPoint, ...]:
-    """The non-empty equal-mass bins, from the lowest prediction up."""
+    """Return the non-empty equal-mass bins, from the lowest prediction up."""
     index = mass_index(bins, number)
     count = np.bincount(index, weights=bins.count, minlength=number)
     predicted = np.bincount(index, weights=bins.p_sum, minlength=number)

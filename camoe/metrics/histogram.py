@@ -57,7 +57,7 @@ class Histogram:
 
     @classmethod
     def empty(cls, buckets: int = 1) -> Histogram:
-        """The state of no rows."""
+        """Return the state of no rows."""
         none = np.zeros(0, np.int64)
         return cls(buckets, none, none, none, none, np.zeros(0), np.zeros(0))
 
@@ -65,7 +65,7 @@ class Histogram:
     def from_rows(
         cls, p: npt.ArrayLike, y: npt.ArrayLike, bucket: npt.ArrayLike | None = None, buckets: int = 1
     ) -> Histogram:
-        """The state of rows: prediction `p`, label `y` (0, 1, or NaN = unknown) and user bucket, each of shape (rows,).
+        """Build the state of rows: prediction `p`, label `y` (0, 1, NaN = unknown) and user bucket, each `(rows,)`.
 
         Raises:
             MetricError: a prediction outside [0, 1] or NaN, a label that is not 0, 1 or NaN, a bucket out of range.
@@ -88,11 +88,11 @@ class Histogram:
         return merge((self, other), self.buckets)
 
     def bins(self) -> Bins:
-        """Sums over all buckets, shape (bins,)."""
+        """Sum over all buckets, shape (bins,)."""
         return self.weighted(np.ones((1, self.buckets)), squeeze=True)
 
     def weighted(self, weights: npt.ArrayLike, *, squeeze: bool = False) -> Bins:
-        """Sums with each bucket counted `weights[r, bucket]` times, shape (resamples, bins)."""
+        """Sum with each bucket counted `weights[r, bucket]` times, shape (resamples, bins)."""
         occupied, column = np.unique(-self.bin, return_inverse=True)
         factors = np.asarray(weights, np.float64)
 
@@ -133,13 +133,13 @@ class Histogram:
 
 
 def logit_bin(clipped: Floats) -> Ints:
-    """Bin of probabilities in [P_MIN, P_MAX]: floor(400 * logit)."""
+    """Return the bin of probabilities in [P_MIN, P_MAX]: floor(400 * logit)."""
     bins: Ints = np.floor(np.log(clipped / (1 - clipped)) * BINS_PER_LOGIT).astype(np.int64)
     return bins
 
 
 def merge(states: Iterable[Histogram], buckets: int) -> Histogram:
-    """The state of all rows of `states`; of no rows when there are none.
+    """Merge `states` into the state of all their rows; of no rows when there are none.
 
     Raises:
         MetricError: a state has another number of buckets.

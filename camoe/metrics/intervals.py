@@ -45,18 +45,18 @@ class Difference:
 
 
 def bucket_weights(buckets: int, repeats: int, seed: int) -> Ints:
-    """How often each resample draws each bucket, shape (repeats, buckets); each row sums to `buckets`."""
+    """Return how often each resample draws each bucket, shape (repeats, buckets); each row sums to `buckets`."""
     return np.random.default_rng(seed).multinomial(buckets, np.full(buckets, 1 / buckets), repeats)
 
 
 def estimates(state: Histogram, metrics: Mapping[str, Metric], weights: Ints) -> dict[str, Estimate]:
-    """Each metric of `state`, resampled by `weights`, shape (repeats, buckets)."""
+    """Return each metric of `state`, resampled by `weights`, shape (repeats, buckets)."""
     whole, resampled = state.bins(), state.weighted(weights)
     return {name: Estimate(float(metric(whole)), metric(resampled)) for name, metric in metrics.items()}
 
 
 def interval(samples: Floats) -> Interval | None:
-    """The middle 95 % of `samples`; None when more than 5 % of them are undefined."""
+    """Return the middle 95 % of `samples`; None when more than 5 % of them are undefined."""
     defined = samples[~np.isnan(samples)]
     if len(defined) < (1 - MAX_UNDEFINED) * len(samples) or not len(defined):
         return None
@@ -65,11 +65,11 @@ def interval(samples: Floats) -> Interval | None:
 
 
 def paired_difference(first: Estimate, second: Estimate) -> Difference:
-    """`first` less `second`, one metric of two predictors resampled by the same weights: shared noise cancels."""
+    """Take `second` from `first`, one metric of two predictors resampled by the same weights: shared noise cancels."""
     return Difference(optional(first.value - second.value), interval(first.samples - second.samples))
 
 
 def optional(value: Floats | float) -> float | None:
-    """A float, or None for one that is not finite: JSON has none."""
+    """Return a float, or None for one that is not finite: JSON has none."""
     number = float(value)
     return number if np.isfinite(number) else None

@@ -25,7 +25,7 @@ class Platt(Section):
     reason: str | None = None
 
     def calibrated(self, p_raw: Floats) -> Floats:
-        """Calibrated probabilities, in the shape of `p_raw`."""
+        """Return the calibrated probabilities, in the shape of `p_raw`."""
         if self.reason is not None:
             return p_raw
         p: Floats = expit(self.slope * logit(np.clip(p_raw, P_MIN, P_MAX)) + self.intercept)
@@ -33,7 +33,7 @@ class Platt(Section):
 
 
 def fit_platt(state: Histogram, min_per_class: int) -> Platt:
-    """The calibration of the labelled rows of `state`, each at the mean prediction of its logit bin.
+    """Fit the calibration to the labelled rows of `state`, each at the mean prediction of its logit bin.
 
     A bin is 1/400 wide, so this is the fit to the rows themselves to about six digits; and states add up, so it does
     not depend on how the rows were spread over workers. With fewer than `min_per_class` rows of a label, or where the
@@ -60,7 +60,7 @@ def _left(identity: Platt, reason: str) -> Platt:
 
 
 def calibrated_state(state: Histogram, platt: Platt) -> Histogram:
-    """The state of the rows of `state` after calibration, each at the mean prediction of its logit bin."""
+    """Return the state of the rows of `state` after calibration, each at the mean prediction of its logit bin."""
     if platt.reason is not None:
         return state
     p = platt.calibrated(state.p_sum / state.count)
@@ -80,7 +80,7 @@ def calibrated_state(state: Histogram, platt: Platt) -> Histogram:
 
 
 def _most_likely(x: Floats, count: Floats, positives: Floats) -> tuple[float, float] | None:
-    """Slope and intercept of the logistic regression of `positives` of `count` on `x`, by Newton's method.
+    """Return the slope and intercept of the logistic regression of `positives` of `count` on `x`, by Newton's method.
 
     None when there is no finite maximum. A step that does not raise the likelihood is halved, so it never diverges.
     """

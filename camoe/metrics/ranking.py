@@ -9,13 +9,13 @@ from camoe.metrics.histogram import Bins, Floats
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
-    """Quotient, NaN where the denominator is 0."""
+    """Return the quotient, NaN where the denominator is 0."""
     undefined = np.full(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), np.nan)
     return np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) != 0)
 
 
 def average_precision(bins: Bins) -> Floats:
-    """AP, the step sum of precision over recall, with the rows of one bin tied; shape (...), NaN without positives."""
+    """Return AP, the step sum of precision over recall, rows of one bin tied; shape (...), NaN without positives."""
     hits = np.cumsum(bins.positives, axis=-1)
     shown = np.cumsum(bins.count, axis=-1)
     precision = np.nan_to_num(ratio(hits, shown))

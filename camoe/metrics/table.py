@@ -20,7 +20,7 @@ RESAMPLED = {"auc_pr": average_precision, "ne": normalised_entropy}
 
 @dataclass(frozen=True)
 class StateKey:
-    """Which rows, and whose predictions, a state sums; (`all`, `all`) is the group of every row."""
+    """Name of a state: which rows, and whose predictions, it sums; (`all`, `all`) is the group of every row."""
 
     objective: str
     group_kind: str
@@ -60,7 +60,7 @@ class MetricRow:
 def metric_row(
     key: StateKey, state: Histogram, resampled: Mapping[str, Estimate], settings: EvaluationConfig
 ) -> MetricRow:
-    """All metrics of one state; `resampled` holds its `RESAMPLED` ones."""
+    """Return all metrics of one state; `resampled` holds its `RESAMPLED` ones."""
     bins = state.bins()
     auc_pr, ne = (resampled[name] for name in RESAMPLED)
     lower, upper = average_precision_bounds(bins)

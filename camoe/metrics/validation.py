@@ -16,7 +16,7 @@ from camoe.metrics.table import MODEL, MODEL_RAW, RESAMPLED, StateKey, metric_ro
 
 
 def by_slot(state: Histogram, slots: int) -> tuple[Histogram, ...]:
-    """The states of each of `slots` slots, from one whose bucket is `slot id * user buckets + user bucket`."""
+    """Return the states of each of `slots` slots, from one whose bucket is `slot id * user buckets + user bucket`."""
     buckets = state.buckets // slots
     parts = []
     for slot in range(slots):
@@ -33,7 +33,7 @@ def validation_rows(
     slots: SlotCatalogue,
     settings: EvaluationConfig,
 ) -> list[dict[str, Any]]:
-    """Metrics of each head and of each slot that it serves, raw and calibrated, as in the report's metrics.json.
+    """Return the metrics of each head and slot that it serves, raw and calibrated, as in the report's metrics.json.
 
     `states` holds a head's raw predictions by slot id. The calibration was fitted to the same rows.
     """

@@ -39,7 +39,7 @@ class Camoe(nn.Module):
         return self.body.gate_width
 
     def bottom(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
-        """The shared bottom: `[B, C]`, `[B, F]` and `[B, S]` to `[B, D]`.
+        """Return the shared bottom: `[B, C]`, `[B, F]` and `[B, S]` to `[B, D]`.
 
         Raises:
             ValueError: the features have sequences and none are given. The layers above might not notice: rows are
@@ -54,11 +54,11 @@ class Camoe(nn.Module):
         return dropped
 
     def head_logit(self, head: int, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
-        """The logit of one head alone: `[B]`."""
+        """Return the logit of one head alone: `[B]`."""
         return self.body.head_logit(head, self.bottom(categorical, numeric, sequences))
 
     def forward(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """`[B, C]` indices, `[B, F]` raw numerics and `[B, S]` sequences, packed as `Block.sequences` has them, to
-        logits `[B, H]` and gate weights `[B, H, K]`."""
+        """Return `[B, C]` indices, `[B, F]` raw numerics and `[B, S]` sequences, packed as `Block.sequences` has them,
+        to logits `[B, H]` and gate weights `[B, H, K]`."""
         made: tuple[Tensor, Tensor] = self.body(self.bottom(categorical, numeric, sequences))
         return made

@@ -17,7 +17,7 @@ from camoe.model.spec import ModelSpec
 
 @dataclass(frozen=True)
 class Masking:
-    """Which label each head learns, from which rows, and with what weight.
+    """Labels that each head learns, from which rows, and with what weight.
 
     A row's cell is its slot and, where heads select by a column, which of their values it has there: one of `values`
     int64 `[V]`, indices in the categorical `column`, or none. `objective` int64 `[H]`: column of the label matrix;
@@ -33,7 +33,7 @@ class Masking:
     column: int = 0
 
     def to(self, device: torch.device) -> Masking:
-        """The same on `device`."""
+        """Return the same on `device`."""
         objective, member, served, weight, values = (
             of.to(device) for of in (self.objective, self.member, self.served, self.weight, self.values)
         )
@@ -45,7 +45,7 @@ class Masking:
         return replace(self, member=self.served)
 
     def cells(self, slot: Tensor, categorical: Tensor) -> Tensor:
-        """The cell `[B]` of each row, from slot ids `[B]` and indices `[B, C]`."""
+        """Return the cell `[B]` of each row, from slot ids `[B]` and indices `[B, C]`."""
         if not len(self.values):
             return slot
         has = categorical[:, self.column].unsqueeze(1) == self.values
@@ -54,13 +54,13 @@ class Masking:
 
 
 def masking_of(spec: ModelSpec, *, adaptive: bool) -> Masking:
-    """The masking of a model's heads; without `adaptive`, every head learns from every row."""
+    """Return the masking of a model's heads; without `adaptive`, every head learns from every row."""
     made = make_masking(spec.heads, spec.slots, adaptive=adaptive)
     return replace(made, values=torch.tensor(spec.head_indices, dtype=torch.int64), column=spec.head_column)
 
 
 def make_masking(heads: HeadSet, slots: SlotCatalogue, *, adaptive: bool) -> Masking:
-    """The masking of `heads` that select by slots alone; without `adaptive`, every head learns from every slot."""
+    """Return the masking of `heads` that select by slots alone; without `adaptive`, every head learns from all."""
     objectives = heads.objectives
     served = torch.tensor(heads.membership(slots), dtype=torch.bool).T
     return Masking(
@@ -73,7 +73,7 @@ def make_masking(heads: HeadSet, slots: SlotCatalogue, *, adaptive: bool) -> Mas
 
 
 def targets(masking: Masking, labels: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-    """Per-head labels and mask: `[B, O]` labels (negative where unknown) and `[B]` cells to two `[B, H]`.
+    """Return per-head labels and mask: `[B, O]` labels (negative where unknown) and `[B]` cells to two `[B, H]`.
 
     A cell is the slot id where heads select by slots alone; `Masking.cells` gives it in any case.
     """
@@ -83,13 +83,13 @@ def targets(masking: Masking, labels: Tensor, cell: Tensor) -> tuple[Tensor, Ten
 
 
 def head_losses(logits: Tensor, label: Tensor, mask: Tensor) -> Tensor:
-    """This worker's part of each head's `sum_i m_ih BCE(y_ih, p_ih)`: three `[B, H]` to `[H]`."""
+    """Return this worker's part of each head's `sum_i m_ih BCE(y_ih, p_ih)`: three `[B, H]` to `[H]`."""
     terms = binary_cross_entropy_with_logits(logits, label.to(logits.dtype), reduction="none")
     return torch.where(mask, terms, 0.0).sum(dim=0)
 
 
 def masked_loss(losses: Tensor, weight: Tensor, count: Tensor) -> Tensor:
-    """This worker's part of `L = sum_h w_h sum_i m_ih BCE(y_ih, p_ih) / N_h`, a scalar.
+    """Return this worker's part of `L = sum_h w_h sum_i m_ih BCE(y_ih, p_ih) / N_h`, a scalar.
 
     `count` is `N_h` of the step (a `Normaliser`), the same on all workers, so the workers' parts add up to the loss of
     the whole batch. A head without rows contributes exactly nothing.
@@ -103,12 +103,12 @@ def masked_loss(losses: Tensor, weight: Tensor, count: Tensor) -> Tensor:
 
 
 def per_head(count: Tensor, _rows: Tensor) -> Tensor:
-    """`N_h`: each head's own rows, `[H]`. Every head weighs the same, however rare its rows."""
+    """Return `N_h`, each head's own rows, `[H]`: every head weighs the same, however rare its rows."""
     return count
 
 
 def whole_batch(count: Tensor, rows: Tensor) -> Tensor:
-    """`N_h`: the rows of the whole batch for every head, `[H]`. Every row weighs the same."""
+    """Return `N_h`, the rows of the whole batch for every head, `[H]`: every row weighs the same."""
     return rows.expand_as(count)
 
 
@@ -126,7 +126,7 @@ class ExpectedCounts:
     share: Tensor
 
     def __call__(self, _count: Tensor, rows: Tensor) -> Tensor:
-        """`[H]`."""
+        """Return `[H]`."""
         return self.share * rows
 
 
@@ -135,7 +135,7 @@ Normaliser = Callable[[Tensor, Tensor], Tensor]
 
 
 def make_normaliser(kind: Literal["head", "batch", "expected"], masking: Masking, slot_share: Tensor) -> Normaliser:
-    """The normaliser called `kind`; `slot_share` float64 `[slots]` is each slot's share of the plan's rows."""
+    """Return the normaliser called `kind`; `slot_share` float64 `[slots]` is each slot's share of the plan's rows."""
     if kind == "expected":
         return ExpectedCounts(slot_share.to(masking.weight) @ masking.member.to(masking.weight))
     return per_head if kind == "head" else whole_batch

@@ -30,13 +30,13 @@ class ParameterCount:
 
 
 def count_parameters(model: Camoe) -> ParameterCount:
-    """The parameters of `model`."""
+    """Count the parameters of `model`."""
     embedding = _count(model.embedding)
     return ParameterCount(embedding, _count(model) - embedding)
 
 
 def with_matched_parameters(spec: ModelSpec) -> ModelSpec:
-    """`spec` with the widths that its `match_parameters` asks for, which is then None; as it is without one.
+    """Return `spec` with the widths that its `match_parameters` asks for, which is then None; as it is without one.
 
     All hidden widths and ranks are scaled by one factor, found by bisection: the number of parameters never falls when
     the factor grows. What has no width of its own, such as full-rank crosses, stays.
@@ -69,7 +69,7 @@ def with_matched_parameters(spec: ModelSpec) -> ModelSpec:
 
 
 def body_parameters(config: ModelConfig, spec: ModelSpec) -> int:
-    """Parameters beside the embeddings of a model of `config` for the inputs and heads of `spec`."""
+    """Count the parameters beside the embeddings of a model of `config` for the inputs and heads of `spec`."""
     # Tensors of this device have shapes and no values.
     with torch.device("meta"):
         return _count(make_body(config, spec.bottom_width, len(spec.heads.heads)))

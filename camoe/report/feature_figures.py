@@ -38,7 +38,7 @@ SPANS = (
 
 
 def draw_shift(axes: Axes, features: Sequence[Document], days: Mapping[str, str]) -> None:
-    """PSI of each feature on each day as a heat map; `days` maps a day to its group, a line parts the groups."""
+    """Draw the PSI of each feature on each day as a heat map; `days` maps days to groups, which a line parts."""
     values = np.array([[_index(feature, day) for day in days] for feature in features])
     norm = BoundaryNorm([*STEPS, np.inf], len(SHADES))
     axes.imshow(values, cmap=ListedColormap(SHADES), norm=norm, aspect="auto")
@@ -79,7 +79,7 @@ def draw_shares(axes: Axes, features: Sequence[Document], what: str, groups: Seq
 
 
 def draw_ages(axes: Axes, entity: Document) -> None:
-    """Percentiles of the age of an entity's rows by day."""
+    """Draw percentiles of the age of an entity's rows by day."""
     days = [item for item in entity["days"] if item["age_s"] is not None]
     for name, colour in zip(PERCENTILES, CYCLE, strict=False):
         ages = [max(item["age_s"][name], 1.0) for item in days]

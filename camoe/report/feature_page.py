@@ -41,7 +41,7 @@ def write_feature_report(document: Document, folder: Path) -> tuple[Path, Path]:
 
 
 def render_features(document: Document) -> str:
-    """The page as one self-contained HTML text."""
+    """Render the page as one self-contained HTML text."""
     environment = Environment(
         loader=PackageLoader("camoe.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -63,7 +63,7 @@ def render_features(document: Document) -> str:
 
 
 def _tiles(document: Document, later: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """Title, number and explanation of each tile."""
+    """Yield the title, number and explanation of each tile."""
     steps = document["steps"]
     read, written = steps[0]["rows_in"], steps[-1]["rows_out"]
     yield "rows written", text.count(written), f"of {text.count(read)} read"
@@ -85,7 +85,7 @@ def _tiles(document: Document, later: Sequence[str]) -> Iterator[tuple[str, str,
 
 
 def _readers(document: Document) -> dict[str, list[str]]:
-    """The features that read each entity."""
+    """Return the features that read each entity."""
     return {
         entity["name"]: sorted(item["name"] for item in document["features"] if entity["name"] in item["entities"])
         for entity in document["entities"]

@@ -14,7 +14,7 @@ STYLES = {"large": "bold red", "moderate": "yellow", "chance": "dim", "none": ""
 
 
 def feature_table(document: Document, lines: int = 5) -> Table:
-    """The `lines` most shifted features, those with the most missing and the most unknown rows; fits 120 columns.
+    """Show the `lines` most shifted features, those with most missing and most unknown rows, within 120 columns.
 
     Shares are those of the training days and, after the arrow, of the later group where they are largest.
     At most the last three later groups have a column.

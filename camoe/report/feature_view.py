@@ -13,12 +13,12 @@ ABOVE_CHANCE = 2.0
 
 
 def later_groups(document: Document) -> list[str]:
-    """The groups of days that are held against the training days."""
+    """Return the groups of days that are held against the training days."""
     return [name for name in document["groups"] if name != TRAINING]
 
 
 def level(measured: Document, marks: Mapping[str, float]) -> str:
-    """How a PSI reads: large, moderate, none, or chance when the rows are too few to tell."""
+    """Return how a PSI reads: large, moderate, none, or chance when the rows are too few to tell."""
     value, chance = measured["psi"], measured["psi_by_chance"]
     if value is None or value < marks["moderate"]:
         return "none"
@@ -28,23 +28,23 @@ def level(measured: Document, marks: Mapping[str, float]) -> str:
 
 
 def shift(feature: Document, groups: Sequence[str]) -> float:
-    """The largest PSI of a feature over `groups`; -1 where none is known."""
+    """Return the largest PSI of a feature over `groups`; -1 where none is known."""
     values = [feature["groups"][name]["psi"] for name in groups]
     return max((value for value in values if value is not None), default=-1.0)
 
 
 def largest_share(feature: Document, what: str) -> float:
-    """The largest share of missing or unknown rows over all groups."""
+    """Return the largest share of missing or unknown rows over all groups."""
     return max((measured[what] or 0.0 for measured in feature["groups"].values()), default=0.0)
 
 
 def most_shifted(document: Document) -> list[Document]:
-    """All features, the most shifted first."""
+    """Return all features, the most shifted first."""
     groups = later_groups(document)
     return sorted(document["features"], key=lambda feature: (-shift(feature, groups), feature["name"]))
 
 
 def most(document: Document, what: str) -> list[Document]:
-    """The features with any missing or unknown rows, the most of them first."""
+    """Return the features with any missing or unknown rows, the most of them first."""
     some = [feature for feature in document["features"] if largest_share(feature, what) > 0]
     return sorted(some, key=lambda feature: (-largest_share(feature, what), feature["name"]))

@@ -17,7 +17,7 @@ BELOW: Any = MappingProxyType({"loc": "upper center", "bbox_to_anchor": (0.5, -0
 
 
 def draw_reliability(axes: Axes, title: str, points: Sequence[Row]) -> None:
-    """Observed rate against mean prediction per equal-mass bin, with 95 % intervals; both axes logarithmic."""
+    """Draw the observed rate against mean prediction per equal-mass bin, with 95 % intervals; both axes logarithmic."""
     shown = [point for point in points if point["mean_predicted"] > 0]
     axes.set_title(title)
     axes.set(xlabel="mean predicted", ylabel="observed (95 % interval)")
@@ -42,7 +42,7 @@ def draw_reliability(axes: Axes, title: str, points: Sequence[Row]) -> None:
 
 
 def draw_entropy(axes: Axes, rows: Sequence[Row], names: Mapping[str, str]) -> None:
-    """Normalised entropy per group as a dumbbell from base rate over the model to the true probability."""
+    """Draw normalised entropy per group as a dumbbell from base rate over the model to the true probability."""
     groups = _groups(rows)
     for place, group in enumerate(groups):
         values = {row["predictor"]: row["ne"] for row in rows if row["group"] == group and row["ne"] is not None}
@@ -61,7 +61,7 @@ def draw_entropy(axes: Axes, rows: Sequence[Row], names: Mapping[str, str]) -> N
 
 
 def draw_auc_pr(axes: Axes, rows: Sequence[Row], names: Mapping[str, str]) -> None:
-    """AUC-PR per group with 95 % bootstrap intervals, beside the base rate, which is what a constant reaches."""
+    """Draw AUC-PR per group with 95 % bootstrap intervals, beside the base rate, which is what a constant reaches."""
     groups = _groups(rows)
     kinds = [name for name in ("base_rate", "truth", "model") if any(row["predictor"] == name for row in rows)]
     for place, group in enumerate(groups):
@@ -84,7 +84,7 @@ def draw_auc_pr(axes: Axes, rows: Sequence[Row], names: Mapping[str, str]) -> No
 
 
 def draw_gates(axes: Axes, weights: Mapping[str, Sequence[float]]) -> None:
-    """Mean gate weight per head and expert."""
+    """Draw the mean gate weight per head and expert."""
     grid = np.array([list(row) for row in weights.values()], dtype=float)
     axes.imshow(grid, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (head, expert), value in np.ndenumerate(grid):
@@ -97,7 +97,7 @@ def draw_gates(axes: Axes, weights: Mapping[str, Sequence[float]]) -> None:
 
 
 def draw_training(axes: Axes, epochs: Sequence[Row], heads: Sequence[str]) -> None:
-    """Training loss per epoch, and the validation NE of each of `heads` on a scale of its own."""
+    """Draw training loss per epoch, and the validation NE of each of `heads` on a scale of its own."""
     x = [epoch["epoch"] for epoch in epochs]
     axes.set_title("Training")
     axes.set(xlabel="epoch", ylabel="training loss")

@@ -28,7 +28,7 @@ class Picture:
 
 
 def render(document: Document, training: Document, counts: Document) -> str:
-    """The page as one self-contained HTML text.
+    """Render the page as one self-contained HTML text.
 
     `document` is metrics.json, `counts` is counts.json. `training` is the bundle's metrics: its `gate_weights` (head to
     weight per expert) and `epochs` (epoch, train_loss, validation_ne per head) are drawn where they are there.
@@ -52,7 +52,7 @@ def render(document: Document, training: Document, counts: Document) -> str:
 
 
 def summary_figure(document: Document, objective: str) -> Figure:
-    """NE per slot beside the reliability of each modality, for a README."""
+    """Draw NE per slot beside the reliability of each modality, for a README."""
     rows = _slot_rows(document, objective)
     reliability = document["reliability"][objective]
     with rc_context(dict(SETTINGS)):
@@ -112,7 +112,7 @@ def _slot_rows(document: Document, objective: str) -> list[Document]:
 
 
 def _grouped(document: Document, objective: str) -> list[list[Document]]:
-    """The rows of the objective, those of one group together, in order."""
+    """Return the rows of the objective, those of one group together, in order."""
     groups: dict[tuple[str, str], list[Document]] = {}
     for row in document["rows"]:
         if row["objective"] == objective:
@@ -121,7 +121,7 @@ def _grouped(document: Document, objective: str) -> list[list[Document]]:
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Leaves of nested counts as (dotted name, text)."""
+    """Yield the leaves of nested counts as (dotted name, text)."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else str(key))

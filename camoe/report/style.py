@@ -51,7 +51,7 @@ SETTINGS: Any = MappingProxyType(
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of that size in inches."""
+    """Return an empty figure of that size in inches."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -64,7 +64,7 @@ def tidy(axes: Axes, grid: str) -> None:
 
 
 def svg_uri(figure: Figure) -> str:
-    """The figure as a data URI of an SVG image."""
+    """Return the figure as a data URI of an SVG image."""
     buffer = io.BytesIO()
     with rc_context(dict(SETTINGS)):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

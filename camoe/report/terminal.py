@@ -14,7 +14,7 @@ NUMBERS = ("impressions", "clicks", "AUC-PR", "ROC-AUC", "NE", "ECE", "floor", "
 
 
 def metrics_table(document: Mapping[str, Any], objective: str) -> Table:
-    """A rich table of `document` (metrics.json), a section per group and a line per predictor; fits 120 columns."""
+    """Show `document` (metrics.json) as a table within 120 columns: a section per group, a line per predictor."""
     run = document["run"]
     days = " to ".join(dict.fromkeys((run["test_days"][0], run["test_days"][-1])))
     table = Table(
@@ -39,7 +39,7 @@ def metrics_table(document: Mapping[str, Any], objective: str) -> Table:
 
 
 def _name(kind: str, group: str) -> str:
-    """Heads and modalities often have one name, so a head's kind is shown."""
+    """Return the group's name, a head's with its kind: heads and modalities often have one name."""
     return f"{group} (head)" if kind == "head" else group
 
 

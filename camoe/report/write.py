@@ -37,7 +37,7 @@ def write_report(layout: Layout, document: Mapping[str, Any]) -> tuple[Path, ...
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The mapping in the file at `path`, empty when there is no file. Raises `InputError` when it is damaged."""
+    """Read the mapping in the file at `path`, empty when there is no file. Raises `InputError` when it is damaged."""
     try:
         return dict(json.loads(path.read_text())) if path.is_file() else {}
     except (ValueError, TypeError) as error:

@@ -53,7 +53,7 @@ def replace_predictions(
 
 
 def predictions_by_slot(path: Path, days: Collection[date], model_version: str) -> dict[str, int]:
-    """Rows of `model_version` on `days` in the predictions table, by slot, as its log counts them."""
+    """Count the rows of `model_version` on `days` in the predictions table, by slot, as its log counts them."""
     wanted = {day.isoformat() for day in days}
     counts: dict[str, int] = {}
     for file in pa.table(DeltaTable(str(path.resolve())).get_add_actions(flatten=True)).to_pylist():

@@ -18,7 +18,7 @@ from camoe.score.xxhash64 import spark_hash
 
 
 def encode(table: pa.Table, features: FeatureSet, encoder: Encoder) -> pa.Table:
-    """`table` with the encoded columns of all `features` added; a column that is there under such a name is replaced.
+    """Add the encoded columns of all `features` to `table`; a column that is there under such a name is replaced.
 
     The raw value of each feature, what its `sql` gives, stands in a column of the feature's name: text, whole numbers,
     booleans or dates for a categorical, numbers for a numeric, lists of what a categorical takes for a sequence, or
@@ -52,7 +52,7 @@ def _categorical(table: pa.Table, feature: Categorical, encoder: Encoder) -> dic
 def _sequence(
     table: pa.Table, feature: SequenceFeature, features: FeatureSet, encoder: Encoder
 ) -> dict[str, pa.ChunkedArray]:
-    """The lists that the features' build makes of the sequence: without nulls, cut to their length, as indices."""
+    """Return the lists that the features' build makes of the sequence: indices, without nulls, cut to length."""
     kept = elements_of(table, feature)
     values = _as_value(pa.table({feature.name: kept.values}), feature.name)
     vocabulary = encoder.values.get(feature.vocabulary or feature.name, ())
@@ -62,7 +62,7 @@ def _sequence(
 
 
 def _indices(values: pa.ChunkedArray, vocabulary: tuple[str, ...], hashing: Hashing | None) -> list[pa.ChunkedArray]:
-    """The index of each text, null MISSING; with hashing once a seed."""
+    """Return the index of each text, null MISSING; with hashing once a seed."""
     if hashing is not None:
         return [_or_missing(values, _bucket(values, seed, hashing)) for seed in hashing.seeds]
     place = pc.fill_null(pc.index_in(values, value_set=pa.array(vocabulary, pa.string())), UNKNOWN - FIRST)
@@ -70,7 +70,7 @@ def _indices(values: pa.ChunkedArray, vocabulary: tuple[str, ...], hashing: Hash
 
 
 def _bucket(values: pa.ChunkedArray, seed: int, hashing: Hashing) -> pa.ChunkedArray:
-    """`FIRST + pmod(xxhash64(seed, value), buckets)` of each value; each distinct one is hashed once."""
+    """Return `FIRST + pmod(xxhash64(seed, value), buckets)` of each value; each distinct one is hashed once."""
     distinct = values.combine_chunks().dictionary_encode()
     indices = [FIRST + spark_hash(seed, value) % hashing.buckets for value in distinct.dictionary.to_pylist()]
     return pa.chunked_array([pa.array(indices, pa.int32()).take(distinct.indices)])
@@ -81,7 +81,7 @@ def _or_missing(values: pa.ChunkedArray, index: pa.ChunkedArray) -> pa.ChunkedAr
 
 
 def _as_value(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """The column as the text that Spark makes of it, which is the same as Arrow's for these types."""
+    """Return the column as the text that Spark makes of it, which is the same as Arrow's for these types."""
     kind = table[name].type
     is_value = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_date32, pa.types.is_null)
     if any(test(kind) for test in is_value):
@@ -92,7 +92,7 @@ def _as_value(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 
 def _number(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """The column as float32, null unless finite."""
+    """Return the column as float32, null unless finite."""
     kind = table[name].type
     is_number = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal, pa.types.is_null)
     if not any(test(kind) for test in is_number):

@@ -12,7 +12,7 @@ from camoe.contracts.errors import BundleError
 
 
 def read_graph(path: Path) -> bytes:
-    """The graph at `path`, which is handed the table `[V, D]` at each run instead of reading it from beside itself.
+    """Read the graph at `path`, which is handed the table `[V, D]` at each run instead of reading it.
 
     ONNX Runtime does not copy what it is handed. So one array serves the graphs of all heads, also where they came as
     bytes; as data of the graph it would be copied for each. The file itself stays as other runtimes want it.

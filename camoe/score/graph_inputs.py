@@ -38,7 +38,7 @@ class GraphInputs:
 
 
 def graph_inputs(table: pa.Table, spec: ModelSpec) -> GraphInputs:
-    """The inputs of rows with the encoded columns of the training table, and `slot`.
+    """Return the inputs of rows with the encoded columns of the training table, and `slot`.
 
     Raises:
         ScoringError: a column is missing, of a wrong type or has values that no index can be, a slot is unknown, or
@@ -59,7 +59,7 @@ def graph_inputs(table: pa.Table, spec: ModelSpec) -> GraphInputs:
 
 
 def slot_ids(table: pa.Table, spec: ModelSpec) -> npt.NDArray[np.int64]:
-    """Position of each row's `slot` in the model's catalogue. Raises `ScoringError` for an unknown slot or a null."""
+    """Return each row's position of `slot` in the catalogue. Raises `ScoringError` for an unknown slot or a null."""
     slots = as_text(table, "slot")
     known = pa.array([slot.id for slot in spec.slots.slots])
     ids = pc.index_in(slots, value_set=known)
@@ -94,7 +94,7 @@ def require_columns(table: pa.Table, names: tuple[str, ...]) -> None:
 
 
 def as_text(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """Column `name` as strings. Raises `ScoringError` when it has none."""
+    """Return the column `name` as strings. Raises `ScoringError` when it has none."""
     kind = table[name].type
     values = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_string(values) or pa.types.is_large_string(values)):

@@ -24,13 +24,13 @@ class Elements:
     counts: npt.NDArray[np.int64]
 
     def lists(self, indices: pa.ChunkedArray) -> pa.ChunkedArray:
-        """One list a row, of the `indices` of its elements."""
+        """Return one list a row, of the `indices` of its elements."""
         ends = pa.array(np.concatenate([[0], np.cumsum(self.counts)]), pa.int32())
         return pa.chunked_array([pa.ListArray.from_arrays(ends, indices.combine_chunks())])
 
 
 def elements_of(table: pa.Table, feature: SequenceFeature) -> Elements:
-    """The elements of column `feature.name` that are no null and no empty piece of a cut, up to the longest sequence.
+    """Return the elements of column `feature.name`, no nulls or empty pieces of a cut, up to the longest sequence.
 
     Raises:
         ScoringError: the column has neither lists nor, with a separator, text.

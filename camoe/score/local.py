@@ -25,7 +25,7 @@ BATCH_ROWS = 32_768
 def score_snapshot(
     model: ScoringModel, snapshot: Snapshot, days: Collection[date], unknown: Unknown | None = None
 ) -> Iterator[pa.Table]:
-    """Predictions of the impressions of `days`, some at a time, in no particular order, day after day.
+    """Yield predictions of the impressions of `days`, some at a time, in no particular order, day after day.
 
     Only the keys and the columns that the model needs are read. The columns are those of `Scorer.predict`. To
     `unknown` each part adds what of it the model does not know.
@@ -65,7 +65,7 @@ def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, day: date, 
 
 
 def _carried(block: Block, model: ScoringModel, day: date) -> pa.Table:
-    """The columns that name each row. A row's file lies under its modality, slot and day and need not repeat them."""
+    """Return the columns that name each row; its file lies under modality, slot and day and need not repeat them."""
     slots = model.spec.slots.slots
     named = {name: pa.array(values) for name, values in zip(CARRIED_KEYS, block.keys, strict=True)}
     ids = pa.array(block.slot)

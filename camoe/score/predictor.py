@@ -36,7 +36,7 @@ class Predictor:
         return Scorer(self.model)
 
     def encode(self, table: pa.Table) -> pa.Table:
-        """`table` with raw feature values under the features' names, and the encoded columns added for `predict`.
+        """Add the encoded columns for `predict` to `table`, which has raw feature values under the features' names.
 
         Raises:
             ScoringError: a column is missing or of a wrong type.
@@ -49,7 +49,7 @@ class Predictor:
         return encoded.replace_schema_metadata({**(table.schema.metadata or {}), **stamp})
 
     def predict(self, table: pa.Table) -> pa.Table:
-        """What the scoring job gives for rows with `slot` and the encoded columns of the training table.
+        """Return what the scoring job gives for rows with `slot` and the encoded columns of the training table.
 
         One row an objective and an impression whose slot it is served in, objective by objective, in the order of
         `table`. Columns: the keys that `table` has (impression_id, request_id, user_id, campaign_id, modality, slot,
@@ -69,5 +69,5 @@ class Predictor:
 
 
 def load(folder: Path) -> Predictor:
-    """The bundle at `folder`, every file checked against its hash. Raises `BundleError` when it is not whole."""
+    """Load the bundle at `folder`, every file checked against its hash. Raises `BundleError` when it is not whole."""
     return Predictor(folder, read_model(folder))

@@ -57,7 +57,7 @@ class ScoringModel:
 
 
 def read_model(folder: Path) -> ScoringModel:
-    """The scoring parts of the bundle at `folder`. Raises `BundleError` as `open_bundle` and `read_graph` do."""
+    """Read the scoring parts of the bundle at `folder`. Raises `BundleError` as `open_bundle` and `read_graph` do."""
     manifest, spec = open_bundle(folder)
     graphs = {head.name: read_graph(folder / graph_name(head.name)) for head in spec.heads.heads}
     with safe_open(folder / WEIGHTS, framework="numpy") as weights:
@@ -94,7 +94,7 @@ def require_fit(model: ScoringModel, snapshot: Snapshot) -> None:
 
 
 def expected_predictions(model: ScoringModel, snapshot: Snapshot) -> int:
-    """Rows that the predictions of `snapshot` have: one an impression and objective that is served in its slot."""
+    """Count the predictions of `snapshot`: one an impression and objective that is served in its slot."""
     served = {slot.id: len(model.spec.heads.served(slot)) for slot in model.spec.slots.slots}
     return sum(file.rows * served[file.slot] for file in snapshot.files)
 
@@ -115,7 +115,7 @@ class Scorer:
         ]
 
     def predict(self, table: pa.Table) -> pa.Table:
-        """Predictions for rows with `slot` and the encoded columns of the training table; see `predict_inputs`.
+        """Return predictions for rows with `slot` and the encoded columns of the training table; see `predict_inputs`.
 
         Raises:
             ScoringError: as `graph_inputs` does.
@@ -124,7 +124,7 @@ class Scorer:
         return self.predict_inputs(graph_inputs(table, self._model.spec), carried)
 
     def predict_inputs(self, inputs: GraphInputs, carried: pa.Table) -> pa.Table:
-        """One row an objective and an impression whose slot it is served in; objective by objective, in order.
+        """Return one row an objective and an impression whose slot it is served in; objective by objective, in order.
 
         The columns are those of `carried`, which has a row an impression, and `objective`, `head`, `p_raw` (of the
         head's graph), `p` (calibrated) and `model_version`.
@@ -152,7 +152,7 @@ class Scorer:
         return chosen
 
     def _cells(self, inputs: GraphInputs) -> npt.NDArray[np.int64]:
-        """By row its slot and which of the heads' values it has, numbered as in `HeadSet.membership`."""
+        """Number, by row, its slot and which of the heads' values it has, as `HeadSet.membership` does."""
         if not len(self._values):
             return inputs.slot
         has = inputs.categorical[:, self._column, np.newaxis] == self._values
@@ -174,6 +174,6 @@ class Scorer:
 
 
 def _owners(spec: ModelSpec, objective: str) -> npt.NDArray[np.int64]:
-    """By cell, the number of the head that scores `objective` there, or `UNSERVED`."""
+    """Return, by cell, the number of the head that scores `objective` there, or `UNSERVED`."""
     heads = [spec.heads.serving_head(slot, objective, case) for slot in spec.slots.slots for case in spec.heads.cases]
     return np.array([UNSERVED if head is None else spec.heads.heads.index(head) for head in heads], dtype=np.int64)

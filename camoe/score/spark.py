@@ -22,14 +22,14 @@ ROW_KEYS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date
 
 
 def read_rows(spark: SparkSession, snapshot: Snapshot, days: Collection[date], model: ScoringModel) -> DataFrame:
-    """The features of the impressions of `days` at the pinned version."""
+    """Read the features of the impressions of `days` at the pinned version."""
     table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
     chosen = table.where(F.col("date").isin(*days))
     return chosen.select(*ROW_KEYS, *model.spec.features.columns)
 
 
 def count_unknown(rows: DataFrame, model: ScoringModel) -> Unknown:
-    """What of `rows` the model does not know; reads the columns that have a vocabulary alone."""
+    """Count what of `rows` the model does not know; reads the columns that have a vocabulary alone."""
     places, elements = known_sizes(model.spec), known_elements(model.spec)
     found = {name: F.count_if(_unknown(F.col(name), size)) for name, size in places.items()}
     seen = {name: F.count(F.lit(1)) for name in places}
@@ -52,7 +52,7 @@ def _unknown(index: Column, size: int) -> Column:
 
 
 def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame:
-    """One row an impression and objective that is served in its slot, in the columns of the predictions table."""
+    """Yield one row an impression and objective that is served in its slot, in the columns of the predictions table."""
     shared = rows.sparkSession.sparkContext.broadcast(model)
     text, number = T.StringType(), T.DoubleType()
     made = {"objective": text, "head": text, "p_raw": number, "p": number, "model_version": text}
@@ -87,7 +87,7 @@ def write_predictions(predictions: DataFrame, path: Path, days: Collection[date]
 
 
 def count_predictions(spark: SparkSession, path: Path, days: Collection[date], model_version: str) -> dict[str, int]:
-    """Rows of `model_version` on `days` in the predictions table, by slot."""
+    """Count the rows of `model_version` on `days` in the predictions table, by slot."""
     table = spark.read.format("delta").load(str(path.resolve()))
     chosen = table.where(F.col("date").isin(*days) & (F.col("model_version") == model_version))
     return {row["slot"]: row["count"] for row in chosen.groupBy("slot").count().collect()}

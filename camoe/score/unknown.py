@@ -30,24 +30,24 @@ class Unknown:
         self.seen.update(other.seen)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """By column, for counts.json."""
+        """Return the shares by column, for counts.json."""
         return {name: {"unknown": self.found[name], "of": self.seen[name]} for name in sorted(self.found)}
 
     def __str__(self) -> str:
-        """The unknown shares, the largest first; columns without any are left out."""
+        """Return the unknown shares, the largest first; columns without any are left out."""
         shares = {name: count / self.seen[name] for name, count in self.found.items() if count}
         largest = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
         return ", ".join(f"{name} {share:.2%}" for name, share in largest) or "none"
 
 
 def known_sizes(spec: ModelSpec) -> dict[str, int]:
-    """By categorical column that has a vocabulary, the first index that the model has no embedding for."""
+    """Return, by categorical column that has a vocabulary, the first index that the model has no embedding for."""
     sizes = dict(zip(spec.features.embedded_columns, spec.vocabulary_sizes, strict=True))
     return {feature.column: sizes[feature.column] for feature in spec.features.categorical if feature.hashing is None}
 
 
 def known_elements(spec: ModelSpec) -> dict[str, int]:
-    """As `known_sizes`, by column of sequences."""
+    """Return what `known_sizes` does, by column of sequences."""
     sizes = dict(zip(spec.features.embedded_columns, spec.vocabulary_sizes, strict=True))
     features = spec.features
     plain = [item for item in features.sequence if features.hashing_of(item) is None]
@@ -55,7 +55,7 @@ def known_elements(spec: ModelSpec) -> dict[str, int]:
 
 
 def unknown_in(categorical: Indices, sequences: Indices, spec: ModelSpec) -> Unknown:
-    """What the model does not know of indices `[rows, C]` and packed sequences `[rows, S]`, as in `stream.Block`."""
+    """Count what the model does not know of indices `[rows, C]` and sequences `[rows, S]`, packed as in `Block`."""
     places = {name: place for place, name in enumerate(spec.features.categorical_columns)}
     counted = Unknown()
     for name, size in known_sizes(spec).items():

@@ -10,7 +10,7 @@ from camoe.stream.planning.mixing import Mixing
 
 
 class StreamConfig(Section):
-    """How rows reach the workers.
+    """Settings of how rows reach the workers.
 
     Each slot's rows run through `lanes` parallel row groups, so a batch mixes `lanes` row groups of every slot;
     a worker holds its share of the lanes in memory, and while it validates, that of the next epoch too. `readers` is

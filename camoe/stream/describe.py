@@ -9,7 +9,7 @@ from camoe.stream.reading.held import most_bytes
 
 
 def describe(plan: BatchPlan, columns: Columns, threads: int, checked: BatchPlan | None = None) -> str:
-    """What the plan reads, how it mixes, and what an epoch is: one line a stratum and slot.
+    """Tell what the plan reads, how it mixes, and what an epoch is: one line a stratum and slot.
 
     And what the row groups take in the memory of a worker with so many reader threads; `checked` as in `most_bytes`.
     """

@@ -21,7 +21,7 @@ MASK = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class Ledger:
-    """What one worker has delivered of each row group of a plan: rows, and the trace of their intervals."""
+    """Account of what one worker has delivered of each row group of a plan: rows, and the trace of their intervals."""
 
     rows: dict[int, int] = field(default_factory=dict)
     trace: dict[int, int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Ledger:
         self.trace[source] = (self.trace.get(source, 0) + step) & MASK
 
     def as_array(self, plan: BatchPlan) -> Counts:
-        """Both accounts as int64 `[2, row groups]`, to be summed over all workers; sums may wrap around."""
+        """Return both accounts as int64 `[2, row groups]`, to be summed over all workers; sums may wrap around."""
         for source, cycle in list(self.open):
             self._close(plan, source, cycle)
         groups = range(len(plan.row_groups.rows))
@@ -79,7 +79,7 @@ def require_complete(plan: BatchPlan, summed: Counts, first_step: int = 0, stop_
 
 
 def _hash(value: int) -> int:
-    """The finaliser of SplitMix64 (Steele, Lea & Flood, 2014): mixes 64 bits, and 0 stays 0."""
+    """Apply the finaliser of SplitMix64 (Steele, Lea & Flood, 2014): it mixes 64 bits, and 0 stays 0."""
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & MASK
     return value ^ (value >> 31)

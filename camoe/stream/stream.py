@@ -25,13 +25,13 @@ HORIZON = 512
 
 
 def say_on_stderr(text: str) -> None:
-    """Where a stream says for what it waits, unless told otherwise."""
+    """Say on stderr for what a stream waits, unless told otherwise."""
     print(f"stream: {text}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How rows are read: reader threads, and after how many seconds of waiting for a row group `say` is called.
+    """Options of reading: reader threads, and after how many seconds of waiting for a row group `say` is called.
 
     A read whose connection to an object store broke is tried again `retries` times, and `say` is called each time.
     Streams with the same `buffers`, of one thread, use each other's memory again.
@@ -47,7 +47,7 @@ class ReadOptions:
 def stream(
     plan: BatchPlan, columns: Columns, world: World, reading: ReadOptions, *, ledger: Ledger, first_step: int = 0
 ) -> Generator[Block, None, None]:
-    """One block for each step of `plan` from `first_step` on: this worker's share of the global batch, maybe no rows.
+    """Yield a block for each step of `plan` from `first_step` on: the worker's share of the batch, maybe no rows.
 
     Reading begins at once, so a stream that is opened early has its first batch ready. Only the row groups under the
     worker's lanes and a few read ahead are in memory. What was delivered is booked in `ledger`: `require_complete`
@@ -65,7 +65,7 @@ def stream(
 def _begun(
     plan: BatchPlan, columns: Columns, world: World, reading: ReadOptions, *, ledger: Ledger, first_step: int
 ) -> Generator[Block, None, None]:
-    """An empty block when the first row groups are asked for, then those of `stream`."""
+    """Yield an empty block when the first row groups are asked for, then those of `stream`."""
 
     def say(text: str) -> None:
         reading.say(f"worker {world.rank} {text}")
@@ -99,7 +99,7 @@ def _end(reader: RequestReader, failure: Exception | None) -> None:
 
 
 class _Assembly:
-    """Asks for row groups in the order in which the worker's batches need them, and cuts the batches from them."""
+    """Maker of a worker's batches: asks for row groups in the order in which they are needed, and cuts batches from them."""
 
     def __init__(
         self, plan: BatchPlan, columns: Columns, shares: Iterator[list[Piece]], reader: RequestReader, buffers: Buffers
@@ -115,7 +115,7 @@ class _Assembly:
         self._scratch = deque(buffers.take(self._room.size) for _ in range(reader.threads))
 
     def blocks(self, ledger: Ledger) -> Iterator[Block]:
-        """The worker's share of each step."""
+        """Yield the worker's share of each step."""
         while self.look_ahead():
             share = self._coming.popleft()
             block = assemble(self._columns, [(self._group(piece), piece.start, piece.stop) for piece in share])
@@ -150,7 +150,7 @@ class _Assembly:
         return bool(self._coming)
 
     def _group(self, piece: Piece) -> RowGroup:
-        """The row group of `piece`; a lane's row group goes when the lane moves on to the next."""
+        """Return the row group of `piece`; a lane's row group goes when the lane moves on to the next."""
         lane, load = (piece.stratum, piece.lane), (piece.source, piece.cycle)
         held = self._held.get(lane)
         if held is not None and held[0] == load:
@@ -162,7 +162,7 @@ class _Assembly:
         return group
 
     def _next_group(self, load: Load) -> RowGroup:
-        """What comes next, which must be `load`: the ledger books what is planned, so nothing else may come."""
+        """Return what comes next, which must be `load`: the ledger books what is planned, so nothing else may come."""
         came: Load
         group: RowGroup
         try:

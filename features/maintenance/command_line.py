@@ -19,7 +19,7 @@ AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def size(count: float) -> str:
-    """Bytes as people read them: `1.4 MiB`."""
+    """Write bytes as people read them: `1.4 MiB`."""
     unit = 0
     while count >= 1024 and unit < len(UNITS) - 1:
         count /= 1024
@@ -28,7 +28,7 @@ def size(count: float) -> str:
 
 
 def orphan_lines(files: Sequence[Leftover], rows: Sequence[OrphanRows], delete: bool) -> list[str]:
-    """Each leftover on a line, then a line a kind with its number and size, and what happens to them."""
+    """Return each leftover on a line, then a line a kind with its number and size, and what happens to them."""
     lines = [f"  {item.what:<25} {size(item.size):>12}  {item.path}" for item in files]
     for table in rows:
         lines += [
@@ -42,7 +42,7 @@ def orphan_lines(files: Sequence[Leftover], rows: Sequence[OrphanRows], delete: 
 
 
 def vacuum_lines(vacuum: Vacuum, delete: bool) -> list[str]:
-    """How much goes, which versions are kept and for whom, and which cannot be."""
+    """Tell how much goes, which versions are kept and for whom, and which cannot be."""
     lines = [f"{vacuum.table}: {len(vacuum.files):,} files, {size(vacuum.size)}, that no version to keep needs"]
     lines += [f"  {_consequence(delete)}"] if vacuum.files else []
     lines += [f"  keeps version {item.version:>5}  {item.why}" for item in vacuum.kept]
@@ -54,14 +54,14 @@ def vacuum_lines(vacuum: Vacuum, delete: bool) -> list[str]:
 
 
 def pin_lines(pins: Sequence[Pin]) -> list[str]:
-    """A line a pin, and how to remove one whose job is gone."""
+    """Return a line a pin, and how to remove one whose job is gone."""
     if not pins:
         return ["no version is pinned"]
     return [*map(str, pins), "a pin whose job is gone: jobs/maintain.py pins --remove PIN"]
 
 
 def compact_lines(done: Sequence[CompactedDay]) -> list[str]:
-    """A line a day, with its files before and after."""
+    """Return a line a day, with its files before and after."""
     return [
         f"{day.day}: {day.before:,} files became {day.after:,} ({day.rows:,} rows), version {day.version}"
         for day in done
@@ -73,7 +73,7 @@ def _consequence(delete: bool) -> str:
 
 
 def age(text: str) -> timedelta:
-    """`0s`, `90m`, `2h`, `3d` as a duration. Raises `MaintenanceError` for anything else."""
+    """Parse `0s`, `90m`, `2h`, `3d` as a duration. Raises `MaintenanceError` for anything else."""
     found = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if not found:
         raise MaintenanceError(f"'{text}' is no age: write a whole number and s, m, h or d, for example 90m or 7d")

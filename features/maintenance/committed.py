@@ -32,12 +32,12 @@ class OrphanRows:
 
 
 def signature(command: str) -> dict[str, str]:
-    """What the history says of a commit of `command`. Spark reads other names, as `job`, as structures and fails."""
+    """Return what the history says of a commit of `command`. Spark fails on other names, as `job`: structures."""
     return {"userMetadata": json.dumps({"job": "maintain", "command": command})}
 
 
 def uncommitted(training: Path, runs: Iterable[str]) -> frozenset[str]:
-    """Those of `runs` that never committed to the training table: no transaction of theirs, none of its files.
+    """Return those of `runs` that never committed to the training table: no transaction of theirs, none of its files.
 
     A table without the column `run_id` cannot tell, so none of its runs counts as uncommitted.
     """
@@ -51,7 +51,7 @@ def uncommitted(training: Path, runs: Iterable[str]) -> frozenset[str]:
 
 
 def orphan_rows(layout: Layout, before: datetime) -> tuple[OrphanRows, ...]:
-    """Rows of quarantine and profiles that were written before `before` by runs that never committed."""
+    """Return the rows of quarantine and profiles that were written before `before` by runs that never committed."""
     found = []
     for table in (layout.quarantine, layout.profiles):
         if is_table(table):
@@ -77,7 +77,7 @@ def clear_rows(found: Iterable[OrphanRows]) -> None:
 
 
 def _rows_by_run(table: Path, before: datetime) -> dict[str, int]:
-    """Rows of each run whose files are all older than `before`; a run with a younger file may be at work."""
+    """Return the rows of each run whose files are all older than `before`; a run with a younger file may be at work."""
     rows: Counter[str] = Counter()
     young: set[str] = set()
     for file in active_files(table):

@@ -56,7 +56,7 @@ class CompactedDay:
 def small_cells(
     snapshot: Snapshot, rows_per_file: int, days: Collection[date] | None
 ) -> dict[date, tuple[SlotDay, ...]]:
-    """Cells of `days` (default: all) with more files than their rows need, by day.
+    """Find the cells of `days` (default: all) with more files than their rows need, by day.
 
     Raises:
         RunError: the files of a day come from several runs.
@@ -138,7 +138,7 @@ def require_same_rows(old: DataFrame, new: DataFrame, day: date) -> None:
 
 
 def _content(rows: DataFrame) -> list[tuple[object, ...]]:
-    """Rows and the sum of their hashes by slot."""
+    """Return the rows and the sum of their hashes, by slot."""
     summed = F.sum(row_hash(rows.columns).cast("decimal(20,0)"))
     found = rows.groupBy("slot").agg(F.count(F.lit(1)).alias("rows"), summed.alias("hashes"))
     return sorted(tuple(row) for row in found.collect())

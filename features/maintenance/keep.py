@@ -23,12 +23,12 @@ class Keep:
 
 
 def keep_pinned(layout: Layout, table: Path) -> list[Keep]:
-    """The versions of `table` that are pinned. Raises `PinError` when a pin is damaged."""
+    """Return the versions of `table` that are pinned. Raises `PinError` when a pin is damaged."""
     return [Keep(pin.version, f"pin {pin.pin_id}") for pin in read_pins(layout.pins) if pin.table == table.name]
 
 
 def keep_scored(layout: Layout) -> list[Keep]:
-    """The versions of the training table that rows of the predictions table were scored from."""
+    """Return the versions of the training table that rows of the predictions table were scored from."""
     if not is_table(layout.predictions):
         return []
     versions: set[int] = set()

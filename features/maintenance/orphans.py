@@ -36,13 +36,13 @@ class Leftover:
 
 
 def tables(layout: Layout) -> tuple[Path, ...]:
-    """The Delta tables of one output folder that are there."""
+    """Return the Delta tables of one output folder that are there."""
     mine = (layout.training, layout.quarantine, layout.profiles, layout.predictions)
     return tuple(table for table in mine if is_table(table))
 
 
 def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
-    """Everything crashed runs left under `layout` that did not change since `before`.
+    """Find everything that crashed runs left under `layout` and that did not change since `before`.
 
     Raises:
         MaintenanceError: a table's log cannot be read, so what it names is not known.
@@ -116,7 +116,7 @@ def _locks(layout: Layout) -> Iterator[Path]:
 
 
 def _leftover(what: str, path: Path, before: datetime) -> Leftover | None:
-    """The leftover at `path`; None when it changed since `before`, or goes while it is looked at: a job is at work."""
+    """Return the leftover at `path`; None when it changed since `before`, or goes meanwhile: a job is at work."""
     try:
         inside = [item.lstat() for item in ([path, *path.rglob("*")] if path.is_dir() else [path])]
     except FileNotFoundError:

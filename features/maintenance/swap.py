@@ -88,7 +88,7 @@ def _require_unchanged(newest: DeltaTable, snapshot: Snapshot, old: Sequence[Dat
 
 
 def _require_no_run(layout: Layout, days: Sequence[date]) -> None:
-    """A feature run writes its record, then commits: a record without commit is a run that may be about to."""
+    """Raise `MaintenanceError` where a run's record has no commit: it is written first, so a commit may follow."""
     runs = [path.stem for path in layout.runs.glob("*.json")]
     for run in sorted(uncommitted(layout.training, runs)):
         hit = sorted(set(days) & set(read_record(layout.runs, run).days))

@@ -23,7 +23,7 @@ SAFE_RETENTION = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Vacuum:
-    """What a vacuum of `table` keeps, which versions to keep are not in its log, and the files that go."""
+    """Plan of a vacuum of `table`: what it keeps, which versions to keep are not in its log, and the files that go."""
 
     table: Path
     kept: tuple[Keep, ...]
@@ -39,7 +39,7 @@ def require_safe(retain: timedelta, force: bool) -> None:
 
 
 def plan_vacuum(table: Path, keep: Iterable[Keep], before: datetime) -> Vacuum:
-    """The vacuum of `table` that keeps its newest version, those of `keep`, and what was removed at or after `before`.
+    """Plan a vacuum of `table` that keeps the newest version, those of `keep`, and what was removed from `before` on.
 
     Raises:
         MaintenanceError: the log cannot be read.

@@ -61,7 +61,7 @@ def campaigns(frame: DataFrame, config: LakeConfig) -> DataFrame:
 
 
 def campaign_log(fixed: DataFrame, config: LakeConfig) -> DataFrame:
-    """One row a version and correction of each campaign; a corrected version is first wrong in its bid."""
+    """Return one row a version and correction of each campaign; a corrected version is first wrong in its bid."""
     draws = Draws(config.seed)
     versions = fixed.withColumn("_version", F.explode(F.filter(F.sequence(F.lit(0), F.lit(1)), _reached(config))))
     begun = later(F.col("flight_start"), F.lit(-float(DAY_S)) - DAY_S * draws.uniform("booked", "campaign_id"))
@@ -114,7 +114,7 @@ def with_campaign(frame: DataFrame, fixed: DataFrame, config: LakeConfig) -> Dat
 
 
 def _eligible(fixed: DataFrame, config: LakeConfig) -> DataFrame:
-    """One row a (day, market, age band): the ids of the campaigns that may be shown, in order."""
+    """Return one row a (day, market, age band): the ids of the campaigns that may be shown, in order."""
     everyone = {"market": config.population.markets, "age_band": config.population.age_bands}
     targets = {"market": "target_markets", "age_band": "target_ages"}
     spread = fixed.withColumn("_day", F.explode(F.sequence("_from", "_to")))
@@ -126,7 +126,7 @@ def _eligible(fixed: DataFrame, config: LakeConfig) -> DataFrame:
 
 
 def _targets(config: LakeConfig, always: Column, values: tuple[str, ...], purpose: str) -> Column:
-    """Two neighbouring values for the targeted share of the campaigns, null for the others."""
+    """Return two neighbouring values for the targeted share of the campaigns, null for the others."""
     draws = Draws(config.seed)
     targeted = ~always & (draws.uniform(f"{purpose} set", "campaign_id") < config.population.targeted)
     first = draws.index(F.lit(max(1, len(values) - 1)), purpose, "campaign_id").cast("int") + 1
@@ -134,7 +134,7 @@ def _targets(config: LakeConfig, always: Column, values: tuple[str, ...], purpos
 
 
 def _reached(config: LakeConfig) -> Callable[[Column], Column]:
-    """Whether a campaign came to that version: all to 0, a share to 1."""
+    """Tell whether a campaign came to that version: all to 0, a share to 1."""
     turns = Draws(config.seed).uniform("campaign turns", "campaign_id") < config.population.campaign_changes
     return lambda version: (version == 0) | turns
 

@@ -21,13 +21,13 @@ class Clock:
     zone: str
 
     def moment(self, local_s: Column) -> Column:
-        """The UTC time stamp of `local_s` seconds of wall clock after the first day's midnight."""
+        """Return the UTC time stamp of `local_s` seconds of wall clock after the first day's midnight."""
         midnight = datetime.combine(self.first_day, time(), ZoneInfo("UTC")).timestamp()
         wall = F.timestamp_millis(((F.lit(midnight) + local_s) * 1000).cast("long"))
         return F.to_utc_timestamp(wall, self.zone)
 
     def local(self, moment: Column) -> Column:
-        """Wall-clock time of a UTC time stamp."""
+        """Return the wall-clock time of a UTC time stamp."""
         return F.from_utc_timestamp(moment, self.zone)
 
     def day(self, moment: Column) -> Column:
@@ -36,5 +36,5 @@ class Clock:
 
 
 def later(moment: Column, seconds: Column) -> Column:
-    """`moment` plus `seconds`, to the millisecond."""
+    """Add `seconds` to `moment`, to the millisecond."""
     return F.timestamp_millis(F.unix_millis(moment) + (seconds * 1000).cast("long"))

@@ -52,7 +52,7 @@ class Population(Section):
 
 
 class Traffic(Section):
-    """When and how people listen.
+    """Times and ways in which people listen.
 
     `session_lengths` are impressions a session, used in turn; `hours` weighs the local hours; `focus_by_hour` is how
     much likelier the screen is in view at that hour, relative; `focus_change` is the chance that it changes between
@@ -102,7 +102,7 @@ class Placements(Section):
 
 
 class Effect(Section):
-    """Adds to an impression's score.
+    """Addition to an impression's score.
 
     One value for each combination of the columns `by`, uniform with mean 0 and standard deviation `strength`.
     With `slope`, `strength` times that one column instead, centred at `centre` after log1p. `response` multiplies the
@@ -138,7 +138,7 @@ class ObjectiveSignal(Section):
 
 
 class Signal(Section):
-    """What drives the outcomes. `world` draws the effects, so that lakes of several seeds share one truth."""
+    """Causes of the outcomes. `world` draws the effects, so that lakes of several seeds share one truth."""
 
     world: int = 1
     effects: tuple[Effect, ...]

@@ -19,21 +19,21 @@ class Draws:
     seed: int
 
     def uniform(self, purpose: str, *keys: Column | str) -> Column:
-        """Uniform on [0, 1), the same for the same seed, purpose and (non-null) keys."""
+        """Draw uniformly on [0, 1), the same for the same seed, purpose and (non-null) keys."""
         hashed = F.xxhash64(F.lit(self.seed).cast("long"), F.lit(purpose), *keys)
         return F.pmod(hashed, F.lit(RESOLUTION)) / F.lit(float(RESOLUTION))
 
     def choice(self, weights: Mapping[str, float], purpose: str, *keys: Column | str) -> Column:
-        """One of the keys of `weights`, with probability in proportion to its weight."""
+        """Draw one of the keys of `weights`, with probability in proportion to its weight."""
         return pick(weights, self.uniform(purpose, *keys))
 
     def index(self, size: Column, purpose: str, *keys: Column | str) -> Column:
-        """A bigint uniform on 0 ... `size` - 1."""
+        """Draw a bigint uniformly on 0 ... `size` - 1."""
         return F.floor(self.uniform(purpose, *keys) * size)
 
 
 def pick(weights: Mapping[str, float], uniform: Column) -> Column:
-    """The key of `weights` at `uniform` of their cumulative shares."""
+    """Return the key of `weights` at `uniform` of their cumulative shares."""
     total = sum(weights.values())
     reached = 0.0
     *but_last, last = [value for value, weight in weights.items() if weight > 0]
@@ -46,5 +46,5 @@ def pick(weights: Mapping[str, float], uniform: Column) -> Column:
 
 
 def exponential(uniform: Column, mean: float) -> Column:
-    """Exponential with `mean`, from a uniform draw."""
+    """Make an exponential draw with `mean` of a uniform one."""
     return -F.log(F.lit(1.0) - uniform) * F.lit(mean)

@@ -18,7 +18,7 @@ INVALID_VALUE = 7
 
 
 def impression_log(shown: DataFrame, config: LakeConfig) -> DataFrame:
-    """The impressions as logged, with the declared duplicates, conflicting ids, null keys and house ads."""
+    """Return the impressions as logged, with the declared duplicates, conflicting ids, null keys and house ads."""
     draws, faults = Draws(config.seed), config.faults
     copies = F.when(F.col("_fault").isin("duplicates", "conflicts"), 2).otherwise(1)
     lost = draws.choice(dict.fromkeys(ID_COLUMNS, 1.0), "lost key", "impression_id")
@@ -36,7 +36,7 @@ def impression_log(shown: DataFrame, config: LakeConfig) -> DataFrame:
 
 
 def faulty_outcomes(clean: DataFrame, config: LakeConfig) -> DataFrame:
-    """The outcomes as logged, with the declared invalid values, duplicates and orphans.
+    """Return the outcomes as logged, with the declared invalid values, duplicates and orphans.
 
     An orphan is an extra row whose impression_id lies past the last one.
     """

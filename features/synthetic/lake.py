@@ -45,7 +45,7 @@ CONTEXT = ("_start", "_gap", "_position", "_segment", "focus", "content", "devic
 
 
 def scored_impressions(spark: SparkSession, config: LakeConfig, tasks: int) -> DataFrame:
-    """All impressions with their true state and `_score`, made in `tasks` tasks; one row an impression_id."""
+    """Return all impressions with their true state and `_score`, made in `tasks` tasks; one row an impression_id."""
     fixed = campaigns(spark.range(config.campaigns).withColumnRenamed("id", "campaign_id"), config)
     sessions = spark.range(0, session_count(config), 1, tasks).withColumnRenamed("id", "session_id")
     timed = with_context(impressions(sessions, config), config)
@@ -87,7 +87,7 @@ def make_lake(spark: SparkSession, config: LakeConfig, tasks: int | None = None)
 
 @contextmanager
 def _compiled_in_parts(spark: SparkSession) -> Iterator[None]:
-    """Whole-stage code generation off: it makes one method of all draws, too large for the JVM to compile."""
+    """Switch whole-stage code generation off: it makes one method of all draws, too large for the JVM to compile."""
     before = spark.conf.get(WHOLE_STAGE)
     spark.conf.set(WHOLE_STAGE, "false")
     try:
@@ -142,7 +142,7 @@ def _counts(spark: SparkSession, staging: Path, shown: DataFrame, config: LakeCo
 
 
 def _corrected(log: DataFrame, key: str) -> DataFrame:
-    """A row `late_corrections` for each version that has two."""
+    """Return a row `late_corrections` for each version that has two."""
     twice = log.groupBy(key, "ts").count().where(F.col("count") > 1)
     return twice.select(F.lit("late_corrections").alias("fault"))
 

@@ -17,7 +17,7 @@ DECIMALS = 12
 
 
 def truth(shown: DataFrame, config: LakeConfig) -> DataFrame:
-    """One row an (impression_id, objective) with the true probability `p`."""
+    """Return one row an (impression_id, objective) with the true probability `p`."""
     entries = [
         F.struct(F.lit(name).alias("objective"), F.round(true_probability(name, config), DECIMALS).alias("p"))
         for name in config.signal.objectives
@@ -28,7 +28,7 @@ def truth(shown: DataFrame, config: LakeConfig) -> DataFrame:
 
 
 def outcome_log(shown: DataFrame, config: LakeConfig) -> DataFrame:
-    """One row an outcome that happened: impression_id, objective, ts, available_at, value (1)."""
+    """Return one row an outcome that happened: impression_id, objective, ts, available_at, value (1)."""
     entries = [
         F.when(
             _happened(name, config),

@@ -51,17 +51,17 @@ def with_score(frame: DataFrame, config: LakeConfig) -> DataFrame:
 
 
 def own_column(objective: str) -> str:
-    """Column of an objective's own effect."""
+    """Return the column of an objective's own effect."""
     return f"_own_{objective}"
 
 
 def probability_column(objective: str) -> str:
-    """Column of an objective's true probability, given what it requires."""
+    """Return the column of an objective's true probability, given what it requires."""
     return f"_p_{objective}"
 
 
 def intercepts(scored: DataFrame, config: LakeConfig) -> dict[str, dict[str, float]]:
-    """Intercept by objective and slot: the mean probability of the slot's first impressions is the declared rate.
+    """Fit an intercept by objective and slot: the slot's first impressions get the declared rate as mean probability.
 
     An objective that requires another is weighted by that one's probability. A slot without an impression among
     the first gets the logit of its rate.
@@ -83,7 +83,7 @@ def intercepts(scored: DataFrame, config: LakeConfig) -> dict[str, dict[str, flo
 
 
 def solve(logits: Floats, weights: Floats, rate: float) -> float:
-    """The shift at which the weighted mean of sigmoid(logits + shift) is `rate`, by bisection."""
+    """Find the shift at which the weighted mean of sigmoid(logits + shift) is `rate`, by bisection."""
     if not len(logits):
         return float(np.log(rate / (1 - rate)))
     low, high = -LOGIT_BOUND, LOGIT_BOUND
@@ -107,14 +107,14 @@ def with_probabilities(scored: DataFrame, config: LakeConfig, shifts: Intercepts
 
 
 def true_probability(objective: str, config: LakeConfig) -> Column:
-    """Probability of `objective` for an impression, what it requires included."""
+    """Return the probability of `objective` for an impression, what it requires included."""
     required = config.signal.objectives[objective].requires
     own = F.col(probability_column(objective))
     return own if required is None else own * true_probability(required, config)
 
 
 def by_value(column: str, values: Mapping[str, Any]) -> Column:
-    """`values` looked up by `column`; null where it has none."""
+    """Look up `values` by `column`; null where it has none."""
     return F.coalesce(*[F.when(F.col(column) == key, F.lit(value)) for key, value in values.items()])
 
 

@@ -27,7 +27,7 @@ def session_count(config: LakeConfig) -> int:
 
 
 def impressions(sessions: DataFrame, config: LakeConfig) -> DataFrame:
-    """The impressions of each `session_id` (0, 1, ...): ids 0 to `config.impressions` - 1.
+    """Return the impressions of each `session_id` (0, 1, ...): ids 0 to `config.impressions` - 1.
 
     Adds user_id, ts, `_position` in the session and `_segment`, the position at which its context began.
     """
@@ -85,7 +85,7 @@ def with_genre(frame: DataFrame, config: LakeConfig) -> DataFrame:
 
 
 def context_log(frame: DataFrame, config: LakeConfig) -> DataFrame:
-    """One row a segment of each session, from the impressions that begin one."""
+    """Return one row a segment of each session, from the impressions that begin one."""
     draws = Draws(config.seed)
     key = ("session_id", "_segment")
     begun = later(F.col("_start"), F.col("_gap") * F.col("_segment") - CONTEXT_LEAD_S)
@@ -120,7 +120,7 @@ def _sessions(sessions: DataFrame, config: LakeConfig) -> DataFrame:
 
 
 def _in_focus(config: LakeConfig) -> Column:
-    """Chance that the screen is in view at `_hour`."""
+    """Return the chance that the screen is in view at `_hour`."""
     hours, relative = config.traffic.hours, config.traffic.focus_by_hour
     mean = sum(w * r for w, r in zip(hours, relative, strict=True)) / sum(hours)
     share = config.placements.focus_share("in")

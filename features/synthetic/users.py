@@ -34,7 +34,7 @@ def with_user_state(frame: DataFrame, config: LakeConfig) -> DataFrame:
 
 
 def user_log(users: DataFrame, config: LakeConfig) -> DataFrame:
-    """One row a version and correction of each `user_id`.
+    """Return one row a version and correction of each `user_id`.
 
     A corrected version is first wrong in favourite genre and hours; its second row has the same ts and the right
     values, and is known later.
@@ -60,7 +60,7 @@ def user_log(users: DataFrame, config: LakeConfig) -> DataFrame:
 
 
 def _change(config: LakeConfig, version: Column, user: Column) -> Column:
-    """When `version` began, null when the user never got there; version 0 began in the 30 days before the first."""
+    """Return when `version` began, null where the user never got there; version 0 in the 30 days before the first."""
     draws = Draws(config.seed)
     moved = draws.uniform("user change", user, version) < config.population.user_changes
     length = F.lit(config.days * DAY_S / (VERSIONS - 1))

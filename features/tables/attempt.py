@@ -23,28 +23,28 @@ TRIES = 10
 
 
 class Attempt(Section):
-    """Who works at a run: a process of a host, since when."""
+    """Process of a host that works at a run, since when."""
 
     host: str
     pid: int
     since: datetime
 
     def has_ended(self) -> bool:
-        """Whether the process is known to be gone; one of another host never is."""
+        """Return whether the process is known to be gone; one of another host never is."""
         return process_state(self.host, self.pid) == ENDED
 
     def runs_here(self) -> bool:
-        """Whether it is a process of this host, and runs."""
+        """Return whether it is a process of this host, and runs."""
         return process_state(self.host, self.pid) == RUNNING
 
 
 def lock_of(runs: Path, run_id: str) -> Path:
-    """The file that one attempt of the run holds."""
+    """Return the file that one attempt of the run holds."""
     return runs / f".{run_id}.lock"
 
 
 def read_attempt(lock: Path) -> Attempt | None:
-    """Who holds `lock`; None when it does not tell, as while it is being written.
+    """Read who holds `lock`; None when it does not tell, as while it is being written.
 
     Raises:
         FileNotFoundError: nobody does.

@@ -49,14 +49,14 @@ class Ours:
     held_out: tuple[Block, ...]
 
     def train(self, batches: Iterable[int]) -> None:
-        """The training job's step, a block at a time."""
+        """Take the training job's step, a block at a time."""
         self.train_step.model.train()
         for number in batches:
             self.train_step.step(self.blocks[number])
 
     @torch.no_grad()
     def predict(self) -> npt.NDArray[np.float32]:
-        """`[N, H]`."""
+        """Return `[N, H]`."""
         self.train_step.model.eval()
         tensors = (to_tensors(block, torch.device("cpu"), self.train_step.dtype) for block in self.held_out)
         logits = [self.train_step.model(each.categorical, each.numeric)[0] for each in tensors]
@@ -64,7 +64,7 @@ class Ours:
 
 
 def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> Ours:
-    """The model `settings["model"]`, trained as `settings["training"]` says beside this benchmark's own values."""
+    """Return the model `settings["model"]`, trained as `settings["training"]` and this benchmark's own values say."""
     model = settings["model"]
     spec = spec_of(model, [learned.size] * len(learned.categoricals), len(learned.numerics), SLOTS)
     columns = model_columns(spec.features, spec.heads.objectives)
@@ -83,7 +83,7 @@ def _rates(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def spec_of(model: str, sizes: Sequence[int], numerics: int, slots: SlotCatalogue) -> ModelSpec:
-    """The model called `model` over categoricals of these `sizes`."""
+    """Return the model called `model` over categoricals of these `sizes`."""
     return ModelSpec(
         model=MODELS[model],
         features=FeatureSet(
@@ -97,13 +97,13 @@ def spec_of(model: str, sizes: Sequence[int], numerics: int, slots: SlotCatalogu
 
 
 def learner_of(training: TrainingConfig, spec: ModelSpec, slot_share: Mapping[str, float], steps: int) -> TrainStep:
-    """What the training job would assemble, for numerics that need no scaling."""
+    """Return what the training job would assemble, for numerics that need no scaling."""
     transforms = [Moments(0.0, 1.0)] * len(spec.features.numeric)
     return assemble_train_step(training, spec, transforms, join_workers(), slot_share=slot_share, total_steps=steps)
 
 
 def _block(columns: Columns, rows: Rows) -> Block:
-    """Records as the stream has them."""
+    """Lay records out as the stream has them."""
     block = Block(columns, np.zeros((len(rows), columns.words), dtype=np.int32))
     block.categorical[:], block.numeric[:], block.slot[:] = rows.categorical, rows.numeric, rows.slot
     block.labels[:] = rows.labels[:, : len(columns.labels)]

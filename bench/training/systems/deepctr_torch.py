@@ -30,7 +30,7 @@ class DeepCtr:
     held_out: tuple[Batch, ...]
 
     def train(self, batches: Iterable[int]) -> None:
-        """`fit` over one epoch."""
+        """Call `fit` over one epoch."""
         chosen = [self.batches[number] for number in batches]
         basemodel.DataLoader = lambda **_: chosen
         x, y = (part.numpy() for part in chosen[0])
@@ -38,13 +38,13 @@ class DeepCtr:
 
     @torch.no_grad()
     def predict(self) -> npt.NDArray[np.float32]:
-        """`[N, H]`."""
+        """Return `[N, H]`."""
         model = self.model.eval()
         return torch.cat([model(x) for x, _ in self.held_out]).numpy()
 
 
 def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> DeepCtr:
-    """The model `settings["model"]`."""
+    """Return the model `settings["model"]`."""
     features = [SparseFeat(name, learned.size, DIM) for name in learned.categoricals]
     features += [DenseFeat(name) for name in learned.numerics]
     off = {"l2_reg_linear": 0, "l2_reg_embedding": 0, "seed": settings["seed"]}

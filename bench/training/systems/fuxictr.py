@@ -39,7 +39,7 @@ class Mmoe(MultiTaskModel):
         self.towers = nn.ModuleList(MLP_Block(EXPERT[-1], list(TOWER), output_dim=1) for _ in LABELS)
 
     def forward(self, inputs: Batch) -> Batch:
-        """A prediction `[B, 1]` a label."""
+        """Return a prediction `[B, 1]` a label."""
         x = self.embedding_layer(self.get_inputs(inputs)).flatten(start_dim=1)
         experts = torch.stack([expert(x) for expert in self.experts], dim=1)
         mixed = [(gate(x).softmax(dim=-1).unsqueeze(-1) * experts).sum(dim=1) for gate in self.gates]
@@ -58,7 +58,7 @@ class Dcn(BaseModel):
         self.last = nn.Linear(width + DEEP[-1], 1)
 
     def forward(self, inputs: Batch) -> Batch:
-        """The prediction `[B, 1]`."""
+        """Return the prediction `[B, 1]`."""
         x = self.embedding_layer(self.get_inputs(inputs)).flatten(start_dim=1)
         return {"y_pred": self.output_activation(self.last(torch.cat([self.crosses(x), self.deep(x)], dim=-1)))}
 
@@ -80,19 +80,19 @@ class Fuxi:
     held_out: tuple[Batch, ...]
 
     def train(self, batches: Iterable[int]) -> None:
-        """Its epoch over these batches."""
+        """Run its epoch over these batches."""
         self.model.train_epoch([self.batches[number] for number in batches])
 
     @torch.no_grad()
     def predict(self) -> npt.NDArray[np.float32]:
-        """`[N, H]`."""
+        """Return `[N, H]`."""
         model = self.model.eval()
         made = (list(model(batch).values()) for batch in self.held_out)
         return torch.cat([torch.cat(columns, dim=1) for columns in made]).numpy()
 
 
 def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> Fuxi:
-    """The model `settings["model"]`."""
+    """Return the model `settings["model"]`."""
     several = settings["model"] == "mmoe"
     features = FeatureMap("made_up", ".")
     for name in learned.categoricals:

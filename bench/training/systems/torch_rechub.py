@@ -31,18 +31,18 @@ class Rechub:
     held_out: tuple[Batch, ...]
 
     def train(self, batches: Iterable[int]) -> None:
-        """Its loop over one epoch, given batches in place of a loader."""
+        """Run its loop over one epoch, given batches in place of a loader."""
         self.trainer.train_one_epoch([self.batches[number] for number in batches])
 
     @torch.no_grad()
     def predict(self) -> npt.NDArray[np.float32]:
-        """`[N, H]`."""
+        """Return `[N, H]`."""
         model = self.trainer.model.eval()
         return torch.cat([model(x).view(len(y), -1) for x, y in self.held_out]).numpy()
 
 
 def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> Rechub:
-    """The model `settings["model"]`."""
+    """Return the model `settings["model"]`."""
     features = [SparseFeature(name, learned.size, DIM) for name in learned.categoricals]
     features += [DenseFeature(name) for name in learned.numerics]
     adam = {"lr": settings["learning_rate"], "weight_decay": 0.0}

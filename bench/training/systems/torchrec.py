@@ -25,7 +25,7 @@ Batch = tuple[KeyedJaggedTensor, Tensor, Tensor]
 
 
 def mlp(*widths: int) -> nn.Sequential:
-    """Linear layers with ReLU."""
+    """Stack linear layers with ReLU."""
     return nn.Sequential(*(part for one, two in pairwise(widths) for part in (nn.Linear(one, two), nn.ReLU())))
 
 
@@ -39,7 +39,7 @@ class Mmoe(nn.Module):
         self.towers = nn.ModuleList(nn.Sequential(mlp(EXPERT[-1], *TOWER), nn.Linear(TOWER[-1], 1)) for _ in LABELS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, D]` to `[B, H]`."""
+        """Map `[B, D]` to `[B, H]`."""
         experts = torch.stack([expert(x) for expert in self.experts], dim=1)
         mixed = [torch.bmm(gate(x).softmax(dim=1).unsqueeze(1), experts).squeeze(1) for gate in self.gates]
         return torch.cat([tower(one) for tower, one in zip(self.towers, mixed, strict=True)], dim=1)
@@ -55,7 +55,7 @@ class Dcn(nn.Module):
         self.last = nn.Linear(width + DEEP[-1], 1)
 
     def forward(self, x0: Tensor) -> Tensor:
-        """`[B, D]` to `[B, 1]`."""
+        """Map `[B, D]` to `[B, 1]`."""
         x = x0
         for cross in self.crosses:
             x = x0 * cross(x) + x
@@ -74,12 +74,12 @@ class TorchRec:
     held_out: tuple[Batch, ...]
 
     def logits(self, ids: KeyedJaggedTensor, numeric: Tensor) -> Tensor:
-        """`[B, H]`."""
+        """Return `[B, H]`."""
         logits: Tensor = self.dense(torch.cat([self.embedding(ids).values(), numeric], dim=1))
         return logits
 
     def train(self, batches: Iterable[int]) -> None:
-        """Forward, mean loss of each label, backward, update."""
+        """Go forward, take the mean loss of each label, go backward, update."""
         for number in batches:
             ids, numeric, labels = self.batches[number]
             self.adam.zero_grad()
@@ -91,12 +91,12 @@ class TorchRec:
 
     @torch.no_grad()
     def predict(self) -> npt.NDArray[np.float32]:
-        """`[N, H]`."""
+        """Return `[N, H]`."""
         return torch.sigmoid(torch.cat([self.logits(ids, numeric) for ids, numeric, _ in self.held_out])).numpy()
 
 
 def build(settings: dict[str, Any], learned: Rows, held_out: Rows) -> TorchRec:
-    """The model `settings["model"]`."""
+    """Return the model `settings["model"]`."""
     several = settings["model"] == "mmoe"
     names = learned.categoricals
     tables = [EmbeddingBagConfig(learned.size, DIM, name=f"t_{name}", feature_names=[name]) for name in names]

@@ -25,7 +25,7 @@ class CrossNetwork(nn.Module):
         self.layers = nn.ModuleList(_cross(width, rank) for _ in range(layers))
 
     def forward(self, x0: Tensor) -> Tensor:
-        """`[B, D]` to `[B, D]`; columns of zeros beyond D, as `aligned` adds them, stay zero.
+        """Map `[B, D]` to `[B, D]`; columns of zeros beyond D, as `aligned` adds them, stay zero.
 
         Raises:
             ValueError: x0 has fewer columns than D.
@@ -55,7 +55,7 @@ class _LowRank(nn.Sequential):
 
 
 def _cross(width: int, rank: int | None) -> nn.Module:
-    """`x -> W x + b`, with `b` at zero."""
+    """Make the layer `x -> W x + b`, with `b` at zero."""
     last = _Widening(width if rank is None else rank, width)
     nn.init.xavier_normal_(last.weight)
     nn.init.zeros_(last.bias)

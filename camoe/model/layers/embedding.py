@@ -36,7 +36,7 @@ class JointEmbedding(nn.Module):
         self.table = nn.Embedding(sum(sizes), dim, sparse=True, _weight=first)
 
     def forward(self, categorical: Tensor) -> Tensor:
-        """`[B, C]` indices to `[B, C * dim]`."""
+        """Map `[B, C]` indices to `[B, C * dim]`."""
         columns = categorical.shape[1]
         known = torch.where(categorical < self.sizes[:columns], categorical, UNKNOWN)
         embedded: Tensor = self.table(known + self.offsets[:columns])

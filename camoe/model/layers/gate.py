@@ -27,7 +27,7 @@ class Gate(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, D]` to `[B, K]`, each row summing to one."""
+        """Map `[B, D]` to `[B, K]`, each row summing to one."""
         weights = torch.softmax(self.linear(x), dim=1)
         if not self.training or self.dropout == 0:
             return weights
@@ -37,5 +37,5 @@ class Gate(nn.Module):
 
 
 def mix(weights: Tensor, experts: Tensor) -> Tensor:
-    """`sum_k g_k E_k(x)`: weights `[B, K]` and experts' outputs `[B, K, E]` to `[B, E]`."""
+    """Return `sum_k g_k E_k(x)`: weights `[B, K]` and experts' outputs `[B, K, E]` to `[B, E]`."""
     return torch.bmm(weights.unsqueeze(1), experts).squeeze(1)

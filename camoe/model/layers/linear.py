@@ -11,12 +11,12 @@ LINE = 16
 
 
 def aligned(x: Tensor) -> Tensor:
-    """`[B, D]` with columns of zeros up to a whole number of cache lines a row."""
+    """Return `[B, D]` with columns of zeros up to a whole number of cache lines a row."""
     return pad(x, (0, -x.shape[1] % LINE))
 
 
 def columns_beyond(x: Tensor, width: int) -> int:
-    """How many columns `x` `[B, D]` has beyond `width`.
+    """Return how many columns `x` `[B, D]` has beyond `width`.
 
     Raises:
         ValueError: it has fewer; a negative number would make `pad` cut weights off silently.
@@ -34,5 +34,5 @@ class AlignedLinear(nn.Linear):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, in_features or more]` to `[B, out_features]`. Raises `ValueError` for fewer columns."""
+        """Map `[B, in_features or more]` to `[B, out_features]`. Raises `ValueError` for fewer columns."""
         return linear(x, pad(self.weight, (0, columns_beyond(x, self.in_features))), self.bias)

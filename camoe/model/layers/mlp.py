@@ -11,7 +11,7 @@ from camoe.model.layers.linear import AlignedLinear
 
 
 def mlp(widths: Sequence[int], dropout: float) -> nn.Sequential:
-    """Linear, ReLU and dropout from `widths[0]` through `widths[-1]`; `[B, widths[0]]` to `[B, widths[-1]]`."""
+    """Stack linear layers, ReLU and dropout from `widths[0]` to `widths[-1]`: `[B, widths[0]]` to `[B, widths[-1]]`."""
     layers: list[nn.Module] = []
     for width, following in pairwise(widths):
         layers += [AlignedLinear(width, following), nn.ReLU(), nn.Dropout(dropout)]

@@ -80,7 +80,7 @@ class NumericScaling(nn.Module):
         self.register_buffer("shares", _rows(_padded(one.shares, 0.5) for _, one in quantile))
 
     def forward(self, numeric: Tensor) -> Tensor:
-        """`[B, F]` with NaN where missing to `[B, width]`."""
+        """Map `[B, F]` with NaN where missing to `[B, width]`."""
         missing = torch.isnan(numeric)
         known = torch.where(missing, 0.0, numeric)
         parts = []
@@ -99,7 +99,7 @@ class NumericScaling(nn.Module):
         return torch.clamp((transformed - self.mean) / self.std, -CLIP, CLIP)
 
     def _share(self, known: Tensor) -> Tensor:
-        """Linear interpolation as a sum over the gaps between knots: no look-up, so any batch size exports."""
+        """Interpolate linearly as a sum over the gaps between knots: no look-up, so any batch size exports."""
         x = torch.clamp(known, -LARGEST, LARGEST).unsqueeze(2)
         low, gap = self.knots[:, :-1], self.knots[:, 1:] - self.knots[:, :-1]
         passed = torch.clamp((x - low) / torch.where(gap > 0, gap, 1.0), 0.0, 1.0)
@@ -111,7 +111,7 @@ def _indices(columns: Iterable[int]) -> Tensor:
 
 
 def _padded(values: Sequence[float], empty: float) -> list[float]:
-    """`values` at the width that every model has: the last is repeated, so what is added is a gap of nothing."""
+    """Return `values` at the width that every model has: the last is repeated, so what is added is a gap of nothing."""
     last = values[-1] if values else empty
     return [*values, *[last] * (KNOTS - len(values))]
 

@@ -26,7 +26,7 @@ class Sequences:
         return sum(1 + column.length for column in self.columns)
 
     def embedded(self, embedding: JointEmbedding, packed: Tensor) -> list[Tensor]:
-        """Of each column one embedding a row `[B, dim]`, from `[B, S]` as `Block.sequences` has it."""
+        """Return of each column one embedding a row `[B, dim]`, from `[B, S]` as `Block.sequences` has it."""
         parts = torch.split(packed, [1 + column.length for column in self.columns], dim=1)
         return [
             pooled(embedding, table, part[:, 1:], part[:, 0], column.pooling)
@@ -35,13 +35,13 @@ class Sequences:
 
 
 def sequences_of(features: FeatureSet) -> Sequences:
-    """The sequences of a model over `features`, whose joint table has their `embedded_columns`."""
+    """Return the sequences of a model over `features`, whose joint table has their `embedded_columns`."""
     columns = features.sequence_columns
     return Sequences(columns, tuple(features.embedded_columns.index(column.table) for column in columns))
 
 
 def pooled(embedding: JointEmbedding, feature: int, indices: Tensor, lengths: Tensor, pooling: Pooling) -> Tensor:
-    """`mean_{l < length} table[index_l]`, or the sum; zero where the length is zero.
+    """Return `mean_{l < length} table[index_l]`, or the sum; zero where the length is zero.
 
     What stands behind a sequence's length is never looked up, so it changes neither the result nor the gradient,
     and costs nothing in the exchange. An index at or beyond the feature's size reads as unknown.
@@ -69,7 +69,7 @@ def pooled(embedding: JointEmbedding, feature: int, indices: Tensor, lengths: Te
 def _pooled_in_a_graph(
     embedding: JointEmbedding, feature: int, indices: Tensor, real: Tensor, pooling: Pooling
 ) -> Tensor:
-    """The same from tensors whose shapes rest on the number of rows alone, as a graph needs it."""
+    """Pool as `pooled` does, from tensors whose shapes rest on the number of rows alone, as a graph needs it."""
     looked_up = embedding.table(_rows(embedding, feature, torch.where(real, indices, UNKNOWN)))
     total: Tensor = torch.where(real.unsqueeze(2), looked_up, 0.0).sum(dim=1)
     if pooling == "sum":

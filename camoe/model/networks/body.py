@@ -30,7 +30,7 @@ Body = MixtureOfExperts | Ple | SharedBottom
 
 
 def make_body(config: ModelConfig, width: int, heads: int) -> Body:
-    """The body that `config` describes, over a shared bottom of `width` and for `heads` heads."""
+    """Return the body that `config` describes, over a shared bottom of `width` and for `heads` heads."""
     return BUILDERS[config.kind](config, width, heads)
 
 

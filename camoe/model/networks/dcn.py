@@ -28,7 +28,7 @@ class DcnV2(nn.Module):
         self.width = config.hidden[-1] + (width if self.parallel else 0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, D]` or `aligned` of it to `[B, width]`: `D + E` in parallel, `E`, the last hidden width, stacked."""
+        """Map `[B, D]` or `aligned` of it to `[B, width]`: `D + E` in parallel, `E`, the last hidden width, stacked."""
         crossed = self.cross(x)
         output: Tensor = (
             torch.cat([crossed[:, : self.input_width], self.deep(x)], dim=1) if self.parallel else self.deep(crossed)

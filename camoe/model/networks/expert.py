@@ -24,12 +24,12 @@ class Experts(nn.ModuleList):
         super().__init__(make_expert(config, width, dropout) for _ in range(number))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[B, D]` to `[B, K, E]`."""
+        """Map `[B, D]` to `[B, K, E]`."""
         return torch.stack([expert(x) for expert in self], dim=1)
 
 
 def make_expert(config: ExpertConfig, width: int, dropout: float) -> nn.Module:
-    """`[B, width]` to `[B, E]`.
+    """Make the expert `[B, width]` to `[B, E]`.
 
     A DCN-v2 in parallel has a linear layer on top, so that experts of any structure agree in their width:
     `E(x) = W [cross(x); deep(x)] + b`.

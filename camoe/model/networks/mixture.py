@@ -31,12 +31,12 @@ class MixtureOfExperts(nn.Module):
         self.gate_width = len(self.experts)
 
     def head_logit(self, head: int, x: Tensor) -> Tensor:
-        """The logit of one head alone: `[B, D]` to `[B]`."""
+        """Return the logit of one head alone: `[B, D]` to `[B]`."""
         logit: Tensor = self.towers[head](mix(self.gates[head](x), self.experts(x)))
         return logit
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`[B, D]` to logits `[B, H]` and gate weights `[B, H, K]`."""
+        """Map `[B, D]` to logits `[B, H]` and gate weights `[B, H, K]`."""
         wide = aligned(x)
         outputs = self.experts(wide)
         weights = [gate(wide) for gate in self.gates]

@@ -33,15 +33,15 @@ class Extraction(nn.Module):
         self.gates = nn.ModuleList(Gate(width, number, config.gate_dropout) for _ in range(heads))
 
     def head(self, head: int, own_x: Tensor, shared_x: Tensor) -> Tensor:
-        """`f_h` of one head alone: `[B, D]` twice to `[B, E]`."""
+        """Return `f_h` of one head alone: `[B, D]` twice to `[B, E]`."""
         return mix(self.gates[head](own_x), torch.cat([self.own[head](own_x), self.shared(shared_x)], dim=1))
 
     def experts(self, own_x: Sequence[Tensor], shared_x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """The experts' outputs: of each head `[B, M, E]`, and the shared ones' `[B, S, E]`."""
+        """Return the experts' outputs: of each head `[B, M, E]`, and the shared ones' `[B, S, E]`."""
         return [experts(x) for experts, x in zip(self.own, own_x, strict=True)], self.shared(shared_x)
 
     def mixed(self, own_x: Sequence[Tensor], own: Sequence[Tensor], shared: Tensor) -> tuple[list[Tensor], Tensor]:
-        """`f_h` of each head, `[B, E]`, and the gates' weights `[B, H, M + S]`, own experts first."""
+        """Return `f_h` of each head, `[B, E]`, and the gates' weights `[B, H, M + S]`, own experts first."""
         weights = [gate(x) for gate, x in zip(self.gates, own_x, strict=True)]
         parts = zip(weights, own, strict=True)
         mixed = [mix(weight, torch.cat([outputs, shared], dim=1)) for weight, outputs in parts]
@@ -60,7 +60,7 @@ class SharedExtraction(nn.Module):
         self.gate = Gate(width, heads * config.own_experts + config.shared_experts, config.gate_dropout)
 
     def forward(self, own_x: Sequence[Tensor], shared_x: Tensor) -> tuple[list[Tensor], Tensor]:
-        """`H` and one `[B, D]` to `H` and one `[B, E]`."""
+        """Map `H` and one `[B, D]` to `H` and one `[B, E]`."""
         own, shared = self.extraction.experts(own_x, shared_x)
         mixed, _ = self.extraction.mixed(own_x, own, shared)
         return mixed, mix(self.gate(shared_x), torch.cat([*own, shared], dim=1))
@@ -88,13 +88,13 @@ class Ple(nn.Module):
         self.gate_width = config.own_experts + config.shared_experts
 
     def head_logit(self, head: int, x: Tensor) -> Tensor:
-        """The logit of one head alone: `[B, D]` to `[B]`. The last layer's other heads are left out."""
+        """Return the logit of one head alone: `[B, D]` to `[B]`. The last layer's other heads are left out."""
         own, shared = self._lower(x)
         logit: Tensor = self.towers[head](self.last.head(head, own[head], shared))
         return logit
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`[B, D]` to logits `[B, H]` and the last layer's gate weights `[B, H, M + S]`, own experts first."""
+        """Map `[B, D]` to logits `[B, H]` and the last layer's gate weights `[B, H, M + S]`, own experts first."""
         own, shared = self._lower(x)
         mixed, weights = self.last.mixed(own, *self.last.experts(own, shared))
         logits = [tower(f) for tower, f in zip(self.towers, mixed, strict=True)]

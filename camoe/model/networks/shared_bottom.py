@@ -26,12 +26,12 @@ class SharedBottom(nn.Module):
         self.towers = nn.ModuleList(towers)
 
     def head_logit(self, head: int, x: Tensor) -> Tensor:
-        """The logit of one head alone: `[B, D]` to `[B]`."""
+        """Return the logit of one head alone: `[B, D]` to `[B]`."""
         logit: Tensor = self.towers[head](self.network(x))
         return logit
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """`[B, D]` to logits `[B, H]` and no gate weights, `[B, H, 0]`."""
+        """Map `[B, D]` to logits `[B, H]` and no gate weights, `[B, H, 0]`."""
         shared = self.network(aligned(x))
         logits = torch.stack([tower(shared) for tower in self.towers], dim=1)
         return logits, logits.new_empty(*logits.shape, 0)

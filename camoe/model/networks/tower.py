@@ -23,6 +23,6 @@ class Tower(nn.Module):
         self.logit = nn.Linear([width, *hidden][-1], 1)
 
     def forward(self, f: Tensor) -> Tensor:
-        """`[B, E]` to `[B]`."""
+        """Map `[B, E]` to `[B]`."""
         logit: Tensor = self.logit(self.hidden(f))
         return logit.squeeze(1)

@@ -55,12 +55,12 @@ class Pass:
     by_lane: tuple[Quota, ...]
 
     def delivered(self, first: Counts) -> Counts:
-        """Of the first `first` `[moments]` rows of the pass, those that each lane gives: `[moments, lanes]`."""
+        """Return, of the first `first` `[moments]` rows of the pass, those that each lane gives: `[moments, lanes]`."""
         shares = zip(self.by_slot(first), self.by_lane, strict=True)
         return np.concatenate([quota(rows) for rows, quota in shares]).T
 
     def cut(self, moments: Counts) -> Cut:
-        """What the pass gives from each of the `moments` to the next; these are numbers of rows, and rise."""
+        """Return what the pass gives from each of the `moments` to the next; these are numbers of rows, and rise."""
         given = self.delivered(moments)
         begin, end = given[:-1] + self._line.lane_begin, given[1:] + self._line.lane_begin
         moment, lane = np.nonzero(begin < end)
@@ -89,12 +89,12 @@ class Pass:
         return Line(source, rows, np.cumsum(rows), lane_begin)
 
     def bound(self) -> float:
-        """The most rows by which a slot can be off its share of the pass."""
+        """Return the most rows by which a slot can be off its share of the pass."""
         return self.by_slot.bound()
 
 
 def draw(slots: Sequence[Counts], rows: Counts, lanes: int, key: tuple[int, ...], stride: int = 1) -> Pass:
-    """A pass over `slots`, each given as its row groups, of which number i has `rows[i]` rows.
+    """Draw a pass over `slots`, each given as its row groups, of which number i has `rows[i]` rows.
 
     It is asked for at moments at least `stride` rows apart, and at its end.
     """
@@ -108,12 +108,12 @@ def draw(slots: Sequence[Counts], rows: Counts, lanes: int, key: tuple[int, ...]
 
 
 def shuffled(size: int, key: tuple[int, ...]) -> Counts:
-    """A permutation of `size` that depends on `key` only."""
+    """Return a permutation of `size` that depends on `key` only."""
     return np.random.Generator(np.random.PCG64(list(key))).permutation(size)
 
 
 def _deal(line: Counts, rows: Counts, lanes: int) -> Iterator[Lane]:
-    """`line` cut into `lanes` stretches of about equal rows, none empty."""
+    """Cut `line` into `lanes` stretches of about equal rows, none empty."""
     ends = np.cumsum(rows[line])
     first = 0
     for number in range(lanes):

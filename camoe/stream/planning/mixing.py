@@ -29,7 +29,7 @@ class Shares(Section):
     of: Mapping[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(min_length=1)
 
     def stratum(self, file: DataFile) -> str:
-        """The stratum that the file's rows belong to."""
+        """Return the stratum that the file's rows belong to."""
         return file.modality if self.by == "modality" else file.slot
 
 
@@ -43,12 +43,12 @@ Mixing = Annotated[
 
 
 def stratum_of(mixing: Mixing, file: DataFile) -> str:
-    """The stratum of the file's rows; proportional mixing has only one."""
+    """Return the stratum of the file's rows; proportional mixing has only one."""
     return mixing.stratum(file) if isinstance(mixing, Shares) else WHOLE
 
 
 def epoch_rows(mixing: Mixing, rows: Mapping[str, int]) -> dict[str, int]:
-    """The rows that each stratum gives to one epoch, from the `rows` that it has.
+    """Return the rows that each stratum gives to one epoch, from the `rows` that it has.
 
     Raises:
         StreamError: the shares do not name exactly the strata that have rows.

@@ -51,7 +51,7 @@ class Stratum:
     epoch_rows: int
 
     def cycles(self, bounds: Counts) -> Iterator[tuple[int, int, Counts]]:
-        """The stretches of the epoch between `bounds` by pass: its number, its first stretch, its bounds in rows."""
+        """Yield the stretches of the epoch between `bounds` by pass: number, first stretch, bounds in rows."""
         for cycle in range(int(bounds[0]) // self.rows, -(-int(bounds[-1]) // self.rows)):
             begin = cycle * self.rows
             first = int(np.searchsorted(bounds, begin, side="right")) - 1
@@ -111,16 +111,16 @@ class BatchPlan:
         return -(-self.rows // self.batch_size)
 
     def batch_rows(self, step: int) -> int:
-        """Rows of the global batch of `step`: the batch size, but for the last batch."""
+        """Return the rows of the global batch of `step`: the batch size, but for the last batch."""
         return self._end(step + 1) - self._end(step)
 
     def batch(self, step: int) -> list[Piece]:
-        """The global batch of `step`, lane by lane."""
+        """Return the global batch of `step`, lane by lane."""
         _, *columns = self.batches(range(step, step + 1))
         return list(map(Piece._make, zip(*(column.tolist() for column in columns), strict=True)))
 
     def batches(self, steps: range) -> Batches:
-        """The global batches of consecutive `steps`; in a run, each costs a fraction of one alone."""
+        """Return the global batches of consecutive `steps`; in a run, each costs a fraction of one alone."""
         due = self.quota(self._ends(steps))
         parts: list[tuple[Counts, ...]] = []
         for number, stratum in enumerate(self.strata):
@@ -148,7 +148,7 @@ class BatchPlan:
         return self._passes[key]
 
     def _stride(self, stratum: int) -> int:
-        """Rows between the moments at which a pass over the stratum is asked for, at least, but for the pass's end."""
+        """Return the fewest rows between moments at which a pass over the stratum is asked for, but for its end."""
         whole = self.strata[stratum]
         if whole.epoch_rows % whole.rows:
             return 1  # The epoch ends within a pass, maybe soon after the step before.
@@ -160,20 +160,20 @@ class BatchPlan:
         return {}
 
     def permutation(self, source: int, cycle: int) -> Counts:
-        """The order of row group number `source` in pass `cycle`: row numbers within the row group."""
+        """Return the order of row group number `source` in pass `cycle`: row numbers within the row group."""
         return shuffled(self.rows_of(source), self.order_key(source, cycle))
 
     def order_key(self, source: int, cycle: int) -> tuple[int, ...]:
-        """What that order is drawn from."""
+        """Return what that order is drawn from."""
         return (self.seed, self.epoch, 1, source, cycle)
 
     def name_of(self, source: int, cycle: int) -> str:
-        """Row group number `source` in pass `cycle`, for messages."""
+        """Return row group number `source` in pass `cycle`, for messages."""
         path = self.snapshot.files[int(self.row_groups.file[source])].path
         return f"{path}, row group {self.row_groups.group[source]} (pass {cycle + 1})"
 
     def rows_of(self, source: int) -> int:
-        """Rows of row group number `source`."""
+        """Return the rows of row group number `source`."""
         return self._rows_of[source]
 
     @cached_property
@@ -183,7 +183,7 @@ class BatchPlan:
         return rows
 
     def delivered(self, step: int) -> Counts:
-        """How many rows each row group has given to the batches before `step`, all passes counted."""
+        """Return how many rows each row group has given to the batches before `step`, all passes counted."""
         counts = np.zeros_like(self.row_groups.rows)
         due = self.quota(self._ends(range(step, step)))[:, 0]
         for number, stratum in enumerate(self.strata):
@@ -199,7 +199,7 @@ class BatchPlan:
         return counts
 
     def content_hash(self) -> str:
-        """First 16 hex digits of a SHA-256 over all that determines the batches."""
+        """Return the `short_hash` of all that determines the batches."""
         mixing = self.mixing.content_hash() if isinstance(self.mixing, Shares) else self.mixing
         what = [PLAN_FORMAT, self.snapshot.content_hash(), self.seed, self.epoch, self.batch_size, self.lanes, mixing]
         return short_hash(repr(what))
@@ -208,7 +208,7 @@ class BatchPlan:
         return min(step * self.batch_size, self.rows)
 
     def _ends(self, steps: range) -> Counts:
-        """Rows before each of `steps`, and after the last."""
+        """Return the rows before each of `steps`, and after the last."""
         return np.minimum(np.arange(steps.start, steps.stop + 1) * self.batch_size, self.rows)
 
 
@@ -229,7 +229,7 @@ def make_plan(
 
 
 def row_names(plan: BatchPlan, piece: Piece) -> Counts:
-    """The rows of `piece` as `[rows, 3]`: file number, row group, row within the row group."""
+    """Return the rows of `piece` as `[rows, 3]`: file number, row group, row within the row group."""
     chosen = plan.permutation(piece.source, piece.cycle)[piece.start : piece.stop]
     names = np.empty((len(chosen), 3), dtype=np.int64)
     names[:, 0], names[:, 1] = plan.row_groups.file[piece.source], plan.row_groups.group[piece.source]

@@ -40,13 +40,13 @@ class Quota(Protocol):
         """Rows of all parts."""
 
     def __call__(self, first: Counts) -> Counts:
-        """How many of the first `first` rows belong to each part: `[parts, *shape]` for `first` `[*shape]`.
+        """Return how many of the first `first` rows belong to each part: `[parts, *shape]` for `first` `[*shape]`.
 
         `first` lies between 0 and `rows`.
         """
 
     def bound(self) -> float:
-        """The most rows by which a count can be off the part's exact share."""
+        """Return the most rows by which a count can be off the part's exact share."""
 
 
 class Fork(NamedTuple):
@@ -68,7 +68,7 @@ class Tree:
     forks: tuple[Fork, ...]
 
     def __call__(self, first: Counts) -> Counts:
-        """As `Quota`."""
+        """Return what `Quota` does."""
         counts = [_exact(first, self.rows)] * (2 * self.parts - 1)
         for node, left, right, left_rows, rows in self.forks:
             above = counts[node]
@@ -78,7 +78,7 @@ class Tree:
         return leaves
 
     def bound(self) -> float:
-        """As `Quota`."""
+        """Return what `Quota` does."""
         off = [0.0] * (2 * self.parts - 1)
         for fork in self.forks:
             off[fork.left] = 0.5 + off[fork.node] * fork.left_rows / fork.rows
@@ -94,28 +94,28 @@ class Line:
 
     @property
     def parts(self) -> int:
-        """As `Quota`."""
+        """The same as of `Quota`."""
         return len(self.ends)
 
     @property
     def rows(self) -> int:
-        """As `Quota`."""
+        """The same as of `Quota`."""
         return self.ends[-1]
 
     def __call__(self, first: Counts) -> Counts:
-        """As `Quota`."""
+        """Return what `Quota` does."""
         rows = _exact(first, self.rows)
         marks = np.stack([(2 * rows * end + self.rows) // (2 * self.rows) for end in (0, *self.ends)])
         counts: Counts = np.diff(marks, axis=0).astype(np.int64)
         return counts
 
     def bound(self) -> float:
-        """As `Quota`: two roundings of half a row each."""
+        """Return the bound of `Quota`: two roundings of half a row each."""
         return 1.0
 
 
 def make_quota(rows: Sequence[int], stride: int = 1) -> Quota:
-    """The quota of parts with `rows` rows each; at least one part, none empty.
+    """Return the quota of parts with `rows` rows each; at least one part, none empty.
 
     Its counts do not fall between moments that are at least `stride` rows apart, nor from any moment to the end. It is
     the form of the smaller bound that keeps this.
@@ -127,7 +127,7 @@ def make_quota(rows: Sequence[int], stride: int = 1) -> Quota:
 
 
 def _exact(first: Counts, rows: int) -> npt.NDArray[Any]:
-    """`first` in a type that loses nothing in the double product with `rows`: Python's integers for large ones."""
+    """Return `first` in a type exact in the double product with `rows`: Python's integers for large ones."""
     return np.asarray(first, dtype=np.int64 if rows < EXACT_ROWS else object)
 
 

@@ -6,7 +6,7 @@ from camoe.stream.planning.plan import BatchPlan
 
 
 def slot_shares(plan: BatchPlan) -> dict[str, float]:
-    """Slot to its share of the epoch's rows, and so the expected share of each batch; the shares add up to one.
+    """Return each slot's share of the epoch's rows, and so the expected share of each batch; they add up to one.
 
     A slot without rows is left out. A stratum that repeats repeats all its slots alike.
     """

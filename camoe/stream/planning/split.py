@@ -15,12 +15,12 @@ RUN = 64
 
 
 def split(plan: BatchPlan, step: int, world: World) -> list[Piece]:
-    """The part of the global batch of `step` that belongs to one worker: sizes differ by one row at the most."""
+    """Return the part of the global batch of `step` that belongs to one worker: sizes differ by one row at the most."""
     return next(_of_run(plan, range(step, step + 1), world))
 
 
 def walk(plan: BatchPlan, world: World, first_step: int = 0) -> Iterator[list[Piece]]:
-    """One worker's part of each global batch from `first_step` on."""
+    """Yield one worker's part of each global batch from `first_step` on."""
     for first in range(first_step, plan.steps, RUN):
         yield from _of_run(plan, range(first, min(first + RUN, plan.steps)), world)
 

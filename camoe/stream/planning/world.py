@@ -24,11 +24,11 @@ class World:
 
     @classmethod
     def launched(cls) -> World:
-        """The place that Horovod's launcher tells this process, before the workers have met; alone without one."""
+        """Return the place that Horovod's launcher tells this process before the workers meet; alone without one."""
         return cls(int(os.environ.get("HOROVOD_RANK", "0")), int(os.environ.get("HOROVOD_SIZE", "1")))
 
     def share(self, rows: RowsT) -> tuple[RowsT, RowsT]:
-        """First (included) and last (excluded) of `rows` consecutive rows that belong to this worker.
+        """Return the first (included) and last (excluded) of `rows` consecutive rows that belong to this worker.
 
         An array of numbers of rows gives arrays.
         """

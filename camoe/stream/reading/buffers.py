@@ -18,7 +18,7 @@ class Buffers:
         self._free: list[Words] = []
 
     def take(self, size: int) -> Words:
-        """`size` words or more, with any content. A free buffer that is too small goes for good."""
+        """Take `size` words or more, with any content. A free buffer that is too small goes for good."""
         while self._free:
             found = self._free.pop()
             if len(found) >= size:
@@ -32,7 +32,7 @@ class Buffers:
 
 @dataclass(frozen=True)
 class Room:
-    """What a buffer is to hold: a row group of up to `rows` rows of `words` words, row by row or column by column."""
+    """Room of a buffer: a row group of up to `rows` rows of `words` words, row by row or column by column."""
 
     rows: int
     words: int
@@ -43,11 +43,11 @@ class Room:
         return self.words * self._column
 
     def records(self, buffer: Words, rows: int) -> Words:
-        """`[rows, words]` in `buffer`."""
+        """View `buffer` as `[rows, words]`."""
         return buffer[: rows * self.words].reshape(rows, self.words)
 
     def columns(self, buffer: Words, rows: int) -> Words:
-        """`[words, rows]` in `buffer`."""
+        """View `buffer` as `[words, rows]`."""
         return buffer[: self.size].reshape(self.words, self._column)[:, :rows]
 
     @property

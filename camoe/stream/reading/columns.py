@@ -46,7 +46,7 @@ class Columns:
 
 
 def model_columns(features: FeatureSet, objectives: tuple[str, ...], keys: tuple[str, ...] = ()) -> Columns:
-    """The columns that a model over `features` learns `objectives` from."""
+    """Return the columns that a model over `features` learns `objectives` from."""
     labels = tuple(label_column(objective) for objective in objectives)
     return Columns(features.categorical_columns, features.numeric_columns, labels, keys, features.sequence_columns)
 

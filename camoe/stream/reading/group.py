@@ -34,7 +34,7 @@ class RowGroup:
 
 
 def assemble(columns: Columns, parts: Sequence[tuple[RowGroup, int, int]]) -> Block:
-    """One batch from rows `[start, stop)` of each part, in order; without parts a batch without rows.
+    """Assemble one batch from rows `[start, stop)` of each part, in order; without parts a batch without rows.
 
     A worker gets that when a batch has fewer rows than there are workers.
     """

@@ -25,27 +25,27 @@ from camoe.stream.reading.reader import READ_AHEAD
 
 
 def most_held(plan: BatchPlan, threads: int) -> int:
-    """Buffers that a stream with so many reader threads has at once, at most."""
+    """Return the buffers that a stream with so many reader threads has at once, at most."""
     return most_held_early(plan, threads) + _lanes(plan)
 
 
 def most_held_early(plan: BatchPlan, threads: int) -> int:
-    """The same of a stream that is open and has not given a batch yet."""
+    """Return the same of a stream that is open and has not given a batch yet."""
     return threads + threads * (1 + READ_AHEAD) - 1 + _begun_in_a_batch(plan)
 
 
 def room_of(plan: BatchPlan, columns: Columns) -> Room:
-    """What each buffer has room for: the largest row group of the plan."""
+    """Return what each buffer has room for: the largest row group of the plan."""
     return Room(int(plan.row_groups.rows.max()), columns.words)
 
 
 def buffer_bytes(plan: BatchPlan, columns: Columns) -> int:
-    """Bytes of one buffer."""
+    """Return the bytes of one buffer."""
     return WORD * room_of(plan, columns).size
 
 
 def most_bytes(plan: BatchPlan, columns: Columns, threads: int, checked: BatchPlan | None = None) -> int:
-    """Bytes of all buffers of a worker that streams epochs such as `plan`, each in the memory of the one before.
+    """Return the bytes of all buffers of a worker that streams epochs as `plan`, each in the memory of the one before.
 
     With `checked`, the plan of the validation rows, each next epoch is open while these are read.
     """
@@ -57,12 +57,12 @@ def most_bytes(plan: BatchPlan, columns: Columns, threads: int, checked: BatchPl
 
 
 def _lanes(plan: BatchPlan) -> int:
-    """Lanes of all slots of all strata."""
+    """Count the lanes of all slots of all strata."""
     return sum(len(plan.drawn(number, 0).lanes) for number in range(len(plan.strata)))
 
 
 def _begun_in_a_batch(plan: BatchPlan) -> int:
-    """Row groups that a batch begins, at most: one a lane, and another after each that lies in the batch as a whole."""
+    """Return the most row groups that a batch begins: one a lane, and another after each that it holds whole."""
     whole = (
         _whole_in_a_batch(plan, number, sources)
         for number, stratum in enumerate(plan.strata)
@@ -72,7 +72,7 @@ def _begun_in_a_batch(plan: BatchPlan) -> int:
 
 
 def _whole_in_a_batch(plan: BatchPlan, number: int, sources: Counts) -> int:
-    """Row groups of one slot of a stratum, `sources`, that lie in one batch from first to last row, at most."""
+    """Return the most row groups of one slot of a stratum, `sources`, that lie whole in one batch."""
     stratum, rows = plan.strata[number], np.sort(plan.row_groups.rows[sources])
     of_slot = int(rows.sum())
     share = of_slot / stratum.rows * stratum.epoch_rows / plan.rows

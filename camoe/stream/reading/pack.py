@@ -30,13 +30,13 @@ class Rows(Protocol):
         """Rows of each column."""
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """The column of that name."""
+        """Return the column of that name."""
 
 
 def pack(
     rows: Rows, columns: Columns, order: npt.NDArray[np.int64], *, staged: Words, turned: Words, out: Words
 ) -> RowGroup:
-    """The rows `order` of `rows`, written into `out` `[rows, words]`; columns are asked for in turn, each once.
+    """Write the rows `order` of `rows` into `out` `[rows, words]`; columns are asked for in turn, each once.
 
     They go side by side into `staged` `[words, rows]`, each while the processor's cache holds it, from there row by row
     into `turned` `[rows, words]`, and in order into `out`, which may lie in the memory of `staged`.
@@ -101,7 +101,7 @@ def _chunk(rows: Rows, name: str) -> pa.Array:
 
 
 def _values(name: str, column: pa.Array, dtype: np.dtype[ScalarT]) -> npt.NDArray[ScalarT]:
-    """The column's values, `[rows]`, as they lie in memory where they have that type; NaN for nulls of other floats."""
+    """Return the column's values `[rows]`, as they lie in memory if of that type; NaN for nulls of other floats."""
     if len(column) and not column.null_count and column.type == pa.from_numpy_dtype(dtype):
         _, memory = column.buffers()
         return np.frombuffer(memory, dtype, len(column), column.offset * dtype.itemsize)

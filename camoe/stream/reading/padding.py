@@ -12,7 +12,7 @@ PADDING = 0
 
 
 def padded(lists: pa.Array, longest: int) -> npt.NDArray[np.int32]:
-    """Lists of whole numbers as `[rows, 1 + longest]`: each row's length, its numbers, and padding.
+    """Pad lists of whole numbers to `[rows, 1 + longest]`: each row's length, its numbers, and padding.
 
     Raises:
         ValueError: it holds something else than lists of numbers that fit into 32 bits, a null, or a list of more than

@@ -29,10 +29,10 @@ JOIN_TIMEOUT_S = 10.0
 
 
 class Work(queue.Queue[Any]):
-    """What one thread has to do. It waits here without a look at the time, so whoever stops it calls `wake`."""
+    """Work of one thread. It waits here without a look at the time, so whoever stops it calls `wake`."""
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """The next item, however long it takes to come. Raises `queue.Empty` when woken without one."""
+        """Wait for the next item, however long it takes to come. Raises `queue.Empty` when woken without one."""
         item = super().get()
         if item is None:
             raise queue.Empty
@@ -91,7 +91,7 @@ class OrderedPool(ThreadPool):  # type: ignore[misc]  # petastorm ships no types
         self.ventilate(item)
 
     def get_results(self) -> Any:
-        """The result of the item handed out first.
+        """Return the result of the item handed out first.
 
         Raises:
             StreamError: the reader thread met an error or ended; names the item.

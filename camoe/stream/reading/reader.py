@@ -59,12 +59,12 @@ class Request:
 
 
 class PackedResults:
-    """Hands a worker's row groups on as they are."""
+    """Queue reader that hands a worker's row groups on as they are."""
 
     batched_output = True
 
     def read_next(self, pool: OrderedPool, _schema: object, _ngram: object) -> tuple[Load, RowGroup]:
-        """The next row group in the order of the requests, and which it is. Raises StopIteration when none is due."""
+        """Return the row group requested next, and which it is. Raises StopIteration when none is due."""
         if not pool.due:
             raise StopIteration
         came: tuple[Load, RowGroup] = pool.get_results()
@@ -72,11 +72,11 @@ class PackedResults:
 
 
 class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships no types
-    """Reads one row group a request and publishes (its load, `RowGroup`), or the `StreamError` that says why not."""
+    """Worker that publishes, for each request, (its load, `RowGroup`) or the `StreamError` that says why not."""
 
     @staticmethod
     def new_results_queue_reader() -> PackedResults:
-        """What unpacks this worker's results."""
+        """Return what unpacks this worker's results."""
         return PackedResults()
 
     def process(self, request: Request) -> None:
@@ -88,7 +88,7 @@ class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships
 
 
 def read_group(request: Request) -> RowGroup:
-    """The requested rows in their order.
+    """Return the requested rows in their order.
 
     Raises:
         StreamError: the row group cannot be read, or is not what the plan and the columns say.
@@ -140,7 +140,7 @@ class Decoded:
         return rows
 
     def column(self, name: str) -> pa.ChunkedArray:
-        """The column; those before it are let go of. Raises `StreamError` when the file has none of that name."""
+        """Return the column; those before it are let go of. Raises `StreamError` when the file has none such."""
         if name not in self._decoded:
             first = self._names.index(name)
             names = list(self._names[first : first + self._at_once])
@@ -169,35 +169,35 @@ class SingleFiles(FileSystem):  # type: ignore[misc]  # pyarrow ships no types
         self._storage = storage
 
     def isdir(self, _path: str) -> bool:
-        """No: the reader is given one file."""
+        """Return False: the reader is given one file."""
         return False
 
     def isfile(self, _path: str) -> bool:
-        """As far as is known; `open` tells otherwise and says why."""
+        """Return True, as far as is known; `open` tells otherwise and says why."""
         return True
 
     def open(self, path: str, mode: str = "rb") -> pa.NativeFile:
-        """The file at `path`, for reading."""
+        """Open the file at `path`, for reading."""
         if mode != "rb":
             raise ValueError(f"{path} was to be opened as {mode}, and a stream only reads")
         return self._storage.filesystem.open_input_file(path)
 
 
 class Idle(Ventilator):  # type: ignore[misc]  # petastorm ships no types
-    """Petastorm's reader wants something that hands out work; here the consumer does it."""
+    """Ventilator without work: Petastorm's reader wants one, but here the consumer hands out the work."""
 
     def start(self) -> None:
-        """Nothing to start."""
+        """Do nothing: there is nothing to start."""
 
     def processed_item(self) -> None:
-        """Nothing to count."""
+        """Do nothing: there is nothing to count."""
 
     def completed(self) -> bool:
-        """It will hand out nothing more."""
+        """Return True: it will hand out nothing more."""
         return True
 
     def stop(self) -> None:
-        """Nothing to stop."""
+        """Do nothing: there is nothing to stop."""
 
 
 class RequestReader(Reader):  # type: ignore[misc]  # petastorm ships no types
