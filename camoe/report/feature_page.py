@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib import rc_context
-from matplotlib.axes import Axes
 
 from camoe.contracts.files import write_json, write_text
 from camoe.report import feature_figures, text
 from camoe.report.feature_view import TRAINING, Document, later_groups, level, most, most_shifted, shift
-from camoe.report.style import SETTINGS, new_figure, svg_uri
+from camoe.report.style import Picture, draw_picture
 
 # Lines of a picture; the table below the pictures has every feature.
 SHOWN = 30
 ROW_HEIGHT = 0.27
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image of the page, with what it shows in words."""
-
-    uri: str
-    caption: str
-    wide: bool = False
 
 
 def write_feature_report(document: Document, folder: Path) -> tuple[Path, Path]:
@@ -106,7 +93,7 @@ def _shift_picture(document: Document) -> Picture | None:
         f"below 0.1; yellow: 0.1 to 0.25; orange and red: above. The other {len(document['features']) - len(features)} "
         "features lie lower on every day."
     )
-    return _picture(draw, (11.5, 1.1 + ROW_HEIGHT * len(features)), caption, wide=True)
+    return draw_picture(draw, (11.5, 1.1 + ROW_HEIGHT * len(features)), caption, wide=True)
 
 
 def _ever_shifted(feature: Document) -> bool:
@@ -122,18 +109,11 @@ def _share_pictures(document: Document, later: Sequence[str]) -> Iterator[Pictur
         features = most(document, what)[:SHOWN]
         if features:
             draw = partial(feature_figures.draw_shares, features=features, what=what, groups=later)
-            yield _picture(draw, (6.2, 1.1 + ROW_HEIGHT * len(features)), caption)
+            yield draw_picture(draw, (6.2, 1.1 + ROW_HEIGHT * len(features)), caption)
 
 
 def _age_pictures(document: Document) -> Iterator[Picture]:
     for entity in document["entities"]:
         if any(item["age_s"] is not None for item in entity["days"]):
             caption = f"How old the joined {entity['name']} rows were at the impression: percentiles of each day."
-            yield _picture(partial(feature_figures.draw_ages, entity=entity), (5.2, 3.1), caption)
-
-
-def _picture(draw: Callable[[Axes], Any], size: tuple[float, float], caption: str, wide: bool = False) -> Picture:
-    with rc_context(dict(SETTINGS)):
-        figure = new_figure(*size)
-        draw(figure.subplots())
-    return Picture(svg_uri(figure), caption, wide)
+            yield draw_picture(partial(feature_figures.draw_ages, entity=entity), (5.2, 3.1), caption)

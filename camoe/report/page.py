@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from camoe.report import figures, text
-from camoe.report.style import COLOURS, LABELS, SETTINGS, new_figure, svg_uri
+from camoe.report.style import COLOURS, LABELS, SETTINGS, Picture, draw_picture, new_figure
 
 Document = Mapping[str, Any]
 ROW_HEIGHT = 0.42
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image of the page, with what it shows in words."""
-
-    uri: str
-    caption: str
 
 
 def render(document: Document, training: Document, counts: Document) -> str:
@@ -68,18 +58,18 @@ def _pictures(document: Document, objective: str) -> Iterator[Picture]:
     rows, names = _slot_rows(document, objective), document["names"]
     height = 1.5 + ROW_HEIGHT * len({row["group"] for row in rows})
     bins = document["run"]["ece_bins"]
-    yield _picture(
+    yield draw_picture(
         partial(figures.draw_entropy, rows=rows, names=names),
         (6.2, height),
         "Normalised entropy per slot: from the base rate (grey) over the model towards the true probability.",
     )
-    yield _picture(
+    yield draw_picture(
         partial(figures.draw_auc_pr, rows=rows, names=names),
         (6.2, height),
         "AUC-PR per slot. Bars are 95 % intervals from a bootstrap over user buckets.",
     )
     for modality, points in document["reliability"][objective].items():
-        yield _picture(
+        yield draw_picture(
             partial(figures.draw_reliability, title=f"Calibration, {modality}", points=points),
             (4.6, 4.4),
             f"Reliability on {modality}, {bins} equal-mass bins. On the dashed line predictions are right on average.",
@@ -90,21 +80,14 @@ def _training_pictures(training: Document) -> Iterator[Picture]:
     gates, epochs = training.get("gate_weights"), training.get("epochs")
     # A model without experts has no weights.
     if gates and any(gates.values()):
-        yield _picture(
+        yield draw_picture(
             partial(figures.draw_gates, weights=gates),
             (4.6, 1.4 + 0.5 * len(gates)),
             "How much each head takes from each expert.",
         )
     if gates and epochs:
         draw = partial(figures.draw_training, epochs=epochs, heads=list(gates))
-        yield _picture(draw, (4.6, 3.4), "Loss on the training days and NE of each head on the validation days.")
-
-
-def _picture(draw: Callable[[Axes], None], size: tuple[float, float], caption: str) -> Picture:
-    with rc_context(dict(SETTINGS)):
-        figure = new_figure(*size)
-        draw(figure.subplots())
-    return Picture(svg_uri(figure), caption)
+        yield draw_picture(draw, (4.6, 3.4), "Loss on the training days and NE of each head on the validation days.")
 
 
 def _slot_rows(document: Document, objective: str) -> list[Document]:

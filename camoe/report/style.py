@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -69,3 +70,22 @@ def svg_uri(figure: Figure) -> str:
     with rc_context(dict(SETTINGS)):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Image of a page, with what it shows in words; a `wide` one takes the page's whole width."""
+
+    uri: str
+    caption: str
+    wide: bool = False
+
+
+def draw_picture(
+    draw: Callable[[Axes], object], size: tuple[float, float], caption: str, wide: bool = False
+) -> Picture:
+    """Have `draw` fill the axes of a figure of `size`, in inches."""
+    with rc_context(dict(SETTINGS)):
+        figure = new_figure(*size)
+        draw(figure.subplots())
+    return Picture(svg_uri(figure), caption, wide)

@@ -99,7 +99,7 @@ def _end(reader: RequestReader, failure: Exception | None) -> None:
 
 
 class _Assembly:
-    """Maker of a worker's batches: asks for row groups in the order in which they are needed, and cuts batches from them."""
+    """Maker of a worker's batches: asks for row groups in the order they are needed in, and cuts batches from them."""
 
     def __init__(
         self, plan: BatchPlan, columns: Columns, shares: Iterator[list[Piece]], reader: RequestReader, buffers: Buffers

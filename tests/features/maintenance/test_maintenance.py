@@ -30,23 +30,9 @@ from tests.features.maintenance.upkeep import (
     leave_record,
     now,
     put,
-    three_runs,
     training_rows,
     versions,
 )
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """An output folder after three runs."""
-    return three_runs(tmp_path_factory.mktemp("built"))
-
-
-@pytest.fixture
-def layout(built, tmp_path):
-    """A copy of `built` for one test."""
-    return Layout(Path(shutil.copytree(built.root, tmp_path / "out")))
-
 
 # Leftovers of every kind, then what looks like one and is none.
 LEFT = (

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from camoe.contracts.errors import MaintenanceError, SnapshotError
-from camoe.contracts.layout import Layout
 from camoe.contracts.pins import pinned
 from camoe.contracts.snapshot import pin
 from camoe.train.checkpoint.folder import checkpoint_name, new_run
@@ -30,22 +28,9 @@ from tests.features.maintenance.upkeep import (
     everything,
     now,
     put,
-    three_runs,
     training_rows,
     versions,
 )
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """An output folder after three runs."""
-    return three_runs(tmp_path_factory.mktemp("built"))
-
-
-@pytest.fixture
-def layout(built, tmp_path):
-    """A copy of `built` for one test."""
-    return Layout(Path(shutil.copytree(built.root, tmp_path / "out")))
 
 
 def vacuum(layout, *keep, before=None):
