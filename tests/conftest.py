@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,10 +35,10 @@ def spark_properties() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory):
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local Spark with the settings that conf/spark/local.conf ships, but for those that few rows need otherwise."""
-    properties = spark_properties() | FOR_FEW_ROWS
-    properties["spark.driver.extraJavaOptions"] += ONE_COLLECTOR
+    properties: dict[str, str | bool | float | int | None] = {**spark_properties(), **FOR_FEW_ROWS}
+    properties["spark.driver.extraJavaOptions"] = f"{properties['spark.driver.extraJavaOptions']}{ONE_COLLECTOR}"
     properties["spark.sql.warehouse.dir"] = str(tmp_path_factory.mktemp("warehouse"))
     session = SparkSession.builder.appName("camoe tests").config(map=properties).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
@@ -46,7 +47,7 @@ def spark(tmp_path_factory):
 
 
 @pytest.fixture
-def as_shipped(spark):
+def as_shipped(spark: SparkSession) -> Iterator[None]:
     """Plans are compiled, as in users' jobs."""
     shipped = spark_properties()
     for key in FOR_FEW_ROWS:
@@ -60,7 +61,7 @@ def as_shipped(spark):
 
 
 @pytest.fixture
-def seed():
+def seed() -> int:
     """A number of which a test draws its data: another one each time, printed where the test fails."""
     number = int(os.environ.get("CAMOE_SEED") or secrets.randbits(32))
     print(f"drawn from seed {number}; CAMOE_SEED={number} draws the same")
@@ -68,7 +69,7 @@ def seed():
 
 
 @pytest.fixture(scope="session")
-def kuairand():
+def kuairand() -> Path:
     """The folder of the KuaiRand-Pure files."""
     folder = Path(os.environ.get("CAMOE_KUAIRAND", ""))
     if not (folder / KUAIRAND_LOG).is_file():

@@ -13,7 +13,9 @@ from camoe.contracts.snapshot import Snapshot, pin
 
 def rows_of(snapshot: Snapshot) -> pd.DataFrame:
     """All rows, with the slot that each file is for."""
-    parts = [pq.ParquetFile(file.path).read().to_pandas().assign(slot=file.slot) for file in snapshot.files]
+    parts: list[pd.DataFrame] = [
+        pq.ParquetFile(file.path).read().to_pandas().assign(slot=file.slot) for file in snapshot.files
+    ]
     return pd.concat(parts)
 
 
@@ -30,7 +32,7 @@ def served(config: Config) -> dict[tuple[str, str], int]:
 
 def expected(config: Config) -> dict[tuple[str, str], int]:
     """Rows by head and slot: every row of the test days by each head that owns its slot."""
-    rows = Counter()
+    rows: Counter[str] = Counter()
     for file in pin(config.layout.training).on(config.days.test.days()).files:
         rows[file.slot] += file.rows
     owned = ((head.name, slot.id) for head in config.heads.heads for slot in config.slots.slots if head.owns(slot))

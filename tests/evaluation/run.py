@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
+from pyspark.sql import SparkSession
 
 from camoe.bundle.manifest import Manifest, write_manifest
 
@@ -18,7 +20,7 @@ TEST = FIRST + timedelta(days=3)
 VERSION = "aaaaaaaaaa01"
 
 
-def tree(out: Path) -> dict:
+def tree(out: Path) -> dict[str, Any]:
     """The configuration of the run: two days of training, one of validation, one of test."""
     slots = [{"id": slot, "name": slot.upper(), "modality": kind} for entry in SLOTS for slot, kind in entry.items()]
     columns = {name: name for name in ("impression_id", "user_id", "campaign_id", "slot", "ts")}
@@ -56,12 +58,12 @@ def impressions(rows_a_day: int = 400) -> pd.DataFrame:
     frame["modality"] = frame["slot"].map({slot: kind for entry in SLOTS for slot, kind in entry.items()})
     odds = frame["slot"].map(RATES) * np.exp(rng.normal(0, 1, rows))
     frame["truth"] = odds / (1 + odds)
-    click = (rng.random(rows) < frame["truth"]).astype("Int32")
-    frame["label_click"] = click.mask((frame["date"] == TEST) & (rng.random(rows) < 0.05))
+    frame["click"] = rng.random(rows) < frame["truth"]
+    frame["label_click"] = frame.pop("click").astype("Int32").mask((frame["date"] == TEST) & (rng.random(rows) < 0.05))
     return frame
 
 
-def write_run(spark, out: Path, frame: pd.DataFrame, *, truth: bool, power: float) -> None:
+def write_run(spark: SparkSession, out: Path, frame: pd.DataFrame, *, truth: bool, power: float) -> None:
     """All inputs of the evaluation job under `out`; the model's p is the truth, its p_raw the truth to a power."""
     schema = "impression_id string, user_id string, campaign_id string, date date, slot string, modality string"
     columns = ["impression_id", "user_id", "campaign_id", "date", "slot", "modality"]
@@ -94,6 +96,12 @@ def write_run(spark, out: Path, frame: pd.DataFrame, *, truth: bool, power: floa
 
 def write_bundle(out: Path) -> None:
     """The manifest of a bundle under `out`; the evaluation reads nothing else of it."""
-    parts = {"code_version": "0", "table": "training", "table_version": 0, "snapshot_hash": "s", "encoder_version": 1}
-    hashes = {"feature_schema_hash": "f", "config_hash": "c", "files": {}}
+    parts: dict[str, Any] = {
+        "code_version": "0",
+        "table": "training",
+        "table_version": 0,
+        "snapshot_hash": "s",
+        "encoder_version": 1,
+    }
+    hashes: dict[str, Any] = {"feature_schema_hash": "f", "config_hash": "c", "files": {}}
     write_manifest(out / "bundle", Manifest(model_version=VERSION, **parts, **hashes))

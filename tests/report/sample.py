@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def config(out: Path) -> Config:
     )
 
 
-def document(out: Path, *, truth: bool) -> dict:
+def document(out: Path, *, truth: bool) -> dict[str, Any]:
     """metrics.json of a simulated test day."""
     made = config(out)
     names = ("base_rate", "slot_rate", "model") + (("truth",) if truth else ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -52,7 +53,7 @@ class Pipeline:
         return pin(self.config.layout.training)
 
 
-def write_scorable(folder: Path, **sections: object) -> Pipeline:
+def write_scorable(folder: Path, **sections: Any) -> Pipeline:
     """Training table, encoder, record and bundle under `folder`; `sections` replace those of the configuration."""
     path = write_pipeline(folder, ROWS, **sections)
     config = load(path, Config)

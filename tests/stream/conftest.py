@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from petastorm.workers_pool.thread_pool import WorkerThread
 
 from tests.stream.lake import write_table
-from tests.stream.object_store import object_store
+from tests.stream.object_store import Proxy, object_store
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> Iterator[Proxy]:
     """The store behind its proxy, with a table of 4 files at `tables/t`."""
     with object_store() as proxy:
         write_table("s3://lake/tables/t", [(slot, day, [40, 30]) for slot in range(2) for day in range(2)])
@@ -20,7 +22,7 @@ def server():
 
 
 @pytest.fixture
-def store(server):
+def store(server: Proxy) -> Iterator[Proxy]:
     """The proxy, which does not break anything yet. Reader threads may not be left afterwards."""
     server.begin()
     yield server
@@ -29,6 +31,6 @@ def store(server):
 
 
 @pytest.fixture
-def write(store, tmp_path):
+def write(store: Proxy, tmp_path: Path) -> Callable[[list[tuple[int, int, list[int]]]], Path | str]:
     """Writes a table of this test's own; before anything is broken, as writing is not tried again."""
     return lambda files: write_table(f"s3://lake/{tmp_path.name}", files)

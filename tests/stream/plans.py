@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date, timedelta
+from typing import Literal
 
 from hypothesis import strategies as st
 
 from camoe.contracts.snapshot import DataFile, Snapshot
-from camoe.stream.planning.mixing import Shares
-from camoe.stream.planning.plan import make_plan, row_names
+from camoe.stream.planning.mixing import Mixing, Shares
+from camoe.stream.planning.plan import BatchPlan, Piece, make_plan, row_names
 from camoe.stream.planning.split import split
 from camoe.stream.planning.world import World
 
 FIRST_DAY = date(2026, 1, 1)
+# File, row group, row within the row group.
+Row = tuple[int, int, int]
 
 
 def snapshot_of(files: list[tuple[int, int, list[int]]]) -> Snapshot:
@@ -31,13 +35,13 @@ def snapshot_of(files: list[tuple[int, int, list[int]]]) -> Snapshot:
     return Snapshot("/t", 0, tuple(made), {}, ())
 
 
-def shares_of(snapshot: Snapshot, by: str, numbers: list[float]) -> Shares:
+def shares_of(snapshot: Snapshot, by: Literal["modality", "slot"], numbers: list[float]) -> Shares:
     """Shares for every modality or slot that has rows, from as many of `numbers` as there are."""
     names = sorted({getattr(file, by) for file in snapshot.files if file.rows})
     return Shares(by=by, of=dict(zip(names, numbers, strict=False)))
 
 
-def all_rows(snapshot):
+def all_rows(snapshot: Snapshot) -> Counter[Row]:
     """Every row of the snapshot once."""
     return Counter(
         (number, group, row)
@@ -47,12 +51,12 @@ def all_rows(snapshot):
     )
 
 
-def names(plan, takes):
+def names(plan: BatchPlan, takes: Iterable[Piece]) -> list[Row]:
     """The named rows of `takes`, in order."""
-    return [tuple(row) for take in takes for row in row_names(plan, take).tolist()]
+    return [(file, group, row) for take in takes for file, group, row in row_names(plan, take).tolist()]
 
 
-def delivered(plan, workers, first=0, stop=None):
+def delivered(plan: BatchPlan, workers: int, first: int = 0, stop: int | None = None) -> Counter[Row]:
     """The rows that all workers get in steps `[first, stop)`."""
     return Counter(
         row
@@ -70,13 +74,14 @@ EITHER = st.booleans()
 
 
 @st.composite
-def plans(draw, shares=EITHER):
+def plans(draw: st.DrawFn, shares: st.SearchStrategy[bool] = EITHER) -> BatchPlan:
     """A plan of any snapshot, batch size, lanes and mixing."""
     snapshot = draw(snapshots)
-    mixing = "proportional"
+    mixing: Mixing = "proportional"
     if draw(shares):
-        numbers = draw(st.lists(st.sampled_from([0.5, 1, 2, 0.3]), min_size=5, max_size=5))
-        mixing = shares_of(snapshot, draw(st.sampled_from(["modality", "slot"])), numbers)
+        numbers = draw(st.lists(st.sampled_from([0.5, 1.0, 2.0, 0.3]), min_size=5, max_size=5))
+        kinds: list[Literal["modality", "slot"]] = ["modality", "slot"]
+        mixing = shares_of(snapshot, draw(st.sampled_from(kinds)), numbers)
     return make_plan(
         snapshot,
         seed=draw(st.integers(0, 3)),
