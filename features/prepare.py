@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -13,15 +14,16 @@ from camoe.contracts.schema import IMPRESSION_KEYS, label_column
 from features.encoding.encode import apply, feature_values, fit
 from features.encoding.profile import profile
 from features.impressions.labels import logged_objectives
-from features.impressions.outcome_tally import OutcomeTally, outcome_dispositions, positives, require_positives
+from features.impressions.outcome_tally import OutcomeTally, outcome_dispositions, require_positives
 from features.impressions.tally import Tally, count_impressions, kept_rows
 from features.incremental import earlier_profiles, require_vocabularies
 from features.inputs import RunInputs, read_inputs
 from features.join.choice import Choice
 from features.join.entities import JoinResult, join_entities, matched_column, unjoined
 from features.plan import JOB, Plan
-from features.report.coverage import Coverage, age_column, entity_coverage, unknown_slots, with_ages
+from features.report.coverage import Coverage, age_column, measure_days, unknown_slots, with_ages
 from features.spark.progress import step
+from features.spark.together import both
 from features.tables.training import require_same_columns, training_rows
 
 
@@ -111,25 +113,24 @@ def _values(inputs: RunInputs, joined: DataFrame) -> DataFrame:
 def _checked(
     inputs: RunInputs, counted: Tally, choices: tuple[Choice, ...], values: DataFrame, profiled: DataFrame
 ) -> PreparedRun:
-    plan, context = inputs.plan, values.sparkSession.sparkContext
-    with step(context, f"{JOB}: joining {', '.join(inputs.tables) or 'nothing'}"):
-        coverage = entity_coverage(values, inputs.tables)
-    with step(context, f"{JOB}: fitting vocabularies"):
-        history = _history(inputs, profiled)
-        fitted = _fitted(inputs, history)
+    plan, spark = inputs.plan, values.sparkSession
+    with step(spark.sparkContext, f"{JOB}: joining {', '.join(inputs.tables) or 'nothing'}"):
+        coverage, positive = measure_days(values, inputs.tables, plan.sources.objectives)
+    history = _history(inputs, profiled)
     if inputs.before.version >= 0:
         unfitted = Encoder(0, dict.fromkeys(plan.features.min_counts, ()))
         require_same_columns(encoded_rows(plan, values, unfitted), plan.target)
-    with step(context, f"{JOB}: counting outcomes"):
-        outcomes = _outcome_tally(inputs, values)
-        strange = unknown_slots(inputs.judged) if counted.rows_quarantined else {}
+    with step(spark.sparkContext, f"{JOB}: fitting vocabularies, counting outcomes"):
+        fitted, dispositions = both(spark, partial(_fitted, inputs, history), partial(_dispositions, inputs))
+    outcomes = OutcomeTally(dispositions, positive)
+    _require_positives(inputs, outcomes)
     return PreparedRun(
         inputs=inputs,
         tally=counted,
         outcomes=outcomes,
         choices=choices,
         coverage=coverage,
-        unknown_slots=strange,
+        unknown_slots=unknown_slots(inputs.judged) if counted.of_unknown_slots else {},
         values=values,
         profiled=profiled,
         history=history,
@@ -151,14 +152,15 @@ def _fitted(inputs: RunInputs, history: DataFrame) -> dict[str, list[str]]:
     return {}
 
 
-def _outcome_tally(inputs: RunInputs, values: DataFrame) -> OutcomeTally:
+def _dispositions(inputs: RunInputs) -> dict[str, int]:
     plan = inputs.plan
-    positive = positives(values, plan.sources.objectives)
     if inputs.outcomes is None:
-        return OutcomeTally({}, positive)
-    from_log = logged_objectives(plan.sources)
-    counted = OutcomeTally(outcome_dispositions(inputs.judged, inputs.outcomes, from_log, plan.window.as_of), positive)
+        return {}
+    return outcome_dispositions(inputs.judged, inputs.outcomes, logged_objectives(plan.sources), plan.window.as_of)
+
+
+def _require_positives(inputs: RunInputs, counted: OutcomeTally) -> None:
     # A single day may well have no positive of a rare objective, or be too young for one.
-    if set(plan.days.train.days()) <= set(plan.window.days):
-        require_positives(counted, inputs.outcomes, from_log, plan.days.train.days())
-    return counted
+    training = inputs.plan.days.train.days()
+    if inputs.outcomes is not None and set(training) <= set(inputs.plan.window.days):
+        require_positives(counted, inputs.outcomes, logged_objectives(inputs.plan.sources), training)

@@ -49,4 +49,8 @@ run "Python packages, and Horovod built against torch (2 to 4 minutes the first 
     .tools/bin/uv sync --locked --python "$python"
 unset SPARK_HOME PYSPARK_DRIVER_PYTHON
 export PATH="$PWD/.venv/bin:$PATH" PYSPARK_PYTHON="$PWD/.venv/bin/python"
-run "Delta Lake's JAR" spark-submit --properties-file conf/spark/local.conf tools/check_spark.py
+run "Delta Lake's JARs" spark-submit --properties-file conf/spark/local.conf \
+    --packages io.delta:delta-spark_4.0_2.13:4.4.0 tools/check_spark.py
+# As jobs run it; the archive has to be made with the options under which it is used.
+run "an archive of Spark's classes" spark-submit --properties-file conf/spark/local.conf \
+    --driver-java-options "-XX:TieredStopAtLevel=1 -XX:ArchiveClassesAtExit=.venv/spark.jsa" tools/check_spark.py

@@ -14,6 +14,7 @@ from features.spark.values import as_instant
 
 REASONS = "_reasons"
 INVALID_LABEL = "invalid_label"
+UNKNOWN_SLOT = "unknown_slot"
 
 
 def check(impressions: DataFrame, slots: SlotCatalogue, objectives: Collection[str]) -> DataFrame:
@@ -27,7 +28,7 @@ def check(impressions: DataFrame, slots: SlotCatalogue, objectives: Collection[s
     slot = F.col("slot").cast("string")
     found = [_when(F.col(key).isNull(), f"null_{key}") for key in (*IMPRESSION_KEYS, "slot")]
     found.append(_when(F.col("ts").isNotNull() & ts.isNull(), "unparsable_ts"))
-    found.append(_when(~slot.isin([item.id for item in slots.slots]), "unknown_slot"))
+    found.append(_when(~slot.isin([item.id for item in slots.slots]), UNKNOWN_SLOT))
     labels = {label_column(objective): F.col(label_column(objective)) for objective in objectives}
     bad = [label.isNotNull() & _as_label(label).isNull() for label in labels.values()]
     found.append(_when(F.array_contains(F.array(F.lit(False), *bad), True), INVALID_LABEL))

@@ -10,7 +10,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
-from camoe.contracts.schema import label_column
 from camoe.contracts.sources import Objective
 from features.impressions.labels import typed, window_end
 from features.impressions.tally import is_kept
@@ -75,14 +74,6 @@ def _disposition(objectives: Mapping[str, Objective], as_of: datetime) -> Column
         *[F.when(one, F.lit(disposition)) for one, disposition in zip(holds, DISPOSITIONS, strict=False)],
         F.lit(DISPOSITIONS[-1]),
     )
-
-
-def positives(values: DataFrame, objectives: Collection[str]) -> dict[str, dict[date, int]]:
-    """Rows with label 1 by objective, and by day where a label is known; `values` has `date` and the labels."""
-    # The sum of no known label is null.
-    sums = [F.sum(label_column(name)).alias(name) for name in objectives]
-    days = values.groupBy("date").agg(*sums).orderBy("date").collect()
-    return {name: {row["date"]: row[name] for row in days if row[name] is not None} for name in objectives}
 
 
 def require_positives(

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.counts import require_equal
 from camoe.contracts.errors import InputError
-from features.impressions.checks import REASONS
+from features.impressions.checks import REASONS, UNKNOWN_SLOT
 from features.impressions.duplicates import DUPLICATE
 from features.impressions.exclusions import EXCLUDED, OF_THE_RUN
 
@@ -21,7 +21,8 @@ from features.impressions.exclusions import EXCLUDED, OF_THE_RUN
 class Tally:
     """Rows by disposition; each row has one. `quarantined` counts a row under its first reason, `kept` by (day, slot).
 
-    `dated` are those with a date that no exclusion leaves out; `undated` is the part of `quarantined` without one.
+    `dated` are those with a date that no exclusion leaves out; `undated` is the part of `quarantined` without one, and
+    `of_unknown_slots` counts its rows of slots that the catalogue lacks.
     """
 
     read: int
@@ -31,6 +32,7 @@ class Tally:
     kept: Mapping[tuple[date, str], int]
     dated: int
     undated: Mapping[str, int]
+    of_unknown_slots: int = 0
 
     @property
     def rows_kept(self) -> int:
@@ -120,8 +122,9 @@ def count_impressions(judged: DataFrame) -> Tally:
             F.col("date").isNotNull().alias("dated"),
             F.when(is_kept(), F.col("date")).alias("day"),
             F.when(is_kept(), F.col("slot")).alias("slot"),
+            F.array_contains(REASONS, UNKNOWN_SLOT).alias("strange"),
         )
-        .groupBy(EXCLUDED, DUPLICATE, "reason", "dated", "day", "slot")
+        .groupBy(EXCLUDED, DUPLICATE, "reason", "dated", "day", "slot", "strange")
         .count()
         .collect()
     )
@@ -129,7 +132,7 @@ def count_impressions(judged: DataFrame) -> Tally:
     reasons: Counter[str] = Counter()
     undated: Counter[str] = Counter()
     cells: Counter[tuple[date, str]] = Counter()
-    duplicates = 0
+    duplicates = of_unknown_slots = 0
     for row in rows:
         if row[EXCLUDED] is not None:
             excluded[row[EXCLUDED]] += row["count"]
@@ -137,6 +140,7 @@ def count_impressions(judged: DataFrame) -> Tally:
             duplicates += row["count"]
         elif row["reason"] is not None:
             reasons[row["reason"]] += row["count"]
+            of_unknown_slots += row["count"] if row["strange"] else 0
             if not row["dated"]:
                 undated[row["reason"]] += row["count"]
         else:
@@ -149,4 +153,5 @@ def count_impressions(judged: DataFrame) -> Tally:
         kept=dict(sorted(cells.items())),
         dated=sum(row["count"] for row in rows if row[EXCLUDED] is None and row["dated"]),
         undated=dict(sorted(undated.items())),
+        of_unknown_slots=of_unknown_slots,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -18,6 +19,7 @@ from features.join.names import AGE, KEY
 from features.join.point_in_time import decide, join_entity
 from features.join.versions import with_key
 from features.read.raw import read_table, reserved_names
+from features.spark.together import together
 
 DEFAULT_LIMITS = Limits()
 
@@ -80,7 +82,13 @@ def join_entities(
     those of the impressions, which tune the choices.
     """
     entities = sources.entities
-    choices = [decide(impressions, tables[name], name, item, days, limits=limits) for name, item in entities.items()]
+    choices = together(
+        impressions.sparkSession,
+        [
+            partial(decide, impressions, tables[name], name, item, days, limits=limits)
+            for name, item in entities.items()
+        ],
+    )
     joined = impressions
     # Broadcasts come last: what they add then need not be shuffled.
     for choice in sorted(choices, key=lambda choice: choice.strategy == "broadcast"):

@@ -62,7 +62,9 @@ def _counted(
     its last tasks run, the other takes.
     """
     count_table = partial(measure_table, found, entity, within, limits)
-    count_served = inheritable_thread_target(partial(measure_served, impressions, entity, limits))
+    count_served = inheritable_thread_target(impressions.sparkSession)(
+        partial(measure_served, impressions, entity, limits)
+    )
     with ThreadPoolExecutor(1) as aside:
         early = aside.submit(count_served) if seems_large(found, limits) else None
         small = Statistics(count_table(), *within)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -35,9 +36,12 @@ def measure_table(
     """Count `versions` (of `features.join.versions`); `asked`: keys wanted whatever their rows."""
     within_days = F.col(FROM).between(*within) if "ts" in entity.columns else F.lit(True)
     inside = F.count_if(joinable() & within_days)
+    # Of a large table no more columns are read than its keys and times.
+    nested = None if seems_large(versions, limits) else _nested_bytes(versions)
+    size = F.lit(0) if nested is None else F.sum(nested)
     # What can never be joined makes one group, which has no key.
     by_key = versions.groupBy(F.when(joinable(), key_hash(F.col(KEY))).alias("key")).agg(
-        F.count(F.lit(1)).alias("rows"), inside.alias("inside")
+        F.count(F.lit(1)).alias("rows"), inside.alias("inside"), size.alias("size")
     )
     known = F.col("key").isNotNull()
     wanted = known & ((F.col("inside") >= limits.hot_rows) | F.col("key").isin(list(asked)))
@@ -47,12 +51,15 @@ def measure_table(
         F.count("key").alias("keys"),
         F.coalesce(F.sum("inside"), F.lit(0)).alias("inside"),
         F.coalesce(F.max("inside"), F.lit(0)).alias("most"),
+        F.coalesce(F.sum("size"), F.lit(0)).alias("size"),
         _heaviest(wanted, F.col("inside"), 2 * limits.hot_keys).alias("heavy"),
     ).collect()[0]
     return TableStatistics(
         rows=found["rows"],
         keys=found["keys"],
-        row_bytes=_row_bytes(versions, found["rows"], limits),
+        row_bytes=_row_bytes(versions, found["rows"], limits)
+        if nested is None
+        else _fixed_bytes(versions) + found["size"] / max(1, found["rows"] + found["unusable"]),
         inside=found["inside"],
         most_inside=found["most"],
         heavy={row["key"]: row["rows"] for row in found["heavy"]},
@@ -103,21 +110,25 @@ def densest(bracketed: DataFrame) -> int:
 
 
 def _row_bytes(versions: DataFrame, rows: int, limits: Limits) -> float:
-    """Bytes of a row in memory: a word a column, and what the first rows' texts and nested values take.
+    """Return the bytes of a row in memory: a word a column, and what the first rows' texts and nested values take.
 
     The words alone where they make the table too large for a broadcast.
     """
-    fixed = float(WORD_BYTES * (len(versions.columns) + 1))
-    if rows * fixed > limits.broadcast_bytes:
+    fixed, nested = _fixed_bytes(versions), _nested_bytes(versions)
+    if nested is None or rows * fixed > limits.broadcast_bytes:
         return fixed
-    sizes = [size for item in versions.schema.fields if (size := _size(item.name, item.dataType)) is not None]
-    if not sizes:
-        return fixed
-    total = sizes[0]
-    for size in sizes[1:]:
-        total = total + size
-    mean = versions.limit(SAMPLE).agg(F.avg(total).alias("mean")).first()
+    mean = versions.limit(SAMPLE).agg(F.avg(nested).alias("mean")).first()
     return fixed + (0.0 if mean is None or mean["mean"] is None else float(mean["mean"]))
+
+
+def _fixed_bytes(versions: DataFrame) -> float:
+    return float(WORD_BYTES * (len(versions.columns) + 1))
+
+
+def _nested_bytes(versions: DataFrame) -> Column | None:
+    """Return the bytes of a row's texts and nested values; None where no column has any."""
+    sizes = [size for item in versions.schema.fields if (size := _size(item.name, item.dataType)) is not None]
+    return reduce(Column.__add__, sizes) if sizes else None
 
 
 def _size(name: str, kind: DataType) -> Column | None:

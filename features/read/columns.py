@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,30 +22,41 @@ THREADS = 16
 Columns = tuple[str, ...]
 
 
-def by_columns(files: Sequence[Path], name: str, table: Table) -> dict[Columns, list[Path]]:
-    """Files by their columns: the names of a CSV's, the names and types of a parquet file's.
+@dataclass
+class FileGroup:
+    """Files that agree in their columns, and how many rows they have: None where only reading them would tell."""
+
+    files: list[Path]
+    rows: int | None
+
+
+def by_columns(files: Sequence[Path], name: str, table: Table) -> dict[Columns, FileGroup]:
+    """Group files by their columns: the names of a CSV's, the names and types of a parquet file's.
 
     Raises:
         InputError: a file cannot be read.
     """
 
-    def look(file: Path) -> Columns:
+    def look(file: Path) -> tuple[Columns, int | None]:
         try:
-            return footer(file) if table.format == "parquet" else header(file, table.options)
+            return footer(file) if table.format == "parquet" else (header(file, table.options), None)
         except (OSError, EOFError, ValueError, csv.Error) as error:
             said = error_text(error).rstrip(".")
             raise InputError(f"{name}: cannot read {file} as {table.format}: {said}; {UNREADABLE}") from None
 
-    groups: dict[Columns, list[Path]] = {}
+    groups: dict[Columns, FileGroup] = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        for file, columns in zip(files, pool.map(look, files), strict=True):
-            groups.setdefault(columns, []).append(file)
+        for file, (columns, rows) in zip(files, pool.map(look, files), strict=True):
+            group = groups.setdefault(columns, FileGroup([], None if rows is None else 0))
+            group.files.append(file)
+            group.rows = None if rows is None or group.rows is None else group.rows + rows
     return groups
 
 
-def footer(file: Path) -> Columns:
-    """`name: type` of each column of a parquet file."""
-    return tuple(f"{field.name}: {field.type}" for field in pq.read_schema(file))
+def footer(file: Path) -> tuple[Columns, int]:
+    """Return `name: type` of each column of a parquet file, and its rows."""
+    read = pq.read_metadata(file)
+    return tuple(f"{field.name}: {field.type}" for field in read.schema.to_arrow_schema()), read.num_rows
 
 
 def header(file: Path, options: Mapping[str, str]) -> Columns:

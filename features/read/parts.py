@@ -28,11 +28,15 @@ RECORDS_JOINED = r"\}\s*\{"
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of files that agree in their columns; `where` names the files, `there` their columns for an error."""
+    """Rows of files that agree in their columns; `where` names the files, `there` their columns for an error.
+
+    `rows` is how many there are where the files' footers tell, else None.
+    """
 
     frame: DataFrame
     where: str
     there: str = ""
+    rows: int | None = None
 
     @property
     def raw(self) -> DataFrame:
@@ -76,13 +80,19 @@ def read_parts(spark: SparkSession, name: str, table: Table, paths: Sequence[Pat
         # A file of no bytes has no rows to lose.
         filled = {columns: group for columns, group in groups.items() if columns} or groups
         if len(filled) == 1:
-            return [_part_of(spark, table, next(iter(filled)), paths, f"{name} at {place}")]
+            columns, group = next(iter(filled.items()))
+            return [_part_of(spark, table, columns, paths, f"{name} at {place}", rows=group.rows)]
         options = _rooted(table.options, paths)
         split = table.model_copy(update={"options": options})
-        return [_part_of(spark, split, key, group, f"{name} at {_some(group)}") for key, group in filled.items()]
+        return [
+            _part_of(spark, split, columns, group.files, f"{name} at {_some(group.files)}", rows=group.rows)
+            for columns, group in filled.items()
+        ]
 
 
-def _part_of(spark: SparkSession, table: Table, columns: Columns, paths: Sequence[Path], where: str) -> Part:
+def _part_of(
+    spark: SparkSession, table: Table, columns: Columns, paths: Sequence[Path], where: str, *, rows: int | None
+) -> Part:
     reader = spark.read.format(table.format).options(**table.options)
     if table.format == "csv":
         schema = StructType([StructField(name, StringType()) for name in (*columns, RECORD)])
@@ -91,7 +101,7 @@ def _part_of(spark: SparkSession, table: Table, columns: Columns, paths: Sequenc
         reader = reader.option("columnPruning", "false")
     # The first line of a CSV that lacks its header is a row of data, which no message may quote.
     there = f"the {len(columns)} of the first line" if table.options.get("header") == "true" else ""
-    return Part(reader.load([str(path) for path in paths]), where, there)
+    return Part(reader.load([str(path) for path in paths]), where, there, rows)
 
 
 def _json(spark: SparkSession, table: Table, paths: Sequence[Path], where: str) -> Part:

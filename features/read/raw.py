@@ -126,6 +126,8 @@ def _one(frames: Sequence[DataFrame], parts: Sequence[Part], name: str) -> DataF
                     "mapping or write the files with one type"
                 )
     rows = reduce(DataFrame.unionByName, frames)
+    if any(part.rows for part in parts):
+        return rows
     with as_input_errors(f"{name}: cannot read {parts[0].where}", UNREADABLE):
         empty = rows.isEmpty()
     if empty:

@@ -1,19 +1,19 @@
-"""How well the entity tables cover the impressions, and slots that the catalogue lacks."""
+"""How well the entity tables cover the impressions, positives by day, and slots that the catalogue lacks."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from features.impressions.checks import REASONS
+from camoe.contracts.schema import label_column
+from features.impressions.checks import REASONS, UNKNOWN_SLOT
 from features.impressions.tally import quarantined_rows
 from features.join.entities import matched_column
 
-UNKNOWN_SLOT = "unknown_slot"
 PERCENTILES = (0.5, 0.9, 0.99)
 # Spark's percentile_approx: the rank of what it returns is off by at most rows / accuracy.
 ACCURACY = 10_000
@@ -45,13 +45,30 @@ def with_ages(joined: DataFrame, names: Collection[str]) -> DataFrame:
     return joined.withColumns({age_column(name): F.col(f"{name}.age_s") for name in names}) if names else joined
 
 
-def entity_coverage(values: DataFrame, names: Collection[str]) -> tuple[Coverage, ...]:
-    """Coverage of each entity, over all days and on each; `values` has `date`, `matched_column`s and `age_column`s."""
-    if not names:
-        return ()
+def measure_days(
+    values: DataFrame, names: Collection[str], objectives: Collection[str]
+) -> tuple[tuple[Coverage, ...], dict[str, dict[date, int]]]:
+    """Measure the coverage of each entity, over all days and on each, and count the positives, in one pass.
+
+    `values` has `date`, the entities' `matched_column`s and `age_column`s, and the labels of the `objectives`. The
+    positives are rows with label 1 by objective, and by day where a label is known.
+    """
     made = [column for name in names for column in _measures(name)]
-    rows = values.rollup("date").agg(F.count(F.lit(1)).alias("rows"), *made).collect()
+    # The sum of no known label is null.
+    labels = [F.sum(label_column(name)).alias(label_column(name)) for name in objectives]
+    rows = values.rollup("date").agg(F.count(F.lit(1)).alias("rows"), *made, *labels).collect()
     ordered = sorted(rows, key=lambda row: (row["date"] is not None, row["date"] or date.min))
+    return _coverage(ordered, names), {
+        name: {
+            row["date"]: row[label_column(name)]
+            for row in ordered
+            if row["date"] is not None and row[label_column(name)] is not None
+        }
+        for name in objectives
+    }
+
+
+def _coverage(rows: Sequence[Row], names: Collection[str]) -> tuple[Coverage, ...]:
     return tuple(
         Coverage(
             name,
@@ -61,7 +78,7 @@ def entity_coverage(values: DataFrame, names: Collection[str]) -> tuple[Coverage
             None if row[age_column(name)] is None else tuple(row[age_column(name)]),
         )
         for name in names
-        for row in ordered
+        for row in rows
         if row["rows"]
     )
 

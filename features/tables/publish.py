@@ -10,6 +10,7 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 from deltalake import DeltaTable
@@ -19,7 +20,8 @@ from camoe.contracts.counts import require_equal
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, active_records, write_record
 from camoe.contracts.snapshot import Snapshot, logged
-from features.delta.commit import Commit, CommitMetadata, has_committed, is_delta_table
+from features.delta.commit import Commit, CommitMetadata, has_committed, is_delta_table, signed
+from features.spark.together import both
 from features.tables.replace import DayReplacement, replace_days
 from features.tables.side import days_of_runs, prune, put, superseded
 
@@ -44,14 +46,24 @@ def publish(pending: PendingWrite, replacement: DayReplacement, layout: Layout, 
     """
     with ExitStack() as undo:
         undo.callback(_withdraw, pending.rows.sparkSession, layout, run)
-        if pending.rows_quarantined or _may_hold(layout.quarantine, run):
-            refused = put(pending.quarantine, layout.quarantine, run)
-            require_equal("rows of the quarantine table", pending.rows_quarantined, refused)
-        put(pending.profiles, layout.profiles, run)
+        spark = pending.rows.sparkSession
+        with signed(spark, run):
+            refused, _ = both(
+                spark,
+                partial(_put_quarantine, pending, layout, run),
+                partial(put, pending.profiles, layout.profiles, run),
+            )
+        require_equal("rows of the quarantine table", pending.rows_quarantined, refused)
         write_record(pending.record, layout.runs)
         commit = replace_days(pending.rows, replacement, run)
         undo.pop_all()
     return commit
+
+
+def _put_quarantine(pending: PendingWrite, layout: Layout, run: CommitMetadata) -> int:
+    if not pending.rows_quarantined and not _may_hold(layout.quarantine, run):
+        return 0
+    return put(pending.quarantine, layout.quarantine, run)
 
 
 def tidy(spark: SparkSession, layout: Layout, run: CommitMetadata) -> dict[date, RunRecord]:

@@ -13,7 +13,8 @@ from features.impressions.checks import REASONS
 from features.impressions.duplicates import DUPLICATE
 from features.impressions.exclusions import EXCLUDED
 from features.impressions.labels import label
-from features.impressions.outcome_tally import OutcomeTally, outcome_dispositions, positives, require_positives
+from features.impressions.outcome_tally import OutcomeTally, outcome_dispositions, require_positives
+from features.report.coverage import measure_days
 
 SHOWN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WINDOWS = {"click": Objective(window_s=60), "buy": Objective(window_s=3600)}
@@ -145,7 +146,7 @@ def test_outcomes_of_impressions_whose_window_is_open_wait_and_are_used_by_a_lat
 def test_an_objective_without_a_positive_is_refused_only_where_labels_are_known(spark, labels, complaint):
     day = SHOWN.date()
     rows = spark.createDataFrame([(day, label) for label in labels], "date date, label_click tinyint")
-    tally = OutcomeTally({}, positives(rows, ["click"]))
+    tally = OutcomeTally({}, measure_days(rows, [], ["click"])[1])
     log = outcome_log(spark, [("i", "Click", 1, 1, "1")])
     expected = nullcontext() if complaint is None else pytest.raises(InputError, match=complaint)
     with expected:

@@ -19,7 +19,7 @@ from features.impressions.tally import Tally
 from features.join.choice import Choice
 from features.report import RunFacts, day_groups, feature_report
 from features.report.cells import NAMED, profile_cells
-from features.report.coverage import Coverage, entity_coverage, unknown_slots
+from features.report.coverage import Coverage, measure_days, unknown_slots
 
 DAYS = Days.model_validate(
     {
@@ -68,7 +68,7 @@ def made(values):
     counted = profile(values, FEATURES).cache()
     encoder = EMPTY.grow(fit(counted, FEATURES, DAYS.train.days()))
     cells = profile_cells(counted, encoder, FEATURES, DAYS.train.days(), DAYS.all_days())
-    return encoder, cells, entity_coverage(values, ["user"])
+    return encoder, cells, measure_days(values, ["user"], [])[0]
 
 
 def document_of(made, groups, cells=None):
@@ -142,7 +142,7 @@ def test_entities_have_match_rates_and_ages_by_day(document):
 
 def test_an_entity_without_ages_says_so(values):
     ageless = values.selectExpr("date", "_matched_user as _matched_video", "cast(null as double) as _age_video")
-    coverage = entity_coverage(ageless, ["video"])
+    coverage = measure_days(ageless, ["video"], [])[0]
     assert {item.age_s for item in coverage} == {None}
     assert coverage[0] == Coverage("video", None, 4 * ROWS, 0.75, None)
 

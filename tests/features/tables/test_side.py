@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, active_records
 from camoe.contracts.snapshot import logged
-from features.delta.commit import CommitMetadata
+from features.delta.commit import CommitMetadata, signed
 from features.incremental import ExistingTable, earlier_profiles
 from features.tables.publish import committed_at
 from features.tables.side import days_of_runs, prune, put, superseded
@@ -101,7 +101,8 @@ def profiles(spark, tmp_path_factory):
             "date", F.lit("f").alias("feature"), value, F.lit(1).cast("bigint").alias("rows")
         )
         run = CommitMetadata(name, "settings", "/lake")
-        assert put(made.withColumn("run_id", F.lit(name)), layout.profiles, run) == sum(sizes.values())
+        with signed(spark, run):
+            assert put(made.withColumn("run_id", F.lit(name)), layout.profiles, run) == sum(sizes.values())
     spark.conf.unset(TASK_SIZE)
     return layout
 
