@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,7 @@ if TYPE_CHECKING:
 
 
 def load(bundle: str | Path) -> Predictor:
-    """The model bundle at `bundle`, ready to score Arrow tables. Raises `BundleError` when it is not whole.
+    """Open the model bundle at `bundle` for scoring Arrow tables. Raises `BundleError` when it is not whole."""
+    from camoe.score import predictor  # noqa: PLC0415 - every part of the package imports this file
 
-    What scoring needs is imported here, because every part of the package imports this file.
-    """
-    predictor: Predictor = import_module("camoe.score.predictor").load(Path(bundle))
-    return predictor
+    return predictor.load(Path(bundle))

@@ -7,22 +7,23 @@ loaded under the watch, and not by this file.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from importlib.abc import MetaPathFinder
-from types import ModuleType
+from collections.abc import Iterator
+from pathlib import Path
 
 from camoe.config.command_line import load_config, parse, parser
 from camoe.config.pipeline import Config
-from camoe.contracts.errors import exit_with
+from camoe.contracts.errors import EXPLAINED, CamoeError
 from camoe.stream.planning.world import World
 from camoe.train.batch import batch_said, for_workers
-from camoe.train.supervision.messages import begins
+from camoe.train.supervision.heartbeats import worker_folder
+from camoe.train.supervision.messages import Begun, Explained, ending_file, leave_ending, send
 from camoe.train.supervision.sentinel import end_within
-from camoe.train.supervision.states import States
 from camoe.train.supervision.watchdog import Watchdog
+
+# What PyTorch and Horovod may take to load from a cold disk, beside the timeout.
+LOADING_S = 300
 
 
 def main(argv: list[str]) -> None:
@@ -46,36 +47,30 @@ def work(config: Config, table_version: int | None, run: str | None) -> None:
     See `camoe.train.run.run_worker`. Whether it trains or fails, the process then has `training.stall_timeout_s`
     seconds to end: what is left running behind it, Horovod's threads among it, may hang too.
     """
-    timeout_s, folder, world = config.training.stall_timeout_s, config.layout.logs / "workers", World.launched()
-    with Watchdog(world, timeout_s, folder) as watchdog:
-        print(begins(world), file=sys.stderr, flush=True)
+    timeout_s, folder, world = config.training.stall_timeout_s, worker_folder(config.layout.logs), World.launched()
+    with Watchdog(world, timeout_s, folder, LOADING_S) as watchdog:
+        send(Begun(world.rank, world.size), sys.stderr)
         try:
-            with _progress_by_module(watchdog):
-                training = importlib.import_module("camoe.train.run")
-            training.run_worker(config, watchdog, table_version, run)
+            from camoe.train.run import run_worker  # noqa: PLC0415 - it loads PyTorch and Horovod: under the watch
+
+            run_worker(config, watchdog, table_version, run)
         finally:
-            end_within(world.rank, timeout_s, States(folder, world).reason)
+            end_within(world.rank, timeout_s, ending_file(folder, world.rank))
 
 
 @contextlib.contextmanager
-def _progress_by_module(watchdog: Watchdog) -> Iterator[None]:
-    """While the block runs, each module that is loaded is a sign of progress: all of them may take a minute."""
-    finder = _Progress(watchdog)
-    sys.meta_path.insert(0, finder)
+def explained_to_launcher(folder: Path | None = None) -> Iterator[None]:
+    """End the process when the block raises a `CamoeError`, which the launcher is told; also by a file in `folder`."""
     try:
         yield
-    finally:
-        sys.meta_path.remove(finder)
-
-
-class _Progress(MetaPathFinder):
-    def __init__(self, watchdog: Watchdog) -> None:
-        self._watchdog = watchdog
-
-    def find_spec(self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None) -> None:
-        """Find nothing, but tell that something is looked for."""
-        self._watchdog.alive(f"loading {name}")
+    except CamoeError as error:
+        ending = Explained(World.launched().rank, " ".join(str(error).splitlines()))
+        send(ending, sys.stderr)
+        if folder is not None:
+            leave_ending(folder, ending)
+        sys.exit(EXPLAINED)
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    with explained_to_launcher():
+        main(sys.argv[1:])

@@ -16,17 +16,19 @@ from horovod.runner.common.util.timeout import TimeoutException
 from pyspark import SparkContext
 
 from camoe.config.pipeline import Config
-from camoe.contracts.errors import EXPLAINED, CamoeError
 from camoe.stream.planning.world import World
 from camoe.train.launch.attempts import LostWorkersError, horovod_hosts
-from camoe.train.launch.outcome import Outcome, first_workers_line, spark_outcome
+from camoe.train.launch.exits import WorkerExits, spark_error
+from camoe.train.launch.lines import parse_line, worker_line
 from camoe.train.launch.output import LineTee, following, log_file, show_rank0, tee_stdout
 from camoe.train.launch.tether import tethered
-from camoe.train.supervision.states import States, clear_states
-from camoe.train.worker import work
+from camoe.train.supervision.heartbeats import clear, worker_folder
+from camoe.train.supervision.messages import StepProgress, read_endings
+from camoe.train.supervision.sentinel import MESSAGES
+from camoe.train.worker import explained_to_launcher, work
 
-# What the first worker of a run inside Spark has said, beside the workers' states.
-SAID = "said.txt"
+# What rank 0 of a run inside Spark has printed, beside the workers' heartbeats.
+RANK0_OUTPUT = "said.txt"
 WORKER_MODULE = "camoe.train.worker"
 START_TIMEOUT_S = 120
 # What Horovod's launcher may take to look at the hosts before it starts a worker.
@@ -54,13 +56,11 @@ def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_
         LostWorkersError: a worker was killed, or the others waited too long for it; the message names it.
         TrainingError: a worker ended with an error; the message names the log and the first error line.
     """
-    states = log.parent / "workers"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    clear_states(states)
+    folder = _fresh_folder(log)
     launcher = str(Path(sys.executable).with_name("horovodrun"))
     where = ["-np", str(len(slots)), "-H", horovod_hosts(slots)]
-    environment = WORKER_ENVIRONMENT | os.environ | {"PYTHONUNBUFFERED": "1"}
-    outcome = Outcome()
+    environment = WORKER_ENVIRONMENT | os.environ | {"PYTHONUNBUFFERED": "1", MESSAGES: "1"}
+    exits = WorkerExits()
     with (
         log_file(log) as keep,
         subprocess.Popen(
@@ -72,14 +72,14 @@ def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_
         ) as process,
         tethered(process),
         show_rank0() as show,
-        _ended_unless(outcome.begun, process, timeout_s + LAUNCH_S) as late,
+        _ended_unless(exits.begun, process, timeout_s + LAUNCH_S) as late,
     ):
-        for line in process.stdout or ():
-            keep(line)
-            outcome.note(line.rstrip("\n"))
-            said = first_workers_line(line.rstrip("\n"))
-            if said is not None:
-                show(said)
+        for raw in process.stdout or ():
+            line = parse_line(raw.rstrip("\n"))
+            keep(f"{line.logged}\n")
+            exits.note(line)
+            if line.for_user is not None:
+                show(line.for_user)
     if late.is_set():
         ranks = range(len(slots))
         names = ", ".join(f"worker {rank}" for rank in ranks)
@@ -88,12 +88,20 @@ def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_
             frozenset(ranks),
         )
     if process.returncode != 0:
-        raise outcome.error(process.returncode, log, states)
+        raise exits.error(process.returncode, log, folder)
+
+
+def _fresh_folder(log: Path) -> Path:
+    """Make the folder of `log`, and return that of the workers beside it, without what an earlier attempt left."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    folder = worker_folder(log.parent)
+    clear(folder)
+    return folder
 
 
 @contextmanager
 def _ended_unless(begun: Event, process: subprocess.Popen[str], timeout_s: float) -> Iterator[Event]:
-    """While the block runs, end `process` if `begun` is not set within `timeout_s`; what is given is set then."""
+    """End `process` if `begun` is not set within `timeout_s` while the block runs; yields an event that is set then."""
     late = Event()
 
     def wait() -> None:
@@ -119,17 +127,15 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
         LostWorkersError: a worker was killed; the message names it.
         TrainingError: a worker failed, or the session had no room for all of them at once.
     """
-    states = log.parent / "workers"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    clear_states(states)
+    folder, exits = _fresh_folder(log), WorkerExits()
     # Spark sets it by itself, to the cores of a task, one by default. None takes that back: workers share the cores.
     threads = SparkContext.getOrCreate().getConf().get("spark.executorEnv.OMP_NUM_THREADS")
     # An error of writing would end the workers, so what they say does not go into the file itself.
     with (
         log_file(log) as keep,
-        closing(LineTee(keep)) as output,
+        closing(LineTee(partial(_note_lines, keep, exits))) as output,
         show_rank0() as show,
-        following(states / SAID, partial(_show_own, show)),
+        following(folder / RANK0_OUTPUT, partial(_show_rank0_line, show)),
     ):
         try:
             horovod.spark.run(
@@ -138,26 +144,32 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
                 num_proc=workers,
                 use_gloo=True,
                 start_timeout=START_TIMEOUT_S,
-                env=WORKER_ENVIRONMENT | os.environ | {"OMP_NUM_THREADS": threads},
+                env=WORKER_ENVIRONMENT | os.environ | {"OMP_NUM_THREADS": threads, MESSAGES: "1"},
                 stdout=output,
                 stderr=output,
             )
         except (RuntimeError, TimeoutException) as error:
-            raise spark_outcome(str(error), log) from None
+            raise spark_error(str(error), exits, read_endings(folder), log, folder) from None
 
 
-def _show_own(show: Callable[[str], None], line: str) -> None:
-    if line.startswith("train:"):
-        show(line)
+def _note_lines(keep: Callable[[str], None], exits: WorkerExits, text: str) -> None:
+    """Note and keep the lines of `text`, each ended."""
+    lines = [parse_line(line) for line in text.removesuffix("\n").split("\n")]
+    for line in lines:
+        exits.note(line)
+    keep("".join(f"{line.logged}\n" for line in lines))
+
+
+def _show_rank0_line(show: Callable[[str | StepProgress], None], text: str) -> None:
+    said = worker_line(text, 0, "stdout").for_user
+    if said is not None:
+        show(said)
 
 
 def _spark_worker(config: Config, table_version: int, run: str) -> None:
-    states, world = config.layout.logs / "workers", World.launched()
-    try:
-        with tee_stdout(states / SAID) if world.rank == 0 else nullcontext():
-            work(config, table_version, run)
-    except CamoeError as error:
-        # One line for the log, where Horovod would print a traceback, and a file for the launcher.
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        States(states, world).explain(str(error))
-        sys.exit(EXPLAINED)
+    world, folder = World.launched(), worker_folder(config.layout.logs)
+    with (
+        explained_to_launcher(folder),
+        tee_stdout(folder / RANK0_OUTPUT) if world.rank == 0 else nullcontext(),
+    ):
+        work(config, table_version, run)

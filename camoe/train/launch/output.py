@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,9 +13,9 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-POLL_S = 0.5
+from camoe.train.supervision.messages import StepProgress
 
-STEP_LINE = re.compile(r"train: (?P<epoch>epoch \d+)  step (?P<step>\d+)/(?P<steps>\d+)  (?P<figures>.*)")
+POLL_S = 0.5
 
 
 class LineTee(io.TextIOBase):
@@ -51,7 +50,7 @@ class LineTee(io.TextIOBase):
 
 @contextlib.contextmanager
 def tee_stdout(file: Path) -> Iterator[None]:
-    """What is printed while the block runs goes into `file` too, which is made anew.
+    """Copy what is printed while the block runs into `file`, truncated first.
 
     Where it cannot be made, that is said, and nothing is kept: what is said is worth less than a model.
     """
@@ -69,7 +68,7 @@ def tee_stdout(file: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def following(file: Path, show: Callable[[str], None]) -> Iterator[None]:
-    """While the block runs, give `show` each whole line that `file` gets; it may not be there yet."""
+    """Give `show` each whole line that `file` gets while the block runs; it may not be there yet."""
     over = threading.Event()
     thread = threading.Thread(target=_follow, args=(file, show, over), daemon=True, name="follow")
     thread.start()
@@ -96,28 +95,27 @@ def _follow(file: Path, show: Callable[[str], None], over: threading.Event) -> N
 
 
 @contextmanager
-def show_rank0() -> Iterator[Callable[[str], None]]:
-    """What takes the first worker's lines. At a terminal a step's line moves the bar, and others stand above it."""
+def show_rank0() -> Iterator[Callable[[str | StepProgress], None]]:
+    """Yields a function that shows rank 0's output; at a terminal progress moves a bar, and lines stand above it."""
     if not sys.stdout.isatty():
-        yield lambda text: print(text, flush=True)
+        yield lambda said: print(said.line if isinstance(said, StepProgress) else said, flush=True)
         return
     with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}")) as bar:
         task = bar.add_task("starting", total=None, figures="")
 
-        def show(text: str) -> None:
-            found = STEP_LINE.fullmatch(text)
-            if found is None:
-                bar.console.print(text, markup=False, highlight=False)
-                return
-            step, steps = int(found["step"]), int(found["steps"])
-            bar.update(task, description=found["epoch"], completed=step, total=steps, figures=found["figures"])
+        def show(said: str | StepProgress) -> None:
+            if isinstance(said, StepProgress):
+                epoch = f"epoch {said.epoch}"
+                bar.update(task, description=epoch, completed=said.step, total=said.steps, figures=said.figures)
+            else:
+                bar.console.print(said, markup=False, highlight=False)
 
         yield show
 
 
 @contextmanager
 def log_file(log: Path) -> Iterator[Callable[[str], None]]:
-    """What takes texts into `log`, which is made anew; its folder has to be there.
+    """Yields a function that appends to `log`, truncated first; its folder must exist.
 
     When the disk takes no more, that is said once, and nothing else is kept: what is said is worth less than a model.
 
@@ -128,7 +126,7 @@ def log_file(log: Path) -> Iterator[Callable[[str], None]]:
     with log.open("wb", buffering=0) as file:
         full = False
 
-        def take(text: str) -> None:
+        def append(text: str) -> None:
             nonlocal full
             try:
                 if not full:
@@ -137,4 +135,4 @@ def log_file(log: Path) -> Iterator[Callable[[str], None]]:
                 full = True
                 print(f"train: {log} could not be written ({error}); training goes on without it", flush=True)
 
-        yield take
+        yield append

@@ -1,8 +1,9 @@
-"""What training says while it runs: one line every few seconds."""
+"""Tells the launcher how far training is, every few seconds."""
 
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,8 +11,9 @@ from dataclasses import dataclass, field
 from camoe.train.checkpoint.history import Validation
 from camoe.train.loop.gates import GateUsage
 from camoe.train.loop.step import StepResult
+from camoe.train.supervision.messages import StepProgress, send
 
-LINE_EVERY_S = 5.0
+REPORT_EVERY_S = 5.0
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Progress:
     waited_s: float = 0.0
     behind_s: float = 0.0
     started: float = field(default_factory=time.monotonic)
-    printed: float = field(default_factory=time.monotonic)
+    reported: float = field(default_factory=time.monotonic)
 
     @property
     def step_s(self) -> float:
@@ -57,19 +59,20 @@ class Progress:
         return seconds / max(1e-9, time.monotonic() - self.started)
 
     def advance(self, rows: int, waited_s: float, result: StepResult, seen: GateUsage | None) -> None:
-        """Count one step of `rows` global rows; print when the last line is old enough or the epoch ends.
+        """Count one step of `rows` global rows; report when the last report is old enough or the epoch ends.
 
         `seen` is the newest look at the gates.
         """
         self.rows, self.done, self.waited_s = self.rows + rows, self.done + 1, self.waited_s + waited_s
         self.behind_s += result.behind_s
         now = time.monotonic()
-        if now - self.printed >= LINE_EVERY_S or self.first + self.done == self.steps:
-            self.printed = now
-            print(self._line(result, seen), flush=True)
+        if now - self.reported >= REPORT_EVERY_S or self.first + self.done == self.steps:
+            self.reported = now
+            message = StepProgress(self.epoch + 1, self.first + self.done, self.steps, self._text(result, seen))
+            send(message, sys.stdout)
 
     def figures(self, result: StepResult) -> Iterator[tuple[str, float]]:
-        """Names and values of what the line says."""
+        """Yield names and values of what is reported."""
         yield "loss/all", result.loss
         yield "gradients/norm", result.norm
         yield "speed/rows_per_s", self.rows_per_s
@@ -77,24 +80,23 @@ class Progress:
         yield "wait/data", self.data_wait
         yield "wait/others", self.others_wait
 
-    def _line(self, result: StepResult, seen: GateUsage | None) -> str:
+    def _text(self, result: StepResult, seen: GateUsage | None) -> str:
         left_s = self.step_s * (self.steps - self.first - self.done + self.later)
         heads = f"  {seen.said(self.heads, result.means)}" if seen else ""
         return (
-            f"train: epoch {self.epoch + 1}  step {self.first + self.done}/{self.steps}  loss {result.loss:.4f}  "
-            f"{self.rows_per_s:,.0f} rows/s  {1000 * self.step_s:.1f} ms/step  data wait {self.data_wait:.1%}  "
-            f"others {self.others_wait:.1%}  {left_s:.0f} s left{heads}"
+            f"loss {result.loss:.4f}  {self.rows_per_s:,.0f} rows/s  {1000 * self.step_s:.1f} ms/step  "
+            f"data wait {self.data_wait:.1%}  others {self.others_wait:.1%}  {left_s:.0f} s left{heads}"
         )
 
 
 def step_figures(heads: Sequence[str], result: StepResult, seen: GateUsage) -> Iterator[tuple[str, float]]:
-    """Names and values of what a step came to and what its gates used, without heads that had no row."""
+    """Yield names and values of what a step came to and what its gates used, without heads that had no row."""
     for name, loss, gate in zip(heads, result.means, seen.gates, strict=True):
         figures = (f"loss/{name}", loss), *((f"gate/{name}/expert_{expert}", one) for expert, one in enumerate(gate))
         yield from ((figure, value) for figure, value in figures if math.isfinite(value))
 
 
 def epoch_figures(heads: Sequence[str], validation: Validation) -> Iterator[tuple[str, float]]:
-    """Names and values of a validation, without heads that saw one class only."""
+    """Yield names and values of a validation, without heads that saw one class only."""
     known = ((name, ne) for name, ne in zip(heads, validation.ne, strict=True) if math.isfinite(ne))
     yield from ((f"validation_ne/{name}", ne) for name, ne in known)

@@ -1,1 +1,1 @@
-"""Watching workers: their states, what they say of them, and the end of those that hang."""
+"""Watching workers: their heartbeats, their messages to the launcher, and the end of those that hang."""

@@ -1,16 +1,186 @@
-"""What workers say of themselves and of one another, and how it is told again from their output."""
+"""Messages of the workers to their launcher. As data they are JSON; `line` is what people read.
+
+A message is a line of a worker's output, or a file beside the heartbeats. Output needs no disk, which may hang or be
+full. A worker whose launcher takes no messages prints for people.
+"""
 
 from __future__ import annotations
 
-import re
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TextIO
 
-from camoe.stream.planning.world import World
+from pydantic import Field, TypeAdapter, ValidationError
 
-WAITED_LINE = re.compile(r"^error: worker (?P<rank>\d+) waited more than ")
-LATE_WORKER = re.compile(r"(?:waits for|,) worker (?P<rank>\d+) \(")
-BEGINS_LINE = re.compile(r"^train: worker \d+ of \d+ begins$")
+from camoe.contracts.files import write_text
+from camoe.train.supervision.sentinel import MESSAGES, PREFIX, stopped_reason
+
+ENDING = "-end.json"
 
 
-def begins(world: World) -> str:
-    """What each worker says on stderr once it is watched."""
-    return f"train: worker {world.rank} of {world.size} begins"
+@dataclass(frozen=True)
+class Begun:
+    """Worker `rank` of `size` is watched from now on."""
+
+    rank: int
+    size: int
+    kind: Literal["begun"] = "begun"
+
+    @property
+    def line(self) -> str:
+        """The line for people."""
+        return f"train: worker {self.rank} of {self.size} begins"
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """How far training is: `step` of `steps` of an epoch, both from 1, and a text of the newest figures."""
+
+    epoch: int
+    step: int
+    steps: int
+    figures: str
+    kind: Literal["progress"] = "progress"
+
+    @property
+    def line(self) -> str:
+        """The line for people."""
+        return f"train: epoch {self.epoch}  step {self.step}/{self.steps}  {self.figures}"
+
+
+@dataclass(frozen=True)
+class LateWorker:
+    """A worker that others wait for: its phase, None before it began, and for how long it is silent, None if not."""
+
+    rank: int
+    phase: str | None
+    silent_s: float | None
+
+    def __str__(self) -> str:
+        place = "has not begun" if self.phase is None else f"at {self.phase}"
+        silence = "" if self.silent_s is None else f", silent for {self.silent_s:.0f} s"
+        return f"worker {self.rank} ({place}{silence})"
+
+
+@dataclass(frozen=True)
+class Stalled:
+    """Worker `rank` ended itself after `timeout_s` without progress in `phase`: it waited for the `late` workers.
+
+    `hung` is the folder of heartbeats where that did not answer, so that nothing is known of the others.
+    """
+
+    rank: int
+    timeout_s: float
+    phase: str
+    late: tuple[LateWorker, ...] = ()
+    hung: str | None = None
+    kind: Literal["stalled"] = "stalled"
+
+    @property
+    def reason(self) -> str:
+        """Why the worker ended, for people."""
+        waited = f"worker {self.rank} waited more than {self.timeout_s:g} s at {self.phase}"
+        return f"{waited}: {self._cause}; look at the workers' last lines in the log"
+
+    @property
+    def _cause(self) -> str:
+        if self.hung is not None:
+            return f"{self.hung} does not answer, so nothing is known of the others"
+        if self.late:
+            return f"it waits for {', '.join(map(str, self.late))}"
+        return "no worker is behind it"
+
+    @property
+    def lost(self) -> frozenset[int]:
+        """The workers that a next attempt goes without; one that waits for no other hangs itself."""
+        return frozenset(worker.rank for worker in self.late) or frozenset({self.rank})
+
+    @property
+    def line(self) -> str:
+        """The line for people."""
+        return f"error: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """Worker `rank` did not run for `timeout_s` in `phase`, and its sentinel ended it."""
+
+    rank: int
+    timeout_s: float
+    phase: str
+    kind: Literal["stopped"] = "stopped"
+
+    @property
+    def reason(self) -> str:
+        """Why the worker ended, for people."""
+        return stopped_reason(self.rank, self.timeout_s, self.phase)
+
+    @property
+    def lost(self) -> frozenset[int]:
+        """The workers that a next attempt goes without."""
+        return frozenset({self.rank})
+
+    @property
+    def line(self) -> str:
+        """The line for people."""
+        return f"error: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Worker `rank` ended with an error that says what is wrong."""
+
+    rank: int
+    reason: str
+    kind: Literal["explained"] = "explained"
+
+    @property
+    def line(self) -> str:
+        """The line for people."""
+        return f"error: {self.reason}"
+
+
+Ending = Stalled | Stopped | Explained
+Message = Begun | StepProgress | Ending
+_MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
+_ENDING: TypeAdapter[Ending] = TypeAdapter(Annotated[Ending, Field(discriminator="kind")])
+
+
+def send(message: Message, stream: TextIO) -> None:
+    """Write `message` to `stream`, as data if the launcher takes messages."""
+    line = f"{PREFIX}{json.dumps(asdict(message))}" if MESSAGES in os.environ else message.line
+    # In one piece, as other threads print too.
+    stream.write(f"{line}\n")
+    stream.flush()
+
+
+def parse_message(line: str) -> Message | None:
+    """Return the message that `line` of a worker's output is, None for any other line."""
+    if not line.startswith(PREFIX):
+        return None
+    try:
+        return _MESSAGE.validate_json(line.removeprefix(PREFIX))
+    except ValidationError:  # Broken by what another thread has printed meanwhile.
+        return None
+
+
+def ending_file(folder: Path, rank: int) -> Path:
+    """Return where worker `rank` leaves why it ended, for a launcher that cannot wait for all of its output."""
+    return folder / f"worker-{rank}{ENDING}"
+
+
+def leave_ending(folder: Path, ending: Ending) -> None:
+    """Leave `ending` there."""
+    with contextlib.suppress(OSError):
+        write_text(ending_file(folder, ending.rank), json.dumps(asdict(ending)))
+
+
+def read_endings(folder: Path) -> Iterator[Ending]:
+    """Yield why workers ended, by their files' names; what cannot be read is left out."""
+    for path in sorted(folder.glob(f"worker-*{ENDING}")):
+        with contextlib.suppress(OSError, ValidationError):
+            yield _ENDING.validate_json(path.read_bytes())

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from contextlib import closing
 from threading import Barrier, Thread
 
 from camoe.train.launch.output import LineTee, following, tee_stdout
+from tests.waiting import eventually
 
-LIMIT_S = 60
 SAYS = """
 import sys
 from pathlib import Path
-from camoe.train.launch.output import told
-with told(Path(sys.argv[1])):
+from camoe.train.launch.output import tee_stdout
+with tee_stdout(Path(sys.argv[1])):
     for line in sys.stdin:
         print(line.strip(), end="" if line == "half\\n" else "\\n", flush=True)
 print("after")
 """
-
-
-def wait_for(lines, shown):
-    deadline = time.monotonic() + LIMIT_S
-    while shown != lines:
-        assert time.monotonic() < deadline, shown
-        time.sleep(0.02)
 
 
 def test_lines_are_shown_when_they_are_whole_and_stay_where_they_were_printed(tmp_path):
@@ -36,10 +28,10 @@ def test_lines_are_shown_when_they_are_whole_and_stay_where_they_were_printed(tm
     with following(file, shown.append), process:
         for line in ("one", "half"):
             print(line, file=process.stdin, flush=True)
-        wait_for(["one"], shown)
+        eventually(lambda: shown == ["one"])
         assert process.stdout.readline() == "one\n"
         print(" and half", file=process.stdin, flush=True)
-        wait_for(["one", "halfand half"], shown)
+        eventually(lambda: shown == ["one", "halfand half"])
         out, _ = process.communicate("last\n")
         assert out.endswith("last\nafter\n")
     assert shown == ["one", "halfand half", "last"]

@@ -34,10 +34,14 @@ def hit(place):
         os.kill(os.getpid(), int(os.environ["SIGNAL"]))
 
 class Finder:
+    watched = False
+
     def find_spec(self, name, path, target=None):
-        if name != "camoe.train.supervision.watchdog":
+        if self.watched:
+            hit(f"loading {name}")
+        if name != "camoe.train.supervision.watchdog" or self.watched:
             return None
-        sys.meta_path.remove(self)
+        self.watched = True
         spec = importlib.util.find_spec(name)
         load = spec.loader.exec_module
         spec.loader.exec_module = lambda module: (load(module), patch(module.Watchdog))
@@ -45,8 +49,8 @@ class Finder:
 
 def patch(watchdog):
     beat, alive, leave = watchdog.beat, watchdog.alive, watchdog.__exit__
-    watchdog.beat = lambda self, doing: (beat(self, doing), hit(doing))
-    watchdog.alive = lambda self, doing: (alive(self, doing), hit(doing))
+    watchdog.beat = lambda self, phase: (beat(self, phase), hit(phase))
+    watchdog.alive = lambda self, phase: (alive(self, phase), hit(phase))
     watchdog.__exit__ = lambda self, *error: (leave(self, *error), hit("ended"))[0]
 
 if "PLACE" in os.environ and os.environ.get("HOROVOD_RANK") == os.environ["VICTIM"]:

@@ -1,17 +1,31 @@
-"""How a run ended is told from the launcher's lines; lost workers are left out of the next attempt."""
+"""How a run ended is told from the workers' messages and the launcher's lines; lost workers are left out of the next
+attempt."""
 
 from __future__ import annotations
 
 import json
+import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from camoe.contracts.errors import ConfigError, TrainingError
-from camoe.stream.planning.world import World
 from camoe.train.launch.attempts import LostWorkersError, horovod_hosts, hosts_of_workers, with_retries
-from camoe.train.launch.outcome import Outcome, first_workers_line, spark_outcome
-from camoe.train.supervision.states import States
+from camoe.train.launch.exits import WorkerExits, spark_error
+from camoe.train.launch.lines import parse_line
+from camoe.train.supervision.messages import (
+    Begun,
+    Explained,
+    LateWorker,
+    Stalled,
+    StepProgress,
+    Stopped,
+    leave_ending,
+    read_endings,
+    send,
+)
+from camoe.train.supervision.sentinel import MESSAGES
 from jobs.train import main
 
 LOG = Path("out/logs/train_workers.log")
@@ -19,15 +33,32 @@ BEREFT = "horovod.common.exceptions.HorovodInternalError: Broken pipe"
 REST = "Terminating remaining workers after failure of Process 0."
 
 
-def ended(tmp_path, *lines):
-    outcome = Outcome()
+def exits_of(*lines):
+    exits = WorkerExits()
     for line in lines:
-        outcome.note(line)
-    return outcome.error(1, LOG, tmp_path)
+        exits.note(parse_line(line))
+    return exits
+
+
+def ended(tmp_path, *lines):
+    return exits_of(*lines).error(1, LOG, tmp_path)
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What a message is as a line of the launcher's output."""
+    monkeypatch.setenv(MESSAGES, "1")
+
+    def line(message, rank, name="stderr"):
+        stream = StringIO()
+        send(message, stream)
+        return f"[{rank}]<{name}>:{stream.getvalue()}".removesuffix("\n")
+
+    return line
 
 
 def test_a_killed_worker_is_named_with_its_place(tmp_path):
-    state = {"beats": 9, "doing": "step 7 of epoch 1", "waited_s": 0.1, "writes": 2}
+    state = {"beats": 9, "phase": "step 7 of epoch 1", "waited_s": 0.1, "writes": 2}
     (tmp_path / "worker-1.json").write_text(json.dumps(state))
     error = ended(
         tmp_path,
@@ -37,8 +68,9 @@ def test_a_killed_worker_is_named_with_its_place(tmp_path):
     )
     assert isinstance(error, LostWorkersError)
     assert error.lost == {1}
-    told = "worker 1 was killed by SIGKILL, last seen at step 7 of epoch 1 (training ended with code 1;"
-    assert str(error).startswith(told)
+    assert str(error).startswith(
+        "worker 1 was killed by SIGKILL, last seen at step 7 of epoch 1 (training ended with code 1;"
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,30 +101,49 @@ def test_the_worker_that_failed_is_told_from_those_that_went_down_with_it(tmp_pa
     assert str(error).startswith(f"worker {rank} {fate} (training ended")
 
 
-def test_workers_that_others_waited_for_are_lost(tmp_path):
+def test_workers_that_others_waited_for_are_lost(tmp_path, told):
+    late = (
+        LateWorker(1, "step 2", 9.2),
+        LateWorker(3, "the data of step 2 (worker 3 has waited 1 s for x)", None),
+        LateWorker(4, None, 9.2),
+    )
     error = ended(
         tmp_path,
-        "[0]<stderr>:error: worker 0 waited more than 9 s at step 2 of epoch 1: it waits for worker 1 (at step 2, "
-        "silent for 9 s), worker 3 (at the data of step 2 (worker 3 has waited 1 s for x)), worker 4 (has not begun, "
-        "silent for 9 s); look at the log",
+        told(Stalled(0, 9.0, "step 2 of epoch 1", late), 0),
         "Process 0 exit with status code 75.",
         "Process 1 exit with status code 137.",
     )
     assert isinstance(error, LostWorkersError)
     assert error.lost == {1, 3, 4}
+    assert str(error).startswith(
+        "worker 0 waited more than 9 s at step 2 of epoch 1: it waits for worker 1 (at step 2, silent for 9 s), worker "
+        "3 (at the data of step 2 (worker 3 has waited 1 s for x)), worker 4 (has not begun, silent for 9 s); look at "
+        "the workers' last lines in the log (training ended with code 1;"
+    )
 
 
-def test_a_worker_that_waited_for_no_other_is_lost_itself(tmp_path):
-    said = "worker 2 waited more than 9 s at the data of step 2 of epoch 1: no worker is behind it; look at the log"
-    error = ended(tmp_path, f"[2]<stderr>:error: {said}", "Process 2 exit with status code 75.")
+@pytest.mark.parametrize(
+    ("ending", "cause"),
+    [
+        (Stalled(2, 9, "step 2"), "no worker is behind it; look at the workers' last lines in the log"),
+        (
+            Stalled(2, 9, "step 2", hung="out/logs/workers"),
+            "out/logs/workers does not answer, so nothing is known of the others; look at the workers' last lines in "
+            "the log",
+        ),
+        (Stopped(2, 9, "step 2"), "it did not run, and was ended; it was stopped, or stuck in native code"),
+    ],
+)
+def test_a_worker_that_waited_for_no_other_is_lost_itself(tmp_path, told, ending, cause):
+    error = ended(tmp_path, told(ending, 2), "Process 2 exit with status code 75.")
     assert isinstance(error, LostWorkersError)
     assert error.lost == {2}
-    assert str(error).startswith(said)
+    assert str(error).startswith(f"worker 2 waited more than 9 s at step 2: {cause} (training ended with code 1;")
 
 
-def test_an_error_that_a_worker_explained_is_no_loss(tmp_path):
+def test_an_error_that_a_worker_explained_is_no_loss(tmp_path, told):
     lines = [
-        "[1]<stderr>:error: the loss is nan",
+        told(Explained(1, "the loss is nan"), 1),
         "Process 1 exit with status code 2.",
         "Process 0 exit with status code 137.",
     ]
@@ -101,10 +152,10 @@ def test_an_error_that_a_worker_explained_is_no_loss(tmp_path):
     assert str(error).startswith("the loss is nan (training ended")
 
 
-def test_what_was_explained_first_is_not_lost_on_a_worker_that_then_waits_to_end(tmp_path):
+def test_what_was_explained_first_is_not_lost_on_a_worker_that_then_waits_to_end(tmp_path, told):
     lines = [
-        "[0]<stderr>:error: the loss is nan",
-        "[0]<stderr>:error: worker 0 waited more than 9 s at ending: it did not run, and was ended",
+        told(Explained(0, "the loss is nan"), 0),
+        told(Stopped(0, 9, "ending"), 0),
         "Process 0 exit with status code 137.",
     ]
     error = ended(tmp_path, *lines)
@@ -118,11 +169,33 @@ def test_a_launcher_that_failed_before_any_worker_is_no_loss(tmp_path):
     assert str(error).startswith("ValueError: no such host (training ended")
 
 
-def test_the_user_sees_what_the_first_worker_says():
-    assert first_workers_line("[0]<stdout>:train: epoch 1") == "train: epoch 1"
-    assert first_workers_line("[1]<stdout>:train: epoch 1") is None
-    assert first_workers_line("[0]<stderr>:train: epoch 1") is None
-    assert first_workers_line("[0]<stdout>:plan of all") is None
+def test_the_user_sees_what_rank_0_says(told):
+    assert parse_line("[0]<stdout>:train: epoch 1").for_user == "train: epoch 1"
+    assert parse_line("[1]<stdout>:train: epoch 1").for_user is None
+    assert parse_line("[0]<stderr>:train: epoch 1").for_user is None
+    assert parse_line("[0]<stdout>:plan of all").for_user is None
+    progress = StepProgress(1, 3, 4, "loss 0.5")
+    assert parse_line(told(progress, 0, "stdout")).for_user == progress
+
+
+def test_the_log_has_messages_as_people_read_them(told):
+    assert parse_line(told(Begun(1, 2), 1)).logged == "[1]<stderr>:train: worker 1 of 2 begins"
+    progress = told(StepProgress(1, 3, 4, "loss 0.5"), 0, "stdout")
+    assert parse_line(progress).logged == "[0]<stdout>:train: epoch 1  step 3/4  loss 0.5"
+    assert parse_line(told(Explained(0, "no \u00e9"), 0)).logged == "[0]<stderr>:error: no \u00e9"
+    broken = progress[:-1]
+    for other in ("Process 1 exit", "[1]<stderr>:MemoryError", broken):
+        assert parse_line(other).logged == other
+
+
+def test_a_run_has_begun_when_a_worker_tells_so(told):
+    assert not exits_of("[0]<stderr>:train: worker 0 of 2 begins").begun.is_set()
+    assert exits_of(told(Begun(0, 2), 0)).begun.is_set()
+
+
+def test_by_hand_workers_print_for_people(capsys):
+    send(Explained(0, "the loss is nan"), sys.stderr)
+    assert capsys.readouterr().err == "error: the loss is nan\n"
 
 
 def attempts(losses, hosts, workers, retries):
@@ -181,34 +254,29 @@ def test_retries_are_counted_and_explained_errors_are_not_retried():
 
 
 def in_spark(tmp_path, rank, code, *lines):
-    """How a run inside Spark ended, by what Horovod says of the process that ended first and by the workers' log."""
-    log = tmp_path / "train_workers.log"
-    log.write_text("\n".join(lines))
-    said = f"Horovod detected ... The first process to do so was:\nProcess name: {rank}\nExit code: {code}\n"
-    return spark_outcome(said, log)
+    """How a run inside Spark ended, by what Horovod says of the process that ended first and by the workers' lines."""
+    text = f"Horovod detected ... The first process to do so was:\nProcess name: {rank}\nExit code: {code}\n"
+    return spark_error(text, exits_of(*lines), read_endings(tmp_path), LOG, tmp_path)
 
 
-def test_inside_spark_a_killed_worker_is_named_and_what_was_explained_is_not_tried_again(tmp_path):
+def test_inside_spark_a_killed_worker_is_named_and_what_was_explained_is_not_tried_again(tmp_path, told):
     lost = in_spark(tmp_path, 1, 137, f"[0]<stderr>:{BEREFT}")
     assert isinstance(lost, LostWorkersError)
     assert lost.lost == {1}
     assert str(lost).startswith("worker 1 was killed by SIGKILL (training ended with code 137;")
-    told = in_spark(tmp_path, 0, 2, "[0]<stderr>:error: the loss is nan", f"[1]<stderr>:{BEREFT}")
-    assert not isinstance(told, LostWorkersError)
-    assert str(told).startswith("the loss is nan (training ended with code 2;")
-    waited = spark_outcome("Timed out waiting for\n all tasks to start.", tmp_path / "train_workers.log")
+    explained = in_spark(tmp_path, 0, 2, told(Explained(0, "the loss is nan"), 0), f"[1]<stderr>:{BEREFT}")
+    assert not isinstance(explained, LostWorkersError)
+    assert str(explained).startswith("the loss is nan (training ended with code 2;")
+    waited = spark_error("Timed out waiting for\n all tasks to start.", exits_of(), (), LOG, tmp_path)
     assert "training inside Spark failed: Timed out waiting for all tasks to start. (" in str(waited)
 
 
 def test_inside_spark_a_workers_reason_is_known_before_its_last_lines_are(tmp_path):
-    (tmp_path / "workers").mkdir()
-    States(tmp_path / "workers", World(1, 2)).explain(
-        "worker 1 waited more than 9 s at x: it waits for worker 0 (at y)"
-    )
+    leave_ending(tmp_path, Stalled(1, 9, "x", (LateWorker(0, "y", None),)))
     late = in_spark(tmp_path, 1, 75)
     assert isinstance(late, LostWorkersError)
     assert late.lost == {0}
-    States(tmp_path / "workers", World(1, 2)).explain("the loss is nan\nat step 3")
+    leave_ending(tmp_path, Explained(1, "the loss is nan at step 3"))
     untold = in_spark(tmp_path, 1, 2, f"[0]<stderr>:{BEREFT}")
     assert not isinstance(untold, LostWorkersError)
     assert str(untold).startswith("the loss is nan at step 3 (training ended with code 2;")
