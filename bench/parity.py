@@ -21,6 +21,7 @@ from camoe.config.command_line import load_config, parse, parser, positive
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import exit_with
 from camoe.stream.api import BatchPlan, Block, Columns, Ledger, ReadOptions, World, model_columns, stream
+from camoe.train.assemble import make_train_step
 from camoe.train.data.training_inputs import (
     TrainingInputs,
     open_training_inputs,
@@ -28,7 +29,7 @@ from camoe.train.data.training_inputs import (
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.feed import TrainingData
 from camoe.train.loop.validate import validate
-from camoe.train.run import make_train_step, model_spec
+from camoe.train.spec import model_spec
 from camoe.train.supervision.watchdog import Watchdog
 
 ALONE = World(0, 1)
@@ -56,7 +57,8 @@ def validation_ne(config: Config, inputs: TrainingInputs, order: Order) -> tuple
     data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
     workers = join_workers()
     watchdog = Watchdog(workers.world, config.training.stall_timeout_s, config.layout.logs / "workers")
-    train_step = make_train_step(config, model_spec(config, inputs.encoder), data, workers, watchdog)
+    spec = model_spec(config.model, config.features, config.heads, config.slots, inputs.encoder)
+    train_step = make_train_step(config.training, spec, data, workers, watchdog)
     for epoch in range(config.training.epochs):
         for block in SOURCES[order](data.epoch(config.training, epoch), data.columns):
             train_step.step(block)

@@ -62,13 +62,16 @@ def main(argv: list[str]) -> None:
             decided = as_overrides(asked.training, chosen.workers)
             launch_with_horovod([*what, *chosen.overrides, *decided], slots, config.training.stall_timeout_s, log)
 
-    with _pinned(config, inputs.version), marked_when_lost(config, begin.run):
+    with (
+        _pinned(config, inputs.version),
+        marked_when_lost(config.training.tracking, config.layout.checkpoints, begin.run),
+    ):
         with_retries(attempt, slots, chosen.retries)
     _summary(config, given(chosen), time.monotonic() - started)
 
 
 def _pinned(config: Config, version: int) -> AbstractContextManager[object]:
-    """A pin on the table under `out`. One elsewhere is not vacuumed from here."""
+    """Pin the table under `out`. One elsewhere is not vacuumed from here."""
     if config.training.table:
         return nullcontext()
     return pinned(config.layout.pins, config.layout.training, version, "train", "training reads it")

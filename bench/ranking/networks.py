@@ -16,13 +16,15 @@ from camoe.config.pipeline import Config
 from camoe.contracts.encoder import Encoder
 from camoe.model.parameters import body_parameters
 from camoe.stream.reading.columns import model_columns
+from camoe.train.assemble import make_train_step
 from camoe.train.checkpoint.checkpoint import Checkpoints
+from camoe.train.checkpoint.history import History
 from camoe.train.data.training_inputs import TrainingInputs
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.feed import Feed, TrainingData
 from camoe.train.loop.fit import TrainingRun, fit
 from camoe.train.loop.step import TrainStep
-from camoe.train.run import make_train_step, model_spec
+from camoe.train.spec import model_spec
 from camoe.train.supervision.watchdog import Watchdog
 
 BATCH = 8192
@@ -50,7 +52,10 @@ def variants(config: Config, single: Config) -> dict[str, Config]:
 
 def sizes(by_name: Mapping[str, Config], encoder: Encoder) -> dict[str, int]:
     """Return each network's parameters beside the embeddings, which are the same for all."""
-    specs = {name: model_spec(config, encoder) for name, config in by_name.items()}
+    specs = {
+        name: model_spec(config.model, config.features, config.heads, config.slots, encoder)
+        for name, config in by_name.items()
+    }
     return {name: body_parameters(spec.model, spec) for name, spec in specs.items()}
 
 
@@ -72,10 +77,11 @@ def train(config: Config, inputs: TrainingInputs, days: Days) -> tuple[Floats, F
     workers, timeout_s = join_workers(), config.training.stall_timeout_s
     names = tuple(head.name for head in config.heads.heads)
     with tempfile.TemporaryDirectory() as home, Watchdog(workers.world, timeout_s, Path(home)) as watchdog:
-        train_step = make_train_step(config, model_spec(config, inputs.encoder), data, workers, watchdog)
+        spec = model_spec(config.model, config.features, config.heads, config.slots, inputs.encoder)
+        train_step = make_train_step(config.training, spec, data, workers, watchdog)
         checkpoints = Checkpoints(Path(home) / "checkpoints", "bench", {}, 1)
         feed = Feed(data, config.training, train_step.workers.world, watchdog.note)
-        with feed.opened(None) as first:
+        with feed.opened(History()) as first:
             fit(TrainingRun(train_step, feed, checkpoints, watchdog, names, (), Path(home)), first)
     served = serving(config)
     return score(train_step, days.validation, served), score(train_step, days.test, served)

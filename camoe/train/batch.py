@@ -14,7 +14,7 @@ POWERS: Mapping[str, float] = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}
 
 
 def for_workers(config: Config, workers: int) -> Config:
-    """`config` with the global batch and the rates that its `worker_batch_size` stands for, and without that.
+    """Return `config` with the global batch and rates that its `worker_batch_size` stands for, and without that.
 
     What comes out says the same whatever the number of workers, so a run that goes on with others stays the same run.
     """
@@ -23,12 +23,12 @@ def for_workers(config: Config, workers: int) -> Config:
 
 
 def as_overrides(training: TrainingConfig, workers: int) -> list[str]:
-    """What `for_workers` changes, as overrides of a command line."""
+    """Return what `for_workers` changes, as overrides of a command line."""
     return [f"training.{name}={json.dumps(value)}" for name, value in _settings(training, workers).items()]
 
 
 def batch_said(training: TrainingConfig, workers: int) -> str:
-    """Workers, batch and factor of the rates, for people."""
+    """Describe workers, batch and factor of the rates for people."""
     if training.worker_batch_size is None:
         return f"{workers} workers, batch {training.batch_size:,}"
     return f"{workers} workers x {training.worker_batch_size:,} rows, rates x {_factor(training, workers):.2f}"

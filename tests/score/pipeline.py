@@ -17,7 +17,7 @@ from camoe.contracts.snapshot import Snapshot, pin
 from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
 from camoe.model.layers.scaling import Moments
-from camoe.train.run import model_spec
+from camoe.train.spec import model_spec
 from tests.train.pipeline import write_pipeline
 
 ROWS = {"s0": 331, "s1": 203, "s2": 70}
@@ -58,7 +58,7 @@ def write_scorable(folder: Path, **sections: Any) -> Pipeline:
     path = write_pipeline(folder, ROWS, **sections)
     config = load(path, Config)
     encoder = encoders.read(config.layout.encoder)
-    spec = model_spec(config, encoder)
+    spec = model_spec(config.model, config.features, config.heads, config.slots, encoder)
     torch.manual_seed(3)
     model = Camoe(spec, (Moments(3.0, 1.0),))
     # Weights as they start give every row about the same prediction; these tell rows apart.

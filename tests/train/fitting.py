@@ -8,14 +8,17 @@ import torch
 
 from camoe.config.pipeline import Config
 from camoe.stream.reading.columns import model_columns
+from camoe.train.assemble import make_train_step
 from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.history import History
+from camoe.train.checkpoint.state import read_run_state
 from camoe.train.data.training_inputs import open_training_inputs
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.feed import Feed, TrainingData
 from camoe.train.loop.fit import TrainingRun, fit
 from camoe.train.loop.step import TrainStep
-from camoe.train.run import make_train_step, model_spec
+from camoe.train.spec import model_spec
+from camoe.train.supervision.heartbeats import worker_folder
 from camoe.train.supervision.watchdog import Watchdog
 
 RUN = "20260101T000000000000Z"
@@ -26,8 +29,9 @@ def fresh_learner(config: Config) -> tuple[TrainStep, TrainingData]:
     inputs = open_training_inputs(config)
     data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
     workers = join_workers()
-    watchdog = Watchdog(workers.world, config.training.stall_timeout_s, config.layout.logs / "workers")
-    return make_train_step(config, model_spec(config, inputs.encoder), data, workers, watchdog), data
+    watchdog = Watchdog(workers.world, config.training.stall_timeout_s, worker_folder(config.layout.logs))
+    spec = model_spec(config.model, config.features, config.heads, config.slots, inputs.encoder)
+    return make_train_step(config.training, spec, data, workers, watchdog), data
 
 
 def fitted(config: Config, start: Path | None = None) -> tuple[TrainStep, History]:
@@ -36,8 +40,9 @@ def fitted(config: Config, start: Path | None = None) -> tuple[TrainStep, Histor
     torch.set_num_threads(1)  # Products as small as these gain nothing by more.
     layout, names = config.layout, tuple(head.name for head in config.heads.heads)
     checkpoints = Checkpoints(layout.checkpoints, RUN, {}, config.training.checkpoint.keep)
-    with Watchdog(train_step.workers.world, config.training.stall_timeout_s, layout.logs / "workers") as watchdog:
+    with Watchdog(train_step.workers.world, config.training.stall_timeout_s, worker_folder(layout.logs)) as watchdog:
         feed = Feed(data, config.training, train_step.workers.world, watchdog.note)
-        with feed.opened(start) as first:
+        begun = read_run_state(start).history if start else History()
+        with feed.opened(begun) as first:
             run = TrainingRun(train_step, feed, checkpoints, watchdog, names, (), layout.logs)
             return train_step, fit(run, first, start)

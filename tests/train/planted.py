@@ -18,10 +18,10 @@ from camoe.metrics.ranking import average_precision
 from camoe.model.layers.scaling import Moments
 from camoe.model.spec import ModelSpec
 from camoe.stream.reading.columns import Block, model_columns
+from camoe.train.assemble import assemble_train_step
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.seeding import draw_rows
 from camoe.train.loop.step import TrainStep, to_tensors
-from camoe.train.run import assemble_train_step
 from tests.model.test_camoe import HEADS, SLOTS
 
 CATEGORICALS, VALUES, NUMERICS = 5, 40, 2

@@ -19,9 +19,9 @@ from camoe.contracts.slots import Slot, SlotCatalogue
 from camoe.model.layers.scaling import Moments
 from camoe.model.spec import ModelSpec
 from camoe.stream.api import Block, Columns, model_columns
+from camoe.train.assemble import assemble_train_step
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.step import TrainStep, to_tensors
-from camoe.train.run import assemble_train_step
 
 NETWORK = DcnConfig(cross_layers=CROSSES, hidden=DEEP)
 MODELS: dict[str, ModelConfig] = {

@@ -64,7 +64,7 @@ class Checkpoints:
         return path
 
     def restore(self, path: Path, model: Camoe, optimisers: Optimisers) -> History:
-        """Give `model` and `optimisers` what the checkpoint at `path` holds; where the run stands there.
+        """Give `model` and `optimisers` what the checkpoint at `path` holds; return the run's history there.
 
         Raises:
             TrainingError: the checkpoint is damaged, or of a run with other settings.
@@ -79,7 +79,7 @@ class Checkpoints:
         return state.history
 
     def best_weights(self, history: History, device: torch.device) -> dict[str, Tensor]:
-        """The weights at the end of the best epoch of `history`."""
+        """Read the weights at the end of the best epoch of `history`."""
         (name,) = self._best(history)
         return read_tensors(self.folder / name / MODEL, device)
 
@@ -100,7 +100,7 @@ class Checkpoints:
 
 
 def read_tensors(path: Path, device: torch.device) -> dict[str, Tensor]:
-    """The tensors of one file on `device`. Raises `TrainingError` when it is damaged."""
+    """Read the tensors of one file onto `device`. Raises `TrainingError` when it is damaged."""
     try:
         # Copied: what is read is mapped from the file, which may be removed while training goes on.
         return {name: value.clone() for name, value in load_file(path, device=str(device)).items()}
@@ -113,7 +113,7 @@ def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _taken_apart(optimisers: Optimisers) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """The optimisers' tensors by `part.weight.name`, and what is no tensor."""
+    """Return the optimisers' tensors by `part.weight.name`, and what is no tensor."""
     tensors: dict[str, Tensor] = {}
     scalars = []
     for number, part in enumerate(optimisers.parts):
@@ -141,5 +141,5 @@ def _put_together(optimisers: Optimisers, tensors: Mapping[str, Tensor], scalars
 
 
 def _listed(value: Any) -> Any:
-    """Numbers as a tuple, as optimisers have them: JSON knows lists only."""
+    """Return numbers as a tuple, as optimisers have them: JSON knows lists only."""
     return tuple(value) if isinstance(value, list) and value and isinstance(value[0], float) else value

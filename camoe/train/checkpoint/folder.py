@@ -15,28 +15,28 @@ NAME = re.compile(r"(?P<run>\d{8}T\d{12}Z)-epoch\d{4}-step\d{8}")
 
 
 def new_run() -> str:
-    """A name for a run that starts now; names are in the order of time."""
+    """Make a name for a run that starts now; names are in the order of time."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
 
 
 def checkpoint_name(run: str, epoch: int, step: int) -> str:
-    """The folder of the checkpoint from which `run` goes on at (epoch, step); names are in the order of training."""
+    """Name the checkpoint from which `run` goes on at (epoch, step); names are in the order of training."""
     return f"{run}-epoch{epoch:04d}-step{step:08d}"
 
 
 def complete(folder: Path, run: str | None = None) -> list[Path]:
-    """All checkpoints under `folder`, or those of one run, oldest first."""
+    """List all checkpoints under `folder`, or those of one run, oldest first."""
     found = [(NAME.fullmatch(path.name), path) for path in sorted(folder.glob("*"))]
     return [path for match, path in found if match and (run is None or match["run"] == run)]
 
 
 def newest(folder: Path, run: str | None = None) -> Path | None:
-    """The checkpoint written last, of any run or of one."""
+    """Return the checkpoint written last, of any run or of one."""
     return next(reversed(complete(folder, run)), None)
 
 
 def run_of(checkpoint: Path) -> str:
-    """The run that wrote `checkpoint`."""
+    """Return the run that wrote `checkpoint`."""
     return checkpoint.name.split("-", 1)[0]
 
 

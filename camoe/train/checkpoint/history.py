@@ -1,4 +1,4 @@
-"""What a training run has been through: a checkpoint keeps it, the bundle's metrics tell it. Torch-free."""
+"""The history of a training run: a checkpoint keeps it, the bundle's metrics tell it. Torch-free."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class EpochResult:
 
 @dataclass(frozen=True)
 class RunningLoss:
-    """Where the loss of a head stands: its sum over `rows` rows, of which older batches' count for less and less.
+    """Running loss of a head: its sum over `rows` rows, of which older batches' count for less and less.
 
     `batches` is how many batches had rows of it.
     """
@@ -82,5 +82,5 @@ class History:
         return scores.index(min(scores)) if math.isfinite(min(scores)) else len(scores) - 1
 
     def said(self) -> str:
-        """The place for people, from 1."""
+        """Describe the place for people, from 1."""
         return f"epoch {self.epoch + 1}, step {self.step + 1}"

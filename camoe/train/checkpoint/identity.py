@@ -1,4 +1,4 @@
-"""What makes two training runs the same run. Torch-free."""
+"""The settings by which two training runs are the same run. Torch-free."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INDIFFERENT = (
 
 
 def run_settings(config: Config, inputs: TrainingInputs) -> dict[str, Any]:
-    """All that decides what a run computes, by dotted name: settings, rows, plan and encoder; not how many workers."""
+    """Return all that decides what a run computes, by dotted name: settings, rows, plan, encoder; not the workers."""
     flat = dict(_flat("", config.model_dump(mode="json", include=PARTS)))
     skipped = tuple(f"training.{name}" for name in INDIFFERENT)
     settings = {name: value for name, value in flat.items() if not _under(name, skipped)}

@@ -1,4 +1,4 @@
-"""Which versions of the training table models need that are trained, or that training is to go on from. Torch-free."""
+"""Table versions that a bundle or a checkpoint still needs. Torch-free."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from camoe.train.checkpoint.state import TABLE_VERSION, read_run_state
 
 
 def needed_versions(layout: Layout) -> Iterator[tuple[int, str]]:
-    """(version, for what) of the bundle, of one that is set aside, and of each checkpoint that is there.
+    """Yield (version, for what) of the bundle, of one that is set aside, and of each checkpoint that is there.
 
     Raises:
         BundleError: a manifest is damaged.

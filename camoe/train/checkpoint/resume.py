@@ -1,4 +1,4 @@
-"""Which run a training job continues. Torch-free."""
+"""The run that a training job continues. Torch-free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ResumePoint:
 
 
 def resume_point(folder: Path, resume: bool, table_version: int | None) -> ResumePoint:
-    """With `resume` the run of the newest checkpoint in `folder`, with its table version; else a new run.
+    """Return the run of the newest checkpoint in `folder`, with its table version, if `resume`; else a new run.
 
     So it is with `resume`, too, when there is no checkpoint: a run that is over leaves none. Those of an unfinished run
     stay until a new run has written its first.

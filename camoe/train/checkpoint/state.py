@@ -1,4 +1,4 @@
-"""What a checkpoint holds beside tensors. Torch-free, so that a job can look at it."""
+"""The part of a checkpoint that is no tensor. Torch-free, so that a job can look at it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write_run_state(checkpoint: Path, state: RunState) -> None:
 
 
 def read_run_state(path: Path) -> RunState:
-    """What the checkpoint at `path` says of its run. Raises `TrainingError` when it is damaged."""
+    """Read the run's state in the checkpoint at `path`. Raises `TrainingError` when it is damaged."""
     try:
         return TypeAdapter(RunState).validate_python(json.loads((path / STATE).read_bytes()))
     except (OSError, ValueError, ValidationError) as error:

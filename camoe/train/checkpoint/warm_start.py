@@ -49,7 +49,7 @@ def warm_start(model: Camoe, spec: ModelSpec, encoder: Encoder, bundle: Path) ->
 
 
 def grown(fresh: Tensor, sizes: tuple[int, ...], table: Tensor, old_sizes: tuple[int, ...]) -> Tensor:
-    """`fresh` with the rows of `table`, column by column; `sizes` are the rows of each, no fewer than `old_sizes`.
+    """Copy the rows of `table` into `fresh`, column by column; a column's `sizes` are no fewer than `old_sizes`.
 
     Shapes: `[sum(sizes), D]` and `[sum(old_sizes), D]`.
     """
@@ -79,7 +79,7 @@ def _require_alike(bundle: Path, spec: ModelSpec, old: ModelSpec) -> None:
 
 
 def _require_same_transforms(bundle: Path, features: FeatureSet, old: FeatureSet) -> None:
-    """What the schema's hash leaves out: weights fit both treatments, and the scaling is the bundle's."""
+    """Compare what the schema's hash leaves out: weights fit both treatments, and the scaling is the bundle's."""
     here, there = _transform(features), _transform(old)
     changed = [f"{name} is {there[name]} there and {here[name]} here" for name in here if here[name] != there[name]]
     if changed:
@@ -90,12 +90,12 @@ def _require_same_transforms(bundle: Path, features: FeatureSet, old: FeatureSet
 
 
 def _learned(spec: ModelSpec) -> dict[str, str]:
-    """By head, what it learns from which rows. The weight of its loss may change."""
+    """Return by head what it learns from which rows. The weight of its loss may change."""
     return {head.name: f"{head.objective} where {head.where or 'any'}" for head in spec.heads.heads}
 
 
 def _transform(features: FeatureSet) -> dict[str, str]:
-    """By setting of a feature, what the model makes of its raw column."""
+    """Return by setting of a feature what the model makes of its raw column."""
     transforms = {f"the transform of {item.name}": item.transform for item in features.numeric}
     indicators = {f"the missing_indicator of {item.name}": str(item.missing_indicator) for item in features.numeric}
     return transforms | indicators | {f"the pooling of {item.name}": item.pooling for item in features.sequence}

@@ -1,1 +1,1 @@
-"""What training reads before its first step: the pinned table, numeric transforms, quantiles."""
+"""Inputs before the first step: the pinned table, numeric transforms, quantiles."""

@@ -22,7 +22,7 @@ DIGITS = (11, 11, 10)
 def fit_knots(
     batches: Callable[[], Iterator[Sequence[Floats]]], columns: int, add: Callable[[Tensor, str], Tensor]
 ) -> tuple[Knots, ...]:
-    """The knots of each of `columns`: the values of ranks `k (n - 1) // 63`, k = 0 ... 63, each distinct one once.
+    """Find each column's knots: the values of ranks `k (n - 1) // 63`, k = 0 ... 63, each distinct one once.
 
     `batches` starts a pass over this worker's part of the rows: known values, one array a column. `add` gives the sum
     of all workers' tensors under a name. Three passes; the workers add up integer counts, so the result is exact and
@@ -78,7 +78,7 @@ class _Sought:
         self._below, self._equal = below[first], equal[first]
 
     def knots(self) -> Knots:
-        """The distinct values and the shares of values below them, ties counted half."""
+        """Return the distinct values and the shares of values below them, ties counted half."""
         if not self.rows:
             return Knots((), ())
         shares = (self._below + self._equal / 2) / self.rows
@@ -86,13 +86,13 @@ class _Sought:
 
 
 def _codes(values: Floats) -> Codes:
-    """Integers of 32 bits in the order of the values; both zeros are one."""
+    """Return integers of 32 bits in the order of the values; both zeros are one."""
     limit = np.float32(LARGEST)
     bits = (np.clip(values, -limit, limit) + np.float32(0)).view(np.int32).astype(np.int64)
     return np.where(bits < 0, -(bits + 2**31), bits) + 2**31
 
 
 def _values(codes: Codes) -> Floats:
-    """The values of `_codes`."""
+    """Return the values of `_codes`."""
     signed = codes - 2**31
     return np.where(signed < 0, -signed - 2**31, signed).astype(np.int32).view(np.float32)

@@ -1,4 +1,4 @@
-"""What training reads, checked before any worker starts. Torch-free."""
+"""The inputs of training, checked before any worker starts. Torch-free."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ SMALLEST_STD = 1e-6
 def fit_transforms(
     snapshot: Snapshot, features: Sequence[Numeric], workers: Workers, watchdog: Watchdog, retries: int = RETRIES
 ) -> tuple[NumericTransform, ...]:
-    """`Knots` of each numeric with `transform: quantile` and `Moments` of each other one, in order.
+    """Fit `Knots` of each numeric with `transform: quantile` and `Moments` of each other one, in order.
 
     Each worker reads its share of the files: once for the moments, three times the columns that need knots. Each file
     is a sign of progress to `watchdog`.
@@ -54,7 +54,7 @@ class _OwnFiles:
     watchdog: Watchdog
 
     def known(self, features: Sequence[Numeric]) -> Iterator[list[Floats]]:
-        """The known values of each numeric, a file at a time."""
+        """Yield the known values of each numeric, a file at a time."""
         names = [feature.column for feature in features]
         for file in self.files:
             self.watchdog.alive(f"fitting the numerics' treatments to {file.path}")
@@ -62,7 +62,7 @@ class _OwnFiles:
             yield [table[name].drop_null().to_numpy().astype(np.float32) for name in names]
 
     def add(self, values: torch.Tensor, name: str) -> torch.Tensor:
-        """The sum of all workers' `values`. A worker that has read its files waits for those that read."""
+        """Sum all workers' `values`. A worker that has read its files waits for those that read."""
         self.watchdog.beat(f"adding up {name}")
         return sum_over_workers(values, name)
 

@@ -16,7 +16,7 @@ Exchange = Callable[[Tensor, str], Callable[[], Tensor]]
 
 
 def merge_rows(gradient: Tensor) -> Tensor:
-    """A sparse `[V, D]` gradient with every row number once, in order; the values of a repeated row are summed.
+    """Return a sparse `[V, D]` gradient with every row number once, in order; a repeated row's values are summed.
 
     The same as `gradient.coalesce()`, three times faster: 32-bit numbers are sorted by radix, and rows are summed
     where they lie.
@@ -27,7 +27,7 @@ def merge_rows(gradient: Tensor) -> Tensor:
 
 
 def exchange_rows(gradient: Tensor, name: str) -> Callable[[], Tensor]:
-    """Every worker gets every worker's rows: the cost follows the batches, not the vocabulary."""
+    """Send every worker's rows to every worker: the cost follows the batches, not the vocabulary."""
     own = merge_rows(gradient)
     rows = hvd.allgather_async(_narrow(own.indices()[0], own.shape[0]).cpu(), name=f"{name}_rows")
     values = hvd.allgather_async(own.values().cpu(), name=f"{name}_values")
@@ -40,7 +40,7 @@ def exchange_rows(gradient: Tensor, name: str) -> Callable[[], Tensor]:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter], exchange: Exchange = exchange_rows) -> float:
-    """Replace each gradient by its sum over all workers; the seconds until the others' dense ones were here.
+    """Replace each gradient by its sum over all workers; return the seconds until the others' dense ones came.
 
     Dense gradients travel in one buffer, sparse ones by `exchange` and come back coalesced. All are under way at once.
     Horovod is built without CUDA, so they go through host memory.
@@ -68,7 +68,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter], exchange: Exchange = excha
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
-    """The joint L2 norm of all gradients, not finite when a value is not.
+    """Return the joint L2 norm of all gradients, not finite when a value is not.
 
     To be called after `sum_gradients`, so that all workers find the same norm and every row of a sparse gradient is
     there once.
@@ -91,7 +91,7 @@ def _values(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
 def _by_layout(
     parameters: Iterable[nn.Parameter],
 ) -> tuple[list[tuple[nn.Parameter, Tensor]], list[tuple[nn.Parameter, Tensor]]]:
-    """Parameters with their gradients: the sparse ones, the dense ones."""
+    """Return parameters with their gradients: the sparse ones, the dense ones."""
     known = [(parameter, parameter.grad) for parameter in parameters if parameter.grad is not None]
     return [pair for pair in known if pair[1].is_sparse], [pair for pair in known if not pair[1].is_sparse]
 
@@ -106,10 +106,10 @@ def _merged(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _coalesced(rows: Tensor, values: Tensor, shape: torch.Size) -> Tensor:
-    """Rows in order, each once, as a sparse gradient."""
+    """Make a sparse gradient of rows in order, each once."""
     return torch.sparse_coo_tensor(rows.unsqueeze(0), values, shape, is_coalesced=True, check_invariants=False)
 
 
 def _narrow(rows: Tensor, vocabulary: int) -> Tensor:
-    """Row numbers in as few bytes as they need: half the way to sort and to send."""
+    """Return row numbers in as few bytes as they need: half the way to sort and to send."""
     return rows.to(torch.int32) if vocabulary <= torch.iinfo(torch.int32).max else rows

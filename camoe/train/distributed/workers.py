@@ -52,7 +52,7 @@ def leave_workers() -> None:
 
 
 def usable_cores(quota: Path = CPU_QUOTA) -> int:
-    """Processor cores that this process may use: by its affinity, and by its container's `quota` where there is one."""
+    """Count the processor cores of this process: by its affinity, and by its container's `quota` where there is one."""
     allowed = len(os.sched_getaffinity(0))
     try:
         most, period = quota.read_text().split()
@@ -67,7 +67,7 @@ def _own_device(local_rank: int) -> torch.device:
 
 
 def sum_over_workers(values: Tensor, name: str) -> Tensor:
-    """The sum of every worker's `values`, on the device of `values`."""
+    """Sum every worker's `values`, on the device of `values`."""
     if hvd.size() == 1:
         return values.clone()
     if values.numel() == 0:  # Horovod would wait for ever.
@@ -77,7 +77,7 @@ def sum_over_workers(values: Tensor, name: str) -> Tensor:
 
 
 def gather(value: ValueT, name: str) -> list[ValueT]:
-    """Every worker's `value`, in rank order."""
+    """Return every worker's `value`, in rank order."""
     values: list[ValueT] = hvd.allgather_object(value, name=name)
     return values
 

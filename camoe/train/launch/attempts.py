@@ -13,7 +13,7 @@ HOST = re.compile(r"(?P<name>[\w.-]+):(?P<slots>[1-9]\d*)")
 
 
 def hosts_of_workers(hosts: str | None, workers: int) -> tuple[str, ...]:
-    """The host of each worker by rank: `host1:slots,host2:slots` are filled in that order; None is this machine.
+    """Return each worker's host by rank: `host1:slots,host2:slots` are filled in that order; None is this machine.
 
     Raises:
         ConfigError: `hosts` reads otherwise, or has fewer slots than there are `workers`.
@@ -30,17 +30,17 @@ def hosts_of_workers(hosts: str | None, workers: int) -> tuple[str, ...]:
 
 
 def horovod_hosts(slots: Sequence[str]) -> str:
-    """`slots`, a host for each worker, as Horovod's launcher takes them: it gives out ranks in their order."""
+    """Write `slots`, a host a worker, as Horovod's launcher takes them: it gives out ranks in their order."""
     return ",".join(f"{host}:{len(list(same))}" for host, same in groupby(slots))
 
 
 def without_lost(slots: Sequence[str], lost: frozenset[int]) -> tuple[str, ...]:
-    """The hosts of the workers that are left when those of ranks `lost` are gone; of the first one if none is."""
+    """Return the hosts of the workers left when those of ranks `lost` are gone; of the first one if none is."""
     return tuple(host for rank, host in enumerate(slots) if rank not in lost) or tuple(slots[:1])
 
 
 def describe_workers(slots: Sequence[str]) -> str:
-    """How many workers there are, and where if not all on this machine."""
+    """Say how many workers there are, and where if not all on this machine."""
     number = "1 worker" if len(slots) == 1 else f"{len(slots)} workers"
     return number if set(slots) == {THIS_MACHINE} else f"{number} on {horovod_hosts(slots)}"
 

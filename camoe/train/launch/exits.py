@@ -1,4 +1,4 @@
-"""How the workers of a run ended, from what they tell and from what Horovod's launcher says of them."""
+"""The exits of a run's workers, from their messages and from what Horovod's launcher says of them."""
 
 from __future__ import annotations
 

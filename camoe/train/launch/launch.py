@@ -101,7 +101,7 @@ def _fresh_folder(log: Path) -> Path:
 
 @contextmanager
 def _ended_unless(begun: Event, process: subprocess.Popen[str], timeout_s: float) -> Iterator[Event]:
-    """End `process` if `begun` is not set within `timeout_s` while the block runs; yields an event that is set then."""
+    """End `process` if `begun` is not set within `timeout_s` while the block runs; yield an event that is set then."""
     late = Event()
 
     def wait() -> None:

@@ -35,12 +35,12 @@ class OutputLine:
 
 
 def parse_line(line: str) -> OutputLine:
-    """Return what `line` of the launcher's output is, without the end of line."""
+    """Parse a `line` of the launcher's output, without its end."""
     found = WORKER_LINE.match(line)
     return worker_line(found["text"], int(found["rank"]), found["stream"]) if found else OutputLine(line)
 
 
 def worker_line(text: str, rank: int, stream: str) -> OutputLine:
-    """Return what `text` is as a line of `stream` of the worker `rank`."""
+    """Parse `text`, a line of `stream` of worker `rank`."""
     message = parse_message(text)
     return OutputLine(message.line if message else text, message, rank, stream)

@@ -96,7 +96,7 @@ def _follow(file: Path, show: Callable[[str], None], over: threading.Event) -> N
 
 @contextmanager
 def show_rank0() -> Iterator[Callable[[str | StepProgress], None]]:
-    """Yields a function that shows rank 0's output; at a terminal progress moves a bar, and lines stand above it."""
+    """Yield a function that shows rank 0's output; at a terminal progress moves a bar, and lines stand above it."""
     if not sys.stdout.isatty():
         yield lambda said: print(said.line if isinstance(said, StepProgress) else said, flush=True)
         return
@@ -115,7 +115,7 @@ def show_rank0() -> Iterator[Callable[[str | StepProgress], None]]:
 
 @contextmanager
 def log_file(log: Path) -> Iterator[Callable[[str], None]]:
-    """Yields a function that appends to `log`, truncated first; its folder must exist.
+    """Yield a function that appends to `log`, truncated first; its folder must exist.
 
     When the disk takes no more, that is said once, and nothing else is kept: what is said is worth less than a model.
 

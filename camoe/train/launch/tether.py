@@ -23,7 +23,7 @@ except ProcessLookupError:
 
 @contextmanager
 def tethered(process: subprocess.Popen[str]) -> Iterator[None]:
-    """While the block runs, `process` gets SIGTERM once this process is gone."""
+    """Send `process` SIGTERM once this process is gone while the block runs."""
     # Isolated: neither the environment nor the working folder can make it another program.
     command = [sys.executable, "-I", "-c", WAIT_AND_END, str(process.pid)]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as watcher:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from camoe.config.pipeline import Config
+from camoe.metrics.config import CalibrationConfig, EvaluationConfig
 from camoe.metrics.histogram import Histogram, merge
 from camoe.metrics.platt import Platt, fit_platt
 from camoe.metrics.validation import by_slot, validation_rows
 from camoe.model.loss import Masking, targets
+from camoe.model.spec import ModelSpec
 from camoe.stream.ledger import Ledger
 from camoe.stream.reading.columns import Block, model_columns
 from camoe.stream.stream import stream
@@ -34,7 +35,9 @@ class Calibrated:
     rows: list[dict[str, Any]]
 
 
-def calibrate(run: TrainingRun, config: Config) -> Calibrated:
+def calibrate(
+    run: TrainingRun, spec: ModelSpec, calibration: CalibrationConfig, evaluation: EvaluationConfig
+) -> Calibrated:
     """Score the validation days once more, with the weights that training kept, and fit each head's calibration.
 
     A head sees the labelled rows of the slots that it serves, also where it learned from others. The states of all
@@ -43,24 +46,22 @@ def calibrate(run: TrainingRun, config: Config) -> Calibrated:
     Raises:
         StreamError: a row of the validation days is missing or came twice.
     """
-    slots, heads = config.slots.slots, config.heads.heads
-    states = _states(run, config)
+    slots, heads = spec.slots.slots, spec.heads.heads
+    states = _states(run, spec, evaluation.user_buckets)
     run.watchdog.beat("adding up the calibration's states")
-    buckets = len(slots) * config.evaluation.user_buckets
+    buckets = len(slots) * evaluation.user_buckets
     summed = [merge(parts, buckets) for parts in zip(*gather(states, "calibration"), strict=True)]
-    found = {
-        head.name: fit_platt(state, config.calibration.min_per_class) for head, state in zip(heads, summed, strict=True)
-    }
+    found = {head.name: fit_platt(state, calibration.min_per_class) for head, state in zip(heads, summed, strict=True)}
     split = {head.name: by_slot(state, len(slots)) for head, state in zip(heads, summed, strict=True)}
-    return Calibrated(found, validation_rows(split, found, config.heads, config.slots, config.evaluation))
+    return Calibrated(found, validation_rows(split, found, spec.heads, spec.slots, evaluation))
 
 
-def _states(run: TrainingRun, config: Config) -> list[Histogram]:
-    """This worker's share of the validation rows: a state a head, with a bucket for each slot and bucket of users."""
+def _states(run: TrainingRun, spec: ModelSpec, users: int) -> list[Histogram]:
+    """Score this worker's share of the validation rows: a state a head, with a bucket a slot and bucket of users."""
     plan, ledger, train_step = run.data.check(run.config), Ledger(), run.train_step
-    columns = model_columns(config.features, config.heads.objectives, keys=(USER,))
-    users, steps = config.evaluation.user_buckets, range(plan.steps)
-    collected = [_Collected(len(config.slots.slots) * users) for _ in config.heads.heads]
+    columns = model_columns(spec.features, spec.heads.objectives, keys=(USER,))
+    steps = range(plan.steps)
+    collected = [_Collected(len(spec.slots.slots) * users) for _ in spec.heads.heads]
     train_step.model.eval()
     blocks = stream(plan, columns, run.workers.world, run.feed.reading(), ledger=ledger)
     with torch.inference_mode():
@@ -99,5 +100,5 @@ class _Collected:
             self.parts, self.loose = [self.merged()], 0
 
     def merged(self) -> Histogram:
-        """The state of all rows."""
+        """Return the state of all rows."""
         return merge(self.parts, self.buckets)

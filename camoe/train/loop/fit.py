@@ -66,7 +66,7 @@ class TrainingRun:
     def watched(
         self, blocks: Generator[Block, None, None], phase: str, steps: range
     ) -> Iterator[tuple[int, Block, float]]:
-        """(step, its block, seconds waited for it); the watchdog knows whether the worker waits for data or works."""
+        """Yield (step, its block, seconds waited for it), and tell the watchdog whether the worker waits or works."""
         with contextlib.closing(blocks):
             for step in steps:
                 asked = time.monotonic()
@@ -78,7 +78,7 @@ class TrainingRun:
                 yield step, block, time.monotonic() - asked
 
     def count(self, plan: BatchPlan, ledger: Ledger, steps: range) -> int:
-        """Check that all workers together had every row of `steps`; how many that were."""
+        """Check that all workers together had every row of `steps`; return how many that were."""
         self.watchdog.beat("counting the rows")
         summed = sum_over_workers(torch.from_numpy(ledger.as_array(plan)), "ledger").numpy()
         require_complete(plan, summed, steps.start, steps.stop)
@@ -135,7 +135,7 @@ def _over(history: History, patience: int) -> bool:
 
 
 def _run_epoch(run: TrainingRun, history: History, epoch: OpenEpoch, total: int) -> tuple[History, OpenEpoch | None]:
-    """The history with one epoch more, and the next epoch."""
+    """Return the history with one epoch more, and the next epoch."""
     started = time.monotonic() - history.seconds
     plan, steps = epoch.plan, epoch.steps
     if run.workers.leads and history.epoch == 0:
@@ -157,7 +157,7 @@ def _run_epoch(run: TrainingRun, history: History, epoch: OpenEpoch, total: int)
 
 
 def _train(run: TrainingRun, epoch: OpenEpoch, history: History) -> tuple[History, int]:
-    """The history at the end of the epoch's steps, and the rows of these, which are trained here."""
+    """Train the epoch's steps; return the history at their end, and their rows."""
     config, train_step, plan, steps, ledger = run.config, run.train_step, epoch.plan, epoch.steps, epoch.ledger
     started = time.monotonic() - history.seconds
     later = run.data.total_steps(config) - history.steps - len(steps)
@@ -185,7 +185,7 @@ def _train(run: TrainingRun, epoch: OpenEpoch, history: History) -> tuple[Histor
 
 
 def _own_draw(plan: BatchPlan, step: int, workers: Workers) -> Tensor:
-    """This worker's part of the numbers drawn for the rows of the global batch."""
+    """Return this worker's part of the numbers drawn for the rows of the global batch."""
     rows = plan.batch_rows(step)
     draw = draw_rows(plan.seed, plan.epoch, step, rows)
     return torch.from_numpy(draw[slice(*workers.world.share(rows))]).to(workers.device)
@@ -196,7 +196,7 @@ def _due(every: int | None, steps: int) -> bool:
 
 
 def _rows(plan: BatchPlan, steps: int) -> int:
-    """Rows of the first `steps` batches."""
+    """Count the rows of the first `steps` batches."""
     return min(steps * plan.batch_size, plan.rows)
 
 
@@ -211,7 +211,7 @@ def _validated(run: TrainingRun) -> Validation:
 
 
 def common_hash(model: Camoe, workers: Workers) -> str:
-    """SHA-256 over all weights, which must be the same on all workers.
+    """Return the SHA-256 of all weights, which must be the same on all workers.
 
     Raises:
         TrainingError: the workers' weights differ.

@@ -25,7 +25,7 @@ class GateUsage:
     behind_s: float
 
     def said(self, heads: Sequence[str], losses: Sequence[float]) -> str:
-        """One short piece a head: its loss, one of `losses`, and the gate's weights in percent."""
+        """Describe each head in a short piece: its loss, one of `losses`, and the gate's weights in percent."""
         pieces = []
         for name, loss, gate in zip(heads, losses, self.gates, strict=True):
             weights = " ".join(f"{100 * weight:.0f}" for weight in gate)

@@ -77,7 +77,7 @@ class LossGuard:
         )
 
     def _write(self, plan: BatchPlan, step: int) -> str:
-        """Write the names of all rows of the batch; says where they are."""
+        """Write the names of all rows of the batch; say where they are."""
         path = self.folder / f"batch-epoch{plan.epoch + 1:04d}-step{step + 1:08d}.tsv"
         lines = ("\t".join(map(str, name)) for name in (NAMES, *_names(plan, step)))
         try:
@@ -88,12 +88,12 @@ class LossGuard:
 
 
 def _faded(level: RunningLoss, loss: float, rows: int) -> RunningLoss:
-    """`level` after a batch; one without rows of the head leaves it as it is."""
+    """Return `level` after a batch; one without rows of the head leaves it as it is."""
     return RunningLoss(FADE * level.loss + loss, FADE * level.rows + rows, level.batches + 1) if rows else level
 
 
 def _names(plan: BatchPlan, step: int) -> Iterator[tuple[str, int, int]]:
-    """(file, row group, row) of each row of the batch, as `row_names` numbers them."""
+    """Yield (file, row group, row) of each row of the batch, as `row_names` numbers them."""
     for take in plan.batch(step):
         for file, group, row in row_names(plan, take).tolist():
             yield plan.snapshot.files[file].path, group, row

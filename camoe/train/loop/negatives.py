@@ -24,7 +24,7 @@ class NegativeSampling:
     rate: Tensor
 
     def kept(self, label: Tensor, mask: Tensor, draw: Tensor) -> Tensor:
-        """The part of `mask` that is learned from: all positives, and negatives whose `draw` lies below the rate.
+        """Return the part of `mask` to learn from: all positives, and negatives whose `draw` lies below the rate.
 
         Args:
             label, mask: `[B, H]`.
@@ -33,12 +33,12 @@ class NegativeSampling:
         return mask & ((label > 0) | (draw.unsqueeze(1) < self.rate))
 
     def among_kept(self, logits: Tensor) -> Tensor:
-        """Logits `[B, H]` among all rows to logits among the kept ones."""
+        """Turn logits `[B, H]` among all rows into logits among the kept ones."""
         return logits - self.rate.log().to(logits.dtype)
 
 
 def make_sampling(heads: HeadSet, rates: Mapping[str, float], device: torch.device) -> NegativeSampling:
-    """The sampling of `rates` by head name; a head without one keeps all.
+    """Make the sampling of `rates` by head name; a head without one keeps all.
 
     Raises:
         ConfigError: there is no such head.

@@ -1,4 +1,4 @@
-"""In which precision the forward pass computes."""
+"""The precision of the forward pass."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Precision = Literal["fp32", "bf16"]
 
 
 def bf16_instructions(described: Path = PROCESSOR) -> frozenset[str]:
-    """This processor's instructions for bf16; without any it would be emulated, or nothing says what it has."""
+    """List this processor's instructions for bf16; without any it would be emulated, or nothing says what it has."""
     return INSTRUCTIONS & set(described.read_text().split()) if described.exists() else frozenset()
 
 
 def chosen(config: TrainingConfig, device: torch.device, instructions: Collection[str]) -> tuple[Precision, str]:
-    """What `auto` computes in where the processor has `instructions`, and why.
+    """Choose what `auto` computes in where the processor has `instructions`, and say why.
 
     That bf16 gives the AUC-PR and ECE of fp32 is shown by a test for each kind of model, on processors and on no other
     device.
@@ -39,7 +39,7 @@ def chosen(config: TrainingConfig, device: torch.device, instructions: Collectio
 
 
 def settled(config: TrainingConfig, workers: Workers) -> TrainingConfig:
-    """`config` with `auto` made one precision, the same for all workers; the first one says which and why."""
+    """Return `config` with `auto` made one precision, the same for all workers; rank 0 says which and why."""
     if config.precision != "auto":
         return config
     common = frozenset.intersection(*gather(bf16_instructions(), "bf16_instructions"))
@@ -50,5 +50,5 @@ def settled(config: TrainingConfig, workers: Workers) -> TrainingConfig:
 
 
 def autocast(config: TrainingConfig, device: torch.device) -> AbstractContextManager[object]:
-    """What the forward pass of a training step runs in; weights, loss, gradients and validation stay in fp32."""
+    """Run the forward pass of a training step in its precision; weights, loss, gradients and validation stay fp32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16")

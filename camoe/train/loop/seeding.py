@@ -17,5 +17,5 @@ def seed_step(seed: int, epoch: int, step: int, rank: int) -> None:
 
 
 def draw_rows(seed: int, epoch: int, step: int, rows: int) -> npt.NDArray[np.float32]:
-    """A number in [0, 1) for each row of a global batch, the same for any number of workers: `[rows]`."""
+    """Draw a number in [0, 1) for each row of a global batch, the same for any number of workers: `[rows]`."""
     return np.random.Generator(np.random.PCG64([seed, epoch, step, _ROWS])).random(rows, dtype=np.float32)

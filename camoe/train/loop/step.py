@@ -35,7 +35,7 @@ class Tensors:
 
 
 def to_tensors(block: Block, device: torch.device, dtype: torch.dtype) -> Tensors:
-    """`block` as tensors on `device`; numerics as `dtype`. On the CPU the wide ones are views of the block."""
+    """Put `block` into tensors on `device`; numerics as `dtype`. On the CPU the wide ones are views of the block."""
     return Tensors(
         categorical=_placed(block.categorical, device, torch.int32),
         numeric=_placed(block.numeric, device, dtype),
@@ -53,7 +53,7 @@ def _placed(values: npt.NDArray[np.generic], device: torch.device, dtype: torch.
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one step of all workers together came to.
+    """The result of one step of all workers together.
 
     `loss` is that of the whole batch. Of each head, `losses` are summed over the `rows` that it learned from: those of
     its own that were kept. `norm` is the L2 norm of the gradients before they are clipped, and `behind_s` how many
@@ -74,7 +74,7 @@ class StepResult:
 
 @dataclass(frozen=True)
 class TrainStep:
-    """All that a step needs."""
+    """The training step: model, loss, optimisers and workers."""
 
     model: Camoe
     optimisers: Optimisers

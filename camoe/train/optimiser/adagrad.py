@@ -14,12 +14,12 @@ Squares = Callable[[Tensor], Tensor]
 
 
 def each_entry(gradient: Tensor) -> Tensor:
-    """Adagrad (Duchi et al., JMLR 2011): an accumulator an entry."""
+    """Return `g^2` an entry: Adagrad (Duchi et al., JMLR 2011)."""
     return gradient.square()
 
 
 def row_mean(gradient: Tensor) -> Tensor:
-    """Row-wise Adagrad (FBGEMM's EXACT_ROWWISE_ADAGRAD, as in TorchRec): an accumulator a row, `mean_d g_d^2`."""
+    """Return `mean_d g_d^2` a row: row-wise Adagrad (FBGEMM's EXACT_ROWWISE_ADAGRAD, as in TorchRec)."""
     return gradient.square().mean(dim=1, keepdim=True)
 
 

@@ -56,7 +56,7 @@ class Optimisers:
 
 
 def make_optimisers(model: Camoe, config: TrainingConfig, total_steps: int) -> Optimisers:
-    """Optimisers over all weights of `model` for a run of `total_steps`."""
+    """Make the optimisers of all weights of `model` for a run of `total_steps`."""
     embedding = list(model.embedding.parameters())
     dense = [weight for name, weight in model.named_parameters() if not name.startswith("embedding.")]
     parts: tuple[torch.optim.Optimizer, ...] = (
@@ -72,7 +72,7 @@ def make_optimisers(model: Camoe, config: TrainingConfig, total_steps: int) -> O
 
 
 def _decayed(weights: list[nn.Parameter], decay: float) -> list[dict[str, object]]:
-    """Weight decay for matrices only; biases go without."""
+    """Group weights by decay: matrices only; biases go without."""
     return [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": decay},
         {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},

@@ -95,7 +95,7 @@ def watch(rank: int, timeout_s: float, worker: int, ending: Path) -> None:
 
 
 def stopped_reason(rank: int, timeout_s: float, phase: str) -> str:
-    """Say, for people, why a sentinel ended worker `rank`."""
+    """Say for people why a sentinel ended worker `rank`."""
     return (
         f"worker {rank} waited more than {timeout_s:g} s at {phase}: it did not run, and was ended; it was stopped, or "
         "stuck in native code"

@@ -1,1 +1,1 @@
-"""Where a run's figures go: TensorBoard and MLflow."""
+"""Trackers of a run's figures: TensorBoard and MLflow."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +12,6 @@ from typing import Any
 
 from camoe.bundle.manifest import Manifest
 from camoe.bundle.settings import without_credentials
-from camoe.config.pipeline import Config
 from camoe.config.training import TrackingConfig
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import ConfigError, error_text
@@ -39,7 +37,7 @@ class TrackedRun:
 
 
 class MlflowRunRecord(Section):
-    """What lies beside the checkpoints, so that a later attempt goes on with the run of the first.
+    """The record beside the checkpoints by which a later attempt goes on with the run of the first.
 
     `tracking` is the hash of the configuration: under another one the run would not be found.
     """
@@ -114,8 +112,10 @@ class Mlflow:
 
 
 def final_figures(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
-    """Names and values of the calibrated model's metrics by head, and by head and slot; `rows` are those of
-    `camoe.metrics.validation`. What is undefined is left out."""
+    """Yield names and values of the calibrated model's metrics by head, and by head and slot.
+
+    `rows` are those of `camoe.metrics.validation`. What is undefined is left out.
+    """
     for row in (row for row in rows if row["predictor"] == MODEL):
         # A store of files has a file a name, so no name may be a folder of another.
         whole = row["group_kind"] == "head"
@@ -126,17 +126,17 @@ def final_figures(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, floa
 
 
 @contextlib.contextmanager
-def marked_when_lost(config: Config, run: str) -> Iterator[None]:
-    """When the work within fails, mark the MLflow run of `run` as failed if it still counts as running.
+def marked_when_lost(config: TrackingConfig | None, checkpoints: Path, run: str) -> Iterator[None]:
+    """Mark the MLflow run of `run` as failed when the block fails and it still counts as running.
 
     A worker that was killed could not do so itself. A later attempt at the run opens it again.
     """
     try:
         yield
     except BaseException:
-        tracking, path = config.training.tracking, _record_path(config.layout.checkpoints, run)
-        if tracking is not None and path.is_file():
-            _mark(tracking, MlflowRunRecord.model_validate_json(path.read_bytes()).run_id)
+        path = _record_path(checkpoints, run)
+        if config is not None and path.is_file():
+            _mark(config, MlflowRunRecord.model_validate_json(path.read_bytes()).run_id)
         raise
 
 
@@ -156,7 +156,7 @@ def _mark(config: TrackingConfig, run_id: str) -> None:
 
 
 def _earlier(mlflow: Any, config: TrackingConfig, run: TrackedRun) -> str | None:
-    """The id of the run that an earlier attempt began, where the store still has it."""
+    """Return the id of the run that an earlier attempt began, where the store still has it."""
     path = _record_path(run.checkpoints, run.name)
     kept = MlflowRunRecord.model_validate_json(path.read_bytes()) if path.is_file() else None
     if kept is None or kept.tracking != config.content_hash():
@@ -169,10 +169,11 @@ def _earlier(mlflow: Any, config: TrackingConfig, run: TrackedRun) -> str | None
 
 
 def _data_set(data: Snapshot) -> Any:
-    source = importlib.import_module("mlflow.data.delta_dataset_source").DeltaDatasetSource(
-        path=data.table, delta_table_version=data.version
-    )
-    made = importlib.import_module("mlflow.data.meta_dataset").MetaDataset
+    from mlflow.data.delta_dataset_source import DeltaDatasetSource  # noqa: PLC0415 - MLflow is an extra
+    from mlflow.data.meta_dataset import MetaDataset  # noqa: PLC0415 - MLflow is an extra
+
+    source = DeltaDatasetSource(path=data.table, delta_table_version=data.version)
+    made: Any = MetaDataset  # MLflow's own types call it abstract.
     return made(source, name=f"{data.table} version {data.version}"[:LONGEST], digest=data.content_hash())
 
 
@@ -182,8 +183,9 @@ def _record_path(checkpoints: Path, run: str) -> Path:
 
 def _imported() -> Any:
     try:
-        return importlib.import_module("mlflow")
+        import mlflow  # noqa: PLC0415 - MLflow is an extra
     except ImportError:
         raise ConfigError(
             "training.tracking needs MLflow: install the extra 'mlflow' (mlflow-skinny) or leave it out"
         ) from None
+    return mlflow

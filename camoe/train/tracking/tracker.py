@@ -1,4 +1,4 @@
-"""What takes a run's figures besides the log. Torch-free."""
+"""The interface of what takes a run's figures besides the log. Torch-free."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Tracker(Protocol):
 
 @contextlib.contextmanager
 def give_up_on(what: str, errors: tuple[type[Exception], ...], stop: Callable[[], None]) -> Iterator[None]:
-    """When the work within fails by one of `errors`, say so, and `stop`: figures are worth less than a model."""
+    """Say so and `stop` when the block fails by one of `errors`: figures are worth less than a model."""
     try:
         yield
     except errors as error:

@@ -1,4 +1,4 @@
-"""Where a run's figures go besides the log: TensorBoard, and MLflow when it is configured."""
+"""Trackers of a run's figures besides the log: TensorBoard, and MLflow when it is configured."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from camoe.bundle.manifest import Manifest
-from camoe.config.pipeline import Config
-from camoe.contracts.snapshot import Snapshot
-from camoe.train.checkpoint.checkpoint import Checkpoints
-from camoe.train.checkpoint.state import read_run_state
+from camoe.config.training import TrainingConfig
 from camoe.train.tracking.mlflow_tracker import Mlflow, TrackedRun
 from camoe.train.tracking.tracker import Tracker, give_up_on
 
@@ -64,19 +61,17 @@ def track(trackers: Sequence[Tracker], figures: Iterator[tuple[str, float]], ste
 
 @contextlib.contextmanager
 def trackers(
-    config: Config, checkpoints: Checkpoints, data: Snapshot, start: Path | None, leads: bool
+    config: TrainingConfig, logs: Path, run: TrackedRun, steps: int, leads: bool
 ) -> Iterator[tuple[Tracker, ...]]:
-    """The trackers that `config` asks for, on the worker that `leads`; an MLflow run that fails is marked so.
+    """Open the trackers that `config` asks for, on the worker that `leads`; a `run` that fails is marked so in MLflow.
 
-    `data` is what the run learns from, and `start` the checkpoint that it goes on from.
+    `steps` are those that the run was trained before.
     """
-    training, made = config.training, list[Tracker]()
-    if leads and training.tensorboard:
-        done = read_run_state(start).history.steps if start else 0
-        made.append(TensorBoard(config.layout.logs / "tensorboard" / checkpoints.run, done + 1))
-    if leads and training.tracking is not None:
-        run = TrackedRun(checkpoints.run, checkpoints.settings, data, checkpoints.folder)
-        made.append(Mlflow(training.tracking, run))
+    made = list[Tracker]()
+    if leads and config.tensorboard:
+        made.append(TensorBoard(logs / "tensorboard" / run.name, steps + 1))
+    if leads and config.tracking is not None:
+        made.append(Mlflow(config.tracking, run))
     try:
         yield tuple(made)
     except BaseException:

@@ -26,7 +26,7 @@ from camoe.train.checkpoint.history import EpochResult, History, Validation
 from camoe.train.checkpoint.state import read_run_state
 from camoe.train.loop.seeding import draw_rows, seed_step
 from camoe.train.optimiser.optimisers import make_optimisers
-from camoe.train.run import model_spec
+from camoe.train.spec import model_spec
 from tests.disk import FULL, small_disk
 from tests.train.pipeline import CONFIG, VALUES
 
@@ -43,7 +43,10 @@ def config(tmp_path_factory):
 
 def fresh(config, seed=0):
     torch.manual_seed(seed)
-    model = Camoe(model_spec(config, Encoder(1, {"genre": VALUES})), [Moments(0.0, 1.0)])
+    model = Camoe(
+        model_spec(config.model, config.features, config.heads, config.slots, Encoder(1, {"genre": VALUES})),
+        [Moments(0.0, 1.0)],
+    )
     return model, make_optimisers(model, config.training, 100)
 
 

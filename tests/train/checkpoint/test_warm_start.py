@@ -19,7 +19,7 @@ from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
 from camoe.model.layers.scaling import Moments
 from camoe.train.checkpoint.warm_start import grown, warm_start
-from camoe.train.run import model_spec
+from camoe.train.spec import model_spec
 from tests.train.pipeline import CONFIG, LONGEST, sequence_features
 
 OLD, NEW = Encoder(1, {"genre": ("a", "b", "c")}), Encoder(2, {"genre": ("a", "b", "c", "d", "e")})
@@ -49,7 +49,7 @@ def config(tmp_path_factory):
 
 def fresh(config, encoder, seed):
     torch.manual_seed(seed)
-    spec = model_spec(config, encoder)
+    spec = model_spec(config.model, config.features, config.heads, config.slots, encoder)
     return Camoe(spec, [Moments(float(seed), 1.0 + seed)] * len(spec.features.numeric)).eval(), spec
 
 

@@ -14,7 +14,7 @@ from camoe.train.checkpoint.folder import newest
 from camoe.train.checkpoint.history import EpochResult, History, Validation
 from camoe.train.data.training_inputs import open_training_inputs
 from camoe.train.loop.fit import common_hash
-from camoe.train.run import metrics_document
+from camoe.train.metrics_document import metrics_document
 from tests.train.fitting import fitted, fresh_learner
 from tests.train.pipeline import CONFIG, write_pipeline
 
@@ -46,9 +46,9 @@ def test_metrics_are_json_where_the_validation_rows_tell_nothing(tmp_path):
     train_step, _ = fresh_learner(config)
     told_nothing = Validation((math.nan, math.nan), ((0.5, 0.5), (0.5, 0.5)), math.inf)
     history = History((EpochResult(0, (0.7, 0.6), 9, 9, 1.0, "hash", told_nothing),))
-    write_json(
-        tmp_path / "metrics.json", metrics_document(config, open_training_inputs(config), train_step, history, 2.0)
-    )
+    inputs = open_training_inputs(config)
+    document = metrics_document(config.days, ("audio", "video"), inputs, train_step, history, seconds=2.0)
+    write_json(tmp_path / "metrics.json", document)
     (epoch,) = json.loads((tmp_path / "metrics.json").read_text())["epochs"]
     assert (epoch["validation_ne"], epoch["validation_score"]) == ([None, None], None)
 

@@ -7,18 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
-from camoe.config.pipeline import Config
-from camoe.config.training import TrackingConfig
-from camoe.contracts.config_file import load
+from camoe.config.training import TrackingConfig, TrainingConfig
 from camoe.contracts.errors import ConfigError, TrainingError
-from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.tracking.mlflow_tracker import LONGEST, PARAMETERS, Mlflow, TrackedRun, marked_when_lost
 from camoe.train.tracking.trackers import track, trackers
 from tests.bundle.test_card import MANIFEST
 from tests.stream.plans import snapshot_of
-from tests.train.pipeline import CONFIG
 
 mlflow = pytest.importorskip("mlflow")
 DATA = replace(snapshot_of([(0, 0, [5])]), version=3)
@@ -140,9 +135,7 @@ def test_a_run_whose_settings_are_not_taken_does_not_stay_open(config, run):
 
 def lost(config, tmp_path):
     """A job whose worker is killed and leaves its MLflow run open."""
-    training = CONFIG["training"] | {"tracking": config.model_dump()}
-    whole = Config.model_validate({**CONFIG, "training": training, "out": str(tmp_path)})
-    with pytest.raises(TrainingError, match="killed"), marked_when_lost(whole, NAME):
+    with pytest.raises(TrainingError, match="killed"), marked_when_lost(config, tmp_path / "checkpoints", NAME):
         raise TrainingError("worker 0 was killed")
 
 
@@ -190,11 +183,8 @@ def test_a_run_that_ends_without_a_bundle_is_marked_so(config, run):
 @pytest.fixture
 def tracked(config, tmp_path):
     """The trackers of a run whose configuration asks for MLflow and TensorBoard, on one of its workers."""
-    path = tmp_path / "pipeline.yaml"
-    training = CONFIG["training"] | {"tracking": config.model_dump()}
-    path.write_text(yaml.safe_dump({**CONFIG, "training": training, "out": str(tmp_path / "out")}))
-    checkpoints = Checkpoints(tmp_path / "checkpoints", NAME, {"training.seed": 7}, 1)
-    return lambda leads: trackers(load(path, Config), checkpoints, DATA, None, leads)
+    run = TrackedRun(NAME, {"training.seed": 7}, DATA, tmp_path / "checkpoints")
+    return lambda leads: trackers(TrainingConfig(tracking=config), tmp_path / "out/logs", run, 0, leads)
 
 
 def test_a_runs_figures_and_bundle_go_to_what_its_configuration_names(tracked, config, tmp_path):

@@ -1,0 +1,57 @@
+"""The bundle's metrics.json, as training writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from camoe.contracts.days import Days
+from camoe.metrics.intervals import optional
+from camoe.train.checkpoint.history import EpochResult, History
+from camoe.train.data.training_inputs import TrainingInputs
+from camoe.train.loop.step import TrainStep
+
+
+def metrics_document(
+    days: Days,
+    heads: Sequence[str],
+    inputs: TrainingInputs,
+    train_step: TrainStep,
+    history: History,
+    *,
+    seconds: float,
+) -> dict[str, Any]:
+    """Return what metrics.json tells of a run that took `seconds`; None for figures that are not finite."""
+    best = history.epochs[history.best].validation
+    config = train_step.config
+    return {
+        "epochs": [_epoch(result) for result in history.epochs],
+        "best_epoch": history.best,
+        "gate_weights": dict(zip(heads, best.gates, strict=True)),
+        "parameters": sum(weight.numel() for weight in train_step.model.parameters()),
+        "workers": train_step.workers.world.size,
+        "device": train_step.workers.device.type,
+        "precision": config.precision,
+        "seconds": round(seconds, 2),
+        "learning": {"mask": config.mask, "negatives": config.negatives},
+        "data": {
+            "train_days": [day.isoformat() for day in days.train.days()],
+            "validation_days": [day.isoformat() for day in days.validation.days()],
+            "train_rows": inputs.train.rows,
+            "validation_rows": inputs.validation.rows,
+        },
+    }
+
+
+def _epoch(result: EpochResult) -> Mapping[str, Any]:
+    return {
+        "epoch": result.epoch + 1,
+        "train_loss": sum(result.losses) / len(result.losses),
+        "validation_ne": [optional(value) for value in result.validation.ne],
+        "validation_score": optional(result.validation.score),
+        "planned": result.planned,
+        "rows": result.rows,
+        "seconds": round(result.seconds, 2),
+        "weights_hash": result.weights_hash,
+        "losses": list(result.losses),
+    }
