@@ -20,7 +20,7 @@ from camoe.config.pipeline import Config
 from camoe.contracts.counts import record, require_equal
 from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
-from camoe.train.batch import as_overrides, batch_said, for_workers
+from camoe.train.batch import as_overrides, describe_batch, for_workers
 from camoe.train.checkpoint.resume import resume_point
 from camoe.train.data.training_inputs import open_training_inputs
 from camoe.train.launch.attempts import hosts_of_workers, with_retries
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
     inputs = open_training_inputs(config, begin.table_version)
     print(
         f"train: {inputs.train.rows:,} rows of {inputs.train.table} version {inputs.version}, "
-        f"{batch_said(asked.training, chosen.workers)}; {begin.said}",
+        f"{describe_batch(asked.training, chosen.workers)}; {begin.description}",
         flush=True,
     )
 

@@ -1,16 +1,18 @@
-"""Waiting for what other processes and threads bring about."""
+"""Waiting for what another thread or process is about to do."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-POLL_S = 0.02
+LIMIT_S = 300.0
+POLL_S = 0.002
 
 
-def eventually(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
-    """Wait until `condition()` holds. Raises `AssertionError` when it does not within `timeout_s`."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s:g} s: {condition}"
+def wait_until(holds: Callable[[], object], limit_s: float = LIMIT_S, told: Callable[[], str] = str) -> None:
+    """Return as soon as `holds()` is true; raise `TimeoutError` with what `told()` says after `limit_s` seconds."""
+    deadline = time.monotonic() + limit_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {limit_s:.0f} s in vain; {told()}")
         time.sleep(POLL_S)

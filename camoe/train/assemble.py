@@ -17,7 +17,7 @@ from camoe.train.data.transforms import fit_transforms
 from camoe.train.distributed.workers import Workers, broadcast_weights
 from camoe.train.loop.feed import TrainingData
 from camoe.train.loop.negatives import make_sampling
-from camoe.train.loop.precision import settled
+from camoe.train.loop.precision import with_one_precision
 from camoe.train.loop.step import TrainStep
 from camoe.train.optimiser.optimisers import make_optimisers
 from camoe.train.supervision.watchdog import Watchdog
@@ -56,5 +56,6 @@ def assemble_train_step(
     normaliser = make_normaliser(training.normalise, masking, share)
     optimisers = make_optimisers(model, training, total_steps)
     sampling = make_sampling(spec.heads, training.negatives, workers.device)
-    precise = settled(training, workers)
-    return TrainStep(model, optimisers, masking, workers, normaliser, dtype, sampling, precise)
+    return TrainStep(
+        model, optimisers, masking, workers, normaliser, dtype, sampling, with_one_precision(training, workers)
+    )

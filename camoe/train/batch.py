@@ -27,7 +27,7 @@ def as_overrides(training: TrainingConfig, workers: int) -> list[str]:
     return [f"training.{name}={json.dumps(value)}" for name, value in _settings(training, workers).items()]
 
 
-def batch_said(training: TrainingConfig, workers: int) -> str:
+def describe_batch(training: TrainingConfig, workers: int) -> str:
     """Describe workers, batch and factor of the rates for people."""
     if training.worker_batch_size is None:
         return f"{workers} workers, batch {training.batch_size:,}"

@@ -1,4 +1,4 @@
-"""What the model of a run is made of."""
+"""The spec of a run's model: configuration, vocabularies, heads."""
 
 from __future__ import annotations
 

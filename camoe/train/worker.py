@@ -16,7 +16,7 @@ from camoe.config.command_line import load_config, parse, parser
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import EXPLAINED, CamoeError
 from camoe.stream.planning.world import World
-from camoe.train.batch import batch_said, for_workers
+from camoe.train.batch import describe_batch, for_workers
 from camoe.train.supervision.heartbeats import worker_folder
 from camoe.train.supervision.messages import Begun, Explained, ending_file, leave_ending, send
 from camoe.train.supervision.sentinel import end_within
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
     asked, world = load_config(chosen), World.launched()
     # jobs/train.py has decided it already.
     if world.rank == 0 and asked.training.worker_batch_size is not None:
-        print(f"train: {batch_said(asked.training, world.size)}", flush=True)
+        print(f"train: {describe_batch(asked.training, world.size)}", flush=True)
     work(for_workers(asked, world.size), chosen.table_version, chosen.run)
 
 

@@ -26,7 +26,7 @@ COLUMNS = {MODEL: "p", MODEL_RAW: "p_raw"}
 
 
 def labelled(config: Config, bundle: Path) -> pd.DataFrame:
-    """Every labelled row of the validation days: the bundle's predictions, by objective, and the label `y`."""
+    """Return every labelled row of the validation days: the bundle's predictions, by objective, and the label `y`."""
     days, table = config.days.validation.days(), pin(config.layout.training)
     scored = pa.concat_tables(score_snapshot(camoe.load(bundle).model, table, days)).to_pandas()
     names = {label_column(objective): objective for objective in config.heads.objectives}
@@ -37,8 +37,8 @@ def labelled(config: Config, bundle: Path) -> pd.DataFrame:
 
 
 def require_calibrated(config: Config, bundle: Path) -> dict[str, bool]:
-    """Each head's two parameters are the logistic regression of its labelled rows, and the metrics those of all of
-    them; which heads have parameters."""
+    """Check that each head's two parameters are the logistic regression of its labelled rows, and the metrics those of
+    all of them; return which heads have parameters."""
     rows = labelled(config, bundle)
     found = read_calibration(bundle, config.heads)
     for head, platt in found.items():
@@ -59,7 +59,7 @@ def require_calibrated(config: Config, bundle: Path) -> dict[str, bool]:
 
 
 def require_figures(said: dict[str, object], p: np.ndarray, y: np.ndarray, config: Config) -> None:
-    """NE and ECE, over bins of as many rows each, of labels `y` and predictions `p`."""
+    """Check NE and ECE, over bins of as many rows each, of labels `y` and predictions `p`."""
     assert (said["impressions"], said["clicks"]) == (len(y), y.sum())
     # Rows of the same 1/400 of the logit stay together; rounding may move a row into the next one.
     _, alike, size = np.unique(np.floor(logit(p) * 400), return_inverse=True, return_counts=True)

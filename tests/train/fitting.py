@@ -25,7 +25,7 @@ RUN = "20260101T000000000000Z"
 
 
 def fresh_learner(config: Config) -> tuple[TrainStep, TrainingData]:
-    """A model that has learned nothing yet, and what it is to learn from."""
+    """Make a model that has learned nothing yet; return it with what it is to learn from."""
     inputs = open_training_inputs(config)
     data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
     workers = join_workers()
@@ -35,7 +35,7 @@ def fresh_learner(config: Config) -> tuple[TrainStep, TrainingData]:
 
 
 def fitted(config: Config, start: Path | None = None) -> tuple[TrainStep, History]:
-    """A model after training from the checkpoint at `start`, or from the beginning; its checkpoints stay."""
+    """Train a model from the checkpoint at `start`, or from the beginning; its checkpoints stay."""
     train_step, data = fresh_learner(config)
     torch.set_num_threads(1)  # Products as small as these gain nothing by more.
     layout, names = config.layout, tuple(head.name for head in config.heads.heads)

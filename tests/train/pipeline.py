@@ -82,7 +82,7 @@ def write_pipeline(folder: Path, rows: dict[str, int], row_group: int = 50, **se
 
 
 def record(config: Config, rows: dict[str, int]) -> RunRecord:
-    """The record of the run that would have built the table."""
+    """Return the record of the run that would have built the table."""
     now = datetime(2026, 1, 6, tzinfo=UTC)
     days = {FIRST_DAY + timedelta(days=day): rows for day in range(4)}
     settings = {"settings_hash": "0", "input": str(config.raw), "as_of": now, "encoder_version": 1, "days": days}
@@ -90,7 +90,7 @@ def record(config: Config, rows: dict[str, int]) -> RunRecord:
 
 
 def write_training_table(config: Config, rows: dict[str, int], row_group: int) -> None:
-    """The Delta training table that the feature job would write."""
+    """Write the Delta training table that the feature job would write."""
     root = config.layout.training
     labels = [label_column(objective) for objective in config.sources.objectives]
     random = np.random.default_rng(0)

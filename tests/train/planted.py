@@ -45,7 +45,7 @@ TRAINING = TrainingConfig(batch_size=500, learning_rate=0.01, embedding_learning
 
 
 def planted(rows: int, seed: int) -> Block:
-    """`rows` rows; another `seed` gives other rows of the same probabilities given the features."""
+    """Draw `rows` rows; another `seed` gives other rows of the same probabilities given the features."""
     world, random = np.random.default_rng(0), np.random.default_rng([1, seed])
     categorical = random.integers(0, VALUES, (rows, CATEGORICALS))
     numeric = random.normal(size=(rows, NUMERICS))
@@ -86,7 +86,7 @@ class Quality:
 
 
 def own_logits(train_step: TrainStep, rows: Block) -> np.ndarray:
-    """Each row's logit by the head of its slot: float64 `[B]`."""
+    """Return each row's logit by the head of its slot: float64 `[B]`."""
     batch = to_tensors(rows, torch.device("cpu"), torch.float32)
     with torch.inference_mode():
         logits, _ = train_step.model.eval()(batch.categorical, batch.numeric, batch.sequences)
@@ -94,7 +94,7 @@ def own_logits(train_step: TrainStep, rows: Block) -> np.ndarray:
 
 
 def quality(p: np.ndarray, rows: Block) -> dict[str, Quality]:
-    """By head, of probabilities `p` `[B]` of `rows`."""
+    """Measure probabilities `p` `[B]` of `rows` by head."""
     found = {}
     for number, head in enumerate(SPEC.heads.heads):
         own = HEAD_OF_SLOT[rows.slot] == number

@@ -10,7 +10,7 @@ import yaml
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError, TrainingError
-from camoe.train.batch import as_overrides, batch_said, for_workers
+from camoe.train.batch import as_overrides, describe_batch, for_workers
 from camoe.train.checkpoint.identity import run_settings
 from camoe.train.checkpoint.state import require_same
 from camoe.train.data.training_inputs import open_training_inputs
@@ -46,7 +46,7 @@ def test_the_batch_grows_with_the_workers_and_both_rates_by_the_power(path, scal
     # As if these numbers had been given in place of the rows of a worker: nothing else differs.
     given = [f"training.{name}={getattr(found.training, name)!r}" for name in ("batch_size", *RATES)]
     assert found == load(path, Config, given)
-    assert batch_said(asked.training, workers) == f"{workers} workers x 512 rows, rates x {factor:.2f}"
+    assert describe_batch(asked.training, workers) == f"{workers} workers x 512 rows, rates x {factor:.2f}"
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -56,7 +56,7 @@ def test_what_is_decided_once_holds_for_any_number_of_workers(path, workers):
     first = for_workers(load(path, Config, given), 3)
     again = load(path, Config, [*given, *as_overrides(load(path, Config, given).training, 3)])
     assert again == first == for_workers(again, workers)
-    assert batch_said(again.training, workers) == f"{workers} workers, batch 21"
+    assert describe_batch(again.training, workers) == f"{workers} workers, batch 21"
 
 
 def test_without_rows_of_a_worker_nothing_depends_on_the_workers(path):

@@ -33,7 +33,9 @@ from tests.conftest import ROOT
 from tests.score.pipeline import DAYS
 from tests.train.calibrated import require_calibrated
 from tests.train.fitting import fitted, fresh_learner
+from tests.train.job import train
 from tests.train.pipeline import CONFIG, write_pipeline
+from tests.waiting import wait_until
 
 # Row counts that no number of workers divides; the video slot has fewer rows than there are steps.
 ROWS = {"s0": 331, "s1": 203, "s2": 7}
@@ -43,17 +45,8 @@ NAMES = [head["name"] for head in HEADS]
 WATCH_EVERY = 4
 
 
-def train(config, workers, *overrides, code=0):
-    done = subprocess.run(
-        [sys.executable, ROOT / "jobs/train.py", "-np", str(workers), "--config", config, *overrides],
-        capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
-
-
 def two_objectives(folder):
-    """Clicks in every slot by modality, completions in one slot."""
+    """Write a pipeline of clicks in every slot by modality, and completions in one slot."""
     log = CONFIG["sources"]["impressions"] | {"labels": {name: name for name in OBJECTIVES}}
     sources = {"impressions": log, "objectives": {name: {} for name in OBJECTIVES}}
     # Quick enough for predictions that tell rows apart, so that there is something to calibrate.
@@ -63,13 +56,13 @@ def two_objectives(folder):
 
 
 def scored(bundle, table):
-    """The predictions of the validation and test rows, by objective and impression, as this one process makes them."""
+    """Predict the validation and test rows in this one process, by objective and impression."""
     rows = pa.concat_tables(score_snapshot(camoe.load(bundle).model, pin(table), DAYS))
     return rows.to_pandas().set_index(["objective", "impression_id"]).sort_index()
 
 
 def predictions(bundle, table):
-    """Their `p_raw` and `p` alone."""
+    """Return their `p_raw` and `p` alone."""
     return scored(bundle, table)[["p_raw", "p"]]
 
 
@@ -144,7 +137,7 @@ def test_each_objective_is_predicted_in_the_slots_of_its_heads(runs):
 
 
 def figures(run):
-    """All scalars of the run's TensorBoard files: by name, values by step."""
+    """Read all scalars of the run's TensorBoard files: by name, values by step."""
     (folder,) = (run.parent / run.name.replace("bundle", "logs") / "tensorboard").iterdir()
     events = EventAccumulator(str(folder)).Reload()
     return {name: {event.step: event.value for event in events.Scalars(name)} for name in events.Tags()["scalars"]}
@@ -260,8 +253,7 @@ def test_workers_train_on_the_version_that_was_pinned_before_they_started(tmp_pa
         [sys.executable, ROOT / "jobs/train.py", "-np", "1", "--config", config, "training.epochs=1"], cwd=ROOT
     )
     try:
-        while not read_pins(pins):
-            assert job.poll() is None
+        wait_until(lambda: read_pins(pins) or job.poll() is not None)
         (pin,) = read_pins(pins)
         assert (pin.version, pin.job, pin.state()) == (version, "train", RUNNING)
         table.alter.set_table_properties({"later": "yes"}, raise_if_not_exists=False)
@@ -331,11 +323,11 @@ def test_a_loss_that_is_not_finite_ends_the_job_with_its_step_and_rows_and_the_c
     assert all((tmp_path / "out/training" / file).is_file() for file, _, _ in rows)
     assert not (tmp_path / "out/bundle").exists()
     assert read_pins(tmp_path / "out/pins") == ()
-    resumed(load(config, Config, overrides), step - 1)
+    require_resumable(load(config, Config, overrides), step - 1)
 
 
-def resumed(config, steps):
-    """The newest checkpoint is that of `steps` steps, and a model takes what it holds."""
+def require_resumable(config, steps):
+    """Check that the newest checkpoint is that of `steps` steps, and that a model takes what it holds."""
     last = newest(config.layout.checkpoints)
     assert resume_point(config.layout.checkpoints, resume=True, table_version=None).run == run_of(last)
     train_step, _ = fresh_learner(config)

@@ -58,7 +58,7 @@ class Checkpoints:
             folders.prune(self.folder, self.run, self.keep, self._best(history))
         except (OSError, SafetensorError) as error:
             raise TrainingError(
-                f"the checkpoint of {history.said()} could not be written to {self.folder}: {error}; "
+                f"the checkpoint of {history.describe()} could not be written to {self.folder}: {error}; "
                 f"make room there, then go on: {self._last()}"
             ) from None
         return path

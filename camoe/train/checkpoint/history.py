@@ -81,6 +81,6 @@ class History:
         scores = [result.validation.score for result in self.epochs]
         return scores.index(min(scores)) if math.isfinite(min(scores)) else len(scores) - 1
 
-    def said(self) -> str:
+    def describe(self) -> str:
         """Describe the place for people, from 1."""
         return f"epoch {self.epoch + 1}, step {self.step + 1}"

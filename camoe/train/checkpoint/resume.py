@@ -15,7 +15,7 @@ class ResumePoint:
 
     run: str
     table_version: int | None
-    said: str
+    description: str
 
 
 def resume_point(folder: Path, resume: bool, table_version: int | None) -> ResumePoint:
@@ -32,8 +32,10 @@ def resume_point(folder: Path, resume: bool, table_version: int | None) -> Resum
         return ResumePoint(new_run(), table_version, "starts from the beginning")
     if not resume:
         left = f"{len(complete(folder))} checkpoints of an unfinished run in {folder}"
-        said = f"starts from the beginning; the {left} go when this run writes its first (--resume continues them)"
-        return ResumePoint(new_run(), table_version, said)
+        description = (
+            f"starts from the beginning; the {left} go when this run writes its first (--resume continues them)"
+        )
+        return ResumePoint(new_run(), table_version, description)
     state = read_run_state(last)
     version = state.settings[TABLE_VERSION] if table_version is None else table_version
-    return ResumePoint(run_of(last), version, f"continues {last} at {state.history.said()}")
+    return ResumePoint(run_of(last), version, f"continues {last} at {state.history.describe()}")

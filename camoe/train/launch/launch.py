@@ -161,9 +161,9 @@ def _note_lines(keep: Callable[[str], None], exits: WorkerExits, text: str) -> N
 
 
 def _show_rank0_line(show: Callable[[str | StepProgress], None], text: str) -> None:
-    said = worker_line(text, 0, "stdout").for_user
-    if said is not None:
-        show(said)
+    output = worker_line(text, 0, "stdout").for_user
+    if output is not None:
+        show(output)
 
 
 def _spark_worker(config: Config, table_version: int, run: str) -> None:

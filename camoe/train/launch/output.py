@@ -98,17 +98,17 @@ def _follow(file: Path, show: Callable[[str], None], over: threading.Event) -> N
 def show_rank0() -> Iterator[Callable[[str | StepProgress], None]]:
     """Yield a function that shows rank 0's output; at a terminal progress moves a bar, and lines stand above it."""
     if not sys.stdout.isatty():
-        yield lambda said: print(said.line if isinstance(said, StepProgress) else said, flush=True)
+        yield lambda output: print(output.line if isinstance(output, StepProgress) else output, flush=True)
         return
     with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}")) as bar:
         task = bar.add_task("starting", total=None, figures="")
 
-        def show(said: str | StepProgress) -> None:
-            if isinstance(said, StepProgress):
-                epoch = f"epoch {said.epoch}"
-                bar.update(task, description=epoch, completed=said.step, total=said.steps, figures=said.figures)
+        def show(output: str | StepProgress) -> None:
+            if isinstance(output, StepProgress):
+                epoch = f"epoch {output.epoch}"
+                bar.update(task, description=epoch, completed=output.step, total=output.steps, figures=output.figures)
             else:
-                bar.console.print(said, markup=False, highlight=False)
+                bar.console.print(output, markup=False, highlight=False)
 
         yield show
 

@@ -126,7 +126,7 @@ def _begin(run: TrainingRun, start: Path | None) -> tuple[History, dict[str, Ten
         return History(), {}
     history = run.checkpoints.restore(start, run.train_step.model, run.train_step.optimisers)
     if run.workers.leads:
-        print(f"train: goes on at {history.said()}, from {start}", flush=True)
+        print(f"train: goes on at {history.describe()}, from {start}", flush=True)
     return history, run.checkpoints.best_weights(history, run.workers.device) if history.epochs else {}
 
 

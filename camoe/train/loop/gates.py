@@ -24,7 +24,7 @@ class GateUsage:
     gates: tuple[tuple[float, ...], ...]
     behind_s: float
 
-    def said(self, heads: Sequence[str], losses: Sequence[float]) -> str:
+    def describe(self, heads: Sequence[str], losses: Sequence[float]) -> str:
         """Describe each head in a short piece: its loss, one of `losses`, and the gate's weights in percent."""
         pieces = []
         for name, loss, gate in zip(heads, losses, self.gates, strict=True):

@@ -23,7 +23,9 @@ def bf16_instructions(described: Path = PROCESSOR) -> frozenset[str]:
     return INSTRUCTIONS & set(described.read_text().split()) if described.exists() else frozenset()
 
 
-def chosen(config: TrainingConfig, device: torch.device, instructions: Collection[str]) -> tuple[Precision, str]:
+def choose_precision(
+    config: TrainingConfig, device: torch.device, instructions: Collection[str]
+) -> tuple[Precision, str]:
     """Choose what `auto` computes in where the processor has `instructions`, and say why.
 
     That bf16 gives the AUC-PR and ECE of fp32 is shown by a test for each kind of model, on processors and on no other
@@ -38,12 +40,12 @@ def chosen(config: TrainingConfig, device: torch.device, instructions: Collectio
     return "bf16", f"every worker's processor has {', '.join(sorted(instructions))}"
 
 
-def settled(config: TrainingConfig, workers: Workers) -> TrainingConfig:
+def with_one_precision(config: TrainingConfig, workers: Workers) -> TrainingConfig:
     """Return `config` with `auto` made one precision, the same for all workers; rank 0 says which and why."""
     if config.precision != "auto":
         return config
     common = frozenset.intersection(*gather(bf16_instructions(), "bf16_instructions"))
-    precision, reason = chosen(config, workers.device, common)
+    precision, reason = choose_precision(config, workers.device, common)
     if workers.leads:
         print(f"train: training.precision auto computes in {precision}: {reason}", flush=True)
     return config.model_copy(update={"precision": precision})

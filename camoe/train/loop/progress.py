@@ -82,7 +82,7 @@ class Progress:
 
     def _text(self, result: StepResult, seen: GateUsage | None) -> str:
         left_s = self.step_s * (self.steps - self.first - self.done + self.later)
-        heads = f"  {seen.said(self.heads, result.means)}" if seen else ""
+        heads = f"  {seen.describe(self.heads, result.means)}" if seen else ""
         return (
             f"loss {result.loss:.4f}  {self.rows_per_s:,.0f} rows/s  {1000 * self.step_s:.1f} ms/step  "
             f"data wait {self.data_wait:.1%}  others {self.others_wait:.1%}  {left_s:.0f} s left{heads}"

@@ -1,4 +1,4 @@
-"""How far each worker is, as it writes itself into a folder that all of them see."""
+"""Heartbeats: each worker writes how far it is into a folder that all of them see."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Begun:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """How far training is: `step` of `steps` of an epoch, both from 1, and a text of the newest figures."""
+    """Progress of training: `step` of `steps` of an epoch, both from 1, and a text of the newest figures."""
 
     epoch: int
     step: int

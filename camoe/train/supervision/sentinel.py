@@ -76,10 +76,10 @@ def watch(rank: int, timeout_s: float, worker: int, ending: Path) -> None:
     phase = "its first step"
     source = sys.stdin.fileno()
     while _readable(source, timeout_s) or _readable(source, SECOND_LOOK * timeout_s):
-        said = os.read(source, 1 << 16)
-        if not said:
+        phases = os.read(source, 1 << 16)
+        if not phases:
             return
-        phase = said.decode(errors="replace").splitlines()[-1]
+        phase = phases.decode(errors="replace").splitlines()[-1]
     if os.getppid() != worker:
         return
     # First, as nobody may be reading what is said.

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import psutil
@@ -17,6 +16,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.train.pipeline import write_pipeline
+from tests.waiting import wait_until
 
 ROWS = {"s0": 331, "s1": 203, "s2": 7}
 # Longer than Gloo waits by itself.
@@ -55,7 +55,7 @@ def train(config, *options, env=None, by=(sys.executable,)):
 
 
 def signalled(folder, number, rank=1):
-    """What makes a worker get signal `number` in the first epoch, after the checkpoint of ten steps."""
+    """Return the environment by which a worker gets signal `number` in epoch one, after the checkpoint of ten steps."""
     (folder / "signalled").unlink(missing_ok=True)
     (folder / "site").mkdir(exist_ok=True)
     (folder / "site/sitecustomize.py").write_text(SIGNALLER)
@@ -67,13 +67,6 @@ def signalled(folder, number, rank=1):
         "SIGNALLED": str(folder / "signalled"),
         "SIGNAL_WHEN": str(folder / "out/checkpoints/*-epoch0000-step00000010"),
     }
-
-
-def wait_until(what, seconds=300):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def losses(folder):
@@ -126,7 +119,7 @@ def undropped(folder, config):
 
 
 def require_the_same_run(folder, expected, workers=1):
-    """Another number of workers ended the run: the same losses but for the order of sums, and every row once."""
+    """Check the run that other `workers` ended: the same losses but for the order of sums, and every row once."""
     metrics = json.loads((folder / "out/bundle/metrics.json").read_text())
     assert metrics["workers"] == workers
     for found, wanted in zip(losses(folder), expected, strict=True):
@@ -173,7 +166,7 @@ def test_a_killed_run_goes_on_with_another_number_of_workers(folder, config, und
 
 
 def processes_with(config):
-    """The launcher and the workers that were given `config`; those that have ended and were not waited for are none."""
+    """List the launcher and the workers that were given `config`, without those that ended and were not waited for."""
     found = psutil.process_iter(["cmdline", "status"])
     return [one for one in found if str(config) in " ".join(one.info["cmdline"] or ()) and one.info["status"] != ZOMBIE]
 

@@ -13,8 +13,8 @@ from safetensors.numpy import load_file
 
 from camoe.model.layers.scaling import KNOTS, LARGEST, Knots
 from camoe.train.data.quantiles import fit_knots
+from tests.train.job import train
 from tests.train.pipeline import write_pipeline
-from tests.train.test_training import train
 
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
 few = st.sampled_from([-1.5, -0.0, 0.0, 1.0, 1.0000001, 3e38])

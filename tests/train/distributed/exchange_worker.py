@@ -1,4 +1,4 @@
-"""One of the workers of test_exchange.py: exchanges made gradients in both ways and writes down what came back."""
+"""One of the workers of test_gradients.py: exchanges made gradients in both ways and writes down what came back."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from threading import Barrier, Thread
 
 from camoe.train.launch.output import LineTee, following, tee_stdout
-from tests.waiting import eventually
+from tests.waiting import wait_until
 
 SAYS = """
 import sys
@@ -28,10 +28,10 @@ def test_lines_are_shown_when_they_are_whole_and_stay_where_they_were_printed(tm
     with following(file, shown.append), process:
         for line in ("one", "half"):
             print(line, file=process.stdin, flush=True)
-        eventually(lambda: shown == ["one"])
+        wait_until(lambda: shown == ["one"])
         assert process.stdout.readline() == "one\n"
         print(" and half", file=process.stdin, flush=True)
-        eventually(lambda: shown == ["one", "halfand half"])
+        wait_until(lambda: shown == ["one", "halfand half"])
         out, _ = process.communicate("last\n")
         assert out.endswith("last\nafter\n")
     assert shown == ["one", "halfand half", "last"]

@@ -7,8 +7,8 @@ import pytest
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from tests.train.calibrated import labelled, require_calibrated
+from tests.train.job import train
 from tests.train.pipeline import write_pipeline
-from tests.train.test_training import train
 
 ROWS = {"s0": 1331, "s1": 803, "s2": 407}
 

@@ -9,7 +9,7 @@ from scipy.special import expit
 from camoe.config.model import DcnModelConfig, MmoeConfig, PleConfig, SharedBottomConfig
 from camoe.config.training import TrainingConfig
 from camoe.train.distributed.workers import join_workers
-from camoe.train.loop.precision import bf16_instructions, chosen, settled
+from camoe.train.loop.precision import bf16_instructions, choose_precision, with_one_precision
 from tests.train.planted import SPEC, TRAINING, learned, own_logits, planted, quality
 
 AUTO = TrainingConfig(precision="auto")
@@ -37,7 +37,7 @@ KINDS = (
     ],
 )
 def test_auto_is_bf16_only_where_it_is_computed_and_shown(change, device, instructions, expected):
-    assert chosen(AUTO.model_copy(update=change), torch.device(device), instructions) == expected
+    assert choose_precision(AUTO.model_copy(update=change), torch.device(device), instructions) == expected
 
 
 def test_the_processor_says_what_it_computes(tmp_path):
@@ -51,11 +51,11 @@ def test_the_processor_says_what_it_computes(tmp_path):
 
 def test_auto_says_what_it_took_on_this_machine_and_a_given_precision_stays(capsys):
     workers = join_workers()
-    expected, reason = chosen(AUTO, workers.device, bf16_instructions())
-    assert settled(AUTO, workers) == AUTO.model_copy(update={"precision": expected})
+    expected, reason = choose_precision(AUTO, workers.device, bf16_instructions())
+    assert with_one_precision(AUTO, workers) == AUTO.model_copy(update={"precision": expected})
     assert f"train: training.precision auto computes in {expected}: {reason}" in capsys.readouterr().out
     given = AUTO.model_copy(update={"precision": "bf16"})
-    assert settled(given, workers) == given
+    assert with_one_precision(given, workers) == given
     assert not capsys.readouterr().out
 
 

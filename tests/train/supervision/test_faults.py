@@ -68,21 +68,28 @@ class Ended:
     seconds: float
 
 
-# The phase, and the worker that is hit: the first one where only that one works.
+@dataclass(frozen=True)
+class Fault:
+    """Where a worker is hit, a pattern of what it does then, and which one: the first where only that one works."""
+
+    place: str
+    victim: int
+
+
 PHASES = {
-    "starting": ("begun", 1),
-    "loading": ("loading horovod", 1),
-    "joining": ("joining the other workers", 1),
-    "fitting treatments": ("fitting the numerics' treatments to .*", 1),
-    "adding up quantiles": ("adding up quantile_digit_1", 1),
-    "training": ("step 6 of epoch 1", 1),
-    "validation": ("step 3 of validation", 1),
-    "checkpoint": ("writing a checkpoint", 0),
-    "calibration": ("step 3 of the calibration", 1),
-    "bundle": ("writing the bundle", 0),
-    "last barrier": ("waiting for the bundle", 1),
-    "leaving": ("leaving the other workers", 1),
-    "after the watch": ("ended", 1),
+    "starting": Fault("begun", 1),
+    "loading": Fault("loading horovod", 1),
+    "joining": Fault("joining the other workers", 1),
+    "fitting treatments": Fault("fitting the numerics' treatments to .*", 1),
+    "adding up quantiles": Fault("adding up quantile_digit_1", 1),
+    "training": Fault("step 6 of epoch 1", 1),
+    "validation": Fault("step 3 of validation", 1),
+    "checkpoint": Fault("writing a checkpoint", 0),
+    "calibration": Fault("step 3 of the calibration", 1),
+    "bundle": Fault("writing the bundle", 0),
+    "last barrier": Fault("waiting for the bundle", 1),
+    "leaving": Fault("leaving the other workers", 1),
+    "after the watch": Fault("ended", 1),
 }
 
 
@@ -113,16 +120,16 @@ def timeout_s(config):
     return max(SHORTEST_TIMEOUT_S, math.ceil((time.monotonic() - began) / 2))
 
 
-def hit(config, tmp_path, timeout_s, number, place, victim, workers=2):
-    """Train, and send the worker `victim` the signal `number` at `place`."""
+def hit(config, tmp_path, timeout_s, number, fault, workers=2):
+    """Train, and send the victim of `fault` the signal `number` at its place."""
     (tmp_path / "sitecustomize.py").write_text(SIGNALLER)
     mark = tmp_path / "hit"
     path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-    fault = {"SIGNAL": str(int(number)), "PLACE": place, "VICTIM": str(victim), "HIT": str(mark), "PYTHONPATH": path}
-    done = train(config, timeout_s, fault, workers)
+    environment = {"SIGNAL": str(int(number)), "PLACE": fault.place, "VICTIM": str(fault.victim)}
+    done = train(config, timeout_s, environment | {"HIT": str(mark), "PYTHONPATH": path}, workers)
     ended = time.time()
     assert mark.exists(), done.stdout + done.stderr
-    print(timeout_s, place, number.name, done.stderr, ended - mark.stat().st_mtime)
+    print(timeout_s, fault.place, number.name, done.stderr, ended - mark.stat().st_mtime)
     return Ended(done.returncode, done.stderr, ended - mark.stat().st_mtime)
 
 
@@ -132,8 +139,8 @@ def hit(config, tmp_path, timeout_s, number, place, victim, workers=2):
 def test_a_worker_that_dies_or_hangs_in_any_phase_ends_the_job_in_time_and_is_named(
     config, tmp_path, timeout_s, phase, number
 ):
-    place, victim = PHASES[phase]
-    ended = hit(config, tmp_path, timeout_s, number, place, victim)
+    place, victim = PHASES[phase].place, PHASES[phase].victim
+    ended = hit(config, tmp_path, timeout_s, number, PHASES[phase])
     assert ended.code == 2, ended
     if number == signal.SIGKILL:
         assert f"error: worker {victim} was killed by SIGKILL" in ended.error
@@ -151,7 +158,7 @@ def test_a_worker_that_dies_or_hangs_in_any_phase_ends_the_job_in_time_and_is_na
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("place", "said", "launch_s"),
+    ("place", "error", "launch_s"),
     [
         ("begun", "worker 0 had not begun", LAUNCH_S),
         ("loading horovod", "worker 0 waited more", 0),
@@ -159,9 +166,9 @@ def test_a_worker_that_dies_or_hangs_in_any_phase_ends_the_job_in_time_and_is_na
     ],
 )
 def test_a_worker_that_hangs_with_nobody_to_see_it_ends_the_job_in_time(
-    config, tmp_path, timeout_s, place, said, launch_s
+    config, tmp_path, timeout_s, place, error, launch_s
 ):
-    ended = hit(config, tmp_path, timeout_s, signal.SIGSTOP, place, 0, workers=1)
+    ended = hit(config, tmp_path, timeout_s, signal.SIGSTOP, Fault(place, 0), workers=1)
     assert ended.code == 2, ended
-    assert re.search(f"^error: {said}", ended.error), ended
+    assert re.search(f"^error: {error}", ended.error), ended
     assert ended.seconds < timeout_s * (1 + SECOND_LOOK) + launch_s + WATCH_S + LAUNCHER_S

@@ -18,7 +18,7 @@ from camoe.train.supervision import sentinel
 from camoe.train.supervision.heartbeats import clear, read_heartbeat
 from camoe.train.supervision.messages import Stopped, parse_message, read_endings
 from camoe.train.supervision.watchdog import EXIT_CODE, Watchdog
-from tests.waiting import eventually
+from tests.waiting import wait_until
 
 # Arguments from the fifth on are beats, or, with a "+", seconds with a sign of progress every 0.1 s. Then comes a wait.
 WORKER = """
@@ -58,7 +58,7 @@ def wait_for_phase(folder, rank, phase, writes=0):
         heartbeat = read_heartbeat(folder, rank)
         return heartbeat is not None and phase in heartbeat.phase and heartbeat.writes >= writes
 
-    eventually(seen, LIMIT_S)
+    wait_until(seen, LIMIT_S)
 
 
 def test_a_stuck_worker_ends_and_names_its_step(tmp_path):
@@ -213,7 +213,7 @@ def test_a_sentinel_ends_with_its_worker(tmp_path):
     with start(tmp_path, 0, 60, 60, "step 7") as worker:
         watcher = sentinel_of(worker)
         worker.kill()
-    eventually(lambda: not runs(watcher), LIMIT_S)
+    wait_until(lambda: not runs(watcher), LIMIT_S)
 
 
 def runs(watcher):
