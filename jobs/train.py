@@ -58,14 +58,12 @@ def main(argv: list[str]) -> None:
             spark_session("train")
             launch_with_spark(config, inputs.version, begin.run, len(slots), log)
         else:
-            what = ["--config", chosen.config, "--table-version", str(inputs.version), "--run", begin.run]
+            arguments = ["--config", chosen.config, "--table-version", str(inputs.version), "--run", begin.run]
             decided = as_overrides(asked.training, chosen.workers)
-            launch_with_horovod([*what, *chosen.overrides, *decided], slots, config.training.stall_timeout_s, log)
+            launch_with_horovod([*arguments, *chosen.overrides, *decided], slots, config.training.stall_timeout_s, log)
 
-    with (
-        _pinned(config, inputs.version),
-        marked_when_lost(config.training.tracking, config.layout.checkpoints, begin.run),
-    ):
+    marked = marked_when_lost(config.training.tracking, config.layout.checkpoints, begin.run)
+    with _pinned(config, inputs.version), marked:
         with_retries(attempt, slots, chosen.retries)
     _summary(config, given(chosen), time.monotonic() - started)
 
