@@ -1,7 +1,7 @@
 """Puts Delta Lake's JARs beside Spark's own, then writes and reads a table with them.
 
-First with `--packages`, which has Spark fetch them; then without, as jobs run: what Java loads then is archived, so that
-each job starts some seconds sooner.
+First with `--packages`, which has Spark fetch them; then without, as jobs run: what Java loads then is archived, so
+that each job starts some seconds sooner.
 """
 
 from __future__ import annotations
