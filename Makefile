@@ -1,5 +1,6 @@
 # make demo       the whole chain on a synthetic lake            (DATA=kuairand INPUT=folder: on real logs; REPLACE=1: over other data)
 # make test       lint, types, tests          make test-slow     the long proofs
+# make test-fast  the tests that start neither Spark nor Horovod's workers, in under two minutes
 # make package    dist/camoe.zip, for --py-files on a cluster
 SHELL := /bin/bash
 DATA ?= synthetic
@@ -9,13 +10,16 @@ LAKE := $(if $(filter synthetic,$(DATA)),--lake conf/lake/default.yaml)
 READY := .venv/.ready
 ACTIVE := unset SPARK_HOME PYSPARK_DRIVER_PYTHON; export PATH="$(CURDIR)/.venv/bin:$$PATH" PYSPARK_PYTHON="$(CURDIR)/.venv/bin/python";
 
-.PHONY: demo test test-slow lint package
+.PHONY: demo test test-fast test-slow lint package
 
 demo: $(READY)
 	@$(ACTIVE) python jobs/demo.py --config conf/$(DATA).yaml out="$(OUT)" $(if $(INPUT),input="$(INPUT)",$(LAKE)) $(if $(REPLACE),--replace)
 
 test: $(READY) lint
 	@$(ACTIVE) python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+test-fast: $(READY)
+	@$(ACTIVE) python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not spark and not horovod"
 
 test-slow: $(READY)
 	@$(ACTIVE) python -m pytest -m slow

@@ -16,7 +16,7 @@ from features.tables.side import days_of_runs
 from tests.features import lake
 from tests.features.real_job import Job
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 FIRST, SECOND, THIRD, LAST = (date.fromisoformat(text) for text in lake.DAYS)
 

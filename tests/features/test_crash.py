@@ -14,6 +14,8 @@ from jobs.maintain import main as maintain
 from tests.features import lake
 from tests.features.real_job import Job
 
+pytestmark = pytest.mark.spark
+
 DAYS = tuple(date.fromisoformat(text) for text in lake.DAYS)
 ATTEMPTS = 5
 WRITTEN = {"data file", "lock of a run", "run record", "rows of profiles"}

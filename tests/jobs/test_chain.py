@@ -23,6 +23,8 @@ from camoe.stream.reading.columns import model_columns
 from camoe.stream.stream import ReadOptions, stream
 from tests.conftest import ROOT
 
+pytestmark = [pytest.mark.spark, pytest.mark.horovod]
+
 
 def run(command, code=0):
     environment = os.environ | {

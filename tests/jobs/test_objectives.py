@@ -16,6 +16,8 @@ from tests.conftest import ROOT
 from tests.jobs.test_chain import run, spark_job
 from tests.predicted import expected, predictions, rows_of, served
 
+pytestmark = [pytest.mark.spark, pytest.mark.horovod]
+
 
 @dataclass(frozen=True)
 class Chain:

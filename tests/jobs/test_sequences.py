@@ -22,7 +22,7 @@ from tests.features.lake import config, run_job, users, write_config, write_lake
 from tests.score.test_predict import by_impression, encoded_rows
 from tests.train.pipeline import sequence_features, write_pipeline
 
-pytestmark = [pytest.mark.spark, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.horovod, pytest.mark.slow]
 WORDS = ("jazz", "rock", None, "pop", "folk")
 
 

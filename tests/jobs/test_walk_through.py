@@ -13,6 +13,8 @@ import pytest
 
 from tests.conftest import ROOT
 
+pytestmark = [pytest.mark.spark, pytest.mark.horovod]
+
 PAGE = ROOT / "docs/your-data.md"
 BLOCK = re.compile(r"^```sh\n(?P<commands>.*?)^```\n(?:\n```\n(?P<shown>.*?)^```)?", re.DOTALL | re.MULTILINE)
 # A run has a name of its own; what a model learns is the processor's in its last digits.

@@ -57,6 +57,7 @@ def test_every_head_of_a_shipped_file_learns(tmp_path, name):
 
 
 @pytest.mark.slow
+@pytest.mark.horovod
 @pytest.mark.parametrize("name", ["single", "modality", "content", "slot", "multi_objective"])
 def test_a_shipped_file_goes_from_training_through_the_bundle_to_predictions(tmp_path, name):
     """By the jobs alone: the rows of the test day are predicted by each head that serves their slot."""

@@ -49,6 +49,7 @@ def test_the_inputs_are_those_of_the_table_under_out(pipeline):
 
 
 @pytest.mark.slow
+@pytest.mark.horovod
 def test_the_job_learns_the_same(pipeline, tmp_path):
     losses = []
     for table in (None, REMOTE):

@@ -37,6 +37,8 @@ from tests.train.job import train
 from tests.train.pipeline import CONFIG, write_pipeline
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.horovod
+
 # Row counts that no number of workers divides; the video slot has fewer rows than there are steps.
 ROWS = {"s0": 331, "s1": 203, "s2": 7}
 OBJECTIVES = ("click", "completion")

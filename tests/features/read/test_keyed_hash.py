@@ -175,6 +175,7 @@ def test_the_job_joins_by_hashes_and_leaves_no_identifier_and_no_key_anywhere(sp
 
 
 @pytest.mark.slow
+@pytest.mark.spark
 def test_a_failing_job_tells_no_identifier(tmp_path):
     private_lake(tmp_path)
     users = [{"user": "person-u1", "plan": "free", "plays": "many", "ts": "2026-01-01"}, *lake.users()]

@@ -30,6 +30,8 @@ NO_DROPOUT = "model.dropout=0"
 # Python runs this before the worker's own code: it sends one worker a signal, once, when a certain checkpoint is there.
 SIGNALLER = """
 import glob, os, threading, time
+
+pytestmark = [pytest.mark.spark, pytest.mark.horovod]
 if "SIGNAL" in os.environ and os.environ.get("HOROVOD_RANK") == os.environ["SIGNAL_RANK"]:
     def wait():
         while not glob.glob(os.environ["SIGNAL_WHEN"]):

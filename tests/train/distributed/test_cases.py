@@ -13,6 +13,8 @@ from tests.conftest import ROOT
 from tests.train.distributed.case_worker import CASES, learned
 from tests.train.pipeline import CONFIG, write_pipeline
 
+pytestmark = pytest.mark.horovod
+
 # The video slot has fewer rows than there are steps.
 ROWS, VIDEO = {"s0": 131, "s1": 83, "s2": 5}, 1
 

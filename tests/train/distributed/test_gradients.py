@@ -80,6 +80,7 @@ def exchanged(tmp_path_factory):
     }  # fmt: skip
 
 
+@pytest.mark.horovod
 @pytest.mark.parametrize("way", EXCHANGES)
 def test_every_worker_has_the_sum_of_all_gradients(exchanged, way):
     every = [list(gradients(rank)) for rank in range(WORKERS)]
@@ -93,6 +94,7 @@ def test_every_worker_has_the_sum_of_all_gradients(exchanged, way):
             np.testing.assert_allclose(found["bias"], bias, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.horovod
 def test_both_ways_give_the_same_gradient_to_the_last_bits(exchanged):
     for step in range(STEPS):
         for rank in range(WORKERS):
@@ -100,6 +102,7 @@ def test_both_ways_give_the_same_gradient_to_the_last_bits(exchanged):
             np.testing.assert_allclose(rows, dense, rtol=2e-7, atol=1e-7)
 
 
+@pytest.mark.horovod
 @pytest.mark.parametrize("way", EXCHANGES)
 def test_all_workers_clip_alike(exchanged, way):
     for step in range(STEPS):

@@ -28,6 +28,8 @@ WATCH_S, LAUNCHER_S = 5, 10
 SIGNALLER = """
 import importlib.util, os, re, sys
 
+pytestmark = pytest.mark.horovod
+
 def hit(place):
     if re.fullmatch(os.environ["PLACE"], place) and not os.path.exists(os.environ["HIT"]):
         open(os.environ["HIT"], "x").close()
