@@ -47,7 +47,7 @@ def main() -> None:
             logit = embedding((torch.from_numpy(block.categorical) + offset) % BUCKETS) + linear(numbers)
             loss = nn.functional.binary_cross_entropy_with_logits(logit[known, 0], label[known], reduction="sum")
             optimiser.zero_grad()
-            (loss / block.rows).backward()
+            torch.autograd.backward(loss / block.rows)
             optimiser.step()
             total, labelled = total + loss.item(), labelled + int(known.sum())
         require_complete(plan, ledger.as_array(plan))
