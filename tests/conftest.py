@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
+
+pytest_plugins = ["tests.marks"]
 
 ROOT = Path(__file__).resolve().parents[1]
 KUAIRAND_LOG = "log_standard_20220425_20220430_pure.parquet"
@@ -25,40 +26,7 @@ FOR_FEW_ROWS = {
     "spark.sql.constraintPropagation.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
 }
-# Of commands that tests start: the mark of what they start in turn. `make test-fast` leaves tests with these marks out.
-STARTED_BY = {"spark-submit": "spark", "horovodrun": "horovod", "jobs/train.py": "horovod", "jobs/demo.py": "spark"}
-# Marks of the running test.
-marks: set[str] = set()
 ONE_COLLECTOR = " -XX:+UseSerialGC -XX:MetaspaceSize=256m -Xms1g"
-
-
-def pytest_collection_modifyitems(items):
-    """Mark the tests that use the local Spark; those that start Spark or Horovod otherwise say so themselves."""
-    for item in items:
-        if "spark" in item.fixturenames:
-            item.add_marker(pytest.mark.spark)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
-    """While `item` runs, let nothing be started that its marks do not tell of."""
-    marks.update(mark.name for mark in item.iter_markers())
-    try:
-        return (yield)
-    finally:
-        marks.clear()
-
-
-def refuse_unmarked(event, arguments):
-    """Raise `AssertionError` where a process is started that the running test is not marked for."""
-    if event != "subprocess.Popen":
-        return
-    command = " ".join(map(str, arguments[1]))
-    for name, mark in STARTED_BY.items():
-        assert name not in command or mark in marks, f"mark the test with pytest.mark.{mark}: it starts {name}"
-
-
-sys.addaudithook(refuse_unmarked)
 
 
 def spark_properties() -> dict[str, str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-
+ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]+)")
 CODE = re.compile(r"`([^`\n]+)`|^```.*?^```", re.DOTALL | re.MULTILINE)

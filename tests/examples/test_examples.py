@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import camoe
-from tests.conftest import ROOT
 from tests.score.pipeline import ROWS, write_scorable
 
+ROOT = Path(__file__).resolve().parents[2]
 DAYS = 4
 
 

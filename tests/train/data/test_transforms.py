@@ -63,6 +63,7 @@ def trained(tmp_path_factory):
     return folder / "out"
 
 
+@pytest.mark.horovod
 def test_two_workers_fit_the_quantiles_of_all_training_rows(trained):
     days = ("date=2026-01-01", "date=2026-01-02")
     files = [path for day in days for path in (trained / "training").glob(f"*/*/{day}/*.parquet")]
@@ -74,6 +75,7 @@ def test_two_workers_fit_the_quantiles_of_all_training_rows(trained):
     np.testing.assert_array_equal(weights["scaling.shares"], [np.float32(wanted.shares)])
 
 
+@pytest.mark.horovod
 def test_the_bundle_names_the_treatment(trained):
     (feature,) = json.loads((trained / "bundle/model.json").read_text())["features"]["numeric"]
     assert (feature["transform"], feature["missing_indicator"]) == ("quantile", False)
