@@ -13,7 +13,7 @@ RUN apt-get update \
 
 # What Kubernetes starts a driver or an executor with. Spark itself is the one of the project's environment.
 COPY --from=spark /opt/entrypoint.sh /opt/decom.sh /opt/
-ENV JAVA_HOME=/opt/java SPARK_HOME=/opt/spark PYTHONDONTWRITEBYTECODE=1
+ENV JAVA_HOME=/opt/java SPARK_HOME=/opt/spark
 
 USER spark
 WORKDIR /opt/camoe
