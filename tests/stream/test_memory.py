@@ -29,12 +29,12 @@ from camoe.stream.reading.columns import WORD
 from camoe.stream.reading.held import most_bytes
 from camoe.stream.ledger import Ledger
 from camoe.stream.planning.plan import make_plan
-from camoe.stream.stream import Reading, stream
+from camoe.stream.stream import ReadOptions, stream
 from tests.stream.lake import COLUMNS
 from tests.stream.blocks import ONE
 
 plan, columns = make_plan(pin(Path(sys.argv[1])), seed=1, epoch=0, batch_size=4096, lanes=2), replace(COLUMNS, keys=())
-rows = sum(block.rows for block in stream(plan, columns, ONE, Reading(2), ledger=Ledger()))
+rows = sum(block.rows for block in stream(plan, columns, ONE, ReadOptions(2), ledger=Ledger()))
 print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, most_bytes(plan, columns, 2) // 1024)
 """
 # The allocator's slack, and what the reader threads decode.
