@@ -14,6 +14,7 @@ ROWS = {"s0": 1331, "s1": 803, "s2": 407}
 
 
 @pytest.mark.slow
+@pytest.mark.horovod
 def test_calibration_and_ece_are_of_all_rows_where_negatives_were_sampled(tmp_path):
     path = write_pipeline(tmp_path, ROWS)
     overrides = ["training.negatives={audio: 0.1, video: 0.5}", "training.learning_rate=0.02"]
