@@ -11,29 +11,14 @@ import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
 
+from tests.paths import KUAIRAND_LOG
+from tests.sparks import FOR_FEW_ROWS, ONE_COLLECTOR, spark_properties
+
 pytest_plugins = ["tests.marks"]
 
-ROOT = Path(__file__).resolve().parents[1]
-KUAIRAND_LOG = "log_standard_20220425_20220430_pure.parquet"
 # How long an example takes says how busy the machine is.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
-# With a few rows most of the time goes into planning and compiling, so plans are run without being compiled, and no
-# constraints are sought in them. Jobs that tests submit run as shipped.
-FOR_FEW_ROWS = {
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.constraintPropagation.enabled": "false",
-    "spark.sql.shuffle.partitions": "2",
-}
-ONE_COLLECTOR = " -XX:+UseSerialGC -XX:MetaspaceSize=256m -Xms1g"
-
-
-def spark_properties() -> dict[str, str]:
-    """The shipped settings of a local Spark, as a mapping."""
-    lines = (ROOT / "conf/spark/local.conf").read_text().splitlines()
-    pairs = [line.split(None, 1) for line in lines if line.strip() and not line.startswith("#")]
-    return {key: value.strip() for key, value in pairs}
 
 
 @pytest.fixture(scope="session")

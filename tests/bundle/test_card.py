@@ -6,20 +6,16 @@ import numpy as np
 import pytest
 
 from camoe.bundle.card import model_card
-from camoe.bundle.manifest import Manifest
 from camoe.contracts.heads import HeadSet
 from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram, merge
 from camoe.metrics.platt import fit_platt
 from camoe.metrics.validation import by_slot, validation_rows
-from tests.model.test_camoe import HEADS, SLOTS, SPEC
+from tests.bundle.manifest import MANIFEST
+from tests.model.specs import HEADS, SLOTS, SPEC
 
 USERS = 10
 SETTINGS = EvaluationConfig(user_buckets=USERS, bootstrap=20)
-MANIFEST = Manifest(
-    model_version="0123456789ab", code_version="1", table="/lake/training", table_version=3, snapshot_hash="s",
-    feature_schema_hash="f", encoder_version=2, config_hash="c", files={},
-)  # fmt: skip
 DATA = {"train_days": ["d1", "d2"], "validation_days": ["d3"], "train_rows": 9000, "validation_rows": 3000}
 METRICS = {"parameters": 1234, "data": DATA}
 

@@ -12,7 +12,7 @@ from camoe.contracts.errors import BundleError, TrainingError
 from camoe.contracts.snapshot import Snapshot
 from camoe.model.camoe import Camoe
 from tests.disk import FULL, small_disk
-from tests.model.test_camoe import MOMENTS, SPEC
+from tests.model.specs import MOMENTS, SPEC
 from tests.score.pipeline import CALIBRATION, METRICS
 from tests.train.pipeline import CONFIG
 

@@ -8,7 +8,7 @@ import yaml
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 PIPELINES = ("synthetic", "kuairand", "taobao")
 

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 LIMIT_S = 900
 POLL_S = 0.002

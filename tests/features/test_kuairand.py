@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.conftest import KUAIRAND_LOG, ROOT
 from tests.features.lake import run_job
+from tests.paths import KUAIRAND_LOG, ROOT
 
 LEAKS = ("play_time", "long_view", "hourmin", "is_", "stay_time")
 TABS = {0, 1, 2, 3, 4, 5, 6, 8, 12}

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections import Counter
 from itertools import chain
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,27 +18,14 @@ from camoe.stream.planning.plan import make_plan
 from camoe.stream.planning.world import World
 from camoe.stream.reading.columns import model_columns
 from camoe.stream.stream import ReadOptions, stream
-from tests.conftest import ROOT
+from tests.jobs.commands import run, spark_job
+from tests.paths import ROOT
 
 pytestmark = [pytest.mark.spark, pytest.mark.horovod]
 
 
-def run(command, code=0):
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYSPARK_PYTHON": sys.executable,
-    }
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800, check=False, env=environment)
-    assert done.returncode == code, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout + done.stderr
-
-
 def demo(*arguments):
     return run([sys.executable, "jobs/demo.py", *arguments])
-
-
-def spark_job(name, *arguments, code=0):
-    return run(["spark-submit", "--properties-file", "conf/spark/local.conf", f"jobs/{name}.py", *arguments], code)
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.schema import label_column
 from camoe.contracts.snapshot import pin
-from tests.conftest import ROOT
-from tests.jobs.test_chain import run, spark_job
+from tests.jobs.commands import run, spark_job
+from tests.paths import ROOT
 from tests.predicted import expected, predictions, rows_of, served
 
 pytestmark = [pytest.mark.spark, pytest.mark.horovod]

@@ -17,9 +17,9 @@ from camoe.contracts.snapshot import pin
 from camoe.score.encode import encode
 from camoe.score.local import score_snapshot
 from camoe.score.spark import read_rows, score
-from tests.conftest import ROOT
 from tests.features.lake import config, run_job, users, write_config, write_lake
-from tests.score.test_predict import by_impression, encoded_rows
+from tests.paths import ROOT
+from tests.score.rows import by_impression, encoded_rows
 from tests.train.pipeline import sequence_features, write_pipeline
 
 pytestmark = [pytest.mark.spark, pytest.mark.horovod, pytest.mark.slow]

@@ -6,40 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from camoe.config.model import CamoeConfig
-from camoe.contracts.features import FeatureSet
-from camoe.contracts.heads import HeadSet
-from camoe.contracts.slots import SlotCatalogue
 from camoe.model.camoe import Camoe
-from camoe.model.layers.scaling import Moments
 from camoe.model.loss import head_losses, make_masking, masked_loss, per_head, targets
-from camoe.model.spec import ModelSpec
-
-SLOTS = SlotCatalogue(
-    slots=[
-        {"id": "a", "name": "A", "modality": "audio"},
-        {"id": "b", "name": "B", "modality": "audio"},
-        {"id": "v", "name": "V", "modality": "video"},
-    ]
-)
-HEADS = HeadSet(
-    heads=[
-        {"name": "audio", "objective": "click", "where": {"modality": ["audio"]}},
-        {"name": "video", "objective": "click", "where": {"modality": ["video"]}, "weight": 2.0},
-    ]
-)
-FEATURES = FeatureSet(
-    categorical=[{"name": "x", "sql": "x"}, {"name": "y", "sql": "y"}],
-    numeric=[{"name": "u", "sql": "u"}, {"name": "w", "sql": "w", "transform": "log1p"}],
-)
-SPEC = ModelSpec(
-    model=CamoeConfig(embedding_dim=3, experts=2, expert={"cross_layers": 2, "hidden": (5, 4)}, tower_hidden=(3,)),
-    features=FEATURES,
-    heads=HEADS,
-    slots=SLOTS,
-    vocabulary_sizes=(6, 9),
-)
-MOMENTS = (Moments(mean=1.0, std=2.0), Moments(mean=0.5, std=0.25))
+from tests.model.specs import HEADS, MOMENTS, SLOTS, SPEC
 
 
 @pytest.fixture

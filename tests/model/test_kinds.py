@@ -6,36 +6,16 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from pydantic import TypeAdapter
 from safetensors.torch import save_file
 
 from camoe.bundle.graphs import export_head
 from camoe.bundle.manifest import CATEGORICAL, NUMERIC, WEIGHTS
-from camoe.config.model import ModelConfig
 from camoe.model.camoe import Camoe
 from camoe.model.loss import head_losses, make_masking, make_normaliser, masked_loss, targets
 from tests.model import reference
-from tests.model.test_camoe import HEADS, MOMENTS, SLOTS, SPEC
+from tests.model.specs import HEADS, KINDS, MOMENTS, SLOTS, SPEC, config_of
 
-SMALL = {"embedding_dim": 3, "tower_hidden": [3]}
-DCN = {"kind": "dcn", "cross_layers": 2, "hidden": [5, 4]}
-MLP = {"kind": "mlp", "hidden": [5, 4]}
-KINDS = {
-    "camoe": {"experts": 3, "expert": DCN},
-    "camoe-stacked-low-rank": {"experts": 2, "expert": DCN | {"structure": "stacked", "rank": 2}, "tower_hidden": []},
-    "camoe-mlp-experts": {"experts": 2, "expert": MLP},
-    "mmoe": {"kind": "mmoe", "experts": 3, "expert_hidden": [5, 4]},
-    "ple": {"kind": "ple", "own_experts": 1, "shared_experts": 2, "expert": MLP},
-    "ple-two-layers": {"kind": "ple", "layers": 2, "own_experts": 2, "shared_experts": 1, "expert": DCN},
-    "shared-bottom": {"kind": "shared_bottom", "hidden": [6, 5]},
-    "dcn": {"kind": "dcn", "network": DCN, "tower_hidden": []},
-    "dcn-stacked-low-rank": {"kind": "dcn", "network": DCN | {"structure": "stacked", "rank": 3, "cross_layers": 3}},
-}
 each_kind = pytest.mark.parametrize("name", KINDS)
-
-
-def config_of(name, **changes):
-    return TypeAdapter(ModelConfig).validate_python(SMALL | KINDS[name] | changes)
 
 
 def model_of(name, **changes):

@@ -15,7 +15,7 @@ from camoe.model.loss import head_losses, make_masking, make_normaliser, masked_
 from camoe.stream.planning.mixing import Shares
 from camoe.stream.planning.plan import make_plan
 from camoe.stream.planning.slot_shares import slot_shares
-from tests.model.test_camoe import HEADS, SLOTS
+from tests.model.specs import HEADS, SLOTS
 from tests.stream.plans import snapshot_of
 
 KINDS = ("head", "batch", "expected")

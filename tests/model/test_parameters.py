@@ -8,8 +8,7 @@ import torch
 from camoe.contracts.errors import ConfigError
 from camoe.model.camoe import Camoe
 from camoe.model.parameters import TOLERANCE, count_parameters, with_matched_parameters
-from tests.model.test_camoe import MOMENTS, SPEC
-from tests.model.test_kinds import KINDS, config_of
+from tests.model.specs import KINDS, MOMENTS, SPEC, config_of
 
 
 def spec_of(name, **changes):

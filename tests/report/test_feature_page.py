@@ -16,7 +16,7 @@ from camoe.report.feature_page import render_features, write_feature_report
 from camoe.report.feature_terminal import feature_table
 from camoe.report.feature_view import level, most, most_shifted
 from camoe.report.style import new_figure
-from tests.report.test_page import parsed
+from tests.report.cells import parsed
 
 MARKS = {"moderate": 0.1, "large": 0.25}
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")

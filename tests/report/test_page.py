@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from html.parser import HTMLParser
 
 import matplotlib.image
 import pytest
@@ -17,6 +16,7 @@ from camoe.report import text
 from camoe.report.page import render, summary_figure
 from camoe.report.terminal import metrics_table
 from camoe.report.write import write_report
+from tests.report.cells import parsed
 from tests.report.sample import SILENT, SLOTS, document
 
 TRAINING = {
@@ -27,37 +27,6 @@ TRAINING = {
     ],
 }
 COUNTS = {"build_features": {"written": {"train": 80_000}}, "evaluate": {"predictions": 61_560}}
-
-
-class Cells(HTMLParser):
-    """The text of the table rows, and the sources of the images."""
-
-    def __init__(self):
-        super().__init__()
-        self.rows, self.images, self.inside = [], [], False
-
-    def handle_starttag(self, tag, attrs):
-        if tag == "tr":
-            self.rows.append([])
-        if tag == "td":
-            self.rows[-1].append("")
-        if tag == "img":
-            self.images.append(dict(attrs)["src"])
-        self.inside = tag == "td" or (self.inside and tag in ("i", "small"))
-
-    def handle_endtag(self, tag):
-        if tag == "td":
-            self.inside = False
-
-    def handle_data(self, data):
-        if self.inside:
-            self.rows[-1][-1] += data.strip()
-
-
-def parsed(page: str) -> Cells:
-    cells = Cells()
-    cells.feed(page)
-    return cells
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["truth", "no-truth"])

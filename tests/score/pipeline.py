@@ -36,6 +36,15 @@ CALIBRATION = {
     "finish": Platt(slope=1.2, intercept=0.1, rows=300, positives=90),
 }
 
+# Heads that select by the value of a column.
+BY_GENRE = {
+    "column": "genre",
+    "heads": [
+        {"name": "audio", "objective": "click", "where": {"genre": ["b", "d"]}},
+        {"name": "video", "objective": "click"},
+    ],
+}
+
 
 @dataclass(frozen=True)
 class Pipeline:

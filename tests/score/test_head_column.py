@@ -14,22 +14,14 @@ from camoe.contracts.encoder import FIRST
 from camoe.contracts.errors import ConfigError
 from camoe.model.loss import masking_of, targets
 from camoe.score.local import score_snapshot
-from tests.score.pipeline import DAYS, write_scorable
-from tests.score.test_predict import by_impression, encoded_rows
+from tests.score.pipeline import BY_GENRE, DAYS, write_scorable
+from tests.score.rows import by_impression, encoded_rows
 from tests.train.pipeline import CONFIG, VALUES, write_pipeline
-
-HEADS = {
-    "column": "genre",
-    "heads": [
-        {"name": "audio", "objective": "click", "where": {"genre": ["b", "d"]}},
-        {"name": "video", "objective": "click"},
-    ],
-}
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory):
-    return write_scorable(tmp_path_factory.mktemp("scorable"), heads=HEADS)
+    return write_scorable(tmp_path_factory.mktemp("scorable"), heads=BY_GENRE)
 
 
 def named(rows):
@@ -62,7 +54,10 @@ def test_a_head_learns_from_its_rows_only(pipeline):
 
 
 def test_a_value_that_the_vocabulary_lacks_is_named(tmp_path):
-    heads = {"column": "genre", "heads": [{**HEADS["heads"][0], "where": {"genre": ["polka"]}}, HEADS["heads"][1]]}
+    heads = {
+        "column": "genre",
+        "heads": [{**BY_GENRE["heads"][0], "where": {"genre": ["polka"]}}, BY_GENRE["heads"][1]],
+    }
     with pytest.raises(ConfigError, match="a head selects genre 'polka', which the training days have too rarely"):
         write_scorable(tmp_path, heads=heads)
 
@@ -70,7 +65,7 @@ def test_a_value_that_the_vocabulary_lacks_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"heads": {**HEADS, "column": "tenure"}}, "no head's 'where' names values of the column 'tenure'"),
+        ({"heads": {**BY_GENRE, "column": "tenure"}}, "no head's 'where' names values of the column 'tenure'"),
         ({"features": {"numeric": CONFIG["features"]["numeric"]}}, "heads.column 'genre' is no categorical feature"),
         ({"training": {"normalise": "expected"}}, "training.normalise=expected counts rows by slot"),
         (
@@ -81,4 +76,4 @@ def test_a_value_that_the_vocabulary_lacks_is_named(tmp_path):
 )
 def test_a_column_that_cannot_be_selected_by_is_refused(tmp_path, sections, message):
     with pytest.raises(ConfigError, match=message):
-        load(write_pipeline(tmp_path, {}, **{"heads": HEADS, **sections}), Config)
+        load(write_pipeline(tmp_path, {}, **{"heads": BY_GENRE, **sections}), Config)

@@ -7,7 +7,7 @@ import sys
 from datetime import date, timedelta
 
 from camoe.contracts.runs import EntityState, write_record
-from tests.conftest import ROOT
+from tests.paths import ROOT
 from tests.score.pipeline import write_scorable
 from tests.train.pipeline import RUN, record
 

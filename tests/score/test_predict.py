@@ -27,8 +27,9 @@ from camoe.score.graph_inputs import ScoringError
 from camoe.score.local import score_snapshot
 from camoe.score.unknown import Unknown, unknown_in
 from camoe.score.xxhash64 import spark_hash
-from tests.conftest import ROOT
+from tests.paths import ROOT
 from tests.score.pipeline import DAYS, ROWS, write_scorable
+from tests.score.rows import by_impression, encoded_rows, swapped
 from tests.train.pipeline import VALUES
 
 NOW = datetime(2026, 1, 6, tzinfo=UTC)
@@ -42,19 +43,6 @@ def pipeline(tmp_path_factory):
 @pytest.fixture(scope="module")
 def predictor(pipeline):
     return camoe.load(pipeline.bundle)
-
-
-def encoded_rows(snapshot, days=DAYS):
-    """The rows of the files themselves, with the slot that the folder names."""
-    parts = []
-    for file in snapshot.on(days).files:
-        rows = pq.ParquetFile(file.path).read()
-        parts.append(rows.append_column("slot", pa.array([file.slot] * rows.num_rows)))
-    return pa.concat_tables(parts)
-
-
-def by_impression(table):
-    return table.to_pandas().set_index("impression_id").sort_index()
 
 
 def test_a_snapshot_gets_the_predictions_of_its_rows_each_once(pipeline, predictor):
@@ -126,10 +114,6 @@ def test_scoring_imports_neither_spark_nor_torch(pipeline):
 def test_a_table_that_does_not_fit_is_refused(pipeline, predictor, change, message):
     with pytest.raises(ScoringError, match=message):
         predictor.predict(change(encoded_rows(pipeline.snapshot)))
-
-
-def swapped(rows, name, values):
-    return rows.set_column(rows.column_names.index(name), name, pa.array(values))
 
 
 def test_hashed_and_odd_values_are_encoded_as_the_features_are_built():

@@ -26,7 +26,7 @@ from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
 from camoe.score.graph_inputs import graph_inputs
 from camoe.score.scorer import ROWS_AT_ONCE, Scorer, expected_predictions, read_model, require_fit, require_vocabulary
-from tests.model.test_camoe import MOMENTS, SPEC
+from tests.model.specs import MOMENTS, SPEC
 from tests.score.pipeline import CALIBRATION, METRICS
 from tests.stream.plans import snapshot_of
 

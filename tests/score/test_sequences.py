@@ -20,7 +20,7 @@ from camoe.score.graph_inputs import (
 from camoe.score.local import score_snapshot
 from camoe.score.unknown import Unknown
 from tests.score.pipeline import DAYS, write_scorable
-from tests.score.test_predict import by_impression, encoded_rows, swapped
+from tests.score.rows import by_impression, encoded_rows, swapped
 from tests.train.pipeline import VALUES, sequence_features
 
 

@@ -13,8 +13,7 @@ from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
 from camoe.score.unknown import Unknown
-from tests.score.pipeline import DAYS, ROWS, write_scorable
-from tests.score.test_head_column import HEADS as BY_GENRE
+from tests.score.pipeline import BY_GENRE, DAYS, ROWS, write_scorable
 from tests.train.pipeline import CONFIG, sequence_features
 
 pytestmark = pytest.mark.spark

@@ -13,7 +13,7 @@ from camoe.stream.planning.world import World
 from camoe.stream.reading.buffers import Buffers
 from camoe.stream.reading.columns import WORD
 from camoe.stream.reading.held import most_bytes
-from tests.conftest import ROOT
+from tests.paths import ROOT
 from tests.stream.blocks import blocks, plan_of
 from tests.stream.lake import COLUMNS, write_table
 

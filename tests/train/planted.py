@@ -22,7 +22,7 @@ from camoe.train.assemble import assemble_train_step
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.seeding import draw_rows
 from camoe.train.loop.step import TrainStep, to_tensors
-from tests.model.test_camoe import HEADS, SLOTS
+from tests.model.specs import HEADS, SLOTS
 
 CATEGORICALS, VALUES, NUMERICS = 5, 40, 2
 # Standard deviations on the logit, of each categorical's effects, of a product of two hidden factors, of a numeric.

@@ -13,7 +13,7 @@ from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.stream.ledger import Ledger
 from camoe.stream.stream import ReadOptions, stream
-from tests.conftest import ROOT
+from tests.paths import ROOT
 from tests.predicted import expected, served
 from tests.train.fitting import fresh_learner
 from tests.train.pipeline import CONFIG, write_pipeline

@@ -14,7 +14,7 @@ from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.storage import open_storage
 from camoe.train.data.training_inputs import open_training_inputs
-from tests.conftest import ROOT
+from tests.paths import ROOT
 from tests.stream.object_store import SECRET, object_store
 from tests.train.pipeline import write_pipeline
 

@@ -29,7 +29,7 @@ from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.folder import newest, run_of
 from camoe.train.checkpoint.resume import resume_point
 from camoe.train.checkpoint.state import read_run_state
-from tests.conftest import ROOT
+from tests.paths import ROOT
 from tests.score.pipeline import DAYS
 from tests.train.calibrated import require_calibrated
 from tests.train.fitting import fitted, fresh_learner

@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, write_record
 from camoe.contracts.schema import TRAINING_PARTITIONS
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 CELL = "training/modality=m/slot=feed/date=2026-01-01"
 OLD = timedelta(hours=30)

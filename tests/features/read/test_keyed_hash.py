@@ -18,8 +18,8 @@ from camoe.contracts.sources import KeyedHash, Sources
 from features.read.keyed_hash import as_text, hasher, read_key, require_hidden
 from features.spark.expressions import columns_read
 from features.spark.session import QUOTING_LOGGERS
-from tests.conftest import ROOT
 from tests.features import lake
+from tests.paths import ROOT
 
 KEY = "0123456789abcdef-secret"
 

@@ -18,8 +18,8 @@ from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
 from features.synthetic.config import LakeConfig
 from features.synthetic.lake import check_replaceable, make_lake
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 DEFAULT, CONTROL = ROOT / "conf/lake/default.yaml", ROOT / "conf/lake/control.yaml"
 TABLES = ("raw/impressions", "raw/outcomes", "raw/users", "raw/contexts", "raw/campaigns", "truth")
 SHARES = {

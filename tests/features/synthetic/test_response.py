@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,8 +12,8 @@ from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
 from features.synthetic.config import LakeConfig
 from features.synthetic.response import SCORE, solve, with_score
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 AUDIO, VIDEO = "stream_audio", "stream_video"
 
 

@@ -14,7 +14,7 @@ from camoe.bundle.graphs import export_head
 from camoe.contracts.features import FeatureSet
 from camoe.model.camoe import Camoe
 from camoe.model.layers.scaling import KNOTS, LARGEST, Knots, Moments, NumericScaling
-from tests.model.test_camoe import SPEC
+from tests.model.specs import SPEC
 
 FEATURES = FeatureSet.model_validate(
     {

@@ -12,7 +12,7 @@ from camoe.contracts.features import FeatureSet
 from camoe.model.camoe import Camoe
 from camoe.model.layers.embedding import JointEmbedding
 from camoe.model.layers.sequence import pooled
-from tests.model.test_camoe import SPEC as CAMOE
+from tests.model.specs import SPEC as CAMOE
 
 SIZES, DIM, FEATURE, LONGEST = (4, 6, 3), 3, 1, 5
 # Indices beyond the feature's six rows read as unknown.

@@ -14,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.conftest import ROOT
+from tests.paths import ROOT
 from tests.train.pipeline import write_pipeline
 from tests.waiting import wait_until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT
+from tests.paths import ROOT
 from tests.train.distributed.case_worker import CASES, learned
 from tests.train.pipeline import CONFIG, write_pipeline
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from camoe.train.distributed.gradients import clip_gradients, gradient_norm, merge_rows
-from tests.conftest import ROOT
+from tests.paths import ROOT
 from tests.train.distributed.exchange_worker import EXCHANGES, MAX_NORM, gradients
 
 WORKERS, STEPS = 2, 3

@@ -15,7 +15,7 @@ from camoe.config.training import TrainingConfig
 from camoe.model.camoe import Camoe
 from camoe.train.optimiser.adagrad import EPSILON, SparseAdagrad, each_entry, row_mean
 from camoe.train.optimiser.optimisers import EMBEDDING_OPTIMISERS, make_optimisers
-from tests.model.test_camoe import MOMENTS, SPEC
+from tests.model.specs import MOMENTS, SPEC
 
 VOCABULARY, DIM, LR = 7, 3, 0.1
 # Rows of several steps, some of them twice.

@@ -16,7 +16,7 @@ import pytest
 
 from camoe.train.launch.launch import LAUNCH_S
 from camoe.train.supervision.sentinel import SECOND_LOOK
-from tests.conftest import ROOT
+from tests.paths import ROOT
 from tests.train.pipeline import CONFIG, write_pipeline
 
 ROWS = {"s0": 331, "s1": 203, "s2": 7}

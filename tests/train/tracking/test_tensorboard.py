@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from camoe.train.tracking.trackers import TensorBoard, track
-from tests.bundle.test_card import MANIFEST
+from tests.bundle.manifest import MANIFEST
 from tests.disk import FULL, small_disk
 
 FIGURES = {f"figure/{number}": 0.5 for number in range(2000)}

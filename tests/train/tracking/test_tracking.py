@@ -12,7 +12,7 @@ from camoe.config.training import TrackingConfig, TrainingConfig
 from camoe.contracts.errors import ConfigError, TrainingError
 from camoe.train.tracking.mlflow_tracker import LONGEST, PARAMETERS, Mlflow, TrackedRun, marked_when_lost
 from camoe.train.tracking.trackers import track, trackers
-from tests.bundle.test_card import MANIFEST
+from tests.bundle.manifest import MANIFEST
 from tests.stream.plans import snapshot_of
 
 mlflow = pytest.importorskip("mlflow")
