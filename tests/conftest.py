@@ -11,8 +11,8 @@ import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
 
-from tests.paths import KUAIRAND_LOG
-from tests.sparks import FOR_FEW_ROWS, ONE_COLLECTOR, spark_properties
+from tests.paths import KUAIRAND_LOG, ROOT
+from tests.sparks import FOR_FEW_ROWS, FOR_ONE_DRIVER, set_to, spark_properties
 
 pytest_plugins = ["tests.marks"]
 
@@ -20,12 +20,34 @@ pytest_plugins = ["tests.marks"]
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+# The files that take longest, begun first, so that no worker process is left with one at the end.
+LONGEST = (
+    "jobs/test_chain.py",
+    "features/test_incremental.py",
+    "features/test_build.py",
+    "train/test_training.py",
+    "train/checkpoint/test_resume.py",
+    "train/supervision/test_faults.py",
+    "jobs/test_kuairand.py",
+    "features/test_crash.py",
+    "features/test_bad_input.py",
+    "features/join/test_against_search.py",
+    "features/maintenance/test_compaction.py",
+    "evaluation/test_evaluate_job.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Put the tests of `LONGEST` first, in that order; those of a file stay together."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
+
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A local Spark with the settings that conf/spark/local.conf ships, but for those that few rows need otherwise."""
     properties: dict[str, str | bool | float | int | None] = {**spark_properties(), **FOR_FEW_ROWS}
-    properties["spark.driver.extraJavaOptions"] = f"{properties['spark.driver.extraJavaOptions']}{ONE_COLLECTOR}"
+    properties["spark.driver.extraJavaOptions"] = f"{properties['spark.driver.extraJavaOptions']}{FOR_ONE_DRIVER}"
     properties["spark.sql.warehouse.dir"] = str(tmp_path_factory.mktemp("warehouse"))
     session = SparkSession.builder.appName("camoe tests").config(map=properties).getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
@@ -37,14 +59,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def as_shipped(spark: SparkSession) -> Iterator[None]:
     """Plans are compiled, as in users' jobs."""
     shipped = spark_properties()
-    for key in FOR_FEW_ROWS:
-        if key in shipped:
-            spark.conf.set(key, shipped[key])
-        else:
-            spark.conf.unset(key)
-    yield
-    for key, value in FOR_FEW_ROWS.items():
-        spark.conf.set(key, value)
+    with set_to(spark, {key: shipped.get(key) for key in FOR_FEW_ROWS}):
+        yield
 
 
 @pytest.fixture

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
-from pyspark.sql import SparkSession
+from deltalake import write_deltalake
 
 from camoe.bundle.manifest import Manifest, write_manifest
 
@@ -63,35 +65,45 @@ def impressions(rows_a_day: int = 400) -> pd.DataFrame:
     return frame
 
 
-def write_run(spark: SparkSession, out: Path, frame: pd.DataFrame, *, truth: bool, power: float) -> None:
-    """All inputs of the evaluation job under `out`; the model's p is the truth, its p_raw the truth to a power."""
-    schema = "impression_id string, user_id string, campaign_id string, date date, slot string, modality string"
-    columns = ["impression_id", "user_id", "campaign_id", "date", "slot", "modality"]
-    labelled = frame[[*columns, "label_click"]].astype({"label_click": object}).where(frame.notna(), None)
-    training = spark.createDataFrame(labelled, f"{schema}, label_click int")
-    partitions = ("modality", "slot", "date")
-    training.write.format("delta").partitionBy(*partitions).save(str(out / "training"))
+COLUMNS = ["impression_id", "user_id", "campaign_id", "date", "slot", "modality"]
+PARTITIONS = ["modality", "slot", "date"]
+
+
+def write_run(out: Path, frame: pd.DataFrame, *, truth: bool, power: float) -> None:
+    """Write all inputs of the evaluation job under `out`: p is the truth, p_raw the truth to a power."""
+    rows = table_of(frame[[*COLUMNS, "label_click"]])
     # A later version of the table, with other labels: the evaluation must read the one that was scored.
-    training.selectExpr(*columns, "1 - label_click as label_click").write.format("delta").mode("overwrite").partitionBy(
-        *partitions
-    ).save(str(out / "training"))
-    test = frame[frame["date"] == TEST].assign(p=lambda rows: rows["truth"], p_raw=lambda rows: rows["truth"] ** power)
-    scored = spark.createDataFrame(test[[*columns, "p", "p_raw"]], f"{schema}, p double, p_raw double").selectExpr(
-        "*",
-        "'click' as objective",
-        "'everything' as head",
-        f"'{VERSION}' as model_version",
-        "0L as snapshot_version",
-        "current_timestamp() as scored_at",
+    other_labels = table_of(frame[[*COLUMNS, "label_click"]].assign(label_click=1 - frame["label_click"]))
+    for version in (rows, other_labels):
+        write_deltalake(out / "training", version, partition_by=PARTITIONS, mode="overwrite")
+    test = frame[frame["date"] == TEST]
+    scored = test[COLUMNS].assign(
+        p=test["truth"],
+        p_raw=test["truth"] ** power,
+        objective="click",
+        head="everything",
+        model_version=VERSION,
+        snapshot_version=0,
+        scored_at=datetime.now(UTC),
     )
-    other = scored.selectExpr("* except (model_version, p)", "'m0' as model_version", "0.5D as p")
-    both = scored.unionByName(other)
-    both.write.format("delta").partitionBy(*partitions, "model_version").save(str(out / "predictions"))
+    both = pd.concat([scored, scored.assign(p=0.5, model_version="m0")])
+    write_deltalake(out / "predictions", table_of(both), partition_by=[*PARTITIONS, "model_version"])
     if truth:
-        rows = frame.assign(objective="click", p=frame["truth"])[["impression_id", "objective", "p"]]
-        spark.createDataFrame(rows).write.parquet(str(out / "truth"))
+        write_truth(out, frame)
     write_bundle(out)
     (out / "run.yaml").write_text(yaml.safe_dump(tree(out)))
+
+
+def table_of(frame: pd.DataFrame) -> pa.Table:
+    """Return the rows as an Arrow table."""
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def write_truth(out: Path, frame: pd.DataFrame) -> None:
+    """Write the true probability of each impression under `out`."""
+    rows = frame.assign(objective="click", p=frame["truth"])[["impression_id", "objective", "p"]]
+    (out / "truth").mkdir(parents=True)
+    pq.write_table(table_of(rows), out / "truth/part-0.parquet")
 
 
 def write_bundle(out: Path) -> None:

@@ -9,16 +9,27 @@ from importlib.metadata import version
 
 import numpy as np
 import pytest
+from deltalake import write_deltalake
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from camoe.contracts.counts import CountError
 from camoe.contracts.errors import BundleError, InputError
 from jobs.evaluate import main
-from tests.evaluation.run import FIRST, TEST, VERSION, impressions, write_bundle, write_run
+from tests.evaluation.run import (
+    COLUMNS,
+    FIRST,
+    TEST,
+    VERSION,
+    impressions,
+    table_of,
+    write_bundle,
+    write_run,
+    write_truth,
+)
 
 ROUNDING = 1e-9
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark")]
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +38,17 @@ def frame():
 
 
 @pytest.fixture(scope="module")
-def run(spark, tmp_path_factory, frame):
+def run(tmp_path_factory, frame):
     out = tmp_path_factory.mktemp("run")
-    write_run(spark, out, frame, truth=True, power=1.1)
+    write_run(out, frame, truth=True, power=1.1)
     return out
 
 
 @pytest.fixture(scope="module")
-def bare_run(spark, tmp_path_factory, frame):
+def bare_run(tmp_path_factory, frame):
     """A run without truth, whose model was not recalibrated."""
     out = tmp_path_factory.mktemp("bare")
-    write_run(spark, out, frame, truth=False, power=1.0)
+    write_run(out, frame, truth=False, power=1.0)
     return out
 
 
@@ -145,11 +156,10 @@ def test_without_truth_and_recalibration_those_predictors_are_left_out(bare_run)
     assert written["bar"]["click"]["audio"]["gap_closed"] is None
 
 
-def test_a_truth_that_lacks_an_impression_stops_the_job(spark, bare_run, tmp_path, frame):
+def test_a_truth_that_lacks_an_impression_stops_the_job(bare_run, tmp_path, frame):
     out = tmp_path / "short"
     shutil.copytree(bare_run, out, ignore=shutil.ignore_patterns("report"))
-    short = frame.assign(objective="click", p=frame["truth"])[["impression_id", "objective", "p"]].iloc[:-1]
-    spark.createDataFrame(short).write.parquet(str(out / "truth"))
+    write_truth(out, frame.iloc[:-1])
     with pytest.raises(CountError, match="by truth"):
         main(["--config", str(bare_run / "run.yaml"), f"out={out}"])
     assert not (out / "report").exists()
@@ -163,10 +173,10 @@ def test_the_truth_of_another_lake_is_left_alone(run, tmp_path):
     assert "truth" not in {row["predictor"] for row in written["rows"]}
 
 
-def test_a_modality_without_training_labels_has_the_rate_of_all(spark, tmp_path, frame):
+def test_a_modality_without_training_labels_has_the_rate_of_all(tmp_path, frame):
     early = frame["date"] < TEST - timedelta(days=1)
     late_video = frame[~(early & (frame["slot"] == "v1"))]
-    write_run(spark, tmp_path, late_video, truth=False, power=1.0)
+    write_run(tmp_path, late_video, truth=False, power=1.0)
     main(["--config", str(tmp_path / "run.yaml")])
     document = json.loads((tmp_path / "report/metrics.json").read_text())
     rate = late_video[late_video["date"] < TEST - timedelta(days=1)]["label_click"].astype(int).mean()
@@ -175,18 +185,17 @@ def test_a_modality_without_training_labels_has_the_rate_of_all(spark, tmp_path,
     assert _row(document, "video", "base_rate")["impressions"] > 0
 
 
-def test_training_days_without_a_label_are_named(spark, tmp_path, frame):
+def test_training_days_without_a_label_are_named(tmp_path, frame):
     immature = frame.assign(label_click=frame["label_click"].where(frame["date"] == TEST))
-    write_run(spark, tmp_path, immature, truth=False, power=1.0)
+    write_run(tmp_path, immature, truth=False, power=1.0)
     with pytest.raises(InputError, match=rf"training days {FIRST} to .* known label for click.*build_features.py"):
         main(["--config", str(tmp_path / "run.yaml")])
 
 
-def test_a_table_without_the_label_names_it(spark, bare_run, tmp_path):
+def test_a_table_without_the_label_names_it(bare_run, tmp_path, frame):
     out = tmp_path / "unlabelled"
     shutil.copytree(bare_run, out, ignore=shutil.ignore_patterns("report", "training"))
-    training = spark.read.format("delta").load(str(bare_run / "training"))
-    training.drop("label_click").write.format("delta").save(str(out / "training"))
+    write_deltalake(out / "training", table_of(frame[COLUMNS]))
     with pytest.raises(InputError, match=r"training has no column label_click; run .*build_features.py"):
         main(["--config", str(bare_run / "run.yaml"), f"out={out}"])
 

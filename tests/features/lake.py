@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
+from pyspark.sql import Row, SparkSession
 
 from camoe.contracts.errors import exit_with
+from camoe.contracts.layout import Layout
 from jobs.build_features import main
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
@@ -142,6 +146,40 @@ def write_config(folder: Path, settings: dict) -> Path:
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(settings))
     return path
+
+
+class Lake(NamedTuple):
+    """A lake's folder and its configuration."""
+
+    folder: Path
+    config: Path
+
+    @property
+    def layout(self) -> Layout:
+        """Where its tables lie."""
+        return Layout(self.folder / "out")
+
+
+def copy_of(built: Path, folder: Path) -> Lake:
+    """Copy a lake and what was built from it to `folder`, with a configuration of its own."""
+    shutil.copytree(built, folder, dirs_exist_ok=True)
+    return Lake(folder, write_config(folder, config(folder)))
+
+
+def training(spark: SparkSession, folder: Path) -> dict[str, Row]:
+    """Return the rows of the training table under `folder`, by impression."""
+    rows = spark.read.format("delta").load(str(folder / "out/training")).collect()
+    return {row.impression_id: row for row in rows}
+
+
+def quarantine(spark: SparkSession, folder: Path) -> list[Row]:
+    """Return the rows of the quarantine table under `folder`."""
+    return spark.read.format("delta").load(str(folder / "out/quarantine")).collect()
+
+
+def counts(folder: Path) -> dict:
+    """Return what the last run told of itself."""
+    return json.loads((folder / "out/counts.json").read_text())["build_features"]
 
 
 def run_job(config_file: Path, *arguments: str) -> int:

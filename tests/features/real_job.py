@@ -6,13 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from tests.paths import ROOT
+from tests.waiting import wait_until
 
 LIMIT_S = 900
-POLL_S = 0.002
 
 
 class Job:
@@ -35,11 +34,13 @@ class Job:
 
     def until(self, holds) -> None:
         """Wait until `holds()`; it is an error when the job ends before."""
-        deadline = time.monotonic() + LIMIT_S
-        while not holds():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < deadline, self.said()
-            time.sleep(POLL_S)
+
+        def holds_while_running() -> object:
+            found = holds()
+            assert found or self.process.poll() is None, self.said()
+            return found
+
+        wait_until(holds_while_running, LIMIT_S, self.said)
 
     def has_printed(self, text: str) -> bool:
         return text in self.out.read_text()

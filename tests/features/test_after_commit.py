@@ -11,7 +11,6 @@ from deltalake import DeltaTable
 
 from camoe.config.command_line import load_config, parse
 from camoe.contracts.counts import CountError
-from camoe.contracts.layout import Layout
 from camoe.contracts.snapshot import pin
 from features import inputs
 from features.after_commit import CommittedError, after_commit
@@ -28,31 +27,27 @@ def plan(config, *arguments):
 
 
 @pytest.fixture(scope="module")
-def built(spark, tmp_path_factory):
-    """All days built once: (lake, config, layout)."""
-    folder = tmp_path_factory.mktemp("committed")
-    config = lake.write_lake(folder)
-    assert lake.run_job(config, "--run-id", "first") == 0
-    return folder, config, Layout(folder / "out")
+def built(clean_build, tmp_path_factory):
+    """All days built once, by run `first`."""
+    return lake.copy_of(clean_build, tmp_path_factory.mktemp("committed"))
 
 
 def test_a_feature_cannot_name_a_helper_column(built, tmp_path, capfd):
-    folder, _, _ = built
-    settings = lake.config(folder) | {"out": str(tmp_path / "out")}
+    settings = lake.config(built.folder) | {"out": str(tmp_path / "out")}
     settings["features"]["numeric"][0]["sql"] = "_age_user"
     assert lake.run_job(lake.write_config(tmp_path, settings)) == 2
     assert "there is no column `_age_user`" in capfd.readouterr().err
 
 
 def test_a_new_table_keeps_its_log_for_a_year(built):
-    properties = DeltaTable(str(built[2].training)).metadata().configuration
+    properties = DeltaTable(str(built.layout.training)).metadata().configuration
     assert properties["delta.logRetentionDuration"] == "interval 365 days"
     assert properties["delta.deletedFileRetentionDuration"] == "interval 30 days"
 
 
 @pytest.mark.slow
 def test_a_failure_after_the_commit_says_what_is_committed_and_a_retry_how_to_get_the_counts(built, capfd):
-    folder, config, layout = built
+    folder, config, layout = built.folder, built.config, built.layout
     late = {"user": "u0", "ts": f"{lake.DAYS[0]}T07:00:00", "plan": "gold", "plays": 50.0}
     lake.write(folder / "raw/users.json", [*lake.users(), late])
     arguments = ("--days", lake.DAYS[0], "--as-of", "2026-02-01", "--run-id", "second")
@@ -80,7 +75,7 @@ def test_a_failure_after_the_commit_says_what_is_committed_and_a_retry_how_to_ge
 
 
 def test_rows_other_than_those_counted_are_told_by_day_and_slot(spark, built):
-    _, config, layout = built
+    config, layout = built.config, built.layout
     version = pin(layout.training).version
     with prepare(spark, plan(config, "--days", lake.DAYS[1], "--run-id", "miscounted")) as ready:
         cells = {**ready.tally.kept, (date.fromisoformat(lake.DAYS[1]), "break"): 11}
@@ -99,8 +94,8 @@ def test_other_checks_after_the_commit_fail_as_committed_too(tmp_path):
 
 
 def test_a_cascade_names_the_entities_as_they_were_when_they_were_read(spark, built, monkeypatch):
-    folder, config, _ = built
-    users = folder / "raw/users.json"
+    config = built.config
+    users = built.folder / "raw/users.json"
     lake.write(users, [*lake.users(), {"user": "u1", "ts": f"{lake.DAYS[0]}T07:30:00", "plan": "gold", "plays": 5.0}])
     asked = plan(config, "--days", lake.DAYS[0], "--cascade")
     read = input_versions(spark, asked.folder, asked.sources, asked.window)

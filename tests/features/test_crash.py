@@ -24,12 +24,9 @@ PERHAPS = {"temporary file of the log"}
 
 
 @pytest.fixture(scope="module")
-def built(spark, tmp_path_factory):
-    """A table of all days: (lake, config, layout)."""
-    folder = tmp_path_factory.mktemp("crash")
-    config = lake.write_lake(folder)
-    assert lake.run_job(config) == 0
-    return folder, config, Layout(folder / "out")
+def built(clean_build, tmp_path_factory):
+    """A table of all days."""
+    return lake.copy_of(clean_build, tmp_path_factory.mktemp("crash"))
 
 
 def rows(spark, layout):
@@ -105,11 +102,11 @@ def killed_after_the_commit(start, layout):
 def test_a_killed_job_leaves_the_old_or_the_new_version_and_the_next_run_succeeds(
     spark, built, tmp_path, capfd, crash, commits, left
 ):
-    folder, config, layout = built
+    config, layout = built.config, built.layout
     old, version = rows(spark, layout), pin(layout.training).version
     # What is built from now on differs from all that was built before.
     lake.write(
-        folder / "raw/users.json", [{**row, "plays": row["plays"] + 100 * version + 100} for row in lake.users()]
+        built.folder / "raw/users.json", [{**row, "plays": row["plays"] + 100 * version + 100} for row in lake.users()]
     )
 
     def start(name):

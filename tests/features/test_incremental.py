@@ -41,19 +41,19 @@ def whole(spark, tmp_path_factory):
     return Layout(folder / "out")
 
 
+# The days of each run.
+RUNS = {"d0": DAYS[:1], "d1": DAYS[1:2], "d2": DAYS[2:]}
+BUILT_BY = {day: run for run, days in RUNS.items() for day in days}
+
+
 @pytest.fixture(scope="module")
 def daily(spark, tmp_path_factory):
-    """Each day built by a run of its own, `d0` to `d3`: (folder, config, layout)."""
+    """Each training day built by a run of its own, and the others by the next."""
     folder = tmp_path_factory.mktemp("daily")
     config = lake.write_lake(folder, impressions=dirty(), campaigns=CAMPAIGNS)
-    for number, day in enumerate(lake.DAYS):
-        assert lake.run_job(config, "--days", day, "--run-id", f"d{number}") == 0
-    return folder, config, Layout(folder / "out")
-
-
-def told(layout):
-    """What the last run told of itself."""
-    return json.loads(layout.counts.read_text())["build_features"]
+    for run, days in RUNS.items():
+        assert lake.run_job(config, "--days", f"{days[0]}..{days[-1]}", "--run-id", run) == 0
+    return lake.Lake(folder, config)
 
 
 def meaning(spark, layout):
@@ -84,8 +84,8 @@ def versions(layout):
 
 
 def test_days_built_one_by_one_have_the_rows_and_the_vocabularies_of_days_built_at_once(spark, whole, daily):
-    _, _, layout = daily
-    assert active_runs(pin(layout.training)) == {day: f"d{number}" for number, day in enumerate(DAYS)}
+    layout = daily.layout
+    assert active_runs(pin(layout.training)) == BUILT_BY
     one_by_one, at_once = (encoders.read(made.encoder).values for made in (layout, whole))
     assert {name: set(values) for name, values in one_by_one.items()} == {
         name: set(values) for name, values in at_once.items()
@@ -99,16 +99,14 @@ def test_days_built_one_by_one_have_the_rows_and_the_vocabularies_of_days_built_
 
 
 def test_the_quarantine_holds_the_rejected_rows_of_the_active_runs(spark, daily):
-    _, _, layout = daily
-    rows = spark.read.format("delta").load(str(layout.quarantine)).collect()
-    assert {(row.date, row.run_id, row.impression_id) for row in rows} == {
-        *((day, f"d{number}", f"bad{number}") for number, day in enumerate(DAYS)),
-        (None, "d3", "never"),
+    assert {(row.date, row.run_id, row.impression_id) for row in lake.quarantine(spark, daily.folder)} == {
+        *((day, BUILT_BY[day], f"bad{number}") for number, day in enumerate(DAYS)),
+        (None, "d2", "never"),
     }
 
 
 def test_a_run_that_has_committed_is_not_run_again(daily, capfd):
-    _, config, layout = daily
+    config, layout = daily.config, daily.layout
     before = versions(layout)
     assert lake.run_job(config, "--days", lake.DAYS[0], "--run-id", "d0") == 0
     assert "run d0 has committed its days already" in capfd.readouterr().out
@@ -129,24 +127,23 @@ def test_a_run_without_training_days_needs_an_encoder(spark, tmp_path, capfd):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_day_built_again_keeps_its_content_and_the_files_of_other_days(daily, capfd):
-    _, config, layout = daily
-    others = [day for day in DAYS if day != DAYS[3]]
-    kept, replaced, content = files(layout, others), files(layout, DAYS[3:]), told(layout)["content_hash"]
-    assert lake.run_job(config, "--days", lake.DAYS[3], "--run-id", "again") == 0
-    assert files(layout, others) == kept
-    assert not files(layout, DAYS[3:]) & replaced
-    assert told(layout)["content_hash"] == content
-    printed = capfd.readouterr().out
-    assert "stale       no days" in printed
-    assert re.search(r"most shifted +\w+ ", printed)
-    assert f"report      {layout.feature_report}/index.html" in printed
-    assert json.loads((layout.feature_report / "features.json").read_text())["run"]["run_id"] == "again"
-    assert "Run again," in (layout.feature_report / "index.html").read_text()
+def test_a_day_built_again_keeps_its_rows_and_the_files_of_other_days(spark, daily, capfd):
+    """All but the categories that have become frequent since, on later days."""
+    layout, known = daily.layout, encoders.read(daily.layout.encoder).values
+    kept, replaced, before = files(layout, DAYS[1:]), files(layout, DAYS[:1]), meaning(spark, layout)
+    assert before["rare0"].pop("cat_advertiser") == encoders.UNKNOWN
+    assert lake.run_job(daily.config, "--days", lake.DAYS[0], "--run-id", "again") == 0
+    assert files(layout, DAYS[1:]) == kept
+    assert not files(layout, DAYS[:1]) & replaced
+    after = meaning(spark, layout)
+    assert after["rare0"].pop("cat_advertiser") == "a9"
+    assert after == before
+    assert encoders.read(layout.encoder).values == known
+    assert "stale       no days" in capfd.readouterr().out
 
 
 def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_a_cascade(spark, daily, capfd):
-    folder, config, layout = daily
+    folder, config, layout = daily.folder, daily.config, daily.layout
     late = {"user": "u0", "ts": f"{lake.DAYS[1]}T07:00:00", "plan": "gold", "plays": 50.0}
     lake.write(folder / "raw/users.json", [*lake.users(), late])
     assert lake.run_job(config, "--days", lake.DAYS[1], "--run-id", "changed") == 0
@@ -155,7 +152,7 @@ def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_
         "stale       2026-01-03..2026-01-04: user changed before 2026-01-02 was built again by run changed" in printed
     )
     assert "--days 2026-01-03..2026-01-04" in printed
-    assert told(layout)["stale_days"].keys() == {"2026-01-03", "2026-01-04"}
+    assert lake.counts(folder)["stale_days"].keys() == {"2026-01-03", "2026-01-04"}
     settings = load(config, Config)
     with pytest.raises(RunError, match="stale days 2026-01-03 "):
         open_training_inputs(settings)
@@ -165,53 +162,40 @@ def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_
     assert "--cascade adds 2026-01-03..2026-01-04, built with what was known at " in capfd.readouterr().err
     assert pin(layout.training).version == version
     assert lake.run_job(config, "--days", lake.DAYS[1], "--cascade", "--run-id", "cascade") == 0
-    assert "cascade     added 2026-01-03..2026-01-04" in capfd.readouterr().out
+    printed = capfd.readouterr().out
+    assert "cascade     added 2026-01-03..2026-01-04" in printed
+    assert f"report      {layout.feature_report}/index.html" in printed
     assert pin(layout.training).version == version + 1
-    assert active_runs(pin(layout.training)) == {DAYS[0]: "d0", **dict.fromkeys(DAYS[1:], "cascade")}
+    assert active_runs(pin(layout.training)) == {DAYS[0]: "again", **dict.fromkeys(DAYS[1:], "cascade")}
     assert files(layout, DAYS[:1]) == first
-    assert told(layout)["stale_days"] == {}
+    assert lake.counts(folder)["stale_days"] == {}
     assert open_training_inputs(settings).version == version + 1
     rows = meaning(spark, layout)
     assert {rows[f"i{day}-0"]["cat_plan"] for day in (1, 3)} == {"gold", encoders.UNKNOWN}
     assert days_of_runs(layout.quarantine) == {
-        (DAYS[0], "d0"),
+        (DAYS[0], "again"),
         (None, "cascade"),
         *((day, "cascade") for day in DAYS[1:]),
     }
-    assert days_of_runs(layout.profiles) == {(DAYS[0], "d0"), *((day, "cascade") for day in DAYS[1:])}
+    assert days_of_runs(layout.profiles) == {(DAYS[0], "again"), *((day, "cascade") for day in DAYS[1:])}
 
 
-def test_a_training_day_built_again_knows_what_became_frequent_on_later_days(spark, daily):
-    _, config, layout = daily
-    before, known = meaning(spark, layout), encoders.read(layout.encoder).values
-    assert before["rare0"].pop("cat_advertiser") == encoders.UNKNOWN
-    assert lake.run_job(config, "--days", lake.DAYS[0], "--run-id", "grown") == 0
-    after = meaning(spark, layout)
-    assert after["rare0"].pop("cat_advertiser") == "a9"
-    assert after == before
-    assert encoders.read(layout.encoder).values == known
-
-
-def test_impressions_after_the_as_of_time_were_not_known_then(daily):
-    _, config, layout = daily
-    # The twelve first impressions of the day, and the bad one, come within its first eleven minutes.
-    as_of = f"{lake.DAYS[3]}T12:11:00+00:00"
-    assert lake.run_job(config, "--days", lake.DAYS[3], "--as-of", as_of) == 0
-    counts = told(layout)
-    assert counts["excluded"]["after_as_of"] == lake.ROWS_A_DAY - 12
-    assert counts["written"] == 12
-    fates = (counts["excluded"], counts["quarantined"])
-    assert counts["read"] == counts["written"] + counts["duplicates"] + sum(sum(part.values()) for part in fates)
+def test_the_report_tells_of_the_last_run(daily):
+    report = daily.layout.feature_report
+    assert json.loads((report / "features.json").read_text())["run"]["run_id"] == "cascade"
+    assert "Run cascade," in (report / "index.html").read_text()
 
 
 def test_a_slot_may_be_appended_and_the_table_refuses_rows_that_cannot_be(spark, daily, capfd):
-    folder, _, layout = daily
+    folder, layout = daily.folder, daily.layout
     settings = lake.config(folder)
     settings["slots"]["slots"].append({"id": "cover", "name": "Cover", "modality": "video"})
     shown = {**lake.impressions()[-1], "id": "new", "slot": "cover"}
     lake.write(folder / "raw/impressions.json", [*dirty(), shown])
     assert lake.run_job(lake.write_config(folder, settings), "--days", lake.DAYS[3]) == 0
-    assert told(layout)["rows_per_day_and_slot"][lake.DAYS[3]]["cover"] == 1
+    # The table fits a terminal of 80 columns when the run has a single later day.
+    assert re.search(r"most shifted +\w+ ", capfd.readouterr().out)
+    assert lake.counts(folder)["rows_per_day_and_slot"][lake.DAYS[3]]["cover"] == 1
 
     table = spark.read.format("delta").load(str(layout.training))
     row = table.where("impression_id = 'new'")

@@ -9,7 +9,7 @@ from math import frexp
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from camoe.contracts.features import FeatureSet
@@ -65,8 +65,9 @@ def found(frame) -> dict:
     return counted
 
 
-@settings(max_examples=12, deadline=None)
-@given(st.lists(rows, max_size=60))
+@settings(max_examples=4, deadline=None)
+@given(st.lists(rows, min_size=20, max_size=120))
+@example([])
 def test_every_value_of_every_day_is_counted(spark, given_rows):
     values = spark.createDataFrame(given_rows, SCHEMA).coalesce(1)
     assert found(profile(values, FEATURES)) == expected(given_rows)

@@ -7,7 +7,7 @@ from datetime import date
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from camoe.contracts.encoder import EMPTY, FIRST, UNKNOWN, Encoder
@@ -91,8 +91,10 @@ def encoded_without_spark(given_rows):
     return made.select([column.name for column in FEATURES.sequence_columns]).to_pylist()
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.lists(rows, max_size=20))
+# Few examples of many rows, since each is a job of Spark.
+@settings(max_examples=2, deadline=None)
+@given(st.lists(rows, min_size=20, max_size=60))
+@example([])
 def test_sequences_are_what_a_loop_over_the_rows_makes_of_them(spark, given_rows):
     joined = spark.createDataFrame(given_rows, SCHEMA).coalesce(1)
     values = feature_values(joined, FEATURES, ["date"], [])

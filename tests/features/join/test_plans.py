@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import date
 
 import pytest
@@ -13,8 +12,14 @@ from features.join.choice import Brackets, Choice, Limits
 from features.join.point_in_time import decide, join_entity
 from features.join.statistics import measure_served
 from tests.features.join.hashes import spark_hash_of
+from tests.sparks import set_to
 
 TASKS = 8
+# Every task of a shuffle by itself.
+EVERY_TASK = {
+    "spark.sql.shuffle.partitions": str(TASKS),
+    "spark.sql.adaptive.coalescePartitions.enabled": "false",
+}
 HOT = (spark_hash_of("hot"),)
 HOUR = 3_600_000_000
 COLUMNS = {"user_id": "user_id", "ts": "ts", "value": "value"}
@@ -33,20 +38,6 @@ def sides(spark):
     known = F.when(F.col("id") % 10 != 1, user)
     served = spark.range(4_000).select(F.col("id").alias("impression_id"), known.alias("user_id"), day.alias("ts"))
     return served, rows
-
-
-@contextmanager
-def settings(spark, **changed):
-    keys = {name.replace("__", "."): value for name, value in changed.items()}
-    before = {key: spark.conf.get(key, None) for key in keys}
-    for key, value in keys.items():
-        spark.conf.set(key, value)
-    yield
-    for key, value in before.items():
-        if value is None:
-            spark.conf.unset(key)
-        else:
-            spark.conf.set(key, value)
 
 
 def nodes(plan):
@@ -77,7 +68,7 @@ def test_no_strategy_draws_lots(sides):
 
 def test_a_broadcast_shuffles_no_impression_and_the_others_do(spark, sides):
     served, rows = sides
-    with settings(spark, spark__sql__adaptive__enabled="false"):
+    with set_to(spark, {"spark.sql.adaptive.enabled": "false"}):
         for entity, choice in choices():
             plan = join_entity(served, rows, "user", entity, choice)._jdf.queryExecution().executedPlan()
             found = set(nodes(plan))
@@ -90,9 +81,7 @@ def test_a_hot_key_and_rows_without_a_key_are_spread_over_the_tasks(spark, sides
     served, rows = sides
     entity = STATIC if kind == "static" else VERSIONED.model_copy(update={"strategy": kind})
     table = rows.dropDuplicates(["user_id"]) if kind == "static" else rows
-    with settings(
-        spark, spark__sql__shuffle__partitions=str(TASKS), spark__sql__adaptive__coalescePartitions__enabled="false"
-    ):
+    with set_to(spark, EVERY_TASK):
         choice = decide(served, table, "user", entity, [date(1970, 1, 1)], limits=SMALL)
         assert (choice.strategy, choice.hot) == ("union" if kind == "union" else "intervals", HOT)
         joined = join_entity(served, table, "user", entity, choice)

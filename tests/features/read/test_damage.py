@@ -4,79 +4,44 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import UTC, date, datetime
+from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from deltalake import write_deltalake
-from pyspark.errors import PySparkException
 
 from camoe.contracts.errors import InputError
-from camoe.contracts.slots import SlotCatalogue
-from camoe.contracts.sources import Outcomes, Sources
+from camoe.contracts.sources import Outcomes
 from features.impressions.checks import REASONS, check
 from features.read.raw import RAW, read_impressions, read_outcome_log, read_table
-from features.read.window import DayWindow
-from features.spark.failures import as_input_errors, first_line
-
-WINDOW = DayWindow("UTC", (date(2026, 1, 1),), datetime(2026, 1, 2, tzinfo=UTC))
-SLOTS = SlotCatalogue.model_validate({"slots": [{"id": "feed", "name": "Feed", "modality": "video"}]})
-NAMES = ("id", "user", "campaign", "slot", "ts")
-COLUMNS = dict(zip(("impression_id", "user_id", "campaign_id", "slot", "ts"), NAMES, strict=True))
-
-
-def row(number, **changes):
-    return {
-        **dict(zip(NAMES, (f"i{number}", f"u{number}", "c", "feed", "2026-01-01 10:00:00"), strict=True)),
-        **changes,
-    }
-
-
-def as_csv(rows, names=NAMES):
-    return ("\n".join([",".join(names), *[",".join(str(one[name]) for name in names) for one in rows]]) + "\n").encode()
+from tests.features.read.logs import (
+    COLUMNS,
+    NAMES,
+    SLOTS,
+    WINDOW,
+    as_csv,
+    as_json,
+    as_parquet,
+    as_table,
+    parquet_file,
+    row,
+    write_log,
+)
+from tests.features.told import told_in_one_line
 
 
-def as_json(rows):
-    return "".join(json.dumps(one) + "\n" for one in rows).encode()
+class Checked(NamedTuple):
+    """An impression after the checks: its id if it could be read, the reasons to refuse it, and its raw row."""
 
-
-def as_table(rows, names=NAMES):
-    return pa.table({name: pa.array([one[name] for one in rows]) for name in names})
-
-
-def as_parquet(rows, names=NAMES):
-    sink = pa.BufferOutputStream()
-    pq.write_table(as_table(rows, names), sink)
-    return sink.getvalue().to_pybytes()
-
-
-def lake(folder, kind, files, options=None, **impressions):
-    """Write the log's files; the sources that read them, and the same files as the entity `user`.
-
-    Of Delta the files are tables, appended to one another.
-    """
-    (folder / "log").mkdir()
-    for name, content in files.items():
-        if kind == "delta":
-            write_deltalake(folder / "log", content, mode="append", schema_mode="merge")
-        else:
-            (folder / "log" / name).write_bytes(content)
-    given = {"path": "log", "format": kind, "options": options or ({"header": "true"} if kind == "csv" else {})}
-    return Sources.model_validate(
-        {
-            "impressions": {**given, "columns": COLUMNS, "labels": {"click": "0"}, **impressions},
-            "entities": {"user": {**given, "key": "user_id", "columns": {"user_id": "user", "campaign": "campaign"}}},
-            "objectives": {"click": {}},
-        }
-    )
+    impression_id: str | None
+    reasons: list[str]
+    raw: dict
 
 
 def read(spark, folder, *arguments, **changes):
-    """Per impression its reasons and its raw row: {id or None: (reasons, raw)}."""
-    sources = lake(folder, *arguments, **changes)
+    """What the checks make of the log that `write_log` writes of the arguments."""
+    sources = write_log(folder, *arguments, **changes)
     checked = check(read_impressions(spark, folder, sources, WINDOW), SLOTS, ["click"])
-    return [(one.impression_id, one[REASONS], json.loads(one[RAW])) for one in checked.orderBy(RAW).collect()]
+    return [Checked(one.impression_id, one[REASONS], json.loads(one[RAW])) for one in checked.orderBy(RAW).collect()]
 
 
 def faults(found):
@@ -112,9 +77,7 @@ def test_json_lines_that_are_cut_or_no_text_are_quarantined(spark, tmp_path):
 def test_parquet_text_that_is_no_utf8_is_quarantined(spark, tmp_path):
     bad = pa.array([b"c", b"c\xff"], pa.binary()).view(pa.string())
     rows = pa.table({name: [row(0)[name], row(1)[name]] for name in NAMES}).set_column(2, "campaign", bad)
-    sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink)
-    found = read(spark, tmp_path, "parquet", {"a.parquet": sink.getvalue().to_pybytes()})
+    found = read(spark, tmp_path, "parquet", {"a.parquet": parquet_file(rows)})
     assert [reasons for _, reasons, _ in found] == [[], ["invalid_text"]]
 
 
@@ -267,7 +230,7 @@ REFUSED = {
 def test_what_cannot_be_read_right_is_refused_by_the_file_that_is_to_blame(spark, tmp_path, case):
     kind, files, message = REFUSED[case]
     with pytest.raises(InputError, match=message) as refused:
-        sources = lake(tmp_path, kind, files)
+        sources = write_log(tmp_path, kind, files)
         told_in_one_line(read_impressions(spark, tmp_path, sources, WINDOW).collect)
     assert "u7" not in str(refused.value)
 
@@ -275,11 +238,6 @@ def test_what_cannot_be_read_right_is_refused_by_the_file_that_is_to_blame(spark
 def test_braces_within_text_are_not_two_records(spark, tmp_path):
     text = as_json([row(0, campaign='a } { b \\" } {')])
     assert [reasons for _, reasons, _ in read(spark, tmp_path, "json", {"a.json": text})] == [[]]
-
-
-def told_in_one_line(action):
-    with as_input_errors("cannot build", "mend the input"):
-        action()
 
 
 NO_TEXT = row(1, user="u\ufffe", campaign="\ufffe")
@@ -295,7 +253,7 @@ DAMAGED = {
 @pytest.mark.parametrize("case", DAMAGED)
 def test_a_damaged_row_of_a_joined_table_stops_whoever_reads_its_key(spark, tmp_path, case, joined):
     kind, content, reason = DAMAGED[case]
-    sources = lake(tmp_path, kind, {f"a.{kind}": content})
+    sources = write_log(tmp_path, kind, {f"a.{kind}": content})
     user = sources.entities["user"]
     if joined == "user":
         table, key = read_table(spark, tmp_path, "user", user, None), "user_id"
@@ -311,36 +269,14 @@ def test_a_damaged_row_of_a_joined_table_stops_whoever_reads_its_key(spark, tmp_
 @pytest.mark.parametrize("option", ["mode", "columnNameOfCorruptRecord", "inferSchema", "ignoreCorruptFiles"])
 def test_options_that_drop_or_guess_are_refused(tmp_path, option):
     with pytest.raises(ValueError, match=f"option {option} is not to be set"):
-        lake(tmp_path, "csv", {}, {option: "DROPMALFORMED"})
+        write_log(tmp_path, "csv", {}, {option: "DROPMALFORMED"})
 
 
 def test_a_value_that_cannot_be_cast_is_not_told(spark, tmp_path):
-    sources = lake(tmp_path, "csv", {"a.csv": as_csv([row(7)])}, columns={**COLUMNS, "user_id": "cast(user as int)"})
+    sources = write_log(
+        tmp_path, "csv", {"a.csv": as_csv([row(7)])}, columns={**COLUMNS, "user_id": "cast(user as int)"}
+    )
     frame = read_impressions(spark, tmp_path, sources, WINDOW)
     with pytest.raises(InputError, match=r'type "STRING" cannot be cast to "INT" in: cast\(user as int\)') as refused:
         told_in_one_line(frame.collect)
     assert "u7" not in str(refused.value)
-
-
-def test_an_error_of_java_tells_no_value(spark):
-    rows = spark.createDataFrame([("u7'x",)], "user string")
-    with pytest.raises(InputError, match=r"For input string: '\.\.\.'") as refused:
-        told_in_one_line(rows.selectExpr("reflect('java.lang.Integer', 'parseInt', user)").collect)
-    assert "u7" not in str(refused.value)
-
-
-def test_a_value_within_a_message_about_a_task_is_not_told():
-    failed = "Job aborted due to stage failure: Lost task 0.0 in stage 1.0 [x] (TID 3): org.apache.spark.Failure: "
-    cast = (
-        '[CAST_INVALID_INPUT] The value \'u7\' of the type "STRING" cannot be cast to "INT" because it is malformed. '
-        "SQLSTATE: 22018\n== SQL (line 1, position 1) ==\ncast(user as int)\n"
-    )
-    told = 'a value of the type "STRING" cannot be cast to "INT" in: cast(user as int)'
-    assert first_line(PySparkException(failed + cast)) == told
-    assert first_line(PySparkException(failed + "[USER_RAISED_EXCEPTION] user: a row is damaged")) == (
-        "user: a row is damaged"
-    )
-    assert first_line(PySparkException("Text 'u7' could not be parsed at index 0")) == (
-        "Text '...' could not be parsed at index 0"
-    )
-    assert "u7" not in first_line(PySparkException("Text 'u7\n' could not be parsed"))

@@ -7,7 +7,6 @@ import pytest
 
 from tests.features import lake
 
-FORMATS = ("json", "parquet", "csv", "delta")
 TABLES = {
     "impressions": lake.impressions,
     "outcomes": lake.outcomes,
@@ -22,37 +21,42 @@ def write_as(spark, path, rows, kind):
         spark.createDataFrame(frame).write.format("delta").save(str(path))
     elif kind == "parquet":
         frame.to_parquet(path, index=False)
-    elif kind == "csv":
-        frame.to_csv(path, index=False)
     else:
-        lake.write(path, rows)
+        frame.to_csv(path, index=False)
 
 
-def settings_for(folder, kind):
+def settings_for(folder, kinds):
+    """The lake's settings with each table in the format that `kinds` names for it."""
     settings = lake.config(folder)
     sources = settings["sources"]
     for table in (sources["impressions"], sources["outcomes"], *sources["entities"].values()):
-        table["path"] = table["path"].replace("json", kind)
-        table["format"] = kind
-        table["options"] = {"header": "true"} if kind == "csv" else {}
+        name = table["path"].removesuffix(".json")
+        kind = kinds[name]
+        table |= {"path": f"{name}.{kind}", "format": kind, "options": {"header": "true"} if kind == "csv" else {}}
     return settings
 
 
-def built_as(spark, folder, kind):
-    (folder / "raw").mkdir()
+def content(spark, folder):
+    """The training rows by impression, without their run."""
+    return {key: {**row.asDict(), "run_id": None} for key, row in lake.training(spark, folder).items()}
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("parquet", "csv", "delta", "csv"),
+        pytest.param(("parquet",) * 4, marks=pytest.mark.slow),
+        pytest.param(("csv",) * 4, marks=pytest.mark.slow),
+        pytest.param(("delta",) * 4, marks=pytest.mark.slow),
+    ],
+    ids=", ".join,
+)
+def test_the_same_rows_from_each_format(spark, clean_build, tmp_path, kinds):
+    kinds = dict(zip(TABLES, kinds, strict=True))
+    (tmp_path / "raw").mkdir()
     for name, rows in TABLES.items():
-        write_as(spark, folder / f"raw/{name}.{kind}", rows(), kind)
-    assert lake.run_job(lake.write_config(folder, settings_for(folder, kind))) == 0
-    rows = spark.read.format("delta").load(str(folder / "out/training")).drop("run_id").collect()
-    return {row.impression_id: row.asDict() for row in rows}
-
-
-@pytest.fixture(scope="module")
-def from_json(spark, tmp_path_factory):
-    return built_as(spark, tmp_path_factory.mktemp("json"), "json")
-
-
-@pytest.mark.parametrize("kind", FORMATS[1:])
-def test_the_same_rows_from_each_format(spark, tmp_path, from_json, kind):
-    assert len(from_json) == len(lake.impressions())
-    assert built_as(spark, tmp_path, kind) == from_json
+        write_as(spark, tmp_path / f"raw/{name}.{kinds[name]}", rows(), kinds[name])
+    assert lake.run_job(lake.write_config(tmp_path, settings_for(tmp_path, kinds))) == 0
+    expected = content(spark, clean_build)
+    assert len(expected) == len(lake.impressions())
+    assert content(spark, tmp_path) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from camoe.contracts.errors import ConfigError
 from features.synthetic.config import LakeConfig
 from features.synthetic.lake import check_replaceable, make_lake
 from tests.paths import ROOT
+from tests.sparks import set_to
 
 DEFAULT, CONTROL = ROOT / "conf/lake/default.yaml", ROOT / "conf/lake/control.yaml"
 TABLES = ("raw/impressions", "raw/outcomes", "raw/users", "raw/contexts", "raw/campaigns", "truth")
@@ -77,25 +79,20 @@ def near(found: float, expected: float, rows: int) -> bool:
 
 def test_content_depends_on_neither_tasks_nor_shuffle_partitions(spark, small, tmp_path):
     again = small.model_copy(update={"out": tmp_path})
-    before = spark.conf.get("spark.sql.shuffle.partitions")
-    spark.conf.set("spark.sql.shuffle.partitions", "5")
-    try:
+    with set_to(spark, {"spark.sql.shuffle.partitions": "5"}):
         make_lake(spark, again, tasks=7)
-    finally:
-        spark.conf.set("spark.sql.shuffle.partitions", before)
     assert content(again) == content(small)
 
 
-def test_another_seed_gives_other_impressions_and_needs_replace(spark, small):
+def test_another_seed_gives_other_impressions_and_needs_replace(spark, small, tmp_path):
+    shutil.copytree(small.out, tmp_path, dirs_exist_ok=True)
+    other = small.model_copy(update={"out": tmp_path, "seed": 2})
     with pytest.raises(ConfigError, match="--replace"):
-        check_replaceable(small.model_copy(update={"seed": 2}))
-    check_replaceable(small)
-    before = content(small)
-    make_lake(spark, small.model_copy(update={"seed": 2, "replace": True}))
-    assert content(small)["raw/impressions"] != before["raw/impressions"]
-    make_lake(spark, small.model_copy(update={"replace": True}))
-    assert content(small) == before
-    assert sorted(path.name for path in small.out.iterdir()) == ["raw", "truth"]
+        check_replaceable(other)
+    check_replaceable(other.model_copy(update={"seed": small.seed}))
+    make_lake(spark, other.model_copy(update={"replace": True}))
+    assert content(other)["raw/impressions"] != content(small)["raw/impressions"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw", "truth"]
 
 
 def test_shares_and_rates_are_the_declared_ones(lake):

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import timedelta
 
 import pytest
@@ -20,20 +19,20 @@ from tests.features import lake
 from tests.features.maintenance.upkeep import DAYS, build_day, now
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from features.tables.attempt import only_attempt
 with only_attempt(Path(sys.argv[1]), "r1"):
     print("held", flush=True)
-    time.sleep(600)
+    sys.stdin.read()
 """
 CONTEND = """
-import sys, time
+import sys
 from pathlib import Path
 from camoe.contracts.runs import RunError
 from features.tables.attempt import only_attempt
-while time.time() < float(sys.argv[2]):
-    pass
+print("ready", flush=True)
+sys.stdin.readline()
 try:
     with only_attempt(Path(sys.argv[1]), "r1"):
         print("held", flush=True)
@@ -65,8 +64,11 @@ def killed(tmp_path):
 
 
 def test_the_lock_of_a_process_that_is_gone_is_taken_over_by_one(killed):
-    at = time.time() + 4
-    jobs = [python(CONTEND, killed, at) for _ in range(4)]
+    jobs = [python(CONTEND, killed) for _ in range(4)]
+    assert [job.stdout.readline() for job in jobs] == ["ready\n"] * 4
+    for job in jobs:
+        job.stdin.write("go\n")
+        job.stdin.flush()
     assert sorted(job.stdout.readline() for job in jobs) == ["held\n", "refused\n", "refused\n", "refused\n"]
     for job in jobs:
         job.communicate()

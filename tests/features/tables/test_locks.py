@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import date, timedelta
 from threading import Thread
 
@@ -11,6 +10,7 @@ import pytest
 from camoe.contracts.runs import RunError
 from features.tables.locks import days_alone
 from tests.features.maintenance.upkeep import hold_days
+from tests.waiting import wait_until
 
 FIRST = date(2026, 3, 1)
 
@@ -67,8 +67,7 @@ def test_who_waits_for_a_day_holds_none(tmp_path, holding, capsys):
 
     waiting = Thread(target=wait)
     waiting.start()
-    while "waits for" not in capsys.readouterr().out:
-        time.sleep(0.05)
+    wait_until(lambda: "waits for" in capsys.readouterr().out)
     second = holding(day(0))
     for process in (first, second):
         process.kill()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from datetime import date, timedelta
 from threading import Thread
 
@@ -23,6 +22,7 @@ from features.tables.locks import making_alone
 from features.tables.replace import ConcurrentRunError, DayReplacement, replace_days, set_aside
 from features.tables.training import SLOT_CONSTRAINT, TrainingTable
 from tests.features.maintenance.upkeep import content, hold_days, now, put
+from tests.waiting import wait_until
 
 DAY = date(2026, 1, 1)
 # A copy that no test changes.
@@ -117,8 +117,7 @@ def test_a_run_waits_for_the_one_that_makes_the_table(spark, tmp_path, capsys):
     with making_alone(runs):
         waiting = Thread(target=make, args=("r3",))
         waiting.start()
-        while "waits for the run that makes the table" not in capsys.readouterr().out:
-            time.sleep(0.05)
+        wait_until(lambda: "waits for the run that makes the table" in capsys.readouterr().out)
         assert not path.exists()
     waiting.join()
     assert said == [0]
@@ -143,11 +142,6 @@ def commit_unseen(spark, path, run):
     training_commit._replace_days(rows(spark, run), target(path), (DAY,), {})
 
 
-def wait_until_said(capsys, text):
-    while text not in capsys.readouterr().out:
-        time.sleep(0.05)
-
-
 def test_a_first_run_with_other_settings_that_came_second_replaces_the_table(spark, made, tmp_path, capsys):
     """Else its rows would lie in a table that says they have the settings of the first."""
     path, runs, other = tmp_path / "training", tmp_path / "runs", DAY + timedelta(days=1)
@@ -157,7 +151,7 @@ def test_a_first_run_with_other_settings_that_came_second_replaces_the_table(spa
             target=replace_days, args=(rows(spark, "r2", other), replacement, CommitMetadata("r2", "c", "raw"))
         )
         waiting.start()
-        wait_until_said(capsys, "waits for the run that makes the table")
+        wait_until(lambda: "waits for the run that makes the table" in capsys.readouterr().out)
         shutil.copytree(made[0].parent / AS_MADE, path)
     waiting.join()
     assert target(path).found()[SETTINGS_PROPERTY] == "other"
@@ -177,7 +171,11 @@ def test_a_run_that_finds_its_day_being_replaced_waits_and_leaves_it(spark, tabl
 
     waiting = Thread(target=attempt)
     waiting.start()
-    wait_until_said(capsys, f"waits for a run that replaces the same days: another run holds one of {DAY}")
+    wait_until(
+        lambda: (
+            f"waits for a run that replaces the same days: another run holds one of {DAY}" in capsys.readouterr().out
+        )
+    )
     commit_unseen(spark, path, "early")
     other.communicate()
     waiting.join()

@@ -17,8 +17,13 @@ from features.incremental import ExistingTable, earlier_profiles
 from features.tables.publish import committed_at
 from features.tables.side import days_of_runs, prune, put, superseded
 from tests.features.maintenance.upkeep import add_side_rows, build_day
+from tests.sparks import set_to
 
-TASK_SIZE = "spark.sql.adaptive.advisoryPartitionSizeInBytes"
+SMALL_TASKS = {
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.adaptive.advisoryPartitionSizeInBytes": "20KB",
+    "spark.sql.shuffle.partitions": "4",
+}
 ONE, TWO, THREE = (date(2026, 3, number) for number in (1, 2, 3))
 
 
@@ -92,18 +97,17 @@ def test_the_rows_of_a_run_that_commits_while_another_tidies_stay(tmp_path):
 def profiles(spark, tmp_path_factory):
     """Three small days by run a, a small and a large one by run b; a task writes no more than a part of that one."""
     layout = Layout(tmp_path_factory.mktemp("profiles"))
-    spark.conf.set(TASK_SIZE, "20KB")
-    for name, sizes in (("a", {ONE: 5, TWO: 5, THREE: 5}), ("b", {TWO: 5, THREE: 20_000})):
-        days = spark.createDataFrame(list(sizes.items()), "date date, size int")
-        rows = days.select("date", F.explode(F.sequence(F.lit(1), "size")).alias("value"))
-        value = F.col("value").cast("string").alias("value")
-        made = rows.repartition(8).select(
-            "date", F.lit("f").alias("feature"), value, F.lit(1).cast("bigint").alias("rows")
-        )
-        run = CommitMetadata(name, "settings", "/lake")
-        with signed(spark, run):
-            assert put(made.withColumn("run_id", F.lit(name)), layout.profiles, run) == sum(sizes.values())
-    spark.conf.unset(TASK_SIZE)
+    with set_to(spark, SMALL_TASKS):
+        for name, sizes in (("a", {ONE: 5, TWO: 5, THREE: 5}), ("b", {TWO: 5, THREE: 20_000})):
+            days = spark.createDataFrame(list(sizes.items()), "date date, size int")
+            rows = days.select("date", F.explode(F.sequence(F.lit(1), "size")).alias("value"))
+            value = F.col("value").cast("string").alias("value")
+            made = rows.repartition(8).select(
+                "date", F.lit("f").alias("feature"), value, F.lit(1).cast("bigint").alias("rows")
+            )
+            run = CommitMetadata(name, "settings", "/lake")
+            with signed(spark, run):
+                assert put(made.withColumn("run_id", F.lit(name)), layout.profiles, run) == sum(sizes.values())
     return layout
 
 

@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from features.tables.training import as_files, files_needed
+from tests.sparks import set_to
 
 FIRST = date(2026, 1, 1)
 ROWS, ROWS_PER_FILE = 600, 40
@@ -24,11 +25,8 @@ def rows(spark):
         F.lit("s").alias("slot"),
         F.date_add(F.lit(FIRST), F.when(F.col("id") < 2, 1).otherwise(0)).alias("date"),
     )
-    for name, value in SETTINGS.items():
-        spark.conf.set(name, value)
-    yield made
-    for name in SETTINGS:
-        spark.conf.unset(name)
+    with set_to(spark, SETTINGS):
+        yield made
 
 
 def cells(days):

@@ -1,25 +1,40 @@
-"""The KuaiRand configuration on a slice of the real log, held against a count in pandas."""
+"""The KuaiRand configuration on a slice of the real log: rows as counted in pandas, and what a model learns of them."""
 
 from __future__ import annotations
 
-import json
+import sys
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
 import yaml
 
-from tests.features.lake import run_job
+from camoe.config.pipeline import Config
+from camoe.contracts.config_file import load
+from jobs import evaluate, score
+from tests.features import lake
+from tests.jobs.chains import bar, require_counts, require_each_impression_once
+from tests.jobs.commands import run
 from tests.paths import KUAIRAND_LOG, ROOT
 
+CONFIG = ROOT / "conf/kuairand.yaml"
 LEAKS = ("play_time", "long_view", "hourmin", "is_", "stay_time")
 TABS = {0, 1, 2, 3, 4, 5, 6, 8, 12}
 
 
 @pytest.fixture(scope="module")
 def log(kuairand):
-    """Every eighth user's impressions."""
+    """Every fourth user's impressions."""
     rows = pd.read_parquet(kuairand / KUAIRAND_LOG)
-    return rows[rows.user_id % 8 == 0]
+    return rows[rows.user_id % 4 == 0]
+
+
+class Built(NamedTuple):
+    """The jobs' command line, what the feature job counted, and the training table."""
+
+    given: list[str]
+    counts: dict
+    table: pd.DataFrame
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +45,34 @@ def built(spark, kuairand, log, tmp_path_factory):
     log.to_parquet(raw / KUAIRAND_LOG, index=False)
     for table in ("user_features_pure.csv", "video_features_basic_pure.csv"):
         (raw / table).symlink_to(kuairand / table)
-    assert run_job(ROOT / "conf/kuairand.yaml", f"input={raw}", f"out={folder / 'out'}") == 0
-    counts = json.loads((folder / "out/counts.json").read_text())["build_features"]
-    return counts, spark.read.format("delta").load(str(folder / "out/training")).toPandas()
+    given = [f"input={raw}", f"out={folder / 'out'}"]
+    assert lake.run_job(CONFIG, *given) == 0
+    table = spark.read.format("delta").load(str(folder / "out/training")).toPandas()
+    return Built(["--config", str(CONFIG), *given], lake.counts(folder), table)
+
+
+@pytest.fixture(scope="module")
+def evaluated(built):
+    """The output after training, scoring and evaluation."""
+    run([sys.executable, "jobs/train.py", "-np", "1", *built.given])
+    score.main(["--local", *built.given])
+    evaluate.main(built.given)
+    return load(CONFIG, Config, built.given[2:])
+
+
+def test_the_model_beats_the_base_rate_and_the_slot(evaluated):
+    figures = bar(evaluated.out)["valid_play"]
+    assert figures["ne_model"] < figures["ne_base"]
+    assert figures["auc_model"] > figures["auc_slot_rate"]
+
+
+def test_counts_add_up_and_three_workers_get_each_impression_once(evaluated):
+    require_counts(evaluated.out)
+    require_each_impression_once(evaluated)
 
 
 def test_rows_per_day_and_slot_are_those_of_the_time_stamps(built, log):
-    counts, _ = built
+    counts = built.counts
     local = pd.to_datetime(log.time_ms, unit="ms") + pd.Timedelta(hours=8)
     rows = log.assign(day=local.dt.date.astype(str))
     inside = rows[rows.day >= "2022-04-25"]
@@ -55,7 +91,7 @@ def test_rows_per_day_and_slot_are_those_of_the_time_stamps(built, log):
 
 
 def test_labels_are_the_logs_and_every_user_and_video_is_known(built, log):
-    counts, table = built
+    counts, table = built.counts, built.table
     keys = log.user_id.astype(str) + "-" + log.video_id.astype(str) + "-" + log.time_ms.astype(str)
     for objective, column in (("click", "is_click"), ("long_view", "long_view"), ("is_like", "is_like")):
         logged = dict(zip(keys, log[column], strict=True))
@@ -73,7 +109,7 @@ def test_what_is_known_only_after_the_impression_is_in_no_mapping():
 
 
 def test_the_two_modalities_are_taps_and_valid_plays(built):
-    _, table = built
+    table = built.table
     modalities = table.groupby("slot").modality.unique().map(list).to_dict()
     taps = {"tab_0", "tab_3", "tab_8", "tab_12"}
     assert modalities == {slot: ["tap"] if slot in taps else ["valid_play"] for slot in modalities}

@@ -1,0 +1,23 @@
+"""The lake of `tests.features.lake` with its tables, built once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.features import lake
+from tests.once import made_once
+from tests.sparks import set_to
+
+# A job that a test submits writes as many files as this build.
+AS_SUBMITTED = {"spark.sql.adaptive.enabled": "true", "spark.sql.shuffle.partitions": "4"}
+
+
+@pytest.fixture(scope="session")
+def clean_build(spark, tmp_path_factory, worker_id):
+    """The clean lake after run `first` built all of its days; tests work on copies (`lake.copy_of`)."""
+
+    def make(folder):
+        with set_to(spark, AS_SUBMITTED):
+            assert lake.run_job(lake.write_lake(folder), "--run-id", "first") == 0
+
+    return made_once(tmp_path_factory, worker_id, "clean_build", make)
