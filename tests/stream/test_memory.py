@@ -25,7 +25,6 @@ import resource, sys
 from dataclasses import replace
 from pathlib import Path
 from camoe.contracts.snapshot import pin
-from camoe.stream.reading.columns import WORD
 from camoe.stream.reading.held import most_bytes
 from camoe.stream.ledger import Ledger
 from camoe.stream.planning.plan import make_plan
