@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ WRITERS = {"write_bundle", "write_scorable"}
 marks: set[str] = set()
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Mark the tests that use the local Spark, and those of files that write bundles."""
     for item in items:
         if "spark" in item.fixturenames:
@@ -24,7 +26,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item):
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """While `item` runs, let nothing be started that its marks do not tell of."""
     marks.update(mark.name for mark in item.iter_markers())
     try:
@@ -33,7 +35,7 @@ def pytest_runtest_protocol(item):
         marks.clear()
 
 
-def refuse_unmarked(event, arguments):
+def refuse_unmarked(event: str, arguments: tuple[Any, ...]) -> None:
     """Raise `AssertionError` where a process is started that the running test is not marked for."""
     if event != "subprocess.Popen":
         return

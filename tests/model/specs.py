@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter
 
-from camoe.config.model import CamoeConfig, ModelConfig
-from camoe.contracts.features import FeatureSet
-from camoe.contracts.heads import HeadSet
-from camoe.contracts.slots import SlotCatalogue
+from camoe.config.model import CamoeConfig, DcnConfig, ModelConfig
+from camoe.contracts.features import Categorical, FeatureSet, Numeric
+from camoe.contracts.heads import Head, HeadSet
+from camoe.contracts.slots import Slot, SlotCatalogue
 from camoe.model.layers.scaling import Moments
 from camoe.model.spec import ModelSpec
 
 SLOTS = SlotCatalogue(
-    slots=[
-        {"id": "a", "name": "A", "modality": "audio"},
-        {"id": "b", "name": "B", "modality": "audio"},
-        {"id": "v", "name": "V", "modality": "video"},
-    ]
+    slots=(
+        Slot(id="a", name="A", modality="audio"),
+        Slot(id="b", name="B", modality="audio"),
+        Slot(id="v", name="V", modality="video"),
+    )
 )
 HEADS = HeadSet(
-    heads=[
-        {"name": "audio", "objective": "click", "where": {"modality": ["audio"]}},
-        {"name": "video", "objective": "click", "where": {"modality": ["video"]}, "weight": 2.0},
-    ]
+    heads=(
+        Head(name="audio", objective="click", where={"modality": ("audio",)}),
+        Head(name="video", objective="click", where={"modality": ("video",)}, weight=2.0),
+    )
 )
 FEATURES = FeatureSet(
-    categorical=[{"name": "x", "sql": "x"}, {"name": "y", "sql": "y"}],
-    numeric=[{"name": "u", "sql": "u"}, {"name": "w", "sql": "w", "transform": "log1p"}],
+    categorical=(Categorical(name="x", sql="x"), Categorical(name="y", sql="y")),
+    numeric=(Numeric(name="u", sql="u"), Numeric(name="w", sql="w", transform="log1p")),
 )
 SPEC = ModelSpec(
-    model=CamoeConfig(embedding_dim=3, experts=2, expert={"cross_layers": 2, "hidden": (5, 4)}, tower_hidden=(3,)),
+    model=CamoeConfig(embedding_dim=3, experts=2, expert=DcnConfig(cross_layers=2, hidden=(5, 4)), tower_hidden=(3,)),
     features=FEATURES,
     heads=HEADS,
     slots=SLOTS,
@@ -40,7 +40,7 @@ MOMENTS = (Moments(mean=1.0, std=2.0), Moments(mean=0.5, std=0.25))
 SMALL = {"embedding_dim": 3, "tower_hidden": [3]}
 DCN = {"kind": "dcn", "cross_layers": 2, "hidden": [5, 4]}
 MLP = {"kind": "mlp", "hidden": [5, 4]}
-KINDS = {
+KINDS: dict[str, dict[str, object]] = {
     "camoe": {"experts": 3, "expert": DCN},
     "camoe-stacked-low-rank": {"experts": 2, "expert": DCN | {"structure": "stacked", "rank": 2}, "tower_hidden": []},
     "camoe-mlp-experts": {"experts": 2, "expert": MLP},

@@ -8,24 +8,29 @@ from html.parser import HTMLParser
 class Cells(HTMLParser):
     """Text of the table rows, and sources of the images."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.rows, self.images, self.inside = [], [], False
+        self.rows: list[list[str]] = []
+        self.images: list[str] = []
+        self.inside = False
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """See `HTMLParser`."""
         if tag == "tr":
             self.rows.append([])
         if tag == "td":
             self.rows[-1].append("")
         if tag == "img":
-            self.images.append(dict(attrs)["src"])
+            self.images.append(dict(attrs)["src"] or "")
         self.inside = tag == "td" or (self.inside and tag in ("i", "small"))
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
+        """See `HTMLParser`."""
         if tag == "td":
             self.inside = False
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
+        """See `HTMLParser`."""
         if self.inside:
             self.rows[-1][-1] += data.strip()
 

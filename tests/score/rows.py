@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import date
 
 import pandas as pd
@@ -13,7 +13,7 @@ from camoe.contracts.snapshot import Snapshot
 from tests.score.pipeline import DAYS
 
 
-def encoded_rows(snapshot: Snapshot, days: Iterable[date] = DAYS) -> pa.Table:
+def encoded_rows(snapshot: Snapshot, days: Collection[date] = DAYS) -> pa.Table:
     """Return the rows of the files themselves, with the slot that the folder names."""
     parts = []
     for file in snapshot.on(days).files:
@@ -24,7 +24,8 @@ def encoded_rows(snapshot: Snapshot, days: Iterable[date] = DAYS) -> pa.Table:
 
 def by_impression(table: pa.Table) -> pd.DataFrame:
     """Return the rows by impression, in its order."""
-    return table.to_pandas().set_index("impression_id").sort_index()
+    frame: pd.DataFrame = table.to_pandas()
+    return frame.set_index("impression_id").sort_index()
 
 
 def swapped(rows: pa.Table, name: str, values: object) -> pa.Table:
