@@ -21,11 +21,13 @@ FEATURES = "the features"
 
 
 def feature_values(joined: DataFrame, features: FeatureSet, keep: Sequence[str], hidden: Sequence[str]) -> DataFrame:
-    """The columns `keep`, each categorical as a string, each numeric as a float (null unless finite), each sequence.
+    """Select the columns `keep`, each categorical as a string, each numeric as a float, each sequence.
+
+    A numeric is null unless finite.
 
     Raises:
-        ConfigError: a feature's SQL does not parse or names a column that is not there; `hidden` ones are not. A
-            sequence is of a type that it cannot be.
+        ConfigError: a feature's SQL does not parse or names a column that is not there or is `hidden`, or a sequence
+            is of a type that it cannot be.
     """
     visible = joined.drop(*hidden)
     categorical = resolve(visible, {item.column: item.sql for item in features.categorical}, FEATURES, ConfigError)
@@ -39,10 +41,10 @@ def feature_values(joined: DataFrame, features: FeatureSet, keep: Sequence[str],
 
 
 def fit(profile_rows: DataFrame, features: FeatureSet, days: Sequence[date]) -> dict[str, list[str]]:
-    """By feature, the values seen at least `min_count` times on `days`, the most frequent first, then by value.
+    """Return by feature the values seen at least `min_count` times on `days`, the most frequent first, then by value.
 
     `profile_rows` are those of features.encoding.profile, of any runs: rows of one day are added up. `days` are the
-    training days, so no later day shapes a vocabulary. Features that are hashed, or read that of another, have none.
+    training days, so no later day shapes a vocabulary. Hashed features, and those that share another's, have none.
     """
     fitted = {name: list[str]() for name in features.min_counts}
     if not fitted:
@@ -103,7 +105,7 @@ def _position(feature: Categorical) -> str:
 
 
 def _index(feature: Categorical, known: int) -> Column:
-    """The index from the position in the vocabulary, which is `known` for a null or a value not in it."""
+    """Return the index from the position in the vocabulary, which is `known` for a null or a value not in it."""
     missing = F.col(feature.column).isNull()
     unknown = F.lit(UNKNOWN)
     if known:

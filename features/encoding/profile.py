@@ -1,4 +1,4 @@
-"""Profiles: how often each feature had each value on each day. Additive, so days and runs merge by addition."""
+"""Profiles: counts of each feature's values on each day, which are merged over days and runs by addition."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EDGE = 1e-9
 
 
 def profile(values: DataFrame, features: FeatureSet) -> DataFrame:
-    """Rows of each (date, feature, value) in one pass: `date`, `feature`, `value` (null = missing), `rows`.
+    """Count the rows of each (date, feature, value) in one pass: `date`, `feature`, `value` (null = missing), `rows`.
 
     `values` has `date`, each categorical as a string and each numeric as a finite float32 or null. A categorical's
     value is itself, a hashed one's the cell (0 to 63) of its hash, so no value of it is kept. A numeric's value is

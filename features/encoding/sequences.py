@@ -21,7 +21,7 @@ NESTED = (ArrayType, MapType, StructType, VariantType)
 
 
 def sequence_values(visible: DataFrame, features: FeatureSet, where: str) -> dict[str, Column]:
-    """Each sequence as an array of texts without nulls, of at most its `max_length`; never null itself.
+    """Return each sequence as an array of texts without nulls, of at most its `max_length`; never null itself.
 
     Raises:
         ConfigError: the SQL does not parse, names a column that is not there, or does not give what is declared: text
@@ -35,7 +35,10 @@ def sequence_values(visible: DataFrame, features: FeatureSet, where: str) -> dic
 
 
 def sequence_indices(encoder: Encoder, features: FeatureSet) -> dict[str, Column]:
-    """Columns of the training table, from those of `sequence_values`: arrays of indices, as `apply` gives indices."""
+    """Return arrays of indices, as `apply` gives indices, by column of the training table.
+
+    They are made from the columns of `sequence_values`.
+    """
     return {name: column for item in features.sequence for name, column in _indices(item, encoder, features).items()}
 
 
@@ -78,7 +81,10 @@ def _bucket(seed: int, buckets: int) -> Callable[[Column], Column]:
 
 
 def _look_up(values: tuple[str, ...]) -> Callable[[Column], Column]:
-    """Arrays of texts to arrays of indices. A UDF, because Spark searches a map or an array from its beginning."""
+    """Return a function from arrays of texts to arrays of indices.
+
+    It is a UDF, because Spark searches a map or an array from its beginning.
+    """
 
     def look_up(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:  # type: ignore[type-arg]
         known: pd.Index[str] = pd.Index(values, dtype=object)

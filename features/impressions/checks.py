@@ -18,11 +18,11 @@ UNKNOWN_SLOT = "unknown_slot"
 
 
 def check(impressions: DataFrame, slots: SlotCatalogue, objectives: Collection[str]) -> DataFrame:
-    """Typed impressions with `_reasons`, an array of what is wrong with each (empty: nothing).
+    """Return typed impressions with `_reasons`, an array of what is wrong with each (empty: nothing).
 
-    `ts` becomes a timestamp, `slot` a string and `label_<objective>` a tinyint of 0, 1 or null; what cannot be
-    cast is null beside its reason. Reasons: null_<key>, null_slot, unparsable_ts, unknown_slot, invalid_label; or the
-    `_damage` alone (corrupt_record, invalid_text) of a row that could not be read right.
+    `ts` becomes a timestamp, `slot` a string and `label_<objective>` a tinyint of 0, 1 or null; a value that cannot be
+    cast becomes null and gives a reason. Reasons: null_<key>, null_slot, unparsable_ts, unknown_slot, invalid_label; or
+    the `_damage` alone (corrupt_record, invalid_text) of a row that could not be read right.
     """
     ts = as_instant(F.col("ts"))
     slot = F.col("slot").cast("string")
@@ -43,7 +43,7 @@ def check(impressions: DataFrame, slots: SlotCatalogue, objectives: Collection[s
 
 
 def add_reason(condition: Column, reason: str) -> Column:
-    """`_reasons` with one more where `condition` holds (null: does not)."""
+    """Return `_reasons` with `reason` added where `condition` holds (null: it does not)."""
     appended = F.array_union(F.col(REASONS), F.array(F.lit(reason)))
     return F.when(condition, appended).otherwise(F.col(REASONS))
 

@@ -22,10 +22,12 @@ CONFLICT = "conflicting_id"
 
 
 def payload_columns(table: Impressions) -> tuple[str, ...]:
-    """Columns in which duplicates agree; `payload` may name mapped columns and objectives the log labels.
+    """Return the columns in which duplicates agree: those of `payload`, or all mapped columns and labels.
+
+    `payload` may name mapped columns and objectives that the log labels.
 
     Raises:
-        ConfigError: it names neither.
+        ConfigError: it names something else.
     """
     names = {name: name for name in table.columns} | {name: label_column(name) for name in table.labels}
     unknown = [name for name in table.payload or () if name not in names]
@@ -39,8 +41,8 @@ def mark_duplicates(
 ) -> DataFrame:
     """Add `_duplicate`, true for repeats of a row that is kept.
 
-    A row is held against the rows of its id on its own `date` and on the `reach` days before (None: all before), never
-    against later ones, so that no later day changes the disposition of a row. Unless all of these agree in `payload`,
+    A row is compared with the rows of its id on its own `date` and on the `reach` days before (None: all before), never
+    with later ones, so that no later day changes the disposition of a row. Unless all of these agree in `payload`,
     it gets the reason conflicting_id and is no duplicate. Else it is one where an earlier day has a row without
     reasons, and where its own day has one to be preferred: one with fewer reasons, then the first by the expressions
     `survivor` over the mapped columns, ascending with nulls first, and among equals the first by raw row.
@@ -76,7 +78,7 @@ def mark_duplicates(
 
 
 def _reached(days: Column, reach: int | None) -> Column:
-    """Those of `days` that are the row's own or lie up to `reach` days before it."""
+    """Return those of `days` that are the row's own or lie up to `reach` days before it."""
     own = F.col(DAY_NUMBER)
     first = F.lit(None) if reach is None else own - reach
     return F.filter(days, lambda day: (day[DAY_NUMBER] <= own) & F.coalesce(day[DAY_NUMBER] >= first, F.lit(True)))

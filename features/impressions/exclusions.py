@@ -1,4 +1,4 @@
-"""Impressions that are left out by declaration, and the local day that part of it rests on."""
+"""Exclusion of impressions, as declared and by the run's days, and the local day that this needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXCLUDED = "_excluded"
 OUTSIDE_DAYS = "outside_days"
 AFTER_AS_OF = "after_as_of"
 OTHER_FOLDER = "other_folder"
-# What no configuration declares: these follow from the days of the run.
+# Exclusions that no configuration declares: they follow from the run's days and as-of time.
 OF_THE_RUN = frozenset((OUTSIDE_DAYS, AFTER_AS_OF, OTHER_FOLDER))
 
 
@@ -26,8 +26,8 @@ def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], window: Day
     """Add `local_ts` (event time in the declared zone), `date` (its day) and `_excluded` (a name, null: kept).
 
     The first exclusion whose predicate is true counts; a predicate that is null excludes nothing. A row in the folder
-    of another day is excluded as other_folder, else a row of none of the run's days as outside_days, and what came
-    after the as-of time as after_as_of.
+    of another day is excluded as other_folder, else a row of none of the run's days as outside_days, and one after
+    the as-of time as after_as_of.
 
     Raises:
         InputError: a predicate does not parse or names a column that the impressions do not map.
@@ -41,5 +41,5 @@ def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], window: Day
     elsewhere = F.when(F.col("date") != F.col(FOLDER_DAY), F.lit(OTHER_FOLDER))
     outside = F.when(~F.col("date").isin(list(window.days)), F.lit(OUTSIDE_DAYS))
     later = F.when(F.col("ts") > F.lit(window.as_of), F.lit(AFTER_AS_OF))
-    # Of a row that could not be read right nothing is known that could exclude it.
+    # Nothing that could exclude a row is known of one that could not be read right.
     return timed.withColumn(EXCLUDED, F.when(F.col(DAMAGE).isNull(), F.coalesce(*named, elsewhere, outside, later)))

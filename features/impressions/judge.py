@@ -1,4 +1,4 @@
-"""From the raw impression log to impressions with one disposition each: excluded, duplicate, quarantined or kept."""
+"""Judgement of raw impressions, which gives each one disposition: excluded, duplicate, quarantined or kept."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from features.read.window import DayWindow
 def judged_impressions(
     impressions: DataFrame, outcomes: DataFrame | None, sources: Sources, slots: SlotCatalogue, window: DayWindow
 ) -> DataFrame:
-    """Every impression as `read_impressions` gives it, with its labels, `local_ts`, `date` and what decides its
-    disposition.
+    """Add to the impressions of `read_impressions` their labels, `local_ts`, `date` and what decides a disposition.
 
-    `_excluded`: name of the exclusion, or null. `_duplicate`: a repeat of a row that is kept, or that would be were its
-    day one of the run's. `_reasons`: why it is quarantined, empty when it is not. `_raw`: the raw row as JSON where
-    there are reasons. A label is null until the window of its objective has closed by the as-of time. Rows in the
-    folders of other days than the run's are looked at for repeats and left out.
+    `_excluded`: name of the exclusion, or null. `_duplicate`: true for a repeat of a row that is kept, or would be kept
+    if its day were one of the run's. `_reasons`: why it is quarantined, empty when it is not. `_raw`: the raw row as
+    JSON where there are reasons. A label is null until the window of its objective has closed by the as-of time. Rows
+    in the folders of other days than the run's are compared for repeats and left out.
 
     Raises:
         InputError, ConfigError: an exclusion or the payload names what is not mapped.
@@ -51,6 +50,6 @@ def judged_impressions(
 
 
 def _once_mature(sources: Sources, window: DayWindow) -> dict[str, Column]:
-    """The labels that the log itself carries, null until the window of their objective has closed."""
+    """Return the labels that the log itself carries, null until the window of their objective has closed."""
     columns = {label_column(name): sources.objectives.get(name, Objective()) for name in sources.impressions.labels}
     return {name: F.when(mature(objective, window.as_of), F.col(name)) for name, objective in columns.items()}

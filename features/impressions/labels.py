@@ -18,12 +18,12 @@ from features.spark.values import as_instant
 
 
 def logged_objectives(sources: Sources) -> dict[str, Objective]:
-    """The objectives whose labels come from the outcome log."""
+    """Return the objectives whose labels come from the outcome log."""
     return {name: item for name, item in sources.objectives.items() if name not in sources.impressions.labels}
 
 
 def read_outcomes(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> DataFrame | None:
-    """The mapped outcome log, None where no label comes from one. Raises as `read_table` does."""
+    """Read the mapped outcome log, None where no label comes from one. Raises as `read_table` does."""
     if sources.outcomes is None or not logged_objectives(sources):
         return None
     return read_outcome_log(spark, folder, sources, sources.outcomes, window)
@@ -34,9 +34,9 @@ def label(
 ) -> DataFrame:
     """Add `label_<objective>` (tinyint) for each objective; rows out = rows in.
 
-    Null: the window [ts, ts + window] had not closed by `as_of`, whatever had happened by then: were a label 1 before
-    its window closes and 0 only after it, recent days would be all positive. 1: an outcome within the window that was
-    known at `as_of` (available_at, else its ts, not after it). 0: none. Outcomes with an unparsable
+    Null: the window [ts, ts + window] had not closed by `as_of`, whatever had happened by then: if a label were 1
+    before its window closes and 0 only after it, recent days would be all positive. 1: an outcome within the window
+    that was known at `as_of` (available_at, else its ts, not after it). 0: none. Outcomes with an unparsable
     available_at, or known by then with a null or unparsable ts or a mapped `value` other than 0 and 1, make the
     impression invalid_label; a `value` of 0 is no outcome.
     """
@@ -47,9 +47,11 @@ def label(
 
 
 def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataFrame:
-    """`impression_id`, `objective`, `ts` (timestamp), `happened` (not a value of 0), `known` at `as_of`, `invalid`.
+    """Return the outcomes with typed columns.
 
-    The id is in the type that it has in `impressions`, null where it does not fit: no impression can have it then.
+    These are `impression_id`, `objective`, `ts` (timestamp), `happened` (its value, where one is mapped, is 1), `known`
+    at `as_of`, `invalid`. The id has the type that it has in `impressions`, null where it does not fit: no impression
+    can have it then.
     """
     kind = impressions.schema["impression_id"].dataType
     ts = as_instant(F.col("ts"))
@@ -59,7 +61,7 @@ def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataF
     is_label = F.coalesce(value.isin(0.0, 1.0), F.lit(False))
     when = F.coalesce(available, ts)
     known = F.coalesce(when <= F.lit(as_of), F.lit(False))
-    # What came later must not decide about a row; what has no time at all may have come at any.
+    # An outcome that came later must not decide about a row; one without a time may have come at any.
     untold = when.isNull() | (told.isNotNull() & available.isNull())
     return outcomes.select(
         F.col("impression_id").try_cast(kind).alias("impression_id"),
@@ -72,17 +74,17 @@ def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataF
 
 
 def window_end(shown: Column, objective: Objective) -> Column:
-    """The last instant at which an outcome of `objective` counts for an impression of the time `shown`."""
+    """Return the last instant at which an outcome of `objective` counts for an impression of the time `shown`."""
     return shown + F.make_dt_interval(secs=F.lit(objective.window_s))
 
 
 def mature(objective: Objective, as_of: datetime) -> Column:
-    """Whether the window of `objective` had closed by `as_of` for the impression of the time `ts`."""
+    """Return whether the window of `objective` had closed by `as_of` for the impression of the time `ts`."""
     return window_end(F.col("ts"), objective) <= F.lit(as_of)
 
 
 def _collected(outcomes: DataFrame) -> DataFrame:
-    """One row an impression_id: `_outcomes`, an array of {objective, ts, positive, invalid}."""
+    """Return one row an impression_id, with `_outcomes`: an array of {objective, ts, positive, invalid}."""
     positive = (F.col("known") & F.col("happened")).alias("positive")
     outcome = F.struct("objective", "ts", positive, "invalid")
     named = outcomes.where(F.col("impression_id").isNotNull())

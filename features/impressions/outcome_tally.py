@@ -1,4 +1,4 @@
-"""What became of every row of the outcome log, and the labels that came of it."""
+"""Counts of the outcome log's rows by disposition, and of the labels that came of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from camoe.contracts.sources import Objective
 from features.impressions.labels import typed, window_end
 from features.impressions.tally import is_kept
 
-# In the order in which they are asked; each outcome has the first that holds. "used" made a label 1; "not_yet_mature"
+# In the order in which they are tested; each outcome has the first that holds. "used" made a label 1; "not_yet_mature"
 # will, once the window of its impression has closed by the as-of time of a later run.
 DISPOSITIONS = (
     "other_objective",
@@ -37,7 +37,7 @@ class OutcomeTally:
     positive: Mapping[str, Mapping[date, int]]
 
     def counts(self) -> dict[str, object]:
-        """Rows read, then by disposition; positives of all days."""
+        """Return the rows read, those of each disposition, and the positives of all days by objective."""
         positive = {objective: sum(days.values()) for objective, days in self.positive.items()}
         return {"read": sum(self.dispositions.values()), **self.dispositions, "positive": positive}
 
@@ -45,7 +45,7 @@ class OutcomeTally:
 def outcome_dispositions(
     judged: DataFrame, outcomes: DataFrame, objectives: Mapping[str, Objective], as_of: datetime
 ) -> dict[str, int]:
-    """Rows of the outcome log by disposition, in one pass; `judged` as `judged_impressions` gives it."""
+    """Count the rows of the outcome log by disposition, in one pass; `judged` as `judged_impressions` gives it."""
     # The time of the written row: repeats may differ in it where the payload leaves it out.
     written = F.max(F.when(is_kept(), F.col("ts")))
     shown = judged.groupBy("impression_id").agg(written.alias("_shown"), F.max(is_kept()).alias("_written"))

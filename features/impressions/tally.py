@@ -1,4 +1,4 @@
-"""What became of every impression that was read, and the limits that a build must hold before it writes."""
+"""Counts of the impressions read by disposition, and the limits that a build must keep before it writes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Tally:
         return sum(self.quarantined.values())
 
     def per_day(self) -> dict[date, int]:
-        """Kept rows of each day."""
+        """Return the kept rows of each day."""
         days: Counter[date] = Counter()
         for (day, _), rows in self.kept.items():
             days[day] += rows
@@ -63,8 +63,8 @@ class Tally:
     def require_usable(self, limit: float, days: Sequence[date]) -> None:
         """Raise `InputError` when over `limit` of the rows of `days` or of the log are quarantined, or a day is empty.
 
-        Rows of `days` are held against the rows of `days`: all others would let a run of a few days pass with all of
-        them broken. Rows without a date may be of any day that was read, so they are held against all that were read.
+        Rows of `days` are compared with the rows of `days`: the others would let a run of a few days pass with all of
+        them broken. Rows without a date may be of any day that was read, so they are compared with all that were read.
         """
         dated = Counter(self.quarantined)
         dated.subtract(self.undated)
@@ -97,23 +97,25 @@ def _listed(reasons: Mapping[str, int]) -> str:
 
 
 def is_kept() -> Column:
-    """Whether a judged impression goes on to the training table."""
+    """Return whether a judged impression goes on to the training table."""
     return F.col(EXCLUDED).isNull() & ~F.col(DUPLICATE) & (F.size(REASONS) == 0)
 
 
 def kept_rows(judged: DataFrame) -> DataFrame:
-    """The impressions that go on to the training table."""
+    """Return the impressions that go on to the training table."""
     return judged.where(is_kept())
 
 
 def quarantined_rows(judged: DataFrame) -> DataFrame:
-    """The impressions that go to the quarantine table."""
+    """Return the impressions that go to the quarantine table."""
     return judged.where(F.col(EXCLUDED).isNull() & ~F.col(DUPLICATE) & (F.size(REASONS) > 0))
 
 
 def count_impressions(judged: DataFrame) -> Tally:
-    """Count the rows of each disposition in one pass. `judged` has `_excluded`, `_duplicate`, `_reasons`, `date` and "
-    "`slot`."""
+    """Count the rows of each disposition in one pass.
+
+    `judged` has `_excluded`, `_duplicate`, `_reasons`, `date` and `slot`.
+    """
     rows = (
         judged.select(
             EXCLUDED,

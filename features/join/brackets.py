@@ -1,4 +1,4 @@
-"""Brackets of time: a key's rows cut into stretches that are joined apart, each complete in itself.
+"""Brackets of time: a key's rows cut into stretches that are joined separately, each complete in itself.
 
 Brackets of hot keys begin at versions that win, so that a bracket needs nothing from before it. Time is cut into cells
 of one width. In each cell of a key the first version that is greater than all before it is a mark, and the key's
@@ -25,7 +25,7 @@ BEFORE = "_before"
 
 
 def bracket_of(instant: Column, brackets: Brackets) -> Column:
-    """The bracket of a microsecond: 0 to count - 1, -1 before the first and count after the last; null for null."""
+    """Return the bracket of a microsecond: 0 to count - 1, -1 before the first, count after the last; null for null."""
     if brackets.count == 1:
         return F.when(instant.isNotNull(), F.lit(0).cast("long"))
     inside = F.call_function("div", instant - F.lit(brackets.first), F.lit(brackets.width))
@@ -34,28 +34,28 @@ def bracket_of(instant: Column, brackets: Brackets) -> Column:
 
 
 def is_hot(key: str, hot: Sequence[Key]) -> Column:
-    """Whether a row's key is one that is cut. `hot` are hashes; to cut a key that shares one does no harm."""
+    """Return whether a row's key is one that is cut. `hot` are hashes; to cut a key that shares one does no harm."""
     return key_hash(F.col(key)).isin(list(hot)) if hot else F.lit(False)
 
 
 def uncut(rows: DataFrame) -> DataFrame:
-    """Versions with `_bracket` 0 and `_address`."""
+    """Add `_bracket` 0 and `_address` to versions."""
     return addressed(rows.withColumn(BRACKET, F.lit(0).cast("long")))
 
 
 def addressed(rows: DataFrame) -> DataFrame:
-    """Versions or intervals with the `_address` of their key and bracket."""
+    """Add to versions or intervals the `_address` of their key and bracket."""
     return rows.withColumn(ADDRESS, address(F.col(KEY), F.col(BRACKET)))
 
 
 def copied(intervals: DataFrame, brackets: Brackets) -> DataFrame:
-    """Each interval once in every bracket that it touches: at most one row more a key and bracket."""
+    """Copy each interval into every bracket that it touches: at most one row more a key and bracket."""
     first, last = bracket_of(F.col(FROM), brackets), bracket_of(F.col(TO) - 1, brackets)
     return addressed(intervals.withColumn(BRACKET, F.explode(F.sequence(first, last))))
 
 
 def dealt(rows: DataFrame, hot: Sequence[Key], brackets: Brackets) -> DataFrame:
-    """Rows without ts: those of hot keys once in every bracket, the others in bracket 0."""
+    """Copy rows without ts: those of hot keys into every bracket, the others into bracket 0 alone."""
     every = F.sequence(F.lit(0).cast("long"), F.lit(brackets.count - 1).cast("long"))
     first = F.array(F.lit(0).cast("long"))
     spread = F.explode(F.when(is_hot(KEY, hot), every).otherwise(first))
@@ -63,11 +63,11 @@ def dealt(rows: DataFrame, hot: Sequence[Key], brackets: Brackets) -> DataFrame:
 
 
 def marks(versions: DataFrame, entity: Entity, choice: Choice) -> DataFrame:
-    """One row a (hot key, cell) at or after the key's first mark: where the cell's row belongs.
+    """Return one row a (hot key, cell) at or after the key's first mark, with the brackets of the cell's rows.
 
-    From `_begin` on to the bracket `_here`, sooner to `_before`, which is null for what came before any impression may
-    have seen it. A bracket has the number of the cell of its mark. What lies before the first impression is one cell,
-    marked at the last version that wins there: only that one may be joined.
+    A row at `_begin` or later belongs to the bracket `_here`, an earlier one to `_before`, which is null before the
+    key's first mark: no impression can see a version from then. A bracket has the number of the cell of its mark. The
+    time before the first impression is one cell, marked at the last version that wins there: only that may be joined.
     """
     brackets = choice.brackets
     timed = versions.where(is_hot(KEY, choice.hot)).withColumn(CELL, bracket_of(F.col(FROM), brackets))
@@ -84,7 +84,7 @@ def marks(versions: DataFrame, entity: Entity, choice: Choice) -> DataFrame:
 
 
 def _winners(timed: DataFrame, entity: Entity) -> DataFrame:
-    """The versions that are the greatest of all that begin until then. Known as they happen, all are."""
+    """Return the versions that are the greatest of all that begin no later; without available_at, all of them."""
     if "available_at" not in entity.columns:
         return timed
     ranked = F.struct(*rank(entity))
@@ -94,7 +94,7 @@ def _winners(timed: DataFrame, entity: Entity) -> DataFrame:
 
 
 def located(rows: DataFrame, key: str, instant: str, choice: Choice, found: DataFrame, *, into: str) -> DataFrame:
-    """The rows with the column `into`, each row's bracket: 0 unless its key is hot, null without a mark in `found`."""
+    """Add the column `into`, each row's bracket: 0 unless its key is hot, null without a mark in `found`."""
     hot = is_hot(key, choice.hot)
     cell = bracket_of(F.col(instant), choice.brackets)
     same = (F.when(hot, F.col(key)) == F.col(MARKED)) & (cell == F.col(CELL))

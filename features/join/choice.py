@@ -1,4 +1,4 @@
-"""Which way an entity is joined, from counts alone: a pure function, so that each case can be tested without Spark."""
+"""Choice of the way to join an entity, a pure function of counts, so that each case can be tested without Spark."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ Key = int
 
 @dataclass(frozen=True)
 class Limits:
-    """Where one strategy gives way to another.
+    """Limits at which one strategy gives way to another.
 
     `broadcast_bytes`: the most that a table sent to every executor may take, copies by bracket included.
     `versions_a_key`: up to this mean, each impression is compared with all versions of its key.
-    `versions_a_bracket`, `impressions_a_bracket`: what the brackets of a cut key are aimed at.
+    `versions_a_bracket`, `impressions_a_bracket`: the size at which the brackets of a cut key aim.
     `brackets`: the most brackets over all keys that are cut.
-    `densest`: times `versions_a_bracket`, the most that one bracket may hold before versions are no longer compared
-    one by one. `hot_share`: of all impressions or versions, above which a key is cut, if it has at least `hot_rows` of
-    them. `hot_pairs`: impressions times versions of a key, above which it is cut too. `hot_keys`: the most keys cut.
-    `sampled`: one impression in so many is looked at to find the keys of many.
+    `densest`: the most versions that one bracket may hold, in multiples of `versions_a_bracket`, before versions are no
+    longer compared one by one. `hot_share`: share of all impressions or versions from which on a key is cut, if it has
+    at least `hot_rows` of them. `hot_pairs`: impressions times versions of a key, above which it is cut too.
+    `hot_keys`: the most keys cut. `sampled`: one impression in this many is looked at to find the keys of many
+    impressions.
     """
 
     broadcast_bytes: int = 64 << 20
@@ -42,9 +43,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Brackets:
-    """Time from `first` on, cut into `count` stretches of `width` microseconds; what lies outside has two of its own.
+    """Time from `first` on, cut into `count` stretches of `width` microseconds.
 
-    With a `count` of 1 nothing is cut: all times are bracket 0.
+    The times before and after these have a bracket each. With a `count` of 1 nothing is cut: all times are bracket 0.
     """
 
     first: int = 0
@@ -53,24 +54,25 @@ class Brackets:
 
     @property
     def end(self) -> int:
-        """The first microsecond after the last bracket."""
+        """First microsecond after the last bracket."""
         return self.first + self.width * self.count
 
     @classmethod
     def over(cls, first: int, last: int, count: int) -> Brackets:
-        """At most `count` brackets that hold `first` to `last`, both included."""
+        """Return at most `count` brackets that hold `first` to `last`, both included."""
         span = last - first + 1
-        # Whole numbers throughout: microseconds are more than a float can tell apart.
+        # Whole numbers throughout: a float cannot hold every microsecond.
         width = max(1, -(-span // count))
         return cls(first, width, -(-span // width))
 
 
 @dataclass(frozen=True)
 class TableStatistics:
-    """An entity table: rows, keys, bytes of a row (at least), and of the rows within the days the most of one key.
+    """Counts of an entity table: its rows, keys and bytes of a row (at least).
 
-    `heavy`: the keys of many rows, or asked for, with their rows within the days. `unusable`: rows beside `rows` that
-    can never be joined, for want of a key or a time.
+    `inside`: rows within the days; `most_inside`: the most of these of one key. `heavy`: the keys of many rows, or
+    asked for, with their rows within the days. `unusable`: rows beside `rows` that can never be joined, because they
+    lack a key or a time.
     """
 
     rows: int
@@ -84,7 +86,7 @@ class TableStatistics:
 
 @dataclass(frozen=True)
 class ServedStatistics:
-    """The impressions to join: rows with key and time, their first and last microsecond, the keys of many rows."""
+    """Counts of the impressions to join: rows with key and time, their first and last microsecond, keys of many."""
 
     rows: int
     first: int
@@ -94,7 +96,7 @@ class ServedStatistics:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a choice rests on. `first` and `last`: microseconds that bound the days of the run.
+    """Counts on which a choice rests. `first` and `last`: microseconds that bound the days of the run.
 
     `served` is None where the table alone decides.
     """
@@ -107,7 +109,7 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Choice:
-    """How an entity is joined, and why.
+    """Way in which an entity is joined, and the reason.
 
     `hot`: the keys that are cut into `brackets`; a broadcast cuts all keys. `within`: first and last microsecond of the
     impressions, where they were measured. `rows`: of the table; `unusable`: how many of them have no key or no time
@@ -129,12 +131,12 @@ class Choice:
 
 
 def fits_broadcast(statistics: Statistics, limits: Limits) -> bool:
-    """Whether the table, copied into brackets, is small enough to be sent to every executor."""
+    """Return whether the table, copied into brackets, is small enough to be sent to every executor."""
     return _broadcast_bytes(statistics, limits) <= limits.broadcast_bytes
 
 
 def choose(name: str, statistics: Statistics, entity: Entity, limits: Limits) -> Choice:
-    """The strategy for entity `name`: as declared, else by what its statistics promise to be quickest and safe.
+    """Choose the strategy for entity `name`: as declared, else the one that its counts promise to be quickest and safe.
 
     Broadcast while the table is small; intervals while the keys have few versions; else union, which is linear
     whatever the keys hold.
@@ -167,7 +169,7 @@ def _chosen(name: str, statistics: Statistics, entity: Entity, limits: Limits) -
 
 
 def settle(choice: Choice, densest: int, entity: Entity, limits: Limits) -> Choice:
-    """The choice once it is known that one bracket holds `densest` versions: union where intervals would be slow."""
+    """Return the choice, given that one bracket holds `densest` versions: union where intervals would be slow."""
     most = limits.densest * limits.versions_a_bracket
     if choice.strategy != "intervals" or entity.strategy == "intervals" or densest <= most:
         return choice
@@ -176,7 +178,7 @@ def settle(choice: Choice, densest: int, entity: Entity, limits: Limits) -> Choi
 
 
 def hot_keys(statistics: Statistics, limits: Limits) -> tuple[Key, ...]:
-    """Keys with so large a share of the impressions or versions that one task should not get them all."""
+    """Return the keys with so large a share of the impressions or versions that one task should not get them all."""
     table, served = statistics.table, statistics.served
     if served is None:
         return ()

@@ -33,12 +33,12 @@ class JoinResult:
 
 
 def matched_column(name: str) -> str:
-    """Helper column: whether the impression has a row of entity `name`."""
+    """Return the name of the helper column that says whether the impression has a row of entity `name`."""
     return f"_matched_{name}"
 
 
 def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressions: DataFrame) -> dict[str, DataFrame]:
-    """The mapped rows of every entity, by name; `impressions` are those that they are to join.
+    """Read the mapped rows of every entity, by name; `impressions` are those that they are to join.
 
     Raises:
         InputError: a table is missing, empty, lacks a column, or has no ts and yet several rows of one key.
@@ -58,7 +58,7 @@ def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressio
 
 
 def unjoined(impressions: DataFrame, tables: Mapping[str, DataFrame], sources: Sources) -> DataFrame:
-    """The columns that `join_entities` gives, without a row: for what can be checked before anything is joined."""
+    """Return the columns that `join_entities` gives, without a row, for checks before anything is joined."""
     fields = [*impressions.schema.fields]
     for name, entity in sources.entities.items():
         kinds = {column: tables[name].schema[column].dataType for column in entity.columns}
@@ -100,7 +100,7 @@ def join_entities(
 def _require_one_row_a_key(rows: DataFrame, name: str, folder: Path, entity: Entity) -> None:
     twice = rows.where(F.col(KEY).isNotNull()).groupBy(KEY).count().where("count > 1").count()
     if twice:
-        # Not which: a key may be a person's identifier.
+        # The message names no key: it may be a person's identifier.
         raise InputError(
             f"{name} at {folder / entity.path} has several rows for {twice:,} values of {entity.key} and maps no ts to "
             f"tell versions apart; map ts or leave one row a key (to find them: group by {entity.columns[entity.key]} "

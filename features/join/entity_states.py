@@ -1,4 +1,4 @@
-"""What each entity table tells, by the day on which it became known, as hashes that later runs compare."""
+"""Hashes of each entity table's rows, by the day on which they became known, for later runs to compare."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from features.spark.values import comparable, digest, hash_sums, in_calendar, ro
 def entity_states(
     tables: Mapping[str, DataFrame], sources: Sources, zone: str, days: Collection[date]
 ) -> dict[str, EntityState]:
-    """A hash of the mapped rows of each entity by the local day on which they became known, in one Spark job.
+    """Return hashes of the mapped rows of each entity by the local day on which they became known, in one Spark job.
 
     That is the day of the later of `ts` and `available_at`; rows that lack one are never joined and left out. All rows
     of an entity without `ts` come under `TIMELESS`. `days` are those that joins may look back from.
@@ -41,7 +41,7 @@ def entity_states(
 def reaching(
     states: Mapping[str, EntityState], sources: Sources, zone: str, days: Collection[date]
 ) -> dict[str, EntityState]:
-    """The same `states` for joins that look back from `days`."""
+    """Return the same `states` for joins that look back from `days`."""
     return {
         name: state.model_copy(update={"reach_days": reach_days(sources.entities[name], zone, days)})
         for name, state in states.items()
@@ -49,7 +49,7 @@ def reaching(
 
 
 def reach_days(entity: Entity, zone: str, days: Collection[date]) -> int | None:
-    """How many days before one of `days` a joined version can lie, at most; None without a limit."""
+    """Return how many days before one of `days` a joined version can lie, at most; None without a limit."""
     if entity.lookback_s is None or "ts" not in entity.columns:
         return None
     local, back = ZoneInfo(zone), timedelta(seconds=entity.lookback_s)

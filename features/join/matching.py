@@ -23,15 +23,15 @@ from features.join.versions import SECOND
 
 
 def with_instant(impressions: DataFrame) -> DataFrame:
-    """Impressions with `_instant`: the microsecond of their ts."""
+    """Add `_instant` to impressions: the microsecond of their ts."""
     return impressions.withColumn(INSTANT, F.unix_micros(F.col("ts").cast("timestamp")))
 
 
 def placed(timed: DataFrame, entity: Entity) -> DataFrame:
-    """Impressions that have `_instant` and `_served_bracket`, with `_served_address`.
+    """Add `_served_address` to impressions that have `_instant` and `_served_bracket`.
 
-    An impression that cannot match, for want of a key, a time or a bracket, gets an address by its id, so that those
-    do not all meet in one task.
+    An impression that cannot match, because it lacks a key, a time or a bracket, gets an address by its id, so that
+    those do not all meet in one task.
     """
     known = [F.col(name).isNotNull() for name in (entity.key, INSTANT, SERVED_BRACKET)]
     own = address(F.col(entity.key), F.col(SERVED_BRACKET))
@@ -40,9 +40,9 @@ def placed(timed: DataFrame, entity: Entity) -> DataFrame:
 
 
 def met(served: DataFrame, rows: DataFrame, name: str, entity: Entity) -> DataFrame:
-    """Placed impressions, each with the one of `rows` of its key and bracket that holds its instant, or without."""
+    """Join each placed impression to the one of `rows` of its key and bracket that holds its instant, or to none."""
     # Only the address is compared by `=`: Spark would shuffle and sort by each column that is. The times come first:
-    # of the rows of an address they leave one, and two numbers are compared sooner than two texts.
+    # of the rows of an address they leave one, and two numbers are compared faster than two texts.
     condition = F.col(SERVED_ADDRESS) == F.col(ADDRESS)
     if "ts" in entity.columns:
         condition = condition & (F.col(FROM) <= F.col(INSTANT)) & (F.col(INSTANT) < F.col(TO))

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 AGE = "age_s"
 # The entity's key, in the type that the impressions' key has.
 KEY = "_key"
-# Which cut of a key's time a row belongs to; 0 where the key is not cut.
+# The stretch of a key's time that a row belongs to; 0 where the key is not cut.
 BRACKET = "_bracket"
 # One number for (key, bracket): rows are shuffled and sorted by it, which is quicker than by the key itself.
 ADDRESS = "_address"
@@ -22,15 +22,15 @@ TO = "_to"
 
 
 def field(column: str) -> str:
-    """The name of an entity's column on its way, which no impression column has."""
+    """Return the name of an entity's column during the join, which no impression column has."""
     return f"_field_{column}"
 
 
 def key_hash(key: Column) -> Column:
-    """A number for a key, by which hot keys are named: none is written anywhere, and numbers are quick to count."""
+    """Return a number to name a hot key by, so that no key itself is written anywhere; numbers are quick to count."""
     return F.xxhash64(key)
 
 
 def address(key: Column, bracket: Column) -> Column:
-    """The row's `ADDRESS`. Different (key, bracket) may share one, so a join by it compares them too."""
+    """Return the row's `ADDRESS`. Different (key, bracket) may share one, so a join by it compares them too."""
     return F.xxhash64(key, bracket)

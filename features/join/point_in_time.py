@@ -1,4 +1,4 @@
-"""One function that joins an entity to impressions, whatever the way."""
+"""Point-in-time join of one entity to impressions, and the choice of its strategy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def join_entity(impressions: DataFrame, rows: DataFrame, name: str, entity: Enti
 def decide(
     impressions: DataFrame, rows: DataFrame, name: str, entity: Entity, days: Sequence[date], *, limits: Limits
 ) -> Choice:
-    """Measure what the choice needs, and choose. `days` are those of the impressions; they tune the choice only.
+    """Count what the choice needs, and choose. `days` are those of the impressions; they tune the choice only.
 
     A small table is settled by its own counts; for others the impressions are counted too.
     """
@@ -56,10 +56,10 @@ def decide(
 def _counted(
     impressions: DataFrame, found: DataFrame, entity: Entity, within: tuple[int, int], limits: Limits
 ) -> Statistics:
-    """The counts of the table and, unless it is sent to every executor, those of the impressions.
+    """Count the table and, unless it is sent to every executor, the impressions.
 
-    Of a table that is large on disk both are counted at once: what one job leaves idle while it is planned and while
-    its last tasks run, the other takes.
+    Where the table is large on disk both are counted at once: each job uses the cores that the other leaves idle while
+    it is planned and while its last tasks run.
     """
     count_table = partial(measure_table, found, entity, within, limits)
     count_served = inheritable_thread_target(impressions.sparkSession)(

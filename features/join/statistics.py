@@ -22,7 +22,7 @@ ZONES = timedelta(hours=14)
 
 
 def bounds(days: Sequence[date]) -> tuple[int, int]:
-    """First and last microsecond that may lie on one of `days` in some time zone."""
+    """Return the first and last microsecond that may lie on one of `days` in some time zone."""
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     begin = datetime(min(days).year, min(days).month, min(days).day, tzinfo=UTC) - epoch - ZONES
     end = datetime(max(days).year, max(days).month, max(days).day, tzinfo=UTC) - epoch + timedelta(days=1) + ZONES
@@ -33,13 +33,13 @@ def bounds(days: Sequence[date]) -> tuple[int, int]:
 def measure_table(
     versions: DataFrame, entity: Entity, within: tuple[int, int], limits: Limits, asked: Collection[Key] = ()
 ) -> TableStatistics:
-    """Count `versions` (of `features.join.versions`); `asked`: keys wanted whatever their rows."""
+    """Count `versions` (of `features.join.versions`); `asked`: keys wanted however few their rows."""
     within_days = F.col(FROM).between(*within) if "ts" in entity.columns else F.lit(True)
     inside = F.count_if(joinable() & within_days)
     # Of a large table no more columns are read than its keys and times.
     nested = None if seems_large(versions, limits) else _nested_bytes(versions)
     size = F.lit(0) if nested is None else F.sum(nested)
-    # What can never be joined makes one group, which has no key.
+    # Rows that can never be joined make one group, which has no key.
     by_key = versions.groupBy(F.when(joinable(), key_hash(F.col(KEY))).alias("key")).agg(
         F.count(F.lit(1)).alias("rows"), inside.alias("inside"), size.alias("size")
     )
@@ -68,7 +68,7 @@ def measure_table(
 
 
 def measure_served(impressions: DataFrame, entity: Entity, limits: Limits) -> ServedStatistics:
-    """Count the impressions that have the entity's key and a time, and find the keys of many.
+    """Count the impressions that have the entity's key and a time, and find the keys of many impressions.
 
     The keys are counted by one impression in `limits.sampled`, chosen by their ids; the others make one group.
     """
@@ -90,7 +90,7 @@ def measure_served(impressions: DataFrame, entity: Entity, limits: Limits) -> Se
 
 
 def _heaviest(wanted: Column, rows: Column, most: int) -> Column:
-    """Aggregate: the `most` keys of many rows and one more, which tells that there are more; the heaviest first.
+    """Return an aggregate: the `most` keys of many rows, heaviest first, and one more, which shows that there are more.
 
     The list is short before it is cut, too: a key in it stands for `hot_rows` rows, or was asked for.
     """
@@ -99,12 +99,12 @@ def _heaviest(wanted: Column, rows: Column, most: int) -> Column:
 
 
 def seems_large(rows: DataFrame, limits: Limits) -> bool:
-    """Whether the optimizer, going by the sizes of files, takes the rows for more than a broadcast may hold."""
+    """Return whether the optimizer, going by the sizes of files, takes the rows for more than a broadcast may hold."""
     return int(str(rows._jdf.queryExecution().optimizedPlan().stats().sizeInBytes())) > limits.broadcast_bytes
 
 
 def densest(bracketed: DataFrame) -> int:
-    """The most versions in one (key, bracket)."""
+    """Return the most versions that one (key, bracket) has."""
     most = bracketed.groupBy(KEY, BRACKET).count().agg(F.max("count").alias("most")).first()
     return 0 if most is None or most["most"] is None else int(most["most"])
 

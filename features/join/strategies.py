@@ -28,7 +28,7 @@ def join_intervals(impressions: DataFrame, versions: DataFrame, name: str, entit
 def _dealt_out(
     impressions: DataFrame, versions: DataFrame, entity: Entity, choice: Choice
 ) -> tuple[DataFrame, DataFrame]:
-    """Both sides of an entity without ts: a hot key's impressions are dealt out to copies of its row by their id."""
+    """Return both sides for an entity without ts: a hot key's impressions are spread by id over copies of its row."""
     turn = F.pmod(F.xxhash64("impression_id"), F.lit(choice.brackets.count))
     bracket = F.when(is_hot(entity.key, choice.hot), turn).otherwise(F.lit(0).cast("long"))
     dealt_out = impressions.withColumns({INSTANT: turn, SERVED_BRACKET: bracket})
@@ -72,7 +72,7 @@ def join_union(impressions: DataFrame, versions: DataFrame, name: str, entity: E
 
 
 def cut(impressions: DataFrame, versions: DataFrame, entity: Entity, choice: Choice) -> tuple[DataFrame, DataFrame]:
-    """Placed impressions, and the intervals that touch their time with `_bracket` and `_address`.
+    """Return placed impressions, and the intervals that touch their time with `_bracket` and `_address`.
 
     The intervals are shuffled by the address alone, which serves the windows here and a join by the address alike.
     """

@@ -14,7 +14,7 @@ SECOND = 1_000_000
 
 
 def with_key(rows: DataFrame, entity: Entity, impressions: DataFrame) -> DataFrame:
-    """The rows with `_key`: the key in the type that the impressions' key has, null where it is none of that type.
+    """Add `_key` to the rows: the key in the type that the impressions' key has, null where it is none of that type.
 
     Several spellings of a key, such as the strings '1' and '01', are one where that type is a number.
     """
@@ -22,7 +22,7 @@ def with_key(rows: DataFrame, entity: Entity, impressions: DataFrame) -> DataFra
 
 
 def versions(keyed: DataFrame, entity: Entity) -> DataFrame:
-    """`_key`, `_from` and the entity's columns under their travelling names.
+    """Select `_key`, `_from` and the entity's columns, these under the names that `field` gives.
 
     `_from` is the first microsecond at which an impression may see the row: that of the later of ts and available_at,
     or with bound `<` the next one; null where one of them is. Without ts it is 0.
@@ -34,7 +34,7 @@ def versions(keyed: DataFrame, entity: Entity) -> DataFrame:
 
 
 def joinable() -> Column:
-    """Whether a row of `versions` can ever be joined: it has a key and its times."""
+    """Return whether a row of `versions` can ever be joined: it has a key and its times."""
     return F.col(KEY).isNotNull() & F.col(FROM).isNotNull()
 
 
@@ -47,12 +47,12 @@ def _begin(times: list[str], bound: str) -> Column:
 
 
 def _later(begun: Column, known: Column) -> Column:
-    # Not greatest, which passes over nulls.
+    # Not `greatest`, which skips nulls.
     return F.when(begun >= known, begun).when(begun < known, known)
 
 
 def rank(entity: Entity) -> list[str]:
-    """The columns by which versions of different instants are compared: ts, then ties, then available_at.
+    """Return the columns by which versions of different instants are compared: ts, then ties, then available_at.
 
     Versions that agree in these also agree in their instant.
     """
@@ -61,13 +61,13 @@ def rank(entity: Entity) -> list[str]:
 
 
 def total_order(frame: DataFrame, entity: Entity) -> list[Column]:
-    """Sort keys under which the greatest version of an instant is the last: the rank, then every other column."""
+    """Return sort keys that put the greatest version of an instant last: the rank, then every other column."""
     names = dict.fromkeys([*rank(entity), *[field(name) for name in entity.columns]])
     return [comparable(F.col(name), frame.schema[name].dataType) for name in names]
 
 
 def intervals(addressed: DataFrame, entity: Entity) -> DataFrame:
-    """Each version that ever wins, with `_to`: the `_from` of the next one, or where its lookback ends.
+    """Return each version that ever wins, with `_to`: the `_from` of the next one, or where its lookback ends.
 
     `addressed`: versions with `_bracket` and `_address`. A version wins from `_from` on when it is the greatest by
     `rank` of all that begin until then, and by `total_order` of those that begin in the same instant; so late
@@ -100,9 +100,9 @@ def _within_lookback(frame: DataFrame, entity: Entity) -> DataFrame:
 
 
 def visible(rows: DataFrame, entity: Entity, within: tuple[int, int]) -> DataFrame:
-    """The versions that an impression from the first to the last microsecond of `within` may see or be denied by.
+    """Return the versions that an impression `within` (first and last microsecond) may see or be denied by.
 
-    Told in terms of ts too, so that files of other times are not read.
+    Rows are filtered by ts too, so that files of other times are not read.
     """
     if "ts" not in entity.columns:
         return rows

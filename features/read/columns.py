@@ -1,4 +1,4 @@
-"""The columns of a file as the file itself tells: a CSV's first line, a parquet file's footer."""
+"""Columns of a file, taken from the file itself: a CSV's first line, a parquet file's footer."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from camoe.contracts.sources import Table
 UNREADABLE = "check that it is no empty folder, that format in the sources is its own, and that no file is damaged"
 THREADS = 16
 
-# What tells the files of one part from those of another; empty for a file without any column.
+# The columns by which files are divided into parts; empty for a file without any column.
 Columns = tuple[str, ...]
 
 
 @dataclass
 class FileGroup:
-    """Files that agree in their columns, and how many rows they have: None where only reading them would tell."""
+    """Files that agree in their columns, and their number of rows: None where they must be read to be counted."""
 
     files: list[Path]
     rows: int | None
@@ -54,13 +54,13 @@ def by_columns(files: Sequence[Path], name: str, table: Table) -> dict[Columns, 
 
 
 def footer(file: Path) -> tuple[Columns, int]:
-    """Return `name: type` of each column of a parquet file, and its rows."""
+    """Return `name: type` of each column of a parquet file, and its number of rows."""
     read = pq.read_metadata(file)
     return tuple(f"{field.name}: {field.type}" for field in read.schema.to_arrow_schema()), read.num_rows
 
 
 def header(file: Path, options: Mapping[str, str]) -> Columns:
-    """The names in a CSV's first line; without `header`, Spark's names `_c0`, `_c1` and so on.
+    """Return the names in a CSV's first line; without `header`, Spark's names `_c0`, `_c1` and so on.
 
     Raises:
         ValueError: two columns have one name, in small or capital letters.
@@ -83,7 +83,7 @@ def _first_line(file: Path, options: Mapping[str, str]) -> list[str]:
     separator = given.get("sep", given.get("delimiter", ",")).replace("\\t", "\t")
     # The byte-order mark that some programs write is no part of the first name.
     marked = "utf-8-sig" if encoding.lower() in {"utf-8", "utf8"} else encoding
-    # pyarrow unpacks what the file's name says.
+    # pyarrow decompresses the file by the ending of its name.
     with pa.input_stream(str(file)) as stream, io.TextIOWrapper(stream, marked, errors="replace", newline="") as text:
         comment = given.get("comment")
         lines = (line for line in text if line.strip() and not (comment and line.startswith(comment)))

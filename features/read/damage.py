@@ -14,13 +14,16 @@ from features.read.parts import Part
 DAMAGE = "_damage"
 CORRUPT_RECORD = "corrupt_record"
 INVALID_TEXT = "invalid_text"
-# What Spark puts in the place of bytes that are no UTF-8.
+# The character that Spark puts in the place of bytes that are no UTF-8.
 REPLACEMENT = "\ufffd"
 
 
 def damage(part: Part, columns: Collection[str]) -> Column:
-    """`invalid_text` where one of the raw `columns` holds bytes that are no text, else `corrupt_record` where the row
-    does not parse, else null."""
+    """Return the reason why a row cannot be read right, null where it can.
+
+    It is `invalid_text` where one of the raw `columns` holds bytes that are no text, else `corrupt_record` where the
+    row does not parse.
+    """
     fields = [field for field in part.raw.schema.fields if field.name in columns]
     broken = [_no_text(field, part.text) for field in fields if _may_hold_text(field)]
     record = F.coalesce(part.record.contains(REPLACEMENT) | ~F.is_valid_utf8(part.record), F.lit(False))
@@ -29,7 +32,7 @@ def damage(part: Part, columns: Collection[str]) -> Column:
 
 
 def refused(name: str, where: Column) -> Column:
-    """A value that stops the query when it is computed: a table that is joined has a damaged row in `where`."""
+    """Return a value that fails the query when it is computed: a joined table `name` has a damaged row in `where`."""
     told = F.concat(
         F.lit(f"{name}: a row of "), where, F.lit(" is damaged ("), F.col(DAMAGE), F.lit("); mend it or take it out")
     )

@@ -1,4 +1,4 @@
-"""The files of a raw table: which folders a run reads, what lies in them, and a version of what was there."""
+"""Files of a raw table: the folders that a run reads, the files in them, and a version of these."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ LISTING = ("recursiveFileLookup", "pathGlobFilter", "modifiedBefore", "modifiedA
 
 
 def impression_paths(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> list[Path]:
-    """The impression log's path, or the folder of each day of the run and those of the days that it looks back on.
+    """Return the impression log's path, or its folders of the run's days and of the days that these look back on.
 
-    Of the latter some may be missing, or have no file: a log has a first day. Raises `InputError` when one of the run's
+    Some of the latter may be missing, or have no file: a log has a first day. Raises `InputError` when one of the run's
     days is missing.
     """
     log = sources.impressions
@@ -39,7 +39,7 @@ def impression_paths(spark: SparkSession, folder: Path, sources: Sources, window
 
 
 def folder_day(folder: Path, table: Table, file: Column) -> Column:
-    """The day for which the path of a `file` stands (Spark's URI of it), null where the table is not kept by day."""
+    """Return the day in the path of a `file` (Spark's URI of it), null where the table is not kept by day."""
     if DAY not in table.path:
         return F.lit(None).cast("date")
     before = str(_as_listed(folder / table.path)).partition(DAY)[0]
@@ -49,7 +49,7 @@ def folder_day(folder: Path, table: Table, file: Column) -> Column:
 
 
 def outcome_paths(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> list[Path]:
-    """The outcome log's path, or its folders of the run's days and of the days that the longest window reaches.
+    """Return the outcome log's path, or its folders of the run's days and the days that the longest window reaches.
 
     A day that begins after the as-of time may be missing, or have no file. Raises `InputError` when another is missing.
     """
@@ -63,30 +63,31 @@ def outcome_paths(spark: SparkSession, folder: Path, sources: Sources, window: D
 
 
 def table_path(folder: Path, name: str, table: Table) -> Path:
-    """The path of a table that is not kept by day. Raises `InputError` when it is missing."""
+    """Return the path of a table that is not kept by day. Raises `InputError` when it is missing."""
     return _paths(folder, name, table, ())[0]
 
 
 def listed(spark: SparkSession, paths: Sequence[Path], table: Table) -> list[Path]:
-    """The files that Spark reads under `paths` for a table of files, in order; no file is opened."""
+    """Return the files that Spark reads under `paths` for a table of files, in order; no file is opened."""
     options = {key: value for key, value in table.options.items() if key in LISTING}
     found = spark.read.format("text").options(**options).load([str(path) for path in paths]).inputFiles()
     return sorted(Path(unquote(urlsplit(uri).path)) for uri in found)
 
 
 def without_file(paths: Sequence[Path], files: Sequence[Path]) -> list[Path]:
-    """Those of `paths` that are none of `files`, which `listed` found under them, and hold none."""
+    """Return those of `paths` that neither are nor hold one of `files`, which `listed` found under them."""
     holders = {holder for file in files for holder in (file, *file.parents)}
     return [path for path in paths if _as_listed(path) not in holders]
 
 
 def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> dict[str, str]:
-    """What lies there now, by table: `delta version N`, or a hash of the files' names, sizes and times of change.
+    """Return the present version of each table: `delta version N`, or a hash of its files.
 
-    Taken before a run reads its tables, so that a change in between shows as a difference, never as none.
+    The hash is over the files' names, sizes and times of change. Versions are taken before a run reads its tables, so
+    that a change in between always shows as a difference.
 
     Raises:
-        InputError: a table, or a day of one, is missing, or what should be a Delta table is none.
+        InputError: a table, or a day of one, is missing, or what should be a Delta table is not one.
     """
     places: dict[str, tuple[Table, list[Path]]] = {
         "impressions": (sources.impressions, impression_paths(spark, folder, sources, window))
@@ -114,7 +115,7 @@ def _version(spark: SparkSession, name: str, table: Table, paths: Sequence[Path]
 
 
 def _delta_version(spark: SparkSession, path: Path, table: Table) -> int | str | None:
-    """The version that the table's options have Spark read, or the newest; None where Spark will find none."""
+    """Return the version that the table's options have Spark read, or the newest; None where Spark will find none."""
     options = {name.lower(): value for name, value in table.options.items()}
     if "versionasof" in options:
         return options["versionasof"]
@@ -127,7 +128,7 @@ def _delta_version(spark: SparkSession, path: Path, table: Table) -> int | str |
 
 
 def _as_listed(path: Path) -> Path:
-    """The path as Spark names files: from the root, without `..`, and links as they are."""
+    """Return the path as Spark names files: from the root, without `..`, and links as they are."""
     return Path(os.path.normpath(path.absolute()))
 
 

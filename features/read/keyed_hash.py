@@ -25,7 +25,7 @@ WHOLE = DecimalType(38, 0)
 
 
 def read_key(keyed: KeyedHash) -> bytes:
-    """The key, from the environment variable that `keyed` names.
+    """Read the key from the environment variable that `keyed` names.
 
     Raises:
         ConfigError: it is not set, or shorter than 16 bytes.
@@ -42,12 +42,18 @@ def read_key(keyed: KeyedHash) -> bytes:
 
 
 def fingerprint(key: bytes) -> str:
-    """First 8 hex digits of HMAC-SHA-256 with the key over a fixed word: tells keys apart, and tells none."""
+    """Return the first 8 hex digits of HMAC-SHA-256 with the key over a fixed word.
+
+    They distinguish keys and reveal none.
+    """
     return hmac.digest(key, b"camoe", "sha256").hex()[:8]
 
 
 def hasher(key: bytes) -> Callable[[Column], Column]:
-    """A function of string columns: the first 32 hex digits of HMAC-SHA-256 over the UTF-8 text; null stays null."""
+    """Return a function of string columns that hashes their values; null stays null.
+
+    A hash is the first 32 hex digits of HMAC-SHA-256 over the UTF-8 text.
+    """
 
     # A built-in would need the key as a literal, which query plans, Spark's pages and event logs show. In a Python
     # function it travels inside the serialised code only.
@@ -62,14 +68,14 @@ def hasher(key: bytes) -> Callable[[Column], Column]:
 
 
 def as_text(value: Column, kind: DataType) -> Column:
-    """The string form of an identifier; a whole number is the same text whatever number type it was read as."""
+    """Return an identifier as a string; a whole number is the same text whatever number type it was read as."""
     if isinstance(kind, DoubleType | FloatType | DecimalType):
         return F.when(value == F.floor(value), value.try_cast(WHOLE).cast("string")).otherwise(value.cast("string"))
     return value.cast("string")
 
 
 def hidden_columns(raw: DataFrame, hashed: Mapping[str, str]) -> frozenset[str]:
-    """The columns of `raw` that hold what the `hashed` expressions are to hide.
+    """Return the columns of `raw` that hold what the `hashed` expressions are to hide.
 
     An expression that reads one of them beside other columns, such as an impression id made of user, ad and time, adds
     no further ones.
@@ -98,7 +104,7 @@ def require_hidden(raw: DataFrame, hashed: Mapping[str, str], plain: Mapping[str
 def failing_as_null(spark: SparkSession) -> Iterator[None]:
     """Let expressions that are resolved inside the block give null where they fail.
 
-    A failed cast is told with the value that failed, in the error and in the logs of every executor.
+    Otherwise a failed cast would show the value that failed, in the error and in the logs of every executor.
     """
     before = str(spark.conf.get(ANSI))
     spark.conf.set(ANSI, "false")

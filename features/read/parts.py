@@ -1,4 +1,4 @@
-"""A raw table as parts: files that agree in their columns are read together, and each column by its name.
+"""Raw tables as parts: files that agree in their columns are read together, and each column by its name.
 
 Spark reads CSV by position and gives nulls for a parquet file that lacks a column. So the files' own headers and
 footers are read first; the mapping is then applied to each part, and a column that a part lacks is an error.
@@ -28,9 +28,9 @@ RECORDS_JOINED = r"\}\s*\{"
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of files that agree in their columns; `where` names the files, `there` their columns for an error.
+    """Rows of files that agree in their columns; `where` names the files in errors, `there` their columns.
 
-    `rows` is how many there are where the files' footers tell, else None.
+    `rows` is their number where the files' footers give it, else None.
     """
 
     frame: DataFrame
@@ -40,27 +40,27 @@ class Part:
 
     @property
     def raw(self) -> DataFrame:
-        """The raw columns alone."""
+        """Raw columns alone."""
         return self.frame.drop(RECORD)
 
     @property
     def text(self) -> bool:
-        """Whether the files are text, in which Spark has replaced bytes that are no text by U+FFFD."""
+        """Flag of text files, in which Spark has replaced bytes that are no text by U+FFFD."""
         return RECORD in self.frame.columns
 
     @property
     def record(self) -> Column:
-        """The row's text where it does not parse, else null."""
+        """Text of the row where it does not parse, else null."""
         return F.col(RECORD) if self.text else F.lit(None).cast("string")
 
     @property
     def file(self) -> Column:
-        """The row's file."""
+        """File of the row."""
         return F.col("_metadata.file_path")
 
 
 def read_parts(spark: SparkSession, name: str, table: Table, paths: Sequence[Path]) -> list[Part]:
-    """The table's parts.
+    """Return the table's parts.
 
     Raises:
         InputError: one of `paths` has no file, or a file is damaged, in another format, or has two columns of one name.
@@ -115,7 +115,7 @@ def _json(spark: SparkSession, table: Table, paths: Sequence[Path], where: str) 
 
 
 def _require_one_record_a_line(spark: SparkSession, table: Table, places: list[str], where: str) -> None:
-    # Spark reads the first record of a line and passes over the others without a word.
+    # Spark reads the first record of a line and silently skips the others.
     if table.options.get("multiLine", "false").lower() == "true":
         return
     lines = spark.read.format("text").options(**table.options).load(places)
@@ -133,7 +133,7 @@ def _delta(spark: SparkSession, name: str, table: Table, path: Path) -> Part:
 
 
 def _rooted(options: Mapping[str, str], paths: Sequence[Path]) -> dict[str, str]:
-    """Options that keep the columns which Spark takes from `key=value` folders when files are named one by one."""
+    """Return options that keep the columns Spark takes from `key=value` folders when files are named one by one."""
     return {**options, "basePath": str(paths[0])} if len(paths) == 1 and paths[0].is_dir() else dict(options)
 
 

@@ -30,7 +30,7 @@ RESERVED = (
 
 
 def read_table(spark: SparkSession, folder: Path, name: str, table: Entity, keyed: KeyedHash | None) -> DataFrame:
-    """The mapped columns of a table that is joined; columns that `keyed` names are hashed.
+    """Read the mapped columns of a table that is joined; columns that `keyed` names are hashed.
 
     A query that reads the key of a damaged row fails: a row of a joined table never vanishes.
 
@@ -45,17 +45,17 @@ def read_table(spark: SparkSession, folder: Path, name: str, table: Entity, keye
 def read_outcome_log(
     spark: SparkSession, folder: Path, sources: Sources, log: Outcomes, window: DayWindow
 ) -> DataFrame:
-    """The mapped columns of the outcome log, of the days that matter to the run. Raises as `read_table` does."""
+    """Read the mapped columns of the outcome log on the days that matter to the run. Raises as `read_table` does."""
     parts = read_parts(spark, "outcomes", log, outcome_paths(spark, folder, sources, window))
     return _whole(parts, "outcomes", log.columns, "impression_id", sources.keyed_hash)
 
 
 def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> DataFrame:
-    """The impression log: mapped columns, `label_<objective>` where it carries one, `_raw`, `_folder_day`, `_damage`.
+    """Read the impression log: mapped columns, each `label_<objective>` in it, `_raw`, `_folder_day`, `_damage`.
 
-    `_raw`: the raw row as JSON; where columns are hashed, only what the others read. `_folder_day`: the day in the
-    path of the row's file, null where the path has none. `_damage`: why the row cannot be read right, or null; all
-    mapped columns of such a row are null, because values may stand in the wrong columns.
+    `_raw`: the raw row as JSON; where columns are hashed, only the raw columns that the others read. `_folder_day`: the
+    day in the path of the row's file, null where the path has none. `_damage`: why the row cannot be read right, or
+    null; all mapped columns of such a row are null, because values may stand in the wrong columns.
 
     Raises:
         InputError, ConfigError: as `read_table` does.
@@ -76,7 +76,7 @@ def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window
 
 
 def reserved_names(sources: Sources) -> frozenset[str]:
-    """Names that the training table uses itself, in small letters: to Spark `Date` and `date` are one column."""
+    """Return names that the training table uses itself, in small letters: to Spark `Date` and `date` are one column."""
     labels = [label_column(objective).lower() for objective in (*sources.objectives, *sources.impressions.labels)]
     return RESERVED.union(labels)
 
@@ -93,7 +93,10 @@ def _whole(
 
 
 def _mapped(part: Part, expressions: Mapping[str, str], keyed: KeyedHash | None) -> DataFrame:
-    """`_damage`, `_raw`, `__file`, and each mapped column under its name after `__`, hashed where `keyed` names it."""
+    """Select `_damage`, `_raw`, `__file`, and each mapped column under its name after `__`.
+
+    Columns that `keyed` names are hashed.
+    """
     if not part.raw.columns and part.frame.isEmpty():
         raise InputError(f"{part.where} has no rows; nothing was written")
     resolve(part.raw, expressions, part.where, there=part.there)
@@ -136,7 +139,10 @@ def _one(frames: Sequence[DataFrame], parts: Sequence[Part], name: str) -> DataF
 
 
 def _as_json(part: Part, columns: Collection[str], *, whole: bool) -> Column:
-    """The row's `columns` as JSON; of a row that does not parse its file, and its text where it may be kept `whole`."""
+    """Return the row's `columns` as JSON.
+
+    Of a row that does not parse, return its file, and its text where it may be kept `whole`.
+    """
     keep = {"ignoreNullFields": "false"}
     row = [F.col(f"`{column}`") for column in part.raw.columns if column in columns]
     text = [part.record.alias("_record")] if whole else []

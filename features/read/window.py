@@ -1,4 +1,4 @@
-"""What one feature run is about: its days in their time zone, and the time as of which labels are known."""
+"""Days of a feature run in their time zone, and the time as of which labels are known."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True)
 class DayWindow:
-    """The `days` (dates in `zone`, in order) that a run builds, and `as_of` (with its zone): what was known then."""
+    """Days that a run builds, and the time as of which it takes its input.
+
+    `days`: dates in `zone`, in order. `as_of` (with its zone): the run uses what was known then.
+    """
 
     zone: str
     days: tuple[date, ...]
     as_of: datetime
 
     def begins(self, day: date) -> datetime:
-        """The first instant of `day` in the zone."""
+        """Return the first instant of `day` in the zone, in UTC."""
         return datetime.combine(day, time(), ZoneInfo(self.zone)).astimezone(UTC)
 
     def reached(self, seconds: int) -> tuple[date, ...]:
-        """The days on which something can happen within `seconds` of an impression of the run's days, in order."""
+        """Return, in order, the days on which something can happen within `seconds` of an impression of the run."""
         found: set[date] = set()
         for day in self.days:
             last = self.begins(day + timedelta(days=1)) + timedelta(seconds=seconds, microseconds=-1)
@@ -29,7 +32,7 @@ class DayWindow:
         return tuple(sorted(found))
 
     def before(self, days: int) -> tuple[date, ...]:
-        """Days that lie at most `days` before one of the run's and are none of them, in order."""
+        """Return the days that lie at most `days` before one of the run's and are none of them, in order."""
         found = {day - timedelta(days=back) for day in self.days for back in range(1, days + 1)}
         return tuple(sorted(found.difference(self.days)))
 
