@@ -1,4 +1,4 @@
-"""What fails once a run has committed: the rows are there, whatever the message says."""
+"""Failures after a run's commit: the rows are in the table, whatever the message says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOW_TO_TELL = "for the run's counts and report, build its days again under anoth
 
 
 class CommittedError(CamoeError):
-    """A run is in the training table, and a step after its commit failed."""
+    """A failure after a run's commit: the run is in the training table, and a later step failed."""
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def after_commit(plan: Plan, version: int) -> Iterator[None]:
 
 
 def committed_before(plan: Plan, earlier: RunRecord) -> str:
-    """What a retry says of the attempt that has committed."""
+    """Return the message of a retry whose earlier attempt has committed."""
     said = f"run {plan.run_id} has committed its days already, on {earlier.built:%Y-%m-%d %H:%M}; nothing to do"
     if counts.recorded(plan.layout.counts, JOB).get("run_id") == plan.run_id:
         return said

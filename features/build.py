@@ -51,7 +51,7 @@ def build(spark: SparkSession, plan: Plan) -> BuildResult:
 
 
 def write_run(spark: SparkSession, ready: PreparedRun) -> BuildResult:
-    """Write what was prepared, and tell what came of it. Raises as `build` does from its first write on."""
+    """Write the prepared run and return its result. Raises as `build` does from its first write on."""
     # The plan as it was settled: a cascade adds days.
     plan, before = ready.inputs.plan, ready.inputs.before
     remedy = "mend what it says and run again"
@@ -77,7 +77,7 @@ def write_run(spark: SparkSession, ready: PreparedRun) -> BuildResult:
 def _result(
     spark: SparkSession, ready: PreparedRun, encoder: Encoder, commit: Commit, run: CommitMetadata
 ) -> BuildResult:
-    """What came of the run, once its commit is checked and what it superseded is gone."""
+    """Check the commit, prune what it superseded, and return the run's result."""
     plan = ready.inputs.plan
     _require_written(plan, ready.tally, commit.version)
     with step(spark.sparkContext, f"{JOB}: looking at what was written"):
@@ -102,7 +102,7 @@ def _result(
 
 
 def _content(spark: SparkSession, plan: Plan, version: int) -> dict[date, str]:
-    """The hash of each of the run's days over all columns but the run, as they can be read now."""
+    """Return the hash of each of the run's days in `version` of the table, over all columns but the run."""
     table = spark.read.format("delta").option("versionAsOf", version).load(str(plan.layout.training.resolve()))
     mine = table.where(F.col("date").isin(list(plan.window.days)))
     return day_hashes(mine, [name for name in mine.columns if name != RUN_ID])
@@ -132,7 +132,7 @@ def _report(ready: PreparedRun, encoder: Encoder, version: int) -> dict[str, Any
 
 
 def _require_written(plan: Plan, counted: Tally, version: int) -> None:
-    """Hold the rows that the log names in the run's days, cell by cell, against those that were counted."""
+    """Raise `CountError` unless the log has, in each cell of the run's days, as many rows as were counted."""
     written = logged(plan.layout.training, version).rows_by_cell()
     for day, slot in sorted(counted.kept.keys() | {cell for cell in written if cell[0] in plan.window.days}):
         what = f"rows of the training table on {day} in slot {slot}"

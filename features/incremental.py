@@ -1,4 +1,4 @@
-"""A run beside the runs before it: what it found, which days it must take along, whose counts it adds to its own."""
+"""Earlier runs' part in a run: the table they built, days to rebuild with its own, counts to add to its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from features.tables.training import is_remade
 
 @dataclass(frozen=True)
 class ExistingTable:
-    """The training table as a run found it: which runs the files of each day name, and the records of those runs.
+    """The training table as a run found it: the runs that the files of each day name, and the records of those runs.
 
     There are no records of the days that the run builds again: a damaged day can always be built again.
     """
@@ -38,7 +38,7 @@ class ExistingTable:
     records: Mapping[date, RunRecord]
 
     def without(self, days: Collection[date]) -> ExistingTable:
-        """The same for a run that builds `days`."""
+        """Return the same for a run that builds `days`: without their records."""
         return replace(self, records={day: record for day, record in self.records.items() if day not in days})
 
 
@@ -46,7 +46,7 @@ NO_TABLE = ExistingTable(-1, {}, {})
 
 
 def find_existing(plan: Plan) -> ExistingTable:
-    """What the run builds on; nothing where there is no table, or one that the run replaces as a whole.
+    """Return the table that the run builds on; `NO_TABLE` where there is none, or one that it replaces as a whole.
 
     Raises:
         SnapshotError: the table cannot be read safely.
@@ -64,7 +64,7 @@ def find_existing(plan: Plan) -> ExistingTable:
 
 
 def cascaded(plan: Plan, before: ExistingTable, entities: Mapping[str, EntityState]) -> tuple[date, ...]:
-    """The run's days and those that it would leave stale, or that are so already, in order.
+    """Return the run's days and those that it would leave stale, or that are stale already, in order.
 
     Raises:
         RunError: a day that is added was built with later knowledge, which the run's as-of time would take away.
@@ -91,7 +91,7 @@ def _require_all_known(plan: Plan, before: ExistingTable, added: Collection[date
 def earlier_profiles(
     spark: SparkSession, layout: Layout, before: ExistingTable, days: Collection[date]
 ) -> DataFrame | None:
-    """The profile rows of the built days among `days`, of the run that built each; None when there are none.
+    """Return the profile rows of the built days among `days`, of the run that built each; None when there are none.
 
     Raises:
         RunError: the rows of one of them are missing.

@@ -1,4 +1,4 @@
-"""What a run reads: both logs judged for its days, the entity tables, and the table that it builds on."""
+"""Inputs of a run: both logs judged for its days, the entity tables, and the table that it builds on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from features.spark.progress import step
 
 @dataclass(frozen=True)
 class RunInputs:
-    """The run with the days it builds, what was there before it, and its inputs; `states`: what each entity tells."""
+    """A run's plan with the days it builds, the table before it, both logs, the entity tables and their `states`."""
 
     plan: Plan
     before: ExistingTable
@@ -33,7 +33,7 @@ class RunInputs:
 
 
 def read_inputs(spark: SparkSession, plan: Plan) -> RunInputs:
-    """Open what the run reads, and settle which days it builds.
+    """Open the run's inputs, and settle which days it builds.
 
     Raises:
         InputError, ConfigError, RunError, SnapshotError: as `features.build.build` says.

@@ -1,4 +1,4 @@
-"""What a feature run is: its days, what it reads, the settings that decide its rows, and where it writes."""
+"""The plan of a feature run: its days, its input, the settings that decide its rows, and where it writes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ JOB = "build_features"
 
 @dataclass(frozen=True)
 class Plan:
-    """One run. `started` orders runs; `asked` are the days it was asked for, `window.days` all that it builds."""
+    """One run. `started` orders runs; `asked` are the days that were asked for, `window.days` all that it builds."""
 
     run_id: str
     started: datetime
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def settings_hash(self) -> str:
-        """Identity of what decides the rows of a day, given its input."""
+        """Hash of the settings that decide the rows of a day, given its input."""
         return settings_hash(self.sources, self.features, self.window.zone)
 
     @property
@@ -71,11 +71,11 @@ class Plan:
         return tuple(dict.fromkeys(self.sources.impressions.path_on(day) for day in self.window.days))
 
     def on(self, days: Sequence[date]) -> Plan:
-        """The run with `days` to build in place of its own."""
+        """Return the run with `days` to build in place of its own."""
         return replace(self, window=replace(self.window, days=tuple(days)))
 
     def signature(self, input_versions: Mapping[str, str]) -> CommitMetadata:
-        """How the run's commits name it."""
+        """Return the metadata by which the run's commits name it."""
         return CommitMetadata(self.run_id, self.config_hash, str(self.folder.resolve()), dict(input_versions))
 
     def record(
@@ -85,7 +85,7 @@ class Plan:
         rows: Mapping[tuple[date, str], int] | None = None,
         input_versions: Mapping[str, str] | None = None,
     ) -> RunRecord:
-        """The run as it is kept: what it saw of the entities, the encoder it used, its rows by (day, slot)."""
+        """Return the run's record: the entities' states that it saw, the encoder it used, its rows by (day, slot)."""
         days: dict[date, dict[str, int]] = {day: {} for day in self.window.days}
         for (day, slot), count in (rows or {}).items():
             days[day][slot] = count
@@ -105,12 +105,12 @@ class Plan:
 
 
 def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
-    """First 16 hex digits of the SHA-256 over what decides a day's rows, given the input's content.
+    """Return the `short_hash` of all that decides a day's rows, given the input's content.
 
     Left out: where the tables lie, the limit of quarantined rows, how a join is carried out, the name of the variable
     that holds a hashing key, what only the model does with a feature, and the slots, which a table lists for itself.
-    How far back repeats are looked for counts, also where it follows from the path.
-    Of a hashing key its fingerprint counts: rows hashed with another key would join with none of the earlier ones.
+    Included: how many days back repeats are looked for, also where it follows from the path; and a hashing key's
+    fingerprint, since rows hashed with another key would join with none of the earlier ones.
 
     Raises:
         ConfigError: a hashing key is missing or short.
@@ -132,13 +132,13 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
 def window_of(
     days: Days, sources: Sources, asked: Sequence[date], as_of: datetime | None, started: datetime
 ) -> DayWindow:
-    """The run's days and as-of time, in UTC.
+    """Return the run's days and as-of time, in UTC.
 
-    The default is when the windows of the last day have closed, at most `started`: what has not happened yet is not
-    known not to happen.
+    The default is the moment when the windows of the last day have closed, at most `started`: that an outcome has not
+    happened yet does not say that it never will.
 
     Raises:
-        ConfigError: the as-of time that was told lies after `started`.
+        ConfigError: the given as-of time lies after `started`.
     """
     told = as_of or days.as_of
     if told is None:
@@ -155,12 +155,12 @@ def window_of(
 
 
 def new_run_id(now: datetime) -> str:
-    """A name that no other run has, in the order of time: 20260308T071500Z-9f3a61c2."""
+    """Make a name that no other run has; names sort by time: 20260308T071500Z-9f3a61c2."""
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
 def finished(plan: Plan) -> RunRecord | None:
-    """The record of an earlier attempt of this run that has committed, None when there is none.
+    """Return the record of an earlier attempt of this run that has committed, None when there is none.
 
     Raises:
         RunError: the run id belongs to a run of other days, another as-of time or other settings, or the record of a
@@ -191,6 +191,9 @@ def finished(plan: Plan) -> RunRecord | None:
 
 
 def _told_as_of(earlier: RunRecord, plan: Plan) -> datetime:
-    """When the record's as-of time is the run's own start, none was told: then that of a retry, which starts later."""
+    """Return the as-of time that a retry must have: the record's.
+
+    When that is the earlier attempt's own start, none was given: then that of the retry, which starts later.
+    """
     then, now = earlier.as_of.astimezone(UTC), plan.window.as_of.astimezone(UTC)
     return max(then, now) if earlier.as_of == earlier.built else then

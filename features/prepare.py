@@ -1,4 +1,4 @@
-"""What a run makes before it writes anything: its rows counted, joined, profiled, and every check passed."""
+"""The steps of a run before its first write: rows are counted, joined and profiled, and every check is passed."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from features.tables.training import require_same_columns, training_rows
 class PreparedRun:
     """A run that has passed its checks.
 
-    `values` are the kept impressions with the value of each feature, `profiled` how often each value comes, `history`
-    the same with the training days that the run leaves alone. `fitted` is empty without training days.
+    `values` are the kept impressions with the value of each feature, `profiled` the count of each value, `history` the
+    same with the training days that the run leaves alone. `fitted` is empty without training days.
     """
 
     inputs: RunInputs
@@ -49,7 +49,7 @@ class PreparedRun:
 
 @contextmanager
 def prepare(spark: SparkSession, plan: Plan) -> Iterator[PreparedRun]:
-    """Read, judge, join and fit; what was computed is kept while the block runs. Nothing is written.
+    """Read, judge, join and fit; computed rows are kept while the block runs. Nothing is written.
 
     Raises:
         InputError, ConfigError, EncoderError, RunError: as `features.build.build` says.
@@ -68,7 +68,7 @@ def prepare(spark: SparkSession, plan: Plan) -> Iterator[PreparedRun]:
 
 
 def encoded_rows(plan: Plan, values: DataFrame, encoder: Encoder) -> DataFrame:
-    """The rows of the training table."""
+    """Return the rows of the training table."""
     encoded = apply(values, encoder, plan.features)
     objectives = list(plan.sources.objectives)
     return training_rows(encoded, plan.slots, objectives, plan.features, as_of=plan.window.as_of, run_id=plan.run_id)
@@ -76,7 +76,7 @@ def encoded_rows(plan: Plan, values: DataFrame, encoder: Encoder) -> DataFrame:
 
 @contextmanager
 def _persisted(frame: DataFrame) -> Iterator[DataFrame]:
-    """Keep what `frame` computes while the block runs."""
+    """Keep the computed rows of `frame` while the block runs."""
     frame.persist()
     try:
         yield frame

@@ -1,4 +1,4 @@
-"""What came of a feature run, for counts.json and for the reader at the terminal."""
+"""The result of a feature run, for counts.json and for the reader at the terminal."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ DAYS_SHOWN = 12
 
 @dataclass(frozen=True)
 class BuildResult:
-    """Rows of both logs by disposition, how the entities were joined, the commit, stale days, and the report's
-    document.
+    """A run's result: rows of both logs by disposition, joins, the commit, stale days, and the report's document.
 
     `content` is the hash of each day's rows, `rebuild` are the options that build the stale days again.
     """
@@ -45,7 +44,7 @@ class BuildResult:
         return {item.entity: round(item.matched, 6) for item in self.coverage if item.day is None}
 
     def counts(self) -> dict[str, Any]:
-        """The run as counts.json keeps it."""
+        """Return the run as counts.json keeps it."""
         slots: dict[str, dict[str, int]] = {}
         for (day, slot), rows in self.tally.kept.items():
             slots.setdefault(day.isoformat(), {})[slot] = rows
@@ -73,7 +72,7 @@ class BuildResult:
         }
 
     def summary(self, command: str) -> str:
-        """The run in a few lines; `command` starts the job, to which the options for the stale days are added."""
+        """Tell of the run in a few lines; `command` starts the job, and is shown with options for the stale days."""
         counted, plan = self.tally, self.plan
         per_day = counted.per_day()
         added = sorted(set(plan.window.days) - set(plan.asked))

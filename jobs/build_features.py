@@ -29,7 +29,7 @@ from features.tables.attempt import only_attempt
 
 
 def options() -> argparse.ArgumentParser:
-    """The job's command line."""
+    """Return the parser of the job's command line."""
     made = parser(__doc__ or "")
     made.add_argument("--days", type=parse_days, help="days to build (default: all configured ones)")
     made.add_argument("--as-of", type=datetime.fromisoformat, metavar="TIME", help="what was known then (ISO)")
@@ -40,7 +40,7 @@ def options() -> argparse.ArgumentParser:
 
 
 def plan_of(chosen: argparse.Namespace, config: Config) -> Plan:
-    """The run that the command line asks for."""
+    """Return the run that the command line asks for."""
     now = datetime.now(UTC)
     asked = chosen.days or config.days.all_days()
     return Plan(

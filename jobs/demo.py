@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class StageError(CamoeError):
-    """A stage of the chain ended with an error."""
+    """An error that ended a stage of the chain."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def stages(config: Config, chosen: argparse.Namespace) -> list[Stage]:
 
 
 def run(stage: Stage, logs: Path) -> float:
-    """Run one stage with its own output shown and the rest in its log file; seconds it took."""
+    """Run one stage with its own output shown and the rest in its log file; return the seconds it took."""
     log = logs / f"{stage.name}.log"
     started = time.monotonic()
     environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}

@@ -1,1 +1,1 @@
-"""What the Spark side and the model side must agree on. Imports neither torch nor Spark."""
+"""Contracts between the Spark side and the model side. Imports neither torch nor Spark."""

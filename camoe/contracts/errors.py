@@ -11,7 +11,7 @@ EXPLAINED = 2
 
 
 class CamoeError(Exception):
-    """Base of every error that is the user's to mend; the jobs print it as one message and exit with `EXPLAINED`."""
+    """Base of every error that the user can mend; the jobs print it as one message and exit with `EXPLAINED`."""
 
 
 class ConfigError(CamoeError):

@@ -1,4 +1,4 @@
-"""The feature schema: which columns the model reads, how each is made and treated."""
+"""The feature schema: the columns that the model reads, and how each is made and treated."""
 
 from __future__ import annotations
 
@@ -192,19 +192,19 @@ class FeatureSet(Section):
 
     @property
     def min_counts(self) -> dict[str, int]:
-        """By feature that has a vocabulary of its own, how often a value must be seen to enter it."""
+        """Times that a value must be seen to enter the vocabulary, by feature with a vocabulary of its own."""
         own = [item for item in self.sequence if item.vocabulary is None]
         indexed: list[Categorical | SequenceFeature] = [*self.categorical, *own]
         return {feature.name: feature.min_count for feature in indexed if feature.hashing is None}
 
     @property
     def vocabulary_of(self) -> dict[str, str]:
-        """By feature that reads a vocabulary, the feature whose vocabulary it is."""
+        """The feature whose vocabulary each feature reads; features without a vocabulary are left out."""
         shared = {item.name: item.vocabulary for item in self.sequence if item.vocabulary in self.min_counts}
         return {**{name: name for name in self.min_counts}, **{name: str(of) for name, of in shared.items()}}
 
     def hashing_of(self, sequence: SequenceFeature) -> Hashing | None:
-        """Return how elements of `sequence` are hashed: as it says, or as the categorical says that it shares with."""
+        """Return the hashing of the elements of `sequence`: its own, or that of the categorical that it shares with."""
         shared = next((feature for feature in self.categorical if feature.name == sequence.vocabulary), None)
         return sequence.hashing if shared is None else shared.hashing
 
@@ -219,7 +219,7 @@ class FeatureSet(Section):
         )
 
     def schema_hash(self) -> str:
-        """Hash what the table's feature columns are: names, SQL, hashing, lengths of sequences, and their order.
+        """Hash the table's feature columns as declared: names, SQL, hashing, lengths of sequences, and their order.
 
         The table, the bundle and the scorer must agree on it. It leaves out what the model alone does with a column
         (transform, missing_indicator, pooling), and min_count, which only decides how early a value enters the

@@ -1,4 +1,4 @@
-"""Heads are data: a name, an objective, a membership rule over slot attributes and a row column, a loss weight."""
+"""Heads as data: a name, an objective, a membership rule over slot attributes and a row column, a loss weight."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Head(Section):
     weight: float = Field(default=1.0, gt=0)
 
     def owns(self, slot: Slot, column: str | None = None) -> bool:
-        """Return whether impressions of `slot` can belong to this head, but for what `where` says of `column`."""
+        """Return whether impressions of `slot` can belong to this head, whatever `where` says of `column`."""
         return all(slot.attribute(key) in values for key, values in self.where.items() if key != column)
 
 
@@ -66,7 +66,7 @@ class HeadSet(Section):
         return (None, *self.values)
 
     def membership(self, catalogue: SlotCatalogue) -> tuple[tuple[bool, ...], ...]:
-        """Tell by head and cell who learns: `membership[head][slot_id * len(cases) + case]`.
+        """Return by head and cell who learns: `membership[head][slot_id * len(cases) + case]`.
 
         Without a column a cell is a slot.
         """

@@ -1,4 +1,4 @@
-"""Where a run's outputs lie."""
+"""Paths of a run's outputs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Layout:
 
     @property
     def profiles(self) -> Path:
-        """Delta table of how often each feature had each value, by day and run."""
+        """Delta table of the counts of each feature's values, by day and run."""
         return self.root / "profiles"
 
     @property

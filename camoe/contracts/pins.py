@@ -1,4 +1,4 @@
-"""Pins: which table versions are being read now, so that old files are not removed under a reader.
+"""Pins on table versions that are being read, so that old files are not removed under a reader.
 
 A pin is one small JSON file. A job takes it before it reads and removes it when it ends, also when it fails; the pin of
 a process that was killed stays until somebody removes it.
@@ -89,7 +89,7 @@ def pinned(folder: Path, table: Path, version: int, job: str, why: str) -> Itera
 
 
 def read_pins(folder: Path) -> tuple[Pin, ...]:
-    """Read all pins, oldest first. Raises `PinError` when one is damaged: what it protects is not known then."""
+    """Read all pins, oldest first. Raises `PinError` when one is damaged: the version it protects is then unknown."""
     found = (_read(path) for path in _files(folder))
     return tuple(sorted((pin for pin in found if pin is not None), key=lambda pin: (pin.since, pin.pin_id)))
 

@@ -1,4 +1,4 @@
-"""Feature runs: what each one read and built, and which built days rest on inputs that changed since.
+"""Records of feature runs: inputs and built days of each, and built days that rest on inputs that changed since.
 
 A run writes its record before it commits to the training table. Every row of the table names its run, so the files of
 a table version say which run each day comes from, and the record of a run that never committed is never looked at.
@@ -47,7 +47,7 @@ class EntityState(Section):
 class RunRecord(Section):
     """One feature run.
 
-    `built` is when it began to read and orders runs. `asked` are the days it was asked for, `days` all that it built
+    `built` is when it began to read and orders runs. `asked` are the days that were asked for, `days` all that it built
     (a cascade adds some), each with its rows by slot. `input` is the folder of the raw tables, `logs` the paths of the
     impressions that were read in it.
     """
@@ -190,7 +190,7 @@ class _Seen:
         return cls([day.toordinal() for day in known], prints, tuple(state.reach_days for state in states))
 
     def differ(self, day: date, own: int, others: Sequence[int]) -> NDArray[np.bool_]:
-        """Tell which of `others` saw other rows than `own` among those that rows of `day` may rest on."""
+        """Return which of `others` saw other rows than `own` among those that rows of `day` may rest on."""
         last, reach = day.toordinal(), self.reach[own]
         timeless = bisect_right(self.known, TIMELESS.toordinal())
         first = timeless if reach is None else max(timeless, bisect_left(self.known, last - reach))

@@ -118,7 +118,7 @@ def pin(table: Path | str, version: int | None = None, retries: int = RETRIES) -
 
 
 def opened(named: Snapshot, days: Collection[date] | None = None, retries: int = RETRIES) -> Snapshot:
-    """Return what `logged` tells of `days` (default: all), with the row groups that the footers of their files list.
+    """Return the snapshot of `days` (default: all) as `logged` does, with the row groups in the footers of their files.
 
     Raises:
         SnapshotError: one of these files is gone, damaged, out of reach, or of other rows than the log says.
@@ -132,7 +132,7 @@ def opened(named: Snapshot, days: Collection[date] | None = None, retries: int =
 
 
 def logged(table: Path | str, version: int | None = None, retries: int = RETRIES) -> Snapshot:
-    """Return what the log alone tells of `table` at `version`: no file is opened, so each counts as one row group.
+    """Return `table` at `version` from its log alone: no file is opened, so each counts as one row group.
 
     Raises:
         SnapshotError: no Delta table there, out of reach, a protocol feature that file readers would get wrong, or a

@@ -1,4 +1,4 @@
-"""The source mapping: where the raw tables lie and which of their columns mean what, as Spark SQL expressions."""
+"""The source mapping: paths of the raw tables, and the meaning of their columns as Spark SQL expressions."""
 
 from __future__ import annotations
 

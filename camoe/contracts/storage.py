@@ -59,13 +59,13 @@ class LostConnectionError(OSError):
 
 
 def say_on_stderr(text: str) -> None:
-    """Tell of lost connections on stderr, unless told otherwise."""
+    """Print lost connections on stderr; the default of `say`."""
     print(f"storage: {text}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A file system, and how often a read is tried again whose connection broke. `ended` cuts the waiting short."""
+    """A file system, with the number of `retries` of a read whose connection broke. `ended` cuts the waiting short."""
 
     filesystem: FileSystem
     retries: int = RETRIES
@@ -74,7 +74,7 @@ class Storage:
 
     @property
     def remote(self) -> bool:
-        """Whether each read costs a round trip."""
+        """True when each read costs a round trip."""
         return not isinstance(self.filesystem, LocalFileSystem)
 
     def parquet(self, location: str) -> pq.ParquetFile:
@@ -87,7 +87,7 @@ class Storage:
         return found
 
     def tried(self, read: Callable[[], T], what: str) -> T:
-        """Return what `read` gives; when its connection breaks, call it again, at most `retries` times, after waits.
+        """Return the result of `read`; when its connection breaks, call it again, at most `retries` times, after waits.
 
         Raises:
             LostConnectionError: the connection broke at the last try, too; `what` is named in what is said before.
@@ -129,7 +129,7 @@ def location_of(table: Path | str) -> str:
 
 
 def path_of(location: str) -> str:
-    """Return what `location` is called on its file system."""
+    """Return the path of `location` on its file system."""
     return location.partition("://")[2] or location
 
 
@@ -149,7 +149,7 @@ def open_storage(location: str, retries: int = RETRIES, say: Callable[[str], Non
 
 
 def delta_options(location: str) -> dict[str, str] | None:
-    """Return how delta-rs reaches `location`, credentials apart: it takes those from the environment itself."""
+    """Return the options by which delta-rs reaches `location`; it takes the credentials from the environment itself."""
     if "://" not in location:
         return None
     return {"max_retries": "0", "connect_timeout": f"{CONNECT_TIMEOUT_S:g}s", "timeout": f"{ANSWER_TIMEOUT_S}s"}

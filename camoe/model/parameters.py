@@ -1,4 +1,4 @@
-"""How large a model is, and widths that make it as large as another."""
+"""The number of a model's parameters, and widths that give it as many as another."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from camoe.model.camoe import Camoe
 from camoe.model.networks.body import make_body
 from camoe.model.spec import ModelSpec
 
-# How far from the wanted number of parameters a model may end, as a share of it: widths are whole numbers.
+# The most by which a model may miss the wanted number of parameters, as a share of it: widths are whole numbers.
 TOLERANCE = 0.02
 HALVINGS = 24
 

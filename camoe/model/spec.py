@@ -1,4 +1,4 @@
-"""What a model is made of besides its weights: enough to build it anew."""
+"""The specification of a model, besides its weights: enough to build it anew."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others use of the stream: plan an epoch, stream it to a worker, book what came and hold it against the plan.
+"""The stream's public names: plan an epoch, stream it to a worker, book the rows that came and check them by the plan.
 
     plan = make_plan(snapshot, seed=1, epoch=0, batch_size=2048, lanes=4)
     ledger = Ledger()

@@ -9,9 +9,9 @@ from camoe.stream.reading.held import most_bytes
 
 
 def describe(plan: BatchPlan, columns: Columns, threads: int, checked: BatchPlan | None = None) -> str:
-    """Tell what the plan reads, how it mixes, and what an epoch is: one line a stratum and slot.
+    """Describe what the plan reads, how it mixes, and its epoch: one line a stratum and slot.
 
-    And what the row groups take in the memory of a worker with so many reader threads; `checked` as in `most_bytes`.
+    Also the memory that the row groups take in a worker with so many reader threads; `checked` as in `most_bytes`.
     """
     snapshot = plan.snapshot
     mixing = f"shares by {plan.mixing.by}" if isinstance(plan.mixing, Shares) else plan.mixing

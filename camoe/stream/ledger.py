@@ -1,4 +1,4 @@
-"""Counts what a stream delivers of each row group, and holds it against the plan and so against the Delta log.
+"""Accounts of the rows that a stream delivers of each row group, checked against the plan and so the Delta log.
 
 The rows of a row group are delivered as intervals of its order. A row group's account holds the rows, and the sum of
 `h(stop) - h(start)` over the intervals, modulo 2**64, with a hash h. Intervals that follow each other without gap or

@@ -1,4 +1,4 @@
-"""From a plan to a worker's batches, each row delivered once or an error."""
+"""A worker's batches of a plan, each row delivered once or an error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HORIZON = 512
 
 
 def say_on_stderr(text: str) -> None:
-    """Say on stderr for what a stream waits, unless told otherwise."""
+    """Print on stderr what a stream waits for; the default of `say`."""
     print(f"stream: {text}", file=sys.stderr, flush=True)
 
 
@@ -136,7 +136,7 @@ class _Assembly:
             self._buffers.give(group.records)
 
     def look_ahead(self) -> bool:
-        """Ask for what the coming steps need; whether there is a step to come."""
+        """Ask for the row groups that the coming steps need; return whether there is a step to come."""
         while not self._coming or (self._reader.wants_more and len(self._coming) < HORIZON):
             share = next(self._shares, None)
             if share is None:
@@ -162,7 +162,7 @@ class _Assembly:
         return group
 
     def _next_group(self, load: Load) -> RowGroup:
-        """Return what comes next, which must be `load`: the ledger books what is planned, so nothing else may come."""
+        """Return the next row group, which must be `load`: the ledger books the planned one, so no other may come."""
         came: Load
         group: RowGroup
         try:

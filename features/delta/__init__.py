@@ -1,1 +1,1 @@
-"""Commits to Delta tables, and what their logs say."""
+"""Commits to Delta tables, and the tables' logs."""

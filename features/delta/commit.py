@@ -1,4 +1,4 @@
-"""Delta commits that say who made them, and what the table's log tells about them."""
+"""Delta commits that name the run that made them, and their record in the table's log."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
-# What Delta raises when another commit came first and the two cannot both hold.
+# Errors of Delta when another commit came first and the two cannot both hold.
 CONFLICTS = (
     ConcurrentAppendException,
     ConcurrentDeleteDeleteException,
@@ -39,7 +39,7 @@ ONCE = 1
 
 @dataclass(frozen=True)
 class CommitMetadata:
-    """Which run makes a commit, from which input and with which settings."""
+    """The run that makes a commit, its input and its settings."""
 
     run_id: str
     config_hash: str
@@ -47,11 +47,11 @@ class CommitMetadata:
     input_versions: Mapping[str, str] = field(default_factory=dict)
 
     def metadata(self) -> str:
-        """The run as the JSON that its commits carry."""
+        """Return the run as the JSON that its commits carry."""
         return json.dumps(asdict(self))
 
     def transaction(self) -> dict[str, str | int]:
-        """Writer options under which Delta takes the run's commit to a table once, however often it is tried."""
+        """Return writer options under which Delta takes the run's commit to a table once, however often it is tried."""
         return {"txnAppId": self.run_id, "txnVersion": ONCE}
 
 
@@ -74,22 +74,22 @@ def signed(spark: SparkSession, run: CommitMetadata) -> Iterator[None]:
 
 
 def is_delta_table(table: Path) -> bool:
-    """Whether a Delta table lies at `table`."""
+    """Return whether a Delta table lies at `table`."""
     return DeltaTable.is_deltatable(str(table.resolve()))
 
 
 def latest_version(table: Path) -> int:
-    """The newest version of `table`, -1 when there is no table."""
+    """Return the newest version of `table`, -1 when there is no table."""
     return int(DeltaTable(str(table.resolve())).version()) if is_delta_table(table) else -1
 
 
 def has_committed(table: Path, run_id: str) -> bool:
-    """Whether `run_id` has committed to `table`, at any time."""
+    """Return whether `run_id` has committed to `table`, at any time."""
     return is_delta_table(table) and DeltaTable(str(table.resolve())).transaction_version(run_id) is not None
 
 
 def commit_after(table: Path, version: int, run: CommitMetadata) -> Commit | None:
-    """The newest commit of `run` later than `version`; None when it made none."""
+    """Return the newest commit of `run` later than `version`; None when it made none."""
     there = DeltaTable(str(table.resolve()))
     for entry in there.history(int(there.version()) - version):
         if entry.get("userMetadata") == run.metadata():

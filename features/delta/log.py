@@ -28,16 +28,16 @@ CHECKPOINT = re.compile(r"(?P<version>\d{20})\.checkpoint\..*")
 
 
 def is_table(table: Path) -> bool:
-    """Whether a Delta table lies at `table`, also one whose log holds no commit any more.
+    """Return whether a Delta table lies at `table`, also one whose log holds no commit any more.
 
-    `features.delta.commit.has_log` takes that for no table and lets it be made; here every run would count as
-    uncommitted.
+    `features.delta.commit.is_delta_table` takes that for no table, so one can be made there; here every run would then
+    count as uncommitted.
     """
     return (table / LOG).is_dir()
 
 
 def open_table(table: Path, version: int | None = None) -> DeltaTable:
-    """The table at `version` (default: the newest). Raises `MaintenanceError` when its log cannot be read."""
+    """Open the table at `version` (default: the newest). Raises `MaintenanceError` when its log cannot be read."""
     try:
         return DeltaTable(str(table.resolve()), version=version)
     except DeltaError as error:
@@ -49,13 +49,13 @@ def open_table(table: Path, version: int | None = None) -> DeltaTable:
 
 
 def active_files(table: Path, version: int | None = None) -> list[dict[str, Any]]:
-    """One mapping a file of one version (default: the newest): `path` (absolute), `num_records`, `min.<column>`, ..."""
+    """Return the files of one version (default: the newest): `path` (absolute), `num_records`, `min.<column>`, ..."""
     actions = pa.table(open_table(table, version).get_add_actions(flatten=True)).to_pylist()
     return [{**action, "path": _absolute(table.resolve(), action["path"])} for action in actions]
 
 
 def oldest_version(table: Path) -> int:
-    """The oldest version that the log can still tell: 0 while its first commit is there, else the oldest checkpoint's.
+    """Return the oldest version in the log: 0 while its first commit is there, else the oldest checkpoint's.
 
     Raises:
         MaintenanceError: the log has neither.
@@ -70,7 +70,7 @@ def oldest_version(table: Path) -> int:
 
 
 def named_files(table: Path) -> dict[Path, int]:
-    """Every data file that the log names, and when it was removed last (ms since 1970; 0: not that the log tells).
+    """Return all data files that the log names, and when each was removed last (ms since 1970; 0: no removal logged).
 
     Raises:
         MaintenanceError: the log cannot be read, or names files by absolute addresses.
@@ -88,7 +88,7 @@ def named_files(table: Path) -> dict[Path, int]:
 
 
 def data_files(table: Path) -> Iterator[Path]:
-    """Files in the table's folder and its partitions' folders that are named as data files are, links left alone."""
+    """Yield files with a data file's name from the table's folder and its partitions' folders; links are left out."""
     for folder, subfolders, names in os.walk(table.resolve()):
         subfolders[:] = [name for name in subfolders if "=" in name and not name.startswith((".", "_"))]
         for name in names:
@@ -98,7 +98,7 @@ def data_files(table: Path) -> Iterator[Path]:
 
 
 def data_file_of(path: Path) -> Path:
-    """The data file that `path` is, or whose checksum it holds (`.<name>.crc`)."""
+    """Return the data file that `path` is, or whose checksum it holds (`.<name>.crc`)."""
     return path.with_name(path.name[1:].removesuffix(".crc")) if path.name.startswith(".") else path
 
 

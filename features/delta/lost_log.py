@@ -14,9 +14,9 @@ from features.delta.log import LOG, data_file_of, data_files, is_table
 
 
 def require_log(layout: Layout) -> None:
-    """Raise `RunError` where the training table has files and no log, and something tells that it had versions.
+    """Raise `RunError` where the training table has files and no log, and there is a sign that it had versions.
 
-    Nothing does when a run was killed before the first commit: the next run may move those files out of the way.
+    There is none when a run was killed before the first commit: the next run may move those files out of the way.
     """
     table = layout.training
     files = [] if is_table(table) else [path for path in data_files(table) if path == data_file_of(path)]
@@ -29,15 +29,16 @@ def require_log(layout: Layout) -> None:
 
 
 def _told(layout: Layout, files: Sequence[Path]) -> str:
-    """What tells that `files` were committed, or nothing.
+    """Return the sign that `files` were committed; empty when there is none.
 
-    What a table gave is younger than the oldest file; else it may come from a table that somebody has taken away since.
+    A report, bundle or predictions made from a table are younger than its oldest file; older ones may come from a table
+    that somebody has taken away since.
     """
     oldest = min(path.stat().st_mtime for path in files)
     for made in (layout.feature_report, layout.bundle, layout.predictions):
         if made.exists() and made.stat().st_mtime > oldest:
             return f"{made} was made from them"
-    # Those of each run that was killed before the first commit are moved away by the next one.
+    # A run moves away the files of one that was killed before the first commit, so these never come from two runs.
     first: str | None = None
     for run in filter(None, map(_run_of, files)):
         first = first or run
@@ -47,7 +48,7 @@ def _told(layout: Layout, files: Sequence[Path]) -> str:
 
 
 def _run_of(path: Path) -> str | None:
-    """The run that wrote a data file; None where it does not tell, as when it was cut off."""
+    """Return the run that wrote a data file; None where the file does not say, as when it was cut off."""
     try:
         with pq.ParquetFile(path) as file:
             batch = next(file.iter_batches(1, columns=[RUN_ID]), None)

@@ -1,4 +1,4 @@
-"""What the maintenance commands take and say."""
+"""Arguments and output of the maintenance commands."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def orphan_lines(files: Sequence[Leftover], rows: Sequence[OrphanRows], delete: 
 
 
 def vacuum_lines(vacuum: Vacuum, delete: bool) -> list[str]:
-    """Tell how much goes, which versions are kept and for whom, and which cannot be."""
+    """Return lines that say how much goes, which versions are kept and for whom, and which cannot be kept."""
     lines = [f"{vacuum.table}: {len(vacuum.files):,} files, {size(vacuum.size)}, that no version to keep needs"]
     lines += [f"  {_consequence(delete)}"] if vacuum.files else []
     lines += [f"  keeps version {item.version:>5}  {item.why}" for item in vacuum.kept]

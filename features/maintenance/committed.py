@@ -1,4 +1,4 @@
-"""Which feature runs committed to the training table, and the side tables' rows of those that never did."""
+"""Runs that never committed to the training table, and their rows in the side tables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OrphanRows:
 
 
 def signature(command: str) -> dict[str, str]:
-    """Return what the history says of a commit of `command`. Spark fails on other names, as `job`: structures."""
+    """Return the history's entries for a commit of `command`. Spark fails on other names, as `job`: structures."""
     return {"userMetadata": json.dumps({"job": "maintain", "command": command})}
 
 

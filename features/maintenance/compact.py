@@ -1,4 +1,4 @@
-"""Rewrites the small files of a slot's day into full ones: the same rows in the order of the feature job.
+"""Compaction: a slot's small files of a day become full ones, with the same rows in the order of the feature job.
 
 The new files are written beside the table and compared with the old rows. Then one commit swaps the files, and only if
 the version that was looked at is still the newest, or those between left the day alone.

@@ -1,4 +1,4 @@
-"""Which versions of a table somebody still needs, and who."""
+"""Versions of a table that are still needed, and by whom."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SNAPSHOT_VERSION = "snapshot_version"
 
 @dataclass(frozen=True)
 class Keep:
-    """A version to keep readable, and for whom."""
+    """A version to keep readable, and its user."""
 
     version: int
     why: str

@@ -22,7 +22,7 @@ from features.maintenance.committed import uncommitted
 from features.maintenance.removal import remove
 from features.tables.attempt import lock_of, read_attempt
 
-# What Delta's log writers leave when they die between writing a file and renaming it.
+# Files that Delta's log writers leave when they die between writing a file and renaming it.
 LOG_TEMPORARY = re.compile(r"(\.|_commit_).*\.tmp(\.crc)?")
 
 
@@ -116,7 +116,7 @@ def _locks(layout: Layout) -> Iterator[Path]:
 
 
 def _leftover(what: str, path: Path, before: datetime) -> Leftover | None:
-    """Return the leftover at `path`; None when it changed since `before`, or goes meanwhile: a job is at work."""
+    """Return the leftover at `path`; None when it changed since `before`, or goes meanwhile: a job is using it."""
     try:
         inside = [item.lstat() for item in ([path, *path.rglob("*")] if path.is_dir() else [path])]
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""How a file or folder goes."""
+"""Removal of a file or folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from camoe.contracts.errors import MaintenanceError
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it; what is gone already is no error.
+    """Remove a file, or a folder with all that is in it; one that is gone already is no error.
 
     Raises:
         MaintenanceError: it cannot be removed.

@@ -1,4 +1,4 @@
-"""Removes the data files that no protected version of a table needs.
+"""Vacuum: removal of the data files that no version to keep needs.
 
 A file goes when a later version removed it longer ago than the retention and no version to keep names it. The time of
 removal is read from the log itself: delta-rs's own vacuum does not see a removal once a checkpoint dropped it, or, in

@@ -36,9 +36,9 @@ class Cell:
 def profile_cells(
     profile_rows: DataFrame, encoder: Encoder, features: FeatureSet, reference: Sequence[date], days: Sequence[date]
 ) -> tuple[Cell, ...]:
-    """The cells of all features: of each of the run's `days`, and of the other days together.
+    """Return the cells of all features: of each of the run's `days`, and of the other days together.
 
-    `reference` are the training days; the others of `profile_rows` are the run's. Sums to the rows of the profiles.
+    `reference` are the training days; the others of `profile_rows` are the run's. Cells add up to the profiles' rows.
     """
     vocabularies = features.vocabulary_of
     by_value = F.col("feature").isin(list(vocabularies))

@@ -1,4 +1,4 @@
-"""How well the entity tables cover the impressions, positives by day, and slots that the catalogue lacks."""
+"""Coverage of the impressions by the entity tables, positives by day, and slots that the catalogue lacks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from features.join.entities import matched_column
 PERCENTILES = (0.5, 0.9, 0.99)
 # Spark's percentile_approx: the rank of what it returns is off by at most rows / accuracy.
 ACCURACY = 10_000
-# Slots that are named; the rest is counted together.
+# Slots that are listed by name; the rest is counted together.
 NAMED_SLOTS = 20
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """One entity on one day (None: all days): share of matched impressions, percentiles of the rows' ages.
+    """Coverage by one entity on one day (None: all days): share of matched impressions, percentiles of the rows' ages.
 
     `age_s` holds p50, p90 and p99 in seconds, None where no matched row has an age.
     """
@@ -36,7 +36,7 @@ class Coverage:
 
 
 def age_column(name: str) -> str:
-    """Helper column: age in seconds of the row of entity `name` at the impression."""
+    """Name the helper column for the age in seconds of the row of entity `name` at the impression."""
     return f"_age_{name}"
 
 
@@ -84,7 +84,7 @@ def _coverage(rows: Sequence[Row], names: Collection[str]) -> tuple[Coverage, ..
 
 
 def unknown_slots(judged: DataFrame) -> dict[str, int]:
-    """Quarantined rows by the value of a slot that the catalogue lacks, the most frequent first, the rest as one."""
+    """Count quarantined rows by a slot that the catalogue lacks, the most frequent first, the rest as one."""
     strange = quarantined_rows(judged).where(F.array_contains(REASONS, UNKNOWN_SLOT))
     counted = strange.groupBy("slot").count().orderBy(F.desc("count"), "slot")
     named = {row["slot"]: row["count"] for row in counted.limit(NAMED_SLOTS).collect()}

@@ -29,7 +29,7 @@ Rows = Counter[tuple[str, str]]
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the report says of its run. `groups` maps a name to its days, `training` first where there is one."""
+    """Facts of the report's run. `groups` maps a name to its days, `training` first where there is one."""
 
     run_id: str
     as_of: str
@@ -40,7 +40,7 @@ class RunFacts:
 
 
 def day_groups(days: Days, known: Collection[date]) -> dict[str, tuple[date, ...]]:
-    """The `known` days as training, validation and test days; every other one is a group of its own."""
+    """Group the `known` days as training, validation and test days; every other one is a group of its own."""
     declared = {TRAINING: days.train.days(), "validation": days.validation.days(), "test": days.test.days()}
     groups = {name: tuple(day for day in of if day in known) for name, of in declared.items()}
     others = sorted(set(known) - set(days.all_days()))
@@ -58,7 +58,7 @@ def feature_report(
     encoder: Encoder,
     features: FeatureSet,
 ) -> dict[str, Any]:
-    """The document: `run`, `groups`, `steps`, `unknown_slots`, `entities`, `features` and `marks` of the shift.
+    """Return the document: `run`, `groups`, `steps`, `unknown_slots`, `entities`, `features` and `marks` of the shift.
 
     A feature has, per group of days and per day of the run, its rows (a sequence's elements), the shares that are
     missing and unknown, and its PSI against the training days beside the one that chance alone would give; null without
@@ -98,7 +98,7 @@ def feature_report(
 
 
 def _tables(features: FeatureSet) -> dict[str, list[str]]:
-    """The embedding tables of each categorical and sequence feature."""
+    """Return the embedding tables of each categorical and sequence feature."""
     return {
         **{item.name: list(item.columns) for item in features.categorical},
         **{item.name: [column.table for column in features.columns_of(item)] for item in features.sequence},
@@ -106,7 +106,7 @@ def _tables(features: FeatureSet) -> dict[str, list[str]]:
 
 
 def _steps(tally: Tally) -> list[dict[str, Any]]:
-    """Rows into and out of each step, and why rows were left out; each step begins with what the last one left."""
+    """Return the rows into and out of each step, and why rows were left out; a step takes what the last one left."""
     dropped: dict[str, Counts] = {
         "exclude by declaration": tally.excluded,
         "drop duplicates": {"duplicate": tally.duplicates} if tally.duplicates else {},
@@ -144,7 +144,7 @@ def _kind(feature: Feature) -> str:
 
 
 def _read_entities(sql: str, names: Sequence[str]) -> list[str]:
-    """The entities whose columns the expression names."""
+    """Return the entities whose columns the expression names."""
     return [name for name in names if re.search(rf"(?<![\w.`-])`?{re.escape(name)}`?\s*\.", sql)]
 
 
@@ -182,7 +182,7 @@ def _bins(rows: Rows) -> dict[int, int]:
 
 
 def _in_cells(rows: Rows, starts: Sequence[int]) -> Rows:
-    """A numeric's bins, which have `starts`, put together to its cells."""
+    """Merge a numeric's bins into the cells that begin at `starts`; without `starts` return `rows` as they are."""
     if not starts:
         return rows
     missing = {key: count for key, count in rows.items() if key[0] == MISSING}

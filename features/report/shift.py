@@ -15,7 +15,7 @@ NUMERIC_CELLS = 10
 
 
 def psi(reference: Sequence[int], later: Sequence[int]) -> float | None:
-    """`sum_i (q_i - p_i) ln(q_i / p_i)` over cells, p the shares of the reference rows and q those of the later ones.
+    """Return `sum_i (q_i - p_i) ln(q_i / p_i)` over cells, p the shares of reference rows and q those of later ones.
 
     The population stability index (Siddiqi 2006), which is Jeffreys' divergence of the two distributions. Half a row
     is added to each cell, so that an empty one counts as rare and not as impossible. None when one side has no row.
@@ -27,7 +27,7 @@ def psi(reference: Sequence[int], later: Sequence[int]) -> float | None:
 
 
 def noise(reference: Sequence[int], later: Sequence[int]) -> float | None:
-    """The index to be expected without any shift: `(cells - 1) (1 / n + 1 / m)`, n and m the rows of either side.
+    """Return the index expected without any shift: `(cells - 1) (1 / n + 1 / m)`, n and m the rows of either side.
 
     Cells that are empty on both sides are left out. Source: Yurdakul, Statistical properties of the population
     stability index (2018). None when one side has no row.
@@ -40,7 +40,7 @@ def noise(reference: Sequence[int], later: Sequence[int]) -> float | None:
 
 
 def numeric_cells(reference: Mapping[int, int]) -> tuple[int, ...]:
-    """First bins of the cells of a numeric: bins in order, each cell filled up to a tenth of the reference rows.
+    """Return the first bins of a numeric's cells: bins in order, each cell filled up to a tenth of the reference rows.
 
     A bin of a later day belongs to the last cell that begins at or below it, the lowest ones to the first.
     """
@@ -56,7 +56,7 @@ def numeric_cells(reference: Mapping[int, int]) -> tuple[int, ...]:
 
 
 def in_cells(bins: Mapping[int, int], starts: Sequence[int]) -> Counter[str]:
-    """Rows of each cell of `numeric_cells`, by the cell's position."""
+    """Count the rows of each cell of `numeric_cells`, by the cell's position."""
     counted: Counter[str] = Counter()
     for number, rows in bins.items():
         counted[str(max(bisect_right(starts, number) - 1, 0))] += rows

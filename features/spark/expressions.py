@@ -24,7 +24,7 @@ FUNCTION_WORD = re.compile(
 
 
 def run_dependent(rows: DataFrame, expressions: Collection[str]) -> bool:
-    """Whether one of the SQL `expressions` over `rows` draws lots or reads the clock, the user, the file or the task.
+    """Return whether one of the SQL `expressions` draws random numbers or reads the clock, user, file or task.
 
     All of them parse and resolve over the columns of `rows`; nothing is computed.
     """
@@ -42,7 +42,7 @@ def run_dependent(rows: DataFrame, expressions: Collection[str]) -> bool:
 def resolve(
     frame: DataFrame, expressions: Mapping[str, str], where: str, kind: type[CamoeError] = InputError, there: str = ""
 ) -> dict[str, Column]:
-    """Named SQL expressions as columns of `frame`; `there` says in an error which columns it has (default: by name).
+    """Resolve SQL expressions by name as columns of `frame`; `there` lists its columns for errors (default: by name).
 
     Raises:
         CamoeError: of the given kind; one does not parse, names a column that `frame` lacks, or is run-dependent.
@@ -75,7 +75,7 @@ def _unresolved(frame: DataFrame, sql: str) -> str:
 
 
 def _function_word(frame: DataFrame, sql: str) -> str:
-    """Why `sql` means a function where it names a column that is missing; empty where it does not."""
+    """Return why `sql` is wrong where Spark takes a missing column's name for a function; empty where it is right."""
     there = {column.lower() for column in frame.columns}
     words = FUNCTION_WORD.findall(QUOTED.sub("", sql).lower())
     missing = next((word for word in words if word not in there), None)
@@ -89,7 +89,7 @@ def _reason(error: AnalysisException) -> str:
 
 
 def columns_read(raw: DataFrame, expressions: Mapping[str, str]) -> frozenset[str]:
-    """The columns of `raw` that the expressions read, as Spark's analysis of them says."""
+    """Return the columns of `raw` that the expressions read, according to Spark's analysis of them."""
     if not expressions:
         return frozenset()
     # Over rows that come from nowhere, every reference to a leaf is a column of the raw table.

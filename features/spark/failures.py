@@ -1,4 +1,4 @@
-"""Spark's own failures, told in one line: what was being read or computed, and what Spark says."""
+"""Spark's own failures in one line: what was being read or computed, and what Spark says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyspark.errors import AnalysisException, PySparkException
 
 from camoe.contracts.errors import InputError
 
-# What a Spark call raises: errors that pyspark knows, and Java's own.
+# The errors of a Spark call: those that pyspark knows, and Java's own.
 SPARK_FAILURES = (PySparkException, Py4JJavaError)
 FAILED_FILE = re.compile(r"\[FAILED_READ_FILE\S*\] Encountered error while reading file (\S+?)\.?\s")
 RAISED = "[USER_RAISED_EXCEPTION] "
@@ -24,7 +24,7 @@ QUERY = re.compile(r"== SQL[^\n]*==\n(.*)")
 
 
 def first_line(error: Exception) -> str:
-    """The error in one line, without Java's class names, Spark's state code, and any value of the data."""
+    """Return the error in one line, without Java's class names, Spark's state code, and any value of the data."""
     texts = list(_texts(error))
     for text in texts:
         # A task's message may stand within one that says which task failed.
@@ -41,7 +41,7 @@ def first_line(error: Exception) -> str:
 
 
 def _texts(error: Exception) -> Iterator[str]:
-    """The messages of an error and of what caused it, outermost first."""
+    """Yield the messages of an error and of its causes, outermost first."""
     if not isinstance(error, Py4JJavaError) and getattr(error, "_origin", None) is None:
         yield str(error)
         return

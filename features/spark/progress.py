@@ -18,7 +18,7 @@ LINE_S = 5.0
 
 @contextmanager
 def step(context: SparkContext, what: str) -> Iterator[None]:
-    """Show tasks done of tasks known while the block runs; one line says when it is over. On stdout, as the results."""
+    """Show tasks done of tasks known while the block runs, and a line at its end. On stdout, as the results."""
     started = time.monotonic()
     done = threading.Event()
     show = _bar if sys.stdout.isatty() else _lines
@@ -33,7 +33,7 @@ def step(context: SparkContext, what: str) -> Iterator[None]:
 
 
 def _tasks(context: SparkContext) -> tuple[int, int]:
-    """Tasks done and known, over the stages that run now."""
+    """Return the tasks done and known, over the stages that run now."""
     tracker = context.statusTracker()
     stages = [info for stage in tracker.getActiveStageIds() if (info := tracker.getStageInfo(stage)) is not None]
     return sum(info.numCompletedTasks for info in stages), sum(info.numTasks for info in stages)

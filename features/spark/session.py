@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from camoe.config.command_line import SUBMIT
 from camoe.contracts.errors import ConfigError
 
-# They log the message of a failed task, and so the value that could not be cast. Executors of a cluster are JVMs of
+# These log the message of a failed task, and so the value that could not be cast. Executors of a cluster are JVMs of
 # their own, where conf/spark/log4j2.properties switches the same ones off.
 QUOTING_LOGGERS = (
     "org.apache.spark.executor.Executor",
@@ -23,7 +23,7 @@ DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 
 
 def spark_session(name: str) -> SparkSession:
-    """The session that spark-submit configured, named after the job.
+    """Return the session that spark-submit configured, named after the job.
 
     Raises:
         ConfigError: Delta Lake or UTC is not configured.

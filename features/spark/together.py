@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 ResultT = TypeVar("ResultT")
 OtherT = TypeVar("OtherT")
-# What a driver of few cores can plan at once.
+# As many actions as a driver of few cores can plan at once.
 AT_ONCE = 2
 
 

@@ -23,7 +23,7 @@ LOWER = 0xFFFFFFFF
 
 
 def as_instant(value: Column) -> Column:
-    """The value as a timestamp; null where it is none, or lies outside the years 1 to 9999 (less a day at each end).
+    """Cast to a timestamp; null where that fails, or outside the years 1 to 9999 (less a day at each end).
 
     Spark's timestamps reach some 290,000 years further, where a change of zone overflows: nanoseconds read as
     microseconds come to lie there.
@@ -33,13 +33,13 @@ def as_instant(value: Column) -> Column:
 
 
 def in_calendar(moment: Column) -> Column:
-    """The timestamp, or the end of the years 1 to 9999 (less a day) that it lies beyond: its day can be told."""
+    """Limit the timestamp to the years 1 to 9999 (less a day at each end), so that it has a day."""
     first, last = (F.lit(text).cast("timestamp") for text in (FIRST_INSTANT, LAST_INSTANT))
     return F.when(moment < first, first).when(moment > last, last).otherwise(moment)
 
 
 def comparable(column: Column, kind: DataType) -> Column:
-    """The column, or its JSON where Spark can neither order nor hash its type."""
+    """Return the column, or its JSON where Spark can neither order nor hash its type."""
     return F.to_json(F.struct(column)) if _has_map(kind) else column
 
 
@@ -52,23 +52,23 @@ def _has_map(kind: DataType) -> bool:
 
 
 def row_hash(columns: Sequence[str]) -> Column:
-    """64-bit hash of a row over `columns`. XXH64 skips nulls, so which columns are null is hashed beside them."""
+    """Hash a row over `columns` to 64 bits. XXH64 skips nulls, so which columns are null is hashed beside them."""
     return F.xxhash64(*columns, *[F.isnull(name) for name in columns])
 
 
 def digest(rows: int, upper: int, lower: int) -> str:
-    """A set's hash from its count and its two sums, as 16 hex digits."""
+    """Return a set's hash from its count and its two sums, as 16 hex digits."""
     return short_hash(f"{rows},{upper},{lower}")
 
 
 def day_hashes(rows: DataFrame, columns: Sequence[str]) -> dict[date, str]:
-    """The hash over `columns` of the rows of each `date`, in one Spark job however many days there are."""
+    """Hash the rows of each `date` over `columns`, in one Spark job however many days there are."""
     hashed = rows.select("date", row_hash(columns).alias("hash"))
     found = hashed.groupBy("date").agg(*hash_sums()).orderBy("date").collect()
     return {row["date"]: digest(row["rows"], row["upper"], row["lower"]) for row in found}
 
 
 def hash_sums() -> list[Column]:
-    """What `digest` takes, of the rows' column `hash`."""
+    """Return the aggregates that `digest` takes, over the rows' column `hash`."""
     upper, lower = F.shiftrightunsigned("hash", 32), F.col("hash").bitwiseAND(F.lit(LOWER))
     return [F.count(F.lit(1)).alias("rows"), F.sum(upper).alias("upper"), F.sum(lower).alias("lower")]

@@ -1,4 +1,4 @@
-"""Campaigns: targeting, flight, versions of bid and creative, and which of them an impression may show."""
+"""Campaigns: targeting, flight, versions of bid and creative, and those that an impression may show."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _targets(config: LakeConfig, always: Column, values: tuple[str, ...], purpos
 
 
 def _reached(config: LakeConfig) -> Callable[[Column], Column]:
-    """Tell whether a campaign came to that version: all to 0, a share to 1."""
+    """Return whether a campaign reached that version: all reach 0, a share reaches 1."""
     turns = Draws(config.seed).uniform("campaign turns", "campaign_id") < config.population.campaign_changes
     return lambda version: (version == 0) | turns
 

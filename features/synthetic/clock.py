@@ -31,7 +31,7 @@ class Clock:
         return F.from_utc_timestamp(moment, self.zone)
 
     def day(self, moment: Column) -> Column:
-        """Number of the local day, 0 for the first."""
+        """Return the number of the local day, 0 for the first."""
         return F.datediff(self.local(moment), F.lit(self.first_day))
 
 

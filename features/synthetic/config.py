@@ -30,7 +30,7 @@ HourWeights = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_len
 
 
 class Population(Section):
-    """Categories with their relative weights, and how often the rows of a user or campaign change."""
+    """Categories with their relative weights, and rates of change of a user's or campaign's rows."""
 
     age_bands: Weights
     markets: Weights
@@ -97,7 +97,7 @@ class Placements(Section):
         return self
 
     def focus_share(self, focus: Focus) -> float:
-        """Share of the impressions whose screen is in (or out of) view."""
+        """Return the share of the impressions whose screen is in (or out of) view."""
         return sum(slot.share for slot in self.slots if slot.focus == focus)
 
 
@@ -225,5 +225,5 @@ class LakeConfig(Section):
         return min(self.population.campaigns_at_most, max(self.population.campaigns_at_least, wanted))
 
     def identity(self) -> str:
-        """Hash of all that shapes the content: everything but where it is written."""
+        """Hash all that shapes the content: everything but where it is written."""
         return self.model_copy(update={"out": Path(), "replace": False}).content_hash()

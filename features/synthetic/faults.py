@@ -57,14 +57,14 @@ def faulty_outcomes(clean: DataFrame, config: LakeConfig) -> DataFrame:
 
 
 def impression_fault(config: LakeConfig) -> Column:
-    """Name of the fault of an `impression_id`, or none."""
+    """Return the name of the fault of an `impression_id`, or none."""
     faults = config.faults
     shares = {name: getattr(faults, name) for name in ("duplicates", "conflicts", "null_keys", "house_ads")}
     return _fault(shares, Draws(config.seed).uniform("impression fault", "impression_id"))
 
 
 def outcome_fault(config: LakeConfig) -> Column:
-    """Name of the fault of an outcome (impression_id, objective), or none."""
+    """Return the name of the fault of an outcome (impression_id, objective), or none."""
     faults = config.faults
     shares = {name: getattr(faults, name) for name in ("invalid_labels", "duplicate_outcomes", "orphan_outcomes")}
     return _fault(shares, Draws(config.seed).uniform("outcome fault", "impression_id", "objective"))

@@ -1,4 +1,4 @@
-"""Make a synthetic lake and publish it as a whole: raw tables under `raw`, the true probabilities under `truth`."""
+"""A synthetic lake, published as a whole: raw tables under `raw`, the true probabilities under `truth`."""
 
 from __future__ import annotations
 

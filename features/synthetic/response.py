@@ -1,4 +1,4 @@
-"""How likely each outcome is: a score from declared effects, an intercept per slot and objective that hits its rate."""
+"""Outcome probabilities: a score from declared effects, an intercept per slot and objective that hits its rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions and their impressions: who listens when, in which focus and context, and in which slot an ad is shown."""
+"""Sessions and their impressions: listener and time, focus and context, and the slot in which an ad is shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTEXT_COLUMNS = ("session_id", "ts", "available_at", "focus", "content", "devi
 
 
 def session_count(config: LakeConfig) -> int:
-    """Number of sessions that hold the lake's impressions."""
+    """Return the number of sessions that hold the lake's impressions."""
     lengths = config.traffic.session_lengths
     return -(-config.impressions // sum(lengths)) * len(lengths)
 

@@ -1,1 +1,1 @@
-"""The tables that a run writes, and the locks under which it does."""
+"""The tables that a run writes, and the locks under which it writes them."""

@@ -1,4 +1,4 @@
-"""One attempt of a run at a time: a lock beside the run records, which tells who holds it.
+"""One attempt of a run at a time: a lock beside the run records, which names its holder.
 
 Two attempts under one run id would take each other's rows of the side tables, and the record, for their own.
 """
@@ -23,7 +23,7 @@ TRIES = 10
 
 
 class Attempt(Section):
-    """Process of a host that works at a run, since when."""
+    """A host's process that works at a run, and since when."""
 
     host: str
     pid: int
@@ -44,10 +44,10 @@ def lock_of(runs: Path, run_id: str) -> Path:
 
 
 def read_attempt(lock: Path) -> Attempt | None:
-    """Read who holds `lock`; None when it does not tell, as while it is being written.
+    """Read the holder of `lock`; None when it cannot be read, as while it is being written.
 
     Raises:
-        FileNotFoundError: nobody does.
+        FileNotFoundError: nobody holds it.
     """
     try:
         return Attempt.model_validate_json(lock.read_bytes())
@@ -57,7 +57,7 @@ def read_attempt(lock: Path) -> Attempt | None:
 
 @contextmanager
 def only_attempt(runs: Path, run_id: str) -> Iterator[None]:
-    """Hold the run's lock in the folder `runs` while the block runs; that of a process that is gone is taken over.
+    """Hold the run's lock in the folder `runs` while the block runs; the lock of an ended process is taken over.
 
     Raises:
         RunError: another attempt holds it, or may do so.
@@ -97,7 +97,7 @@ def _created(lock: Path, mine: bytes) -> bool:
 
 
 def _take_over(lock: Path, mine: bytes) -> None:
-    """Make the lock of a process that is gone `mine`; of several that would, the first does, and the next are refused.
+    """Make the lock of an ended process `mine`; of several that try, the first succeeds and the others are refused.
 
     Raises:
         FileNotFoundError: the lock has gone meanwhile.

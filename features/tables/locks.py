@@ -2,7 +2,7 @@
 
 The locks of days are the kernel's, on bytes of one empty file, one byte a day. They go with the process that holds
 them, so a killed run leaves none. They hold between the processes of a host, and between hosts whose shared folder
-carries locks. Waiting for another run is said once, and never lasts for ever.
+carries locks. A run says once that it waits for another, and gives up after a time.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from features.tables.attempt import only_attempt
 NAME = ".days"
 
 POLL_S = 1.0
-# A run that has waited so long gives up: whoever holds what it waits for hangs, or is gone and cannot be asked.
+# A run gives up waiting after so long: the lock's holder hangs, or is gone and cannot be asked.
 LONGEST_WAIT_S = 3600.0
 
-# The name of a lock beside those of the runs; no run's own, as it has a space.
+# A lock beside those of the runs; no run has this name, since it has a space.
 MAKING = "first commit"
 
 
@@ -45,7 +45,11 @@ def days_alone(runs: Path, days: Collection[date] | None, longest_s: float = LON
 
 
 def _lock(file: BinaryIO, days: Collection[date] | None) -> None:
-    """Take all of them or, so that two runs never wait for each other, none."""
+    """Lock all of `days` (None: any day) or, so that two runs never wait for each other, none.
+
+    Raises:
+        RunError: another process holds one of them.
+    """
     # From the first byte, and of no length: as far as a file can ever reach.
     ranges = [(0, 0)] if days is None else [(day.toordinal(), 1) for day in days]
     try:
@@ -60,10 +64,10 @@ def _lock(file: BinaryIO, days: Collection[date] | None) -> None:
 
 
 def patiently(take: Callable[[], object], what: str, longest_s: float) -> None:
-    """Call `take` until it raises no `RunError`; `what` says for what it waits.
+    """Call `take` until it raises no `RunError`; `what` names what it waits for.
 
     Raises:
-        RunError: it still does after `longest_s` seconds.
+        RunError: `take` still raises it after `longest_s` seconds.
     """
     began = time.monotonic()
     said = False
@@ -72,7 +76,7 @@ def patiently(take: Callable[[], object], what: str, longest_s: float) -> None:
             take()
         except RunError as error:
             if time.monotonic() - began >= longest_s:
-                raise RunError(f"waited {longest_s:,.0f} s for {what}, in vain: {error}") from error
+                raise RunError(f"gave up after {longest_s:,.0f} s waiting for {what}: {error}") from error
             if not said:
                 print(f"build_features: waits for {what}: {error}", flush=True)
             said = True

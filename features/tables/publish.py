@@ -1,4 +1,4 @@
-"""The writes of a run, in the order that keeps every reader right whatever is killed where.
+"""The writes of a run, in an order that leaves every reader a consistent table whenever the run is killed.
 
 Quarantine and profiles, the run record, then ONE commit that replaces the run's days in the training table, then the
 rows of the side tables that this commit superseded go. Until that commit nobody looks at what the run has written.
@@ -28,7 +28,7 @@ from features.tables.side import days_of_runs, prune, put, superseded
 
 @dataclass(frozen=True)
 class PendingWrite:
-    """What a run has made and not yet published: rows for the three tables, and its record."""
+    """A run's unpublished results: rows for the three tables, and its record."""
 
     rows: DataFrame
     quarantine: DataFrame
@@ -38,7 +38,7 @@ class PendingWrite:
 
 
 def publish(pending: PendingWrite, replacement: DayReplacement, layout: Layout, run: CommitMetadata) -> Commit:
-    """Write a run's draft. When it fails before its commit, nothing of it is left.
+    """Write a run's pending rows and its record. When it fails before its commit, nothing of it is left.
 
     Raises:
         ConcurrentRunError, InputError: as `replace_days` does.
@@ -67,9 +67,9 @@ def _put_quarantine(pending: PendingWrite, layout: Layout, run: CommitMetadata) 
 
 
 def tidy(spark: SparkSession, layout: Layout, run: CommitMetadata) -> dict[date, RunRecord]:
-    """Prune what commits have superseded in the side tables; returns the record of each built day's run.
+    """Prune superseded rows from the side tables; return the record of each built day's run.
 
-    What an earlier run left because it was killed after its commit goes as well.
+    Rows that an earlier run left because it was killed after its commit go as well.
     """
     # Listed before the training table is read: a run that commits after that is not taken for a superseded one.
     listed = {table: days_of_runs(table) for table in (layout.quarantine, layout.profiles)}
@@ -81,13 +81,13 @@ def tidy(spark: SparkSession, layout: Layout, run: CommitMetadata) -> dict[date,
 
 
 def committed_at(snapshot: Snapshot, runs: Collection[str]) -> set[str]:
-    """Those of `runs` that had committed by the version of `snapshot`; what came after it is not looked at."""
+    """Return those of `runs` that had committed by the version of `snapshot`; later versions are not looked at."""
     training = DeltaTable(snapshot.table, version=snapshot.version)
     return {name for name in runs if training.transaction_version(name) is not None}
 
 
 def _may_hold(table: Path, run: CommitMetadata) -> bool:
-    """Whether `table` is yet to be made, or has rows of an earlier attempt of the run."""
+    """Return whether `table` is yet to be made, or has rows of an earlier attempt of the run."""
     return not is_delta_table(table) or any(maker == run.run_id for _, maker in days_of_runs(table))
 
 

@@ -1,6 +1,6 @@
 """The one commit of a run to the training table: it replaces the run's days, all of them or none.
 
-The first commit makes the table, by one run at a time, over what a run left that was killed before it.
+The first commit makes the table, by one run at a time. Files of a run that was killed before it are moved aside.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ Write = Callable[[DataFrame, TrainingTable, Collection[date], Options], None]
 
 
 class ConcurrentRunError(CamoeError):
-    """Another run changed what this one was about to replace."""
+    """A change by another run of what this one was about to replace."""
 
 
 @dataclass(frozen=True)
 class DayReplacement:
-    """What is to be replaced: `days` of `target`, of which `version` and `makers` (runs by day) were found before.
+    """The days to replace: `days` of `target`, of which `version` and `makers` (runs by day) were found before.
 
     `runs` is the folder of the run records.
     """
@@ -58,12 +58,12 @@ class DayReplacement:
 def replace_days(rows: DataFrame, replacement: DayReplacement, run: CommitMetadata) -> Commit:
     """Put `rows` in the place of the days, in one commit; the table is made where there is none.
 
-    A run commits once: tried again, it changes nothing and has the commit that it made.
+    A run commits once: a retry changes nothing and returns the commit that was made.
 
     Raises:
         ConcurrentRunError: another run replaced one of the days, or the whole table, since it was found.
         InputError: another run made the table meanwhile, with other settings, and it may not be replaced.
-        RunError: another run is in the way, and has been for too long.
+        RunError: the wait for another run took too long.
     """
     path = replacement.target.path
     made = commit_after(path, replacement.version, run) if is_delta_table(path) else None
@@ -131,9 +131,10 @@ def _replace_days(rows: DataFrame, target: TrainingTable, days: Collection[date]
 
 
 def _append_slots(spark: SparkSession, target: TrainingTable) -> None:
-    """The one change of the table's metadata; runs that write at this moment will have to start again.
+    """Append the new slots to the table's metadata; runs that write at this moment have to start again.
 
-    The property comes last: until then the next run does all of it again, also one that does not know the new slots.
+    No other change of it is made. The property comes last: until then the next run does all of it again, also one that
+    does not know the new slots.
     """
     name = SLOT_CONSTRAINT.rpartition(".")[2]
     for change in (
@@ -155,9 +156,10 @@ def _require_as_found(replacement: DayReplacement, run: CommitMetadata) -> None:
 
 
 def _require_found_was_replaced(replacement: DayReplacement, run: CommitMetadata, version: int) -> None:
-    """Hosts that share a folder which carries no locks can both find the days as they were; the log tells afterwards.
+    """Raise `ConcurrentRunError` when the commit has replaced other rows than those that were found.
 
-    What the commit replaced stood in the version before it: Delta lets none that touches these days come in between.
+    Hosts that share a folder which carries no locks can both find the days as they were; the log tells afterwards: the
+    rows that the commit replaced are in the version before it, as Delta lets no commit to these days come in between.
     """
     changed = _changed(replacement, version - 1)
     if changed:
@@ -169,7 +171,7 @@ def _require_found_was_replaced(replacement: DayReplacement, run: CommitMetadata
 
 
 def _changed(replacement: DayReplacement, version: int | None = None) -> dict[date, frozenset[str]]:
-    """The switch's days that in `version` (default: the newest) come from other runs than were found, and these."""
+    """Return the days that in `version` (default: the newest) come from other runs than were found, and these runs."""
     now = makers(logged(replacement.target.path, version))
     return {day: now.get(day, frozenset()) for day in replacement.days if now.get(day) != replacement.makers.get(day)}
 
@@ -179,7 +181,7 @@ def _named(changed: Mapping[date, frozenset[str]]) -> str:
 
 
 def set_aside(table: Path, run_id: str) -> None:
-    """Move what lies at `table`, where no version names any of it, out of the way; `jobs/maintain.py orphans` lists it.
+    """Move the files at `table`, which no version names, out of the way; `jobs/maintain.py orphans` lists them.
 
     Delta makes no table in a folder that is not empty. Nothing is removed.
     """

@@ -1,7 +1,7 @@
 """The quarantine and the profiles: Delta tables whose rows carry their date and the run that made them.
 
 A run adds its rows before its one commit to the training table, and rows that a commit superseded are pruned after it.
-So whatever was killed where, the rows of the runs that built the training table's days are there.
+So the rows of the runs that built the training table's days are there, whenever a run was killed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DayOfRun = tuple[date | None, str]
 
 
 def quarantine_rows(refused: DataFrame, run: CommitMetadata) -> DataFrame:
-    """`raw` (the row as JSON), `reasons`, `impression_id`, `date` (null where unknown), `run_id`, `run_at`."""
+    """Return `raw` (the row as JSON), `reasons`, `impression_id`, `date` (null: unknown), `run_id`, `run_at`."""
     return refused.select(
         F.col(RAW).alias("raw"),
         F.col(REASONS).alias("reasons"),
@@ -45,7 +45,7 @@ def quarantine_rows(refused: DataFrame, run: CommitMetadata) -> DataFrame:
 
 
 def profile_rows(profiled: DataFrame, run: CommitMetadata) -> DataFrame:
-    """The rows of `features.encoding.profile` with their run."""
+    """Add the run to the rows of `features.encoding.profile`."""
     return profiled.withColumn(RUN_ID, F.lit(run.run_id))
 
 
@@ -71,7 +71,7 @@ def put(rows: DataFrame, table: Path, run: CommitMetadata) -> int:
 
 
 def days_of_runs(table: Path) -> set[DayOfRun]:
-    """The (date, run) pairs of which `table` has files."""
+    """Return the (date, run) pairs of which `table` has files."""
     if not is_delta_table(table):
         return set()
     actions = DeltaTable(str(table.resolve())).get_add_actions(flatten=True)
@@ -82,7 +82,7 @@ def days_of_runs(table: Path) -> set[DayOfRun]:
 def superseded(
     found: Collection[DayOfRun], active: Mapping[date, RunRecord], committed: Collection[str]
 ) -> set[DayOfRun]:
-    """Those of the (date, run) pairs `found` whose rows no longer tell of the training table.
+    """Return those of the (date, run) pairs `found` whose rows no longer describe the training table.
 
     `active` maps each built day to its run's record, `committed` are the runs that ever built one: a run that has not
     committed may be about to. Rows with a date go with the rows of that day. Rows without one stay while their run has

@@ -1,4 +1,4 @@
-"""The training table: its columns, its files, its constraints, and what may be written over what."""
+"""The training table: its columns, its files, its constraints, and rules for writing over an existing one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SLOT_CONSTRAINT = "delta.constraints.slot"
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """A training table: where it lies, the properties that say what its rows are, and whether it may be replaced."""
+    """A training table: its path, the properties that say what its rows are, and whether it may be replaced."""
 
     path: Path
     properties: Mapping[str, str]
@@ -47,12 +47,12 @@ class TrainingTable:
 
     @property
     def identifier(self) -> str:
-        """The table in SQL."""
+        """The table's name in SQL."""
         return f"delta.`{self.path.resolve()}`"
 
     @property
     def constraints(self) -> dict[str, str]:
-        """What Delta checks of each row that anyone writes, as table properties."""
+        """Constraints that Delta checks on each row that anyone writes, as table properties."""
         names = ", ".join(f"'{slot.id}'" for slot in self.slots.slots)
         labels = [label_column(objective) for objective in self.objectives]
         return {
@@ -62,7 +62,7 @@ class TrainingTable:
         }
 
     def found(self) -> dict[str, str]:
-        """The properties of the table that is there."""
+        """Return the properties of the existing table."""
         return dict(DeltaTable(str(self.path.resolve())).metadata().configuration)
 
 
@@ -75,7 +75,7 @@ def training_rows(
     as_of: datetime,
     run_id: str,
 ) -> DataFrame:
-    """The training table's columns, in order: keys, run, date, labels, features, physical ids, partition names.
+    """Return the training table's columns, in order: keys, run, date, labels, features, physical ids, partition names.
 
     The run stands among the first 32 columns, of which Delta keeps each file's least and greatest value.
     """
@@ -95,7 +95,7 @@ def training_rows(
 
 
 def files_needed(rows: int, rows_per_file: int) -> int:
-    """Files that a cell of `rows` rows is cut into.
+    """Return the number of files that a cell of `rows` rows is cut into.
 
     They are aimed four standard deviations below `rows_per_file`, because ranges of the hash differ in rows.
     """
@@ -123,7 +123,7 @@ def as_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per_fi
 
 
 def _with_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per_file: int) -> DataFrame:
-    """`rows` with `_files`, the files that their cell is cut into."""
+    """Add `_files` to `rows`: the number of files that their cell is cut into."""
     counts = {cell: files_needed(count, rows_per_file) for cell, count in cells.items()}
     large = [(day, slot, count) for (day, slot), count in counts.items() if count > 1]
     if not large:
@@ -135,7 +135,7 @@ def _with_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per
 
 
 def is_remade(target: TrainingTable) -> bool:
-    """Whether the table that is there gives way to a new one, because its settings are others.
+    """Return whether a new table replaces the existing one, because its settings are others.
 
     Raises:
         InputError: they are others, and it may not be replaced.
@@ -149,7 +149,7 @@ def is_remade(target: TrainingTable) -> bool:
 
 
 def lacks_slots(target: TrainingTable) -> bool:
-    """Whether the table does not know all slots of the catalogue, or has lost its constraint on them.
+    """Return whether the table lacks slots of the catalogue, or has lost its constraint on them.
 
     A run that was killed while it appended slots may leave the table without one.
     """
@@ -158,7 +158,7 @@ def lacks_slots(target: TrainingTable) -> bool:
 
 
 def require_same_columns(rows: DataFrame, target: TrainingTable) -> None:
-    """Raise `InputError` when the table that is there has other columns or types, as after a change of the raw data."""
+    """Raise `InputError` when the existing table has other columns or types, as after a change of the raw data."""
     there = set(rows.sparkSession.read.format("delta").load(str(target.path.resolve())).dtypes)
     differing = sorted({name for name, _ in there ^ set(rows.dtypes)})
     if differing:

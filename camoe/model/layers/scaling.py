@@ -1,4 +1,4 @@
-"""Raw numerics to network input. The fitted values live in the model, so that scoring treats them alike."""
+"""Scaling of raw numerics to network input. The fitted values are in the model, so that scoring treats them alike."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _indices(columns: Iterable[int]) -> Tensor:
 
 
 def _padded(values: Sequence[float], empty: float) -> list[float]:
-    """Return `values` at the width that every model has: the last is repeated, so what is added is a gap of nothing."""
+    """Pad `values` to the width that every model has by repeating the last: the added gaps have length zero."""
     last = values[-1] if values else empty
     return [*values, *[last] * (KNOTS - len(values))]
 

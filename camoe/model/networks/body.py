@@ -1,4 +1,4 @@
-"""What stands on the shared bottom: one of five architectures, chosen by the configuration's kind."""
+"""The part above the shared bottom: one of five architectures, chosen by the configuration's kind."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from camoe.model.layers.mlp import mlp
 
 
 class Tower(nn.Module):
-    """`logit = w . mlp(f) + b`: what one head makes of its mixed experts or of a shared network.
+    """A head's logit `w . mlp(f) + b` from its mixed experts or from a shared network.
 
     Args:
         width: width `E` of the input.

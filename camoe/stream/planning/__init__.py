@@ -1,1 +1,1 @@
-"""The plan of global batches: which row of which row group is in which batch, and which worker has it."""
+"""The plan of global batches: the rows of each batch by row group, and the worker that gets each."""

@@ -25,7 +25,7 @@ class Lane:
 
 
 class Cut(NamedTuple):
-    """Between two moments of a pass, number `moment` and the next: rows `[start, stop)` of the order of `source`.
+    """Pieces of a pass from moment number `moment` to the next: rows `[start, stop)` of the order of `source`.
 
     Columns, one entry a piece; a row group's piece comes from the lane at `lane`.
     """
@@ -96,7 +96,7 @@ class Pass:
 def draw(slots: Sequence[Counts], rows: Counts, lanes: int, key: tuple[int, ...], stride: int = 1) -> Pass:
     """Draw a pass over `slots`, each given as its row groups, of which number i has `rows[i]` rows.
 
-    It is asked for at moments at least `stride` rows apart, and at its end.
+    It is to be cut at moments at least `stride` rows apart, and at its end.
     """
     dealt = [
         list(_deal(groups[shuffled(len(groups), (*key, slot))], rows, min(lanes, len(groups))))

@@ -1,4 +1,4 @@
-"""Which part of a batch comes from where: in proportion to the table, or in declared shares.
+"""Parts of a batch by origin: in proportion to the table, or in declared shares.
 
 An epoch over shares ends when every row of the stratum that is largest relative to its share has come once. The other
 strata repeat: each of their passes holds every row once, in an order of its own; the last pass may be cut short.

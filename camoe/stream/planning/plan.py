@@ -88,7 +88,7 @@ class Batches(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """All batches of one epoch; `make_plan` makes it. What is not stored is drawn when it is asked for."""
+    """All batches of one epoch; `make_plan` makes it. Passes and orders are drawn when asked for."""
 
     snapshot: Snapshot
     seed: int
@@ -137,7 +137,7 @@ class BatchPlan:
         return Batches(*(column[order] for column in (step, strata, lane, cycles, source, start, stop)))
 
     def drawn(self, stratum: int, cycle: int) -> Pass:
-        """Pass number `cycle` over a stratum."""
+        """Return pass number `cycle` over a stratum."""
         key = (stratum, cycle)
         if key not in self._passes:
             while len(self._passes) >= KEPT_PASSES * len(self.strata):
@@ -164,7 +164,7 @@ class BatchPlan:
         return shuffled(self.rows_of(source), self.order_key(source, cycle))
 
     def order_key(self, source: int, cycle: int) -> tuple[int, ...]:
-        """Return what that order is drawn from."""
+        """Return the key that this order is drawn from."""
         return (self.seed, self.epoch, 1, source, cycle)
 
     def name_of(self, source: int, cycle: int) -> str:

@@ -1,7 +1,6 @@
-"""How many of a sequence's first m rows belong to each part, in proportion to the parts' rows: closed forms.
+"""Closed forms for the rows of each part among a sequence's first m, in proportion to the parts' rows.
 
-Counts can be asked for at any m without a look at what came before; they add up to m, and all of the parts' rows are
-there at the end.
+A count at any m needs no earlier count; the counts add up to m, and at the end hold all of the parts' rows.
 
 A tree: at each inner node the first m rows give `floor(m * left / rows + 1/2)` to the left child and what is left to
 the right one. Neither ever falls when m grows. A leaf is off its exact share by at most half a row for each node above

@@ -1,4 +1,4 @@
-"""Which part of a plan's rows each slot has."""
+"""Each slot's share of a plan's rows."""
 
 from __future__ import annotations
 

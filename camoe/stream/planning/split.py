@@ -1,4 +1,4 @@
-"""Which rows of which row groups each worker's share of a batch is made of."""
+"""Each worker's share of a batch: rows by row group."""
 
 from __future__ import annotations
 

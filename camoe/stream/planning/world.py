@@ -1,4 +1,4 @@
-"""Which of the workers this one is."""
+"""This worker's place among all workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RowsT = TypeVar("RowsT", int, Counts)
 
 @dataclass(frozen=True)
 class World:
-    """`rank` of `size` workers."""
+    """Place of a worker: `rank` of `size` workers."""
 
     rank: int
     size: int
@@ -24,7 +24,7 @@ class World:
 
     @classmethod
     def launched(cls) -> World:
-        """Return the place that Horovod's launcher tells this process before the workers meet; alone without one."""
+        """Return the place that Horovod's launcher gives this process before the workers meet; 0 of 1 without one."""
         return cls(int(os.environ.get("HOROVOD_RANK", "0")), int(os.environ.get("HOROVOD_SIZE", "1")))
 
     def share(self, rows: RowsT) -> tuple[RowsT, RowsT]:

@@ -1,4 +1,4 @@
-"""Which columns of the training table a stream reads, and the rows it delivers."""
+"""Columns of the training table that a stream reads, and the rows it delivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much memory a stream's row groups take at most, in one worker; what is being decoded comes on top.
+"""Most memory that a stream's row groups take in one worker; row groups being decoded come on top.
 
 Each row group lies in a buffer of the size of the largest. Buffers are held by
 
@@ -30,12 +30,12 @@ def most_held(plan: BatchPlan, threads: int) -> int:
 
 
 def most_held_early(plan: BatchPlan, threads: int) -> int:
-    """Return the same of a stream that is open and has not given a batch yet."""
+    """Return the same as `most_held` of a stream that is open and has not given a batch yet."""
     return threads + threads * (1 + READ_AHEAD) - 1 + _begun_in_a_batch(plan)
 
 
 def room_of(plan: BatchPlan, columns: Columns) -> Room:
-    """Return what each buffer has room for: the largest row group of the plan."""
+    """Return the room of each buffer: the largest row group of the plan."""
     return Room(int(plan.row_groups.rows.max()), columns.words)
 
 

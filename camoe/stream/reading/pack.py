@@ -1,4 +1,4 @@
-"""Puts a row group's columns together as records of words, in the order of their delivery."""
+"""A row group's columns as records of words, in the order of their delivery."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# What stands behind a sequence's end; nobody looks at it.
+# The value behind a sequence's end; nobody looks at it.
 PADDING = 0
 
 
@@ -15,8 +15,8 @@ def padded(lists: pa.Array, longest: int) -> npt.NDArray[np.int32]:
     """Pad lists of whole numbers to `[rows, 1 + longest]`: each row's length, its numbers, and padding.
 
     Raises:
-        ValueError: it holds something else than lists of numbers that fit into 32 bits, a null, or a list of more than
-            `longest` elements; says which, as the end of a sentence about the column.
+        ValueError: the column has other values than lists of numbers that fit into 32 bits, a null, or a list of more
+            than `longest` elements; the message says which, as the end of a sentence about the column.
     """
     elements = lists.flatten() if pa.types.is_list(lists.type) or pa.types.is_large_list(lists.type) else lists
     if elements is lists or not (pa.types.is_integer(elements.type) or pa.types.is_null(elements.type)):

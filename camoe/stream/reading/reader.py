@@ -76,7 +76,7 @@ class PackingWorker(ArrowReaderWorker):  # type: ignore[misc]  # petastorm ships
 
     @staticmethod
     def new_results_queue_reader() -> PackedResults:
-        """Return what unpacks this worker's results."""
+        """Return the reader that unpacks this worker's results."""
         return PackedResults()
 
     def process(self, request: Request) -> None:
@@ -173,7 +173,7 @@ class SingleFiles(FileSystem):  # type: ignore[misc]  # pyarrow ships no types
         return False
 
     def isfile(self, _path: str) -> bool:
-        """Return True, as far as is known; `open` tells otherwise and says why."""
+        """Return True; `open` fails where it is wrong, and says why."""
         return True
 
     def open(self, path: str, mode: str = "rb") -> pa.NativeFile:
@@ -240,7 +240,7 @@ class RequestReader(Reader):  # type: ignore[misc]  # petastorm ships no types
 
     @property
     def wants_more(self) -> bool:
-        """Whether a reader thread would have nothing to do once it is through with what it has."""
+        """True when a reader thread would have nothing to do after its present row groups."""
         return self._pool.due < self.threads * (1 + READ_AHEAD)
 
     def request(self, request: Request) -> None:

@@ -99,7 +99,7 @@ def test_a_run_does_not_wait_for_ever_for_one_that_nobody_can_ask(killed, capsys
     lock = lock_of(killed, MAKING)
     elsewhere = read_attempt(lock_of(killed, "r1")).model_copy(update={"host": "elsewhere"})
     lock.write_text(elsewhere.model_dump_json())
-    message = rf"waited 1 s for the run that makes the table, in vain: .* on elsewhere, .*remove {lock}$"
+    message = rf"gave up after 1 s waiting for the run that makes the table: .* on elsewhere, .*remove {lock}$"
     with pytest.raises(RunError, match=message), making_alone(killed, longest_s=1.0):
         pass
     assert capsys.readouterr().out.count("waits for the run that makes the table") == 1

@@ -39,7 +39,8 @@ def test_a_day_is_held_by_one_process_until_it_ends(tmp_path, holding):
     with days_alone(tmp_path, [day(0), day(3), day(5)], longest_s=0.0):
         pass
     message = (
-        rf"waited 0 s for a run that replaces the same days, in vain: another run holds one of {day(2)}\.\.{day(3)}"
+        r"gave up after 0 s waiting for a run that replaces the same days: "
+        rf"another run holds one of {day(2)}\.\.{day(3)}"
     )
     with pytest.raises(RunError, match=message), days_alone(tmp_path, [day(2), day(3)], longest_s=0.0):
         pass
