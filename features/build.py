@@ -25,7 +25,7 @@ from features.result import BuildResult
 from features.spark.failures import as_input_errors
 from features.spark.progress import step
 from features.spark.values import day_hashes
-from features.tables.publish import PendingWrite, publish, tidy
+from features.tables.publish import PendingWrite, prune_superseded, publish
 from features.tables.replace import DayReplacement
 from features.tables.side import profile_rows, quarantine_rows
 from features.tables.training import as_files
@@ -81,7 +81,7 @@ def _result(
     plan = ready.inputs.plan
     _require_written(plan, ready.tally, commit.version)
     with step(spark.sparkContext, f"{JOB}: looking at what was written"):
-        active = tidy(spark, plan.layout, run)
+        active = prune_superseded(spark, plan.layout, run)
         content = _content(spark, plan, commit.version)
     with step(spark.sparkContext, f"{JOB}: comparing features with the training days"):
         report = _report(ready, encoder, commit.version)

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.schema import IMPRESSION_KEYS, label_column
-from features.encoding.encode import apply, feature_values, fit
+from features.encoding.encode import apply, feature_values, fit_vocabularies
 from features.encoding.profile import profile
 from features.impressions.labels import logged_objectives
 from features.impressions.outcome_tally import OutcomeTally, outcome_dispositions, require_positives
@@ -147,7 +147,7 @@ def _history(inputs: RunInputs, profiled: DataFrame) -> DataFrame:
 def _fitted(inputs: RunInputs, history: DataFrame) -> dict[str, list[str]]:
     plan = inputs.plan
     if plan.training_days:
-        return fit(history, plan.features, plan.days.train.days())
+        return fit_vocabularies(history, plan.features, plan.days.train.days())
     require_vocabularies(plan.layout.encoder, plan.features)
     return {}
 

@@ -20,11 +20,11 @@ from camoe.train.distributed.workers import barrier, broadcast, join_workers, le
 from camoe.train.loop.calibrate import Calibrated, calibrate
 from camoe.train.loop.feed import Feed, TrainingData
 from camoe.train.loop.fit import TrainingRun, fit
-from camoe.train.metrics_document import metrics_document
 from camoe.train.spec import model_spec
 from camoe.train.supervision.watchdog import Watchdog
 from camoe.train.tracking.mlflow_tracker import TrackedRun
 from camoe.train.tracking.trackers import trackers
+from camoe.train.training_metrics import training_metrics
 
 
 def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = None, run: str | None = None) -> None:
@@ -66,7 +66,7 @@ def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = N
             watchdog.beat("writing the bundle")
             if workers.leads:
                 seconds = time.monotonic() - started
-                metrics = metrics_document(config.days, heads, inputs, train_step, history, seconds=seconds)
+                metrics = training_metrics(config.days, heads, inputs, train_step, history, seconds=seconds)
                 metrics["validation"] = calibrated.rows
                 _write_bundle(config, inputs, spec, whole, calibrated, metrics=metrics)
             watchdog.beat("waiting for the bundle")

@@ -20,7 +20,7 @@ def require_log(layout: Layout) -> None:
     """
     table = layout.training
     files = [] if is_table(table) else [path for path in data_files(table) if path == data_file_of(path)]
-    told = _told(layout, files) if files else ""
+    told = _lost_message(layout, files) if files else ""
     if told:
         raise RunError(
             f"{table} has {len(files):,} data files and no {LOG}, and it had versions once: {told}; restore {LOG}, or "
@@ -28,7 +28,7 @@ def require_log(layout: Layout) -> None:
         )
 
 
-def _told(layout: Layout, files: Sequence[Path]) -> str:
+def _lost_message(layout: Layout, files: Sequence[Path]) -> str:
     """Return the sign that `files` were committed; empty when there is none.
 
     A report, bundle or predictions made from a table are younger than its oldest file; older ones may come from a table

@@ -40,7 +40,7 @@ def feature_values(joined: DataFrame, features: FeatureSet, keep: Sequence[str],
     )
 
 
-def fit(profile_rows: DataFrame, features: FeatureSet, days: Sequence[date]) -> dict[str, list[str]]:
+def fit_vocabularies(profile_rows: DataFrame, features: FeatureSet, days: Sequence[date]) -> dict[str, list[str]]:
     """Return by feature the values seen at least `min_count` times on `days`, the most frequent first, then by value.
 
     `profile_rows` are those of features.encoding.profile, of any runs: rows of one day are added up. `days` are the

@@ -70,7 +70,7 @@ def _unresolved(frame: DataFrame, sql: str) -> str:
     try:
         frame.select(F.expr(sql))
     except AnalysisException as error:
-        return _reason(error)
+        return _why_unresolved(error)
     return _function_word(frame, sql)
 
 
@@ -82,7 +82,7 @@ def _function_word(frame: DataFrame, sql: str) -> str:
     return f"there is no column `{missing}`" if missing else ""
 
 
-def _reason(error: AnalysisException) -> str:
+def _why_unresolved(error: AnalysisException) -> str:
     if (error.getCondition() or "").startswith("UNRESOLVED_COLUMN"):
         return f"there is no column {(error.getMessageParameters() or {}).get('objectName')}"
     return first_line(error)

@@ -81,7 +81,7 @@ def make_lake(spark: SparkSession, config: LakeConfig, tasks: int | None = None)
     chosen = tasks or max(spark.sparkContext.defaultParallelism, -(-config.impressions // ROWS_PER_TASK))
     with _compiled_in_parts(spark):
         counts = _write(spark, config, staging, chosen)
-    _publish(staging, config)
+    _swap_in(staging, config)
     return counts
 
 
@@ -147,7 +147,7 @@ def _corrected(log: DataFrame, key: str) -> DataFrame:
     return twice.select(F.lit("late_corrections").alias("fault"))
 
 
-def _publish(staging: Path, config: LakeConfig) -> None:
+def _swap_in(staging: Path, config: LakeConfig) -> None:
     layout = config.layout
     for old in (layout.raw, layout.truth):
         if old.exists():

@@ -66,7 +66,7 @@ def _put_quarantine(pending: PendingWrite, layout: Layout, run: CommitMetadata) 
     return put(pending.quarantine, layout.quarantine, run)
 
 
-def tidy(spark: SparkSession, layout: Layout, run: CommitMetadata) -> dict[date, RunRecord]:
+def prune_superseded(spark: SparkSession, layout: Layout, run: CommitMetadata) -> dict[date, RunRecord]:
     """Prune superseded rows from the side tables; return the record of each built day's run.
 
     Rows that an earlier run left because it was killed after its commit go as well.

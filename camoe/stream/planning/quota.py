@@ -86,7 +86,7 @@ class Tree:
 
 
 @dataclass(frozen=True)
-class Line:
+class QuotaLine:
     """Parts side by side; `ends` are the running sums of their rows."""
 
     ends: tuple[int, ...]
@@ -121,7 +121,7 @@ def make_quota(rows: Sequence[int], stride: int = 1) -> Quota:
     """
     tree, total = _tree(rows), sum(rows)
     if tree.bound() > 1 and stride * min(rows) >= total:
-        return Line(tuple(accumulate(rows)))
+        return QuotaLine(tuple(accumulate(rows)))
     return tree
 
 

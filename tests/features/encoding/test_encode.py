@@ -10,7 +10,7 @@ from camoe.contracts.encoder import EMPTY, FIRST, MISSING, UNKNOWN, Encoder
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
 from camoe.score.xxhash64 import spark_hash
-from features.encoding.encode import apply, feature_values, fit
+from features.encoding.encode import apply, feature_values, fit_vocabularies
 from features.encoding.profile import profile
 
 TRAIN = date(2026, 1, 1)
@@ -50,12 +50,16 @@ def counted(values):
 
 
 def test_vocabularies_are_fitted_on_training_days_by_count_then_value(counted):
-    assert fit(counted, FEATURES, [TRAIN]) == {"plan": ["free", "paid"], "empty": [], "number": ["1", "3", "2"]}
+    assert fit_vocabularies(counted, FEATURES, [TRAIN]) == {
+        "plan": ["free", "paid"],
+        "empty": [],
+        "number": ["1", "3", "2"],
+    }
 
 
 def test_min_count_is_reached_over_all_days_and_runs_together(counted):
-    assert fit(counted, FEATURES, [TEST])["plan"] == ["new"]
-    assert fit(counted.union(counted.where("date = '2026-01-01'")), FEATURES, [TRAIN])["plan"] == [
+    assert fit_vocabularies(counted, FEATURES, [TEST])["plan"] == ["new"]
+    assert fit_vocabularies(counted.union(counted.where("date = '2026-01-01'")), FEATURES, [TRAIN])["plan"] == [
         "free",
         "paid",
         "rare",
@@ -63,7 +67,7 @@ def test_min_count_is_reached_over_all_days_and_runs_together(counted):
 
 
 def test_null_is_missing_and_any_other_value_unknown(values, counted):
-    encoder = EMPTY.grow(fit(counted, FEATURES, [TRAIN]))
+    encoder = EMPTY.grow(fit_vocabularies(counted, FEATURES, [TRAIN]))
     encoded = apply(values, encoder, FEATURES)
     assert dict(encoded.dtypes)["cat_plan"] == "int"
     rows = encoded.collect()
@@ -73,7 +77,7 @@ def test_null_is_missing_and_any_other_value_unknown(values, counted):
 
 def test_a_refit_never_renumbers(values, counted):
     before = Encoder(3, {"plan": ("paid", "gone"), "empty": (), "number": ("9",)})
-    after = before.grow(fit(counted, FEATURES, [TRAIN, TEST]))
+    after = before.grow(fit_vocabularies(counted, FEATURES, [TRAIN, TEST]))
     assert after.version == 4
     assert after.values["plan"] == ("paid", "gone", "free", "new")
     rows = apply(values, after, FEATURES).collect()

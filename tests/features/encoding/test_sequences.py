@@ -15,7 +15,7 @@ from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
 from camoe.score.encode import encode
 from camoe.score.xxhash64 import spark_hash
-from features.encoding.encode import apply, feature_values, fit
+from features.encoding.encode import apply, feature_values, fit_vocabularies
 from features.encoding.profile import profile
 
 DAY = date(2026, 1, 1)
@@ -118,7 +118,7 @@ def test_sequences_are_what_a_loop_over_the_rows_makes_of_them(spark, given_rows
 def test_a_sequence_without_a_vocabulary_to_share_is_fitted_on_what_it_keeps(spark):
     given_rows = [(DAY, "jazz", (recent,), None, None) for recent in (["a", "b", "c"], ["b", "a", "c"], ["d", "b"])]
     values = feature_values(spark.createDataFrame(given_rows, SCHEMA), FEATURES, ["date"], [])
-    fitted = fit(profile(values, FEATURES), FEATURES, [DAY])
+    fitted = fit_vocabularies(profile(values, FEATURES), FEATURES, [DAY])
     assert fitted == {"genre": ["jazz"], "first": ["b", "a"]}
     assert EMPTY.grow(fitted).column_sizes(FEATURES) == {
         "cat_genre": 3,

@@ -13,7 +13,7 @@ import pytest
 from camoe.contracts.days import Days
 from camoe.contracts.encoder import EMPTY
 from camoe.contracts.features import FeatureSet
-from features.encoding.encode import fit
+from features.encoding.encode import fit_vocabularies
 from features.encoding.profile import profile
 from features.impressions.tally import Tally
 from features.join.choice import Choice
@@ -66,7 +66,7 @@ def values(spark):
 @pytest.fixture(scope="module")
 def made(values):
     counted = profile(values, FEATURES).cache()
-    encoder = EMPTY.grow(fit(counted, FEATURES, DAYS.train.days()))
+    encoder = EMPTY.grow(fit_vocabularies(counted, FEATURES, DAYS.train.days()))
     cells = profile_cells(counted, encoder, FEATURES, DAYS.train.days(), DAYS.all_days())
     return encoder, cells, measure_days(values, ["user"], [])[0]
 

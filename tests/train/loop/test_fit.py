@@ -14,7 +14,7 @@ from camoe.train.checkpoint.folder import newest
 from camoe.train.checkpoint.history import EpochResult, History, Validation
 from camoe.train.data.training_inputs import open_training_inputs
 from camoe.train.loop.fit import common_hash
-from camoe.train.metrics_document import metrics_document
+from camoe.train.training_metrics import training_metrics
 from tests.train.fitting import fitted, fresh_learner
 from tests.train.pipeline import CONFIG, write_pipeline
 
@@ -47,7 +47,7 @@ def test_metrics_are_json_where_the_validation_rows_tell_nothing(tmp_path):
     told_nothing = Validation((math.nan, math.nan), ((0.5, 0.5), (0.5, 0.5)), math.inf)
     history = History((EpochResult(0, (0.7, 0.6), 9, 9, 1.0, "hash", told_nothing),))
     inputs = open_training_inputs(config)
-    document = metrics_document(config.days, ("audio", "video"), inputs, train_step, history, seconds=2.0)
+    document = training_metrics(config.days, ("audio", "video"), inputs, train_step, history, seconds=2.0)
     write_json(tmp_path / "metrics.json", document)
     (epoch,) = json.loads((tmp_path / "metrics.json").read_text())["epochs"]
     assert (epoch["validation_ne"], epoch["validation_score"]) == ([None, None], None)

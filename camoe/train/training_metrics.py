@@ -12,7 +12,7 @@ from camoe.train.data.training_inputs import TrainingInputs
 from camoe.train.loop.step import TrainStep
 
 
-def metrics_document(
+def training_metrics(
     days: Days,
     heads: Sequence[str],
     inputs: TrainingInputs,
