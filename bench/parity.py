@@ -22,10 +22,7 @@ from camoe.config.pipeline import Config
 from camoe.contracts.errors import exit_with
 from camoe.stream.api import BatchPlan, Block, Columns, Ledger, ReadOptions, World, model_columns, stream
 from camoe.train.assemble import make_train_step
-from camoe.train.data.training_inputs import (
-    TrainingInputs,
-    open_training_inputs,
-)
+from camoe.train.data.training_inputs import TrainingInputs, open_training_inputs
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.feed import TrainingData
 from camoe.train.loop.validate import validate

@@ -28,10 +28,7 @@ from camoe.config.pipeline import Config
 from camoe.contracts.errors import exit_with
 from camoe.metrics.calibration import normalised_entropy
 from camoe.metrics.histogram import Histogram
-from camoe.train.data.training_inputs import (
-    TrainingInputs,
-    open_training_inputs,
-)
+from camoe.train.data.training_inputs import TrainingInputs, open_training_inputs
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)
 # The system that the others are held against.

@@ -17,8 +17,7 @@ from camoe.contracts.features import FeatureSet
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import EntityState, RunError, RunRecord, active_records, makers, stale_days
 from camoe.contracts.schema import RUN_ID
-from camoe.contracts.snapshot import logged
-from features.delta.commit import is_delta_table
+from camoe.contracts.snapshot import is_delta_table, logged
 from features.delta.lost_log import require_log
 from features.join.entity_states import reaching
 from features.plan import Plan

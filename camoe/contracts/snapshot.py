@@ -108,6 +108,11 @@ class Snapshot:
         return short_hash(json.dumps([self.version, names]))
 
 
+def is_delta_table(table: Path) -> bool:
+    """Return whether a Delta table lies at `table`: a log with a commit in it."""
+    return DeltaTable.is_deltatable(str(table.resolve()))
+
+
 def pin(table: Path | str, version: int | None = None, retries: int = RETRIES) -> Snapshot:
     """Resolve `table` at `version` (default: the newest now) to its active files and their row groups.
 

@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.schema import label_column
+from camoe.contracts.snapshot import is_delta_table
 from camoe.metrics.table import BASE_RATE, SLOT_RATE, TRUTH
 
 PREDICTION_COLUMNS = ("impression_id", "user_id", "modality", "slot", "date", "objective", "head", "p", "p_raw")
@@ -60,7 +61,7 @@ def read_table(
     spark: SparkSession, path: Path, columns: Sequence[str], command: str, version: int | None = None
 ) -> DataFrame:
     """Read a Delta table that has `columns`, at a version. Raises `InputError` when it has not; `command` makes it."""
-    if not (path / "_delta_log").is_dir():
+    if not is_delta_table(path):
         raise InputError(f"no table at {path}; run {command}")
     reader = spark.read.format("delta")
     table = (reader if version is None else reader.option("versionAsOf", version)).load(str(path))

@@ -10,6 +10,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
 from camoe.contracts.schema import PREDICTION_PARTITIONS
+from camoe.contracts.snapshot import is_delta_table
 
 COLUMNS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date", "objective", "head")
 SCHEMA = pa.schema(
@@ -41,7 +42,7 @@ def replace_predictions(
     batches = (batch for table in tables for batch in _stamped(table, *stamps).to_batches())
     listed = ", ".join(f"'{day.isoformat()}'" for day in sorted(days))
     target = str(path.resolve())
-    if not DeltaTable.is_deltatable(target):
+    if not is_delta_table(path):
         DeltaTable.create(target, SCHEMA, partition_by=list(PREDICTION_PARTITIONS))
     write_deltalake(
         target,

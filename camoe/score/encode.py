@@ -8,11 +8,7 @@ import pyarrow.compute as pc
 
 from camoe.contracts.encoder import FIRST, MISSING, UNKNOWN, Encoder
 from camoe.contracts.features import Categorical, FeatureSet, Hashing, SequenceFeature
-from camoe.score.graph_inputs import (
-    ScoringError,
-    as_text,
-    require_columns,
-)
+from camoe.score.graph_inputs import ScoringError, as_text, require_columns
 from camoe.score.lists import elements_of
 from camoe.score.xxhash64 import spark_hash
 

@@ -10,10 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from camoe.contracts.features import SequenceFeature
-from camoe.score.graph_inputs import (
-    ScoringError,
-    as_text,
-)
+from camoe.score.graph_inputs import ScoringError, as_text
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,7 @@ from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.spec import ModelSpec
 from camoe.score.graph import read_graph
-from camoe.score.graph_inputs import (
-    GraphInputs,
-    graph_inputs,
-)
+from camoe.score.graph_inputs import GraphInputs, graph_inputs
 
 # Columns of the rows that their predictions carry, where the rows have them.
 CARRIED = ("impression_id", "request_id", "user_id", "campaign_id", "modality", "slot", "date")

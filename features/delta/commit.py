@@ -21,6 +21,8 @@ from delta.exceptions import (
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+from camoe.contracts.snapshot import is_delta_table
+
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 # Errors of Delta when another commit came first and the two cannot both hold.
 CONFLICTS = (
@@ -71,11 +73,6 @@ def signed(spark: SparkSession, run: CommitMetadata) -> Iterator[None]:
         yield
     finally:
         spark.conf.unset(USER_METADATA)
-
-
-def is_delta_table(table: Path) -> bool:
-    """Return whether a Delta table lies at `table`."""
-    return DeltaTable.is_deltatable(str(table.resolve()))
 
 
 def latest_version(table: Path) -> int:

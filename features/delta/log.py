@@ -27,10 +27,10 @@ JSON_ENTRY = re.compile(r"\d{20}\.(.+\.)?json")
 CHECKPOINT = re.compile(r"(?P<version>\d{20})\.checkpoint\..*")
 
 
-def is_table(table: Path) -> bool:
+def has_delta_log(table: Path) -> bool:
     """Return whether a Delta table lies at `table`, also one whose log holds no commit any more.
 
-    `features.delta.commit.is_delta_table` takes that for no table, so one can be made there; here every run would then
+    `camoe.contracts.snapshot.is_delta_table` takes that for no table, so one can be made there; here every run would then
     count as uncommitted.
     """
     return (table / LOG).is_dir()

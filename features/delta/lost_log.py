@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError
 from camoe.contracts.schema import RUN_ID
-from features.delta.log import LOG, data_file_of, data_files, is_table
+from features.delta.log import LOG, data_file_of, data_files, has_delta_log
 
 
 def require_log(layout: Layout) -> None:
@@ -19,7 +19,7 @@ def require_log(layout: Layout) -> None:
     There is none when a run was killed before the first commit: the next run may move those files out of the way.
     """
     table = layout.training
-    files = [] if is_table(table) else [path for path in data_files(table) if path == data_file_of(path)]
+    files = [] if has_delta_log(table) else [path for path in data_files(table) if path == data_file_of(path)]
     told = _lost_message(layout, files) if files else ""
     if told:
         raise RunError(

@@ -17,7 +17,7 @@ from camoe.contracts.errors import MaintenanceError, error_text
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunId
 from camoe.contracts.schema import RUN_ID
-from features.delta.log import active_files, is_table, open_table
+from features.delta.log import active_files, has_delta_log, open_table
 
 # Checkpoints and the clean-up of the log are left to Spark, which writes these tables.
 LEAVE_LOG = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
@@ -41,7 +41,7 @@ def uncommitted(training: Path, runs: Iterable[str]) -> frozenset[str]:
 
     A table without the column `run_id` cannot tell, so none of its runs counts as uncommitted.
     """
-    if not is_table(training):
+    if not has_delta_log(training):
         return frozenset(runs)
     table = open_table(training)
     if RUN_ID not in {field.name for field in table.schema().fields}:
@@ -54,7 +54,7 @@ def orphan_rows(layout: Layout, before: datetime) -> tuple[OrphanRows, ...]:
     """Return the rows of quarantine and profiles that were written before `before` by runs that never committed."""
     found = []
     for table in (layout.quarantine, layout.profiles):
-        if is_table(table):
+        if has_delta_log(table):
             rows = _rows_by_run(table, before)
             never = uncommitted(layout.training, rows)
             found.append(OrphanRows(table, {run: rows[run] for run in sorted(never)}))

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from camoe.contracts.layout import Layout
 from camoe.contracts.pins import read_pins
-from features.delta.log import active_files, is_table
+from features.delta.log import active_files, has_delta_log
 
 SNAPSHOT_VERSION = "snapshot_version"
 
@@ -29,7 +29,7 @@ def keep_pinned(layout: Layout, table: Path) -> list[Keep]:
 
 def keep_scored(layout: Layout) -> list[Keep]:
     """Return the versions of the training table that rows of the predictions table were scored from."""
-    if not is_table(layout.predictions):
+    if not has_delta_log(layout.predictions):
         return []
     versions: set[int] = set()
     for file in active_files(layout.predictions):

@@ -16,7 +16,7 @@ from pathlib import Path
 from camoe.contracts.files import is_temporary
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError, read_record
-from features.delta.log import LOG, data_file_of, data_files, is_table, named_files
+from features.delta.log import LOG, data_file_of, data_files, has_delta_log, named_files
 from features.delta.lost_log import require_log
 from features.maintenance.committed import uncommitted
 from features.maintenance.removal import remove
@@ -38,7 +38,7 @@ class Leftover:
 def tables(layout: Layout) -> tuple[Path, ...]:
     """Return the Delta tables of one output folder that are there."""
     mine = (layout.training, layout.quarantine, layout.profiles, layout.predictions)
-    return tuple(table for table in mine if is_table(table))
+    return tuple(table for table in mine if has_delta_log(table))
 
 
 def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:

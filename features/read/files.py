@@ -18,8 +18,8 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.hashing import short_hash
+from camoe.contracts.snapshot import is_delta_table
 from camoe.contracts.sources import DAY, Sources, Table
-from features.delta.commit import is_delta_table
 from features.read.window import DayWindow
 
 # Options that change which files Spark lists under a folder.

@@ -19,8 +19,8 @@ from pyspark.sql import DataFrame, SparkSession
 from camoe.contracts.counts import require_equal
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, active_records, write_record
-from camoe.contracts.snapshot import Snapshot, logged
-from features.delta.commit import Commit, CommitMetadata, has_committed, is_delta_table, signed
+from camoe.contracts.snapshot import Snapshot, is_delta_table, logged
+from features.delta.commit import Commit, CommitMetadata, has_committed, signed
 from features.spark.together import both
 from features.tables.replace import DayReplacement, replace_days
 from features.tables.side import days_of_runs, prune, put, superseded

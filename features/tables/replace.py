@@ -19,8 +19,8 @@ from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import move
 from camoe.contracts.runs import makers
 from camoe.contracts.schema import SLOTS_PROPERTY, TRAINING_PARTITIONS
-from camoe.contracts.snapshot import logged
-from features.delta.commit import CONFLICTS, Commit, CommitMetadata, commit_after, is_delta_table, signed
+from camoe.contracts.snapshot import is_delta_table, logged
+from features.delta.commit import CONFLICTS, Commit, CommitMetadata, commit_after, signed
 from features.spark.failures import first_line
 from features.tables.locks import days_alone, making_alone
 from features.tables.training import (

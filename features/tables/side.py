@@ -19,7 +19,8 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.runs import RunRecord
 from camoe.contracts.schema import RUN_ID
-from features.delta.commit import CONFLICTS, CommitMetadata, commit_after, is_delta_table, latest_version, signed
+from camoe.contracts.snapshot import is_delta_table
+from features.delta.commit import CONFLICTS, CommitMetadata, commit_after, latest_version, signed
 from features.impressions.checks import REASONS
 from features.read.raw import RAW
 

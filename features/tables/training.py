@@ -24,7 +24,7 @@ from camoe.contracts.schema import (
     label_column,
 )
 from camoe.contracts.slots import SlotCatalogue, only_appended
-from features.delta.commit import is_delta_table
+from camoe.contracts.snapshot import is_delta_table
 
 SAFE_FOR_FILE_READERS = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
 # A model's table version can be opened for as long as the log goes back; removed files are named in each checkpoint.

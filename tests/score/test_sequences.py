@@ -13,10 +13,7 @@ from camoe.bundle.manifest import WEIGHTS
 from camoe.contracts.encoder import FIRST, UNKNOWN
 from camoe.model.camoe import Camoe
 from camoe.model.layers.scaling import Moments
-from camoe.score.graph_inputs import (
-    ScoringError,
-    graph_inputs,
-)
+from camoe.score.graph_inputs import ScoringError, graph_inputs
 from camoe.score.local import score_snapshot
 from camoe.score.unknown import Unknown
 from tests.score.pipeline import DAYS, write_scorable

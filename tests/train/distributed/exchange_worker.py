@@ -11,12 +11,7 @@ import torch
 from torch import nn
 
 from bench.exchange import exchange_dense
-from camoe.train.distributed.gradients import (
-    clip_gradients,
-    exchange_rows,
-    gradient_norm,
-    sum_gradients,
-)
+from camoe.train.distributed.gradients import clip_gradients, exchange_rows, gradient_norm, sum_gradients
 
 VOCABULARY, DIM = 50, 4
 MAX_NORM = 0.5
