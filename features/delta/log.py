@@ -30,8 +30,8 @@ CHECKPOINT = re.compile(r"(?P<version>\d{20})\.checkpoint\..*")
 def has_delta_log(table: Path) -> bool:
     """Return whether a Delta table lies at `table`, also one whose log holds no commit any more.
 
-    `camoe.contracts.snapshot.is_delta_table` takes that for no table, so one can be made there; here every run would then
-    count as uncommitted.
+    `camoe.contracts.snapshot.is_delta_table` takes that for no table, so one can be made there; here every run would
+    then count as uncommitted.
     """
     return (table / LOG).is_dir()
 
