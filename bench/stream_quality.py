@@ -1,4 +1,4 @@
-"""How well a plan shuffles: the autocorrelation of a nominal series (slot, day) within batches and between them.
+"""The quality of a plan's shuffle: the autocorrelation of a nominal series (slot, day) within batches and between them.
 
 With c[k, v] rows of value v in batch k, the chance that two rows of one batch agree is
 `sum_v c[k, v] (c[k, v] - 1) / (n_k (n_k - 1))`, and that a row of batch k agrees with one of batch k + l is

@@ -1,4 +1,4 @@
-"""Which code is running: the package's version, and the commit when it runs from a git checkout."""
+"""The code that is running: the package's version, and the commit when it runs from a git checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a bundle says of itself, and the check that its files are the ones that were written. Torch-free."""
+"""The manifest: a bundle's account of itself, and the check that its files are those written. Torch-free."""
 
 from __future__ import annotations
 

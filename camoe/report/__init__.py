@@ -1,1 +1,1 @@
-"""What a person reads: the table in the terminal, the HTML page and the summary picture, from metrics.json."""
+"""Reports for people: the table in the terminal, the HTML page and the summary picture, from metrics.json."""

@@ -1,4 +1,4 @@
-"""What the page and the terminal show of features.json: which features stand out, and how much."""
+"""The part of features.json that the page and the terminal show: which features stand out, and how much."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model reads of a table of impressions, checked before anything is computed. Needs no torch, no Spark."""
+"""The inputs that a model reads of a table of impressions, checked first. Needs no torch, no Spark."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class RowGroup:
 
     @cached_property
     def memory(self) -> memoryview:
-        """The bytes of `records`."""
+        """Return the bytes of `records`."""
         return self.records.data.cast("B")
 
 
