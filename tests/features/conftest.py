@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from pyspark.sql import SparkSession
 
 from tests.features import lake
 from tests.once import made_once
@@ -13,10 +16,10 @@ AS_SUBMITTED = {"spark.sql.adaptive.enabled": "true", "spark.sql.shuffle.partiti
 
 
 @pytest.fixture(scope="session")
-def clean_build(spark, tmp_path_factory, worker_id):
+def clean_build(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """The clean lake after run `first` built all of its days; tests work on copies (`lake.copy_of`)."""
 
-    def make(folder):
+    def make(folder: Path) -> None:
         with set_to(spark, AS_SUBMITTED):
             assert lake.run_job(lake.write_lake(folder), "--run-id", "first") == 0
 

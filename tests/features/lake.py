@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -17,11 +18,12 @@ from camoe.contracts.errors import exit_with
 from camoe.contracts.layout import Layout
 from jobs.build_features import main
 
+Rows = Sequence[Mapping[str, object]]
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
 ROWS_A_DAY = 30
 
 
-def config(folder: Path) -> dict:
+def config(folder: Path) -> dict[str, Any]:
     """The pipeline's settings as one mapping."""
     return {
         "out": str(folder / "out"),
@@ -87,7 +89,7 @@ def config(folder: Path) -> dict:
     }
 
 
-def impressions() -> list[dict]:
+def impressions() -> list[dict[str, str]]:
     """Thirty clean impressions a day, ten of them in the slot 'break'."""
     rows = []
     for day, text in enumerate(DAYS):
@@ -105,7 +107,7 @@ def impressions() -> list[dict]:
     return rows
 
 
-def outcomes() -> list[dict]:
+def outcomes() -> list[dict[str, str]]:
     """A click on every fifth impression, two minutes after it."""
     return [
         {"id": row["id"], "kind": "click", "ts": (datetime.fromisoformat(row["ts"]) + timedelta(minutes=2)).isoformat()}
@@ -113,7 +115,7 @@ def outcomes() -> list[dict]:
     ]
 
 
-def users() -> list[dict]:
+def users() -> list[dict[str, object]]:
     """Two versions a user, on the first and the third morning; u6 has none."""
     return [
         {"user": f"u{number}", "ts": f"{DAYS[day]}T06:00:00", "plan": plan, "plays": float(number + day)}
@@ -122,26 +124,31 @@ def users() -> list[dict]:
     ]
 
 
-def campaigns() -> list[dict]:
+def campaigns() -> list[dict[str, str]]:
     """Three campaigns of two advertisers."""
     return [{"campaign": f"c{number}", "advertiser": f"a{number % 2}"} for number in range(3)]
 
 
-def write(path: Path, rows: list[dict]) -> None:
+def write(path: Path, rows: Rows) -> None:
     """Write rows as JSON lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def write_lake(folder: Path, **tables: list[dict]) -> Path:
+def write_lake(folder: Path, **tables: Rows) -> Path:
     """Write the lake under `folder`, with `tables` in place of its own, and the configuration; returns its path."""
-    own = {"impressions": impressions(), "outcomes": outcomes(), "users": users(), "campaigns": campaigns()}
+    own: dict[str, Rows] = {
+        "impressions": impressions(),
+        "outcomes": outcomes(),
+        "users": users(),
+        "campaigns": campaigns(),
+    }
     for name, rows in {**own, **tables}.items():
         write(folder / "raw" / f"{name}.json", rows)
     return write_config(folder, config(folder))
 
 
-def write_config(folder: Path, settings: dict) -> Path:
+def write_config(folder: Path, settings: Mapping[str, object]) -> Path:
     """Write the settings as YAML."""
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(settings))
@@ -177,9 +184,10 @@ def quarantine(spark: SparkSession, folder: Path) -> list[Row]:
     return spark.read.format("delta").load(str(folder / "out/quarantine")).collect()
 
 
-def counts(folder: Path) -> dict:
+def counts(folder: Path) -> dict[str, Any]:
     """Return what the last run told of itself."""
-    return json.loads((folder / "out/counts.json").read_text())["build_features"]
+    told: dict[str, Any] = json.loads((folder / "out/counts.json").read_text())["build_features"]
+    return told
 
 
 def run_job(config_file: Path, *arguments: str) -> int:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.paths import ROOT
@@ -32,7 +33,7 @@ class Job:
                 start_new_session=True,
             )
 
-    def until(self, holds) -> None:
+    def until(self, holds: Callable[[], object]) -> None:
         """Wait until `holds()`; it is an error when the job ends before."""
 
         def holds_while_running() -> object:

@@ -48,7 +48,7 @@ def require_each_impression_once(config: Config) -> None:
     """Check that three workers get each impression once, by the ids that lie in the files, read without the stream."""
     columns = model_columns(config.features, config.heads.objectives, keys=("impression_id",))
     plan = make_plan(pin(config.layout.training), seed=1, epoch=0, batch_size=2048, lanes=4)
-    seen = Counter()
+    seen: Counter[str] = Counter()
     for rank in range(3):
         for block in stream(plan, columns, World(rank, 3), ReadOptions(), ledger=Ledger()):
             seen.update(block.keys[0].tolist())
@@ -66,4 +66,5 @@ def require_files(out: Path) -> None:
 
 def bar(out: Path) -> dict[str, dict[str, float]]:
     """Return the figures of the clicks by modality."""
-    return read(out, "report/metrics.json")["bar"]["click"]
+    figures: dict[str, dict[str, float]] = read(out, "report/metrics.json")["bar"]["click"]
+    return figures

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,7 +35,8 @@ def labelled(config: Config, bundle: Path) -> pd.DataFrame:
     files = [pq.ParquetFile(file.path).read(["impression_id", *names]) for file in table.on(days).files]
     labels = pa.concat_tables(files).to_pandas().rename(columns=names)
     by_row = labels.melt("impression_id", var_name="objective", value_name="y").dropna()
-    return scored.merge(by_row, on=["impression_id", "objective"], validate="one_to_one")
+    rows: pd.DataFrame = scored.merge(by_row, on=["impression_id", "objective"], validate="one_to_one")
+    return rows
 
 
 def require_calibrated(config: Config, bundle: Path) -> dict[str, bool]:
@@ -58,7 +61,7 @@ def require_calibrated(config: Config, bundle: Path) -> dict[str, bool]:
     return {head: platt.reason is None for head, platt in found.items()}
 
 
-def require_figures(said: dict[str, object], p: np.ndarray, y: np.ndarray, config: Config) -> None:
+def require_figures(said: dict[str, Any], p: npt.NDArray[Any], y: npt.NDArray[Any], config: Config) -> None:
     """Check NE and ECE, over bins of as many rows each, of labels `y` and predictions `p`."""
     assert (said["impressions"], said["clicks"]) == (len(y), y.sum())
     # Rows of the same 1/400 of the logit stay together; rounding may move a row into the next one.

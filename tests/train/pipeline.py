@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +32,7 @@ TYPES = {
 # Lists of genres, which only features with a sequence read.
 SEQUENCE = "seq_recent"
 LONGEST = 3
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "slots": {
         "slots": [
             {"id": "s0", "name": "S0", "modality": "audio"},
@@ -85,8 +86,9 @@ def record(config: Config, rows: dict[str, int]) -> RunRecord:
     """Return the record of the run that would have built the table."""
     now = datetime(2026, 1, 6, tzinfo=UTC)
     days = {FIRST_DAY + timedelta(days=day): rows for day in range(4)}
-    settings = {"settings_hash": "0", "input": str(config.raw), "as_of": now, "encoder_version": 1, "days": days}
-    return RunRecord(run_id=RUN, built=now, **settings)
+    return RunRecord(
+        run_id=RUN, built=now, settings_hash="0", input=str(config.raw), as_of=now, encoder_version=1, days=days
+    )
 
 
 def write_training_table(config: Config, rows: dict[str, int], row_group: int) -> None:
@@ -122,7 +124,7 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
                 Field(name, PrimitiveType(kind))
                 for name, kind in [*TYPES.items(), *((label, "byte") for label in labels)]
             ]
-            + [Field(SEQUENCE, ArrayType("integer", contains_null=True))]
+            + [Field(SEQUENCE, ArrayType(PrimitiveType("integer"), contains_null=True))]
         ),
         actions,
         partition_by=["modality", "slot", "date"],

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.special import expit
 
-from camoe.config.model import CamoeConfig
+from camoe.config.model import CamoeConfig, DcnConfig
 from camoe.config.training import TrainingConfig
-from camoe.contracts.features import FeatureSet
+from camoe.contracts.features import Categorical, FeatureSet, Numeric
 from camoe.metrics.calibration import expected_calibration_error
 from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram
@@ -31,10 +32,10 @@ EFFECT, PRODUCT, WEIGHT = 0.5, 0.7, 0.4
 BIAS = np.array([-3.0, -3.0, -1.5])
 SHARES = (0.4, 0.3, 0.3)
 SPEC = ModelSpec(
-    model=CamoeConfig(embedding_dim=4, experts=2, expert={"cross_layers": 2, "hidden": (16, 8)}, tower_hidden=(8,)),
+    model=CamoeConfig(embedding_dim=4, experts=2, expert=DcnConfig(cross_layers=2, hidden=(16, 8)), tower_hidden=(8,)),
     features=FeatureSet(
-        categorical=[{"name": f"c{number}", "sql": "x"} for number in range(CATEGORICALS)],
-        numeric=[{"name": f"n{number}", "sql": "x", "missing_indicator": False} for number in range(NUMERICS)],
+        categorical=tuple(Categorical(name=f"c{number}", sql="x") for number in range(CATEGORICALS)),
+        numeric=tuple(Numeric(name=f"n{number}", sql="x", missing_indicator=False) for number in range(NUMERICS)),
     ),
     heads=HEADS,
     slots=SLOTS,
@@ -85,20 +86,22 @@ class Quality:
     ece: float
 
 
-def own_logits(train_step: TrainStep, rows: Block) -> np.ndarray:
+def own_logits(train_step: TrainStep, rows: Block) -> npt.NDArray[np.float64]:
     """Return each row's logit by the head of its slot: float64 `[B]`."""
     batch = to_tensors(rows, torch.device("cpu"), torch.float32)
     with torch.inference_mode():
         logits, _ = train_step.model.eval()(batch.categorical, batch.numeric, batch.sequences)
-    return logits.double().numpy()[np.arange(rows.rows), HEAD_OF_SLOT[rows.slot]]
+    own: npt.NDArray[np.float64] = logits.double().numpy()[np.arange(rows.rows), HEAD_OF_SLOT[rows.slot]]
+    return own
 
 
-def quality(p: np.ndarray, rows: Block) -> dict[str, Quality]:
+def quality(p: npt.NDArray[np.float64], rows: Block) -> dict[str, Quality]:
     """Measure probabilities `p` `[B]` of `rows` by head."""
     found = {}
     for number, head in enumerate(SPEC.heads.heads):
         own = HEAD_OF_SLOT[rows.slot] == number
         bins = Histogram.from_rows(p[own], rows.labels[own, 0]).bins()
         ece = expected_calibration_error(bins, EvaluationConfig().ece_bins)
+        assert ece is not None
         found[head.name] = Quality(float(average_precision(bins)), ece)
     return found

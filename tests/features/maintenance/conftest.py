@@ -12,12 +12,12 @@ from tests.features.maintenance.upkeep import three_runs
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
+def built(tmp_path_factory: pytest.TempPathFactory) -> Layout:
     """An output folder after three runs."""
     return three_runs(tmp_path_factory.mktemp("built"))
 
 
 @pytest.fixture
-def layout(built, tmp_path):
+def layout(built: Layout, tmp_path: Path) -> Layout:
     """A copy of `built` for one test."""
     return Layout(Path(shutil.copytree(built.root, tmp_path / "out")))

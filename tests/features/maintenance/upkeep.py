@@ -77,16 +77,16 @@ def add_side_rows(table: Path, run: str, day: date, rows: int) -> None:
     write_deltalake(table, data, mode="append", partition_by=["date", "run_id"])
 
 
-def content(table: Path, version: int | None = None) -> list[tuple[object, ...]]:
+def content(table: Path, version: int | None = None) -> list[tuple[str, ...]]:
     """All rows of one version, sorted; raises as a reader would when a file is gone."""
-    found = []
+    found: list[tuple[str, ...]] = []
     for path in DeltaTable(table, version=version).file_uris():
         rows = pq.read_table(path, partitioning=None).to_pylist()
         found += [(Path(path).parent.name, *map(str, row.values())) for row in rows]
     return sorted(found)
 
 
-def versions(table: Path) -> dict[int, list[tuple[object, ...]]]:
+def versions(table: Path) -> dict[int, list[tuple[str, ...]]]:
     """The content of every version."""
     return {version: content(table, version) for version in range(DeltaTable(table).version() + 1)}
 
@@ -124,14 +124,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def command(name, layout):
+def command(name: str, layout: Layout) -> list[str]:
     """The arguments of a maintenance command over `layout`."""
     return [name, "--config", str(ROOT / "conf/synthetic.yaml"), f"out={layout.root}"]
 
 
-def hold_days(runs: Path, *days: date) -> subprocess.Popen:
+def hold_days(runs: Path, *days: date) -> subprocess.Popen[str]:
     """Start a process that holds `days`, or all, until it reads the end of its input."""
     arguments = [sys.executable, "-c", HOLD_DAYS, str(runs), *map(str, days)]
     process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "held\n"
+    assert process.stdout and process.stdout.readline() == "held\n"
     return process

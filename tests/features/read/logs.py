@@ -54,7 +54,8 @@ def parquet_file(table: pa.Table) -> bytes:
     """Return an Arrow table as a Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink)
-    return sink.getvalue().to_pybytes()
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
 
 
 def write_log(
@@ -70,10 +71,10 @@ def write_log(
     """
     (folder / "log").mkdir()
     for name, content in files.items():
-        if kind == "delta":
-            write_deltalake(folder / "log", content, mode="append", schema_mode="merge")
-        else:
+        if isinstance(content, bytes):
             (folder / "log" / name).write_bytes(content)
+        else:
+            write_deltalake(folder / "log", content, mode="append", schema_mode="merge")
     given = {"path": "log", "format": kind, "options": options or ({"header": "true"} if kind == "csv" else {})}
     return Sources.model_validate(
         {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
@@ -16,7 +18,7 @@ from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.step import to_tensors
 from tests.train.fitting import fitted, fresh_learner
 
-CASES = {
+CASES: dict[str, list[str]] = {
     "head": [],
     "batch": ["training.normalise=batch"],
     "expected": ["training.normalise=expected"],
@@ -26,7 +28,7 @@ CASES = {
 }
 
 
-def learned(path, overrides):
+def learned(path: str, overrides: list[str]) -> dict[str, Any]:
     """Losses, validation and weights after one epoch."""
     train_step, history = fitted(load(path, Config, overrides))
     (epoch,) = history.epochs
@@ -35,7 +37,7 @@ def learned(path, overrides):
     return found | {"losses": np.array(epoch.losses), "ne": np.array(epoch.validation.ne), "levels": levels}
 
 
-def presence(path):
+def presence(path: str) -> npt.NDArray[Any]:
     """This worker's rows of each head, by step: `[steps, H]`."""
     config = load(path, Config)
     train_step, data = fresh_learner(config)
@@ -48,7 +50,7 @@ def presence(path):
     return np.array(counts)
 
 
-def main(path, folder):
+def main(path: str, folder: str) -> None:
     rank = join_workers().world.rank
     for number, overrides in enumerate(CASES.values()):
         np.savez(Path(folder) / f"{number}-{rank}.npz", **learned(path, overrides))
