@@ -17,6 +17,8 @@ from tests.jobs.chains import bar, require_counts, require_each_impression_once
 from tests.jobs.commands import run
 from tests.paths import KUAIRAND_LOG, ROOT
 
+pytestmark = [pytest.mark.spark, pytest.mark.horovod]
+
 CONFIG = ROOT / "conf/kuairand.yaml"
 LEAKS = ("play_time", "long_view", "hourmin", "is_", "stay_time")
 TABS = {0, 1, 2, 3, 4, 5, 6, 8, 12}
