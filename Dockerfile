@@ -18,7 +18,7 @@ ENV JAVA_HOME=/opt/java SPARK_HOME=/opt/spark
 USER spark
 WORKDIR /opt/camoe
 COPY --chown=spark . .
-# Without the packages that only tests need. Delta's JAR stays in the home of the user who runs Spark.
+# Without the packages that only tests need. Delta's JARs come to lie beside Spark's own, in the environment.
 RUN UV_NO_DEV=1 tools/setup.sh && rm -rf .tools ~/.cache
 
 USER root
