@@ -29,7 +29,7 @@ class Workers:
 
     @property
     def leads(self) -> bool:
-        """Whether this is the worker that writes and reports."""
+        """True on the worker that writes and reports."""
         return self.world.rank == 0
 
 

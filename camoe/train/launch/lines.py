@@ -28,7 +28,7 @@ class OutputLine:
 
     @property
     def for_user(self) -> str | StepProgress | None:
-        """What rank 0 tells the user in this line, if it does."""
+        """Text or progress of rank 0 for the user in this line, None where there is none."""
         if self.rank != 0 or self.stream != "stdout" or not self.text.startswith(FOR_USER):
             return None
         return self.message if isinstance(self.message, StepProgress) else self.text

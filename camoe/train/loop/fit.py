@@ -50,12 +50,12 @@ class TrainingRun:
 
     @property
     def config(self) -> TrainingConfig:
-        """How the run is trained."""
+        """Settings of the training."""
         return self.feed.config
 
     @property
     def data(self) -> TrainingData:
-        """What the run reads."""
+        """Snapshots and columns that the run reads."""
         return self.feed.data
 
     @property
