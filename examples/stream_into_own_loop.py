@@ -34,7 +34,9 @@ def main() -> None:
     table = pin(chosen.table)
     categorical, numeric = (tuple(name for name in table.columns if name.startswith(kind)) for kind in ("cat_", "num_"))
     columns = Columns(categorical, numeric, labels=(chosen.label,))
+    torch.manual_seed(1)
     embedding, linear = nn.EmbeddingBag(BUCKETS, 1, mode="sum"), nn.Linear(len(numeric), 1)
+    nn.init.zeros_(embedding.weight)  # The unit variance that it begins with takes epochs to unlearn.
     optimiser = torch.optim.Adam([*embedding.parameters(), *linear.parameters()], lr=0.01)
     offset = torch.arange(len(categorical)) * 7919  # The same index means another value in another column.
     for epoch in range(chosen.epochs):
