@@ -46,7 +46,7 @@ echo "setup: once, a few minutes (log: $LOG)"
     run "the installer's version $UV_VERSION" .tools/bin/pip install --quiet "uv==$UV_VERSION"
 export PATH="$PWD/tools:$PATH" UV_PYTHON_DOWNLOADS=never
 run "Python packages, and Horovod built against torch (2 to 4 minutes the first time)" \
-    .tools/bin/uv sync --locked --python "$python"
+    .tools/bin/uv sync --locked --compile-bytecode --python "$python"
 unset SPARK_HOME PYSPARK_DRIVER_PYTHON
 export PATH="$PWD/.venv/bin:$PATH" PYSPARK_PYTHON="$PWD/.venv/bin/python"
 run "Delta Lake's JARs" spark-submit --properties-file conf/spark/local.conf \
