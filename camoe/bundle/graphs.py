@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -23,24 +24,37 @@ from camoe.model.camoe import Camoe
 EXAMPLE_ROWS = 4
 
 
-class HeadProbability(nn.Module):
-    """One head of `model`: `[B, C]` int64, `[B, F]` float32 and, where it has sequences, `[B, S]` int64 to `[B]`."""
+class HeadProbabilities(nn.Module):
+    """All heads of `model`: indices, raw numerics and, where it has them, sequences to a probability `[B]` each."""
 
-    def __init__(self, model: Camoe, head: int) -> None:
+    def __init__(self, model: Camoe, heads: int) -> None:
         super().__init__()
         self.model = model
-        self.head = head
+        self.heads = heads
 
-    def forward(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
-        """Return probabilities `[B]`."""
-        return torch.sigmoid(self.model.head_logit(self.head, categorical, numeric, sequences))
+    def forward(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Return the probabilities of each head, `[B]`."""
+        x = self.model.bottom(categorical, numeric, sequences)
+        return tuple(torch.sigmoid(self.model.body.head_logit(head, x)) for head in range(self.heads))
 
 
-def export_head(model: Camoe, head: int, path: Path, weights: Path) -> None:
-    """Write head number `head` of `model`, which must be on the CPU, in float32 and in eval mode.
+def export_heads(model: Camoe, paths: Sequence[Path], weights: Path) -> None:
+    """Write the heads of `model`, which must be on the CPU, in float32 and in eval mode, in order to `paths`.
 
-    `weights` is the safetensors file that the model's weights were written to; it must lie, and stay, beside `path`.
+    All are traced at once, which takes little longer than one; each graph keeps what its head needs alone. `weights` is
+    the safetensors file that the model's weights were written to; it must lie, and stay, beside the graphs.
     """
+    traced = _traced(model, len(paths))
+    if model.embedding.table.weight.numel():
+        table = traced.graph.initializers[f"model.{TABLE}"]
+        table.const_value, table.name = _placed(weights, TABLE), TABLE
+    for head, path in enumerate(paths):
+        graph = ir.convenience.extract(traced.graph, traced.graph.inputs, [traced.graph.outputs[head]])
+        graph.outputs[0].name = PROBABILITY
+        ir.save(ir.Model(graph, ir_version=traced.ir_version, producer_name=traced.producer_name), path)
+
+
+def _traced(model: Camoe, heads: int) -> ir.Model:
     examples = {
         CATEGORICAL: torch.zeros(EXAMPLE_ROWS, model.categorical_columns, dtype=torch.int64),
         NUMERIC: torch.zeros(EXAMPLE_ROWS, model.scaling.inputs, dtype=torch.float32),
@@ -53,20 +67,17 @@ def export_head(model: Camoe, head: int, path: Path, weights: Path) -> None:
         warnings.simplefilter("ignore", category=FutureWarning)
         warnings.simplefilter("ignore", category=DeprecationWarning)
         program = torch.onnx.export(
-            HeadProbability(model, head).eval(),
+            HeadProbabilities(model, heads).eval(),
             tuple(examples.values()),
             input_names=list(examples),
-            output_names=[PROBABILITY],
+            output_names=[f"{PROBABILITY}_{head}" for head in range(heads)],
             dynamic_shapes=tuple({0: rows} for _ in examples),
             dynamo=True,
             verbose=False,
         )
     if program is None:
         raise RuntimeError("the ONNX exporter returned no program")
-    if model.embedding.table.weight.numel():
-        table = program.model.graph.initializers[f"model.{TABLE}"]
-        table.const_value, table.name = _placed(weights, TABLE), TABLE
-    ir.save(program.model, path)
+    return program.model
 
 
 def _placed(weights: Path, name: str) -> ir.ExternalTensor:

@@ -17,7 +17,7 @@ from camoe.bundle import manifest as names
 from camoe.bundle.calibration import CALIBRATION, write_calibration
 from camoe.bundle.card import model_card
 from camoe.bundle.code_version import code_version
-from camoe.bundle.graphs import export_head
+from camoe.bundle.graphs import export_heads
 from camoe.bundle.manifest import Manifest
 from camoe.bundle.settings import write_settings
 from camoe.contracts import encoder as encoders
@@ -64,8 +64,8 @@ def write_bundle(
         write_json(staging / names.METRICS, metrics)
         write_calibration(staging, calibration)
         write_settings(staging, origin.config)
-        for index, head in enumerate(spec.heads.heads):
-            export_head(exported, index, staging / names.graph_name(head.name), staging / names.WEIGHTS)
+        graphs = [staging / names.graph_name(head.name) for head in spec.heads.heads]
+        export_heads(exported, graphs, staging / names.WEIGHTS)
         encoders.write(origin.encoder, staging / names.ENCODER)
         manifest = _manifest(staging, spec, origin)
         write_text(staging / names.CARD, model_card(manifest, spec, metrics, calibration))

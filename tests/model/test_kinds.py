@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from camoe.bundle.graphs import export_head
+from camoe.bundle.graphs import export_heads
 from camoe.bundle.manifest import CATEGORICAL, NUMERIC, WEIGHTS
 from camoe.model.camoe import Camoe
 from camoe.model.loss import head_losses, make_masking, make_normaliser, masked_loss, targets
@@ -127,7 +127,7 @@ def test_three_workers_have_the_gradient_of_one(name, slots):
 def test_a_heads_graph_gives_what_torch_gives(name, tmp_path):
     model = model_of(name).float().eval()
     save_file(model.state_dict(), tmp_path / WEIGHTS)
-    export_head(model, 1, tmp_path / "video.onnx", tmp_path / WEIGHTS)
+    export_heads(model, [tmp_path / "audio.onnx", tmp_path / "video.onnx"], tmp_path / WEIGHTS)
     categorical, numeric = batch_of(13)[0], batch_of(13)[1].float()
     session = onnxruntime.InferenceSession(tmp_path / "video.onnx", providers=["CPUExecutionProvider"])
     (p,) = session.run(None, {CATEGORICAL: categorical.numpy(), NUMERIC: numeric.numpy()})

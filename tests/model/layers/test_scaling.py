@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from camoe.bundle.graphs import export_head
+from camoe.bundle.graphs import export_heads
 from camoe.contracts.features import FeatureSet
 from camoe.model.camoe import Camoe
 from camoe.model.layers.scaling import KNOTS, LARGEST, Knots, Moments, NumericScaling
@@ -87,7 +87,7 @@ def model():
 
 def test_onnx_gives_what_torch_gives_at_any_batch_size(model, tmp_path):
     save_file(model.state_dict(), tmp_path / "weights.safetensors")
-    export_head(model, 0, tmp_path / "head.onnx", tmp_path / "weights.safetensors")
+    export_heads(model, [tmp_path / "head.onnx"], tmp_path / "weights.safetensors")
     session = onnxruntime.InferenceSession(tmp_path / "head.onnx", providers=["CPUExecutionProvider"])
     random = np.random.default_rng(2)
     for rows in (1, 3, 500):
