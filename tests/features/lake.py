@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
 import yaml
 from pyspark.sql import Row, SparkSession
 
-from camoe.contracts.errors import exit_with
 from camoe.contracts.layout import Layout
 from jobs.build_features import main
+from tests.jobs.in_process import run_main
 
 Rows = Sequence[Mapping[str, object]]
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
@@ -192,8 +190,4 @@ def counts(folder: Path) -> dict[str, Any]:
 
 def run_job(config_file: Path, *arguments: str) -> int:
     """Run jobs/build_features.py in this process, which holds the Spark session; returns its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["build_features.py", "--config", str(config_file), *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            exit_with(main)
-    return int(stopped.value.code or 0)
+    return run_main(main, config_file, *arguments)

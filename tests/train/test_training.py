@@ -29,6 +29,8 @@ from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.folder import newest, run_of
 from camoe.train.checkpoint.resume import resume_point
 from camoe.train.checkpoint.state import read_run_state
+from jobs.train import main
+from tests.jobs.in_process import run_main
 from tests.paths import ROOT
 from tests.score.pipeline import DAYS
 from tests.train.calibrated import require_calibrated
@@ -299,11 +301,12 @@ def test_a_run_by_hand_with_horovodrun_works(tmp_path):
         ),
     ],
 )
-def test_bad_input_gives_one_message_and_no_bundle(tmp_path, override, message):
+def test_bad_input_gives_one_message_and_no_bundle(tmp_path, capfd, override, message):
     config = write_pipeline(tmp_path, ROWS)
-    done = train(config, 1, override, code=2)
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert run_main(main, config, override) == 2
+    said = capfd.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
     assert not (tmp_path / "out/bundle").exists()
 
 
