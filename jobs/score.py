@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
     require_fit(model, snapshot)
     runs = active_records(table, layout.runs)
     require_fresh(runs, days, f"{table.table} version {table.version}")
-    require_vocabulary(layout.bundle, model, encoders.read(layout.encoder, encoder_version(runs)))
+    require_vocabulary(model, encoders.read(layout.encoder, encoder_version(runs)))
     version = model.manifest.model_version
     score_days = _locally if chosen.local else _with_spark
     with pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it"):

@@ -76,8 +76,8 @@ def _pinned(config: Config, version: int) -> AbstractContextManager[object]:
 
 
 def _summary(config: Config, command_line: str, seconds: float) -> None:
-    manifest, _ = open_bundle(config.layout.bundle)
-    metrics = json.loads((config.layout.bundle / METRICS).read_text())
+    bundle = open_bundle(config.layout.bundle)
+    metrics = json.loads(bundle.read(METRICS))
     best = metrics["epochs"][metrics["best_epoch"]]
     for epoch in metrics["epochs"]:
         require_equal(f"rows trained in epoch {epoch['epoch']}", epoch["planned"], epoch["rows"])
@@ -89,7 +89,8 @@ def _summary(config: Config, command_line: str, seconds: float) -> None:
          "validation_rows": metrics["data"]["validation_rows"]},
     )  # fmt: skip
     heads = zip(config.heads.heads, best["validation_ne"], strict=True)
-    print(f"train: model {manifest.model_version}, {metrics['parameters']:,} parameters, best epoch {best['epoch']}")
+    model = f"model {bundle.manifest.model_version}, {metrics['parameters']:,} parameters"
+    print(f"train: {model}, best epoch {best['epoch']}")
     print("train: validation NE " + ", ".join(f"{head.name} {ne:.4f}" for head, ne in heads if ne is not None))
     print(f"train: took {seconds:.0f} s")
     print(next_line(submit_line("score", command_line)))

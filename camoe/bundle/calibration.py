@@ -7,12 +7,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from camoe.bundle.manifest import CALIBRATION, Bundle
 from camoe.contracts.errors import BundleError
 from camoe.contracts.files import write_json
-from camoe.contracts.heads import HeadSet
 from camoe.metrics.platt import Platt
 
-CALIBRATION = "calibration.json"
 _BY_HEAD = TypeAdapter(dict[str, Platt])
 
 
@@ -21,18 +20,16 @@ def write_calibration(folder: Path, by_head: Mapping[str, Platt]) -> None:
     write_json(folder / CALIBRATION, {name: platt.model_dump() for name, platt in by_head.items()})
 
 
-def read_calibration(folder: Path, heads: HeadSet) -> dict[str, Platt]:
-    """Read the calibration of each of `heads`, by name. Raises `BundleError` when one is missing or unreadable."""
-    path = folder / CALIBRATION
+def read_calibration(bundle: Bundle) -> dict[str, Platt]:
+    """Read the calibration of each head, by name. Raises `BundleError` when one is missing or unreadable."""
+    path = bundle.folder / CALIBRATION
     try:
-        found = _BY_HEAD.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        raise BundleError(f"{folder} has no {CALIBRATION}: another version of camoe wrote it; train again") from None
+        found = _BY_HEAD.validate_json(bundle.read(CALIBRATION))
     except ValidationError as error:
         raise BundleError(
             f"{path} was written by another version ({error.error_count()} errors); train again"
         ) from None
-    absent = [head.name for head in heads.heads if head.name not in found]
+    absent = [head.name for head in bundle.spec.heads.heads if head.name not in found]
     if absent:
         raise BundleError(f"{path} has no head {', '.join(absent)}; train again")
     return found

@@ -6,18 +6,19 @@ external data. So it lies on disk once, and no graph comes near the 2 GiB that a
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from onnxscript import ir
 from torch import Tensor, nn
 from torch.export import Dim
 
 from camoe.bundle.manifest import CATEGORICAL, NUMERIC, PROBABILITY, SEQUENCES, TABLE
+from camoe.bundle.weights import place_of
 from camoe.model.camoe import Camoe
 
 # Rows of the example that the exporter traces; any number above one, which it would take for a constant.
@@ -45,12 +46,18 @@ def export_heads(model: Camoe, paths: Sequence[Path], weights: Path) -> None:
     the safetensors file that the model's weights were written to; it must lie, and stay, beside the graphs.
     """
     traced = _traced(model, len(paths))
+    # Which line of which folder made a node: the same model would have other graphs elsewhere.
+    ClearMetadataAndDocStringPass()(traced)
     if model.embedding.table.weight.numel():
         table = traced.graph.initializers[f"model.{TABLE}"]
         table.const_value, table.name = _placed(weights, TABLE), TABLE
     for head, path in enumerate(paths):
         graph = ir.convenience.extract(traced.graph, traced.graph.inputs, [traced.graph.outputs[head]])
         graph.outputs[0].name = PROBABILITY
+        # They come in another order each time; the same model has the same file.
+        held = sorted(graph.initializers.items())
+        graph.initializers.clear()
+        graph.initializers.update(held)
         ir.save(ir.Model(graph, ir_version=traced.ir_version, producer_name=traced.producer_name), path)
 
 
@@ -83,9 +90,7 @@ def _traced(model: Camoe, heads: int) -> ir.Model:
 def _placed(weights: Path, name: str) -> ir.ExternalTensor:
     """Return the float32 tensor `name` of a safetensors file, as data beside a graph: nothing of it is read."""
     with weights.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        entry = json.loads(file.read(length))[name]
-    begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        place = place_of(file, name)
     return ir.ExternalTensor(
-        weights.name, begin, end - begin, ir.DataType.FLOAT, shape=ir.Shape(entry["shape"]), name=name
+        weights.name, place.begin, place.length, ir.DataType.FLOAT, shape=ir.Shape(place.shape), name=name
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from pydantic import StringConstraints, ValidationError
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import BundleError
 from camoe.contracts.files import write_json
+from camoe.contracts.hashing import short_hash
 from camoe.model.spec import ModelSpec
 
 MANIFEST = "manifest.json"
@@ -19,6 +21,8 @@ SPEC = "model.json"
 WEIGHTS = "weights.safetensors"
 METRICS = "metrics.json"
 CARD = "card.md"
+CONFIG = "config.json"
+CALIBRATION = "calibration.json"
 ENCODER = "encoder"
 # The embedding table: its name among the weights, and in every head's graph.
 TABLE = "embedding.table.weight"
@@ -27,6 +31,9 @@ CATEGORICAL = "categorical"
 NUMERIC = "numeric"
 SEQUENCES = "sequences"
 PROBABILITY = "p"
+
+
+CHANGED = "is not the file that training wrote"
 
 
 class Manifest(Section):
@@ -43,14 +50,15 @@ class Manifest(Section):
     files: Mapping[str, str]
 
 
-def set_aside(folder: Path) -> Path:
-    """Return where the bundle at `folder` lies for the moment in which another takes its place."""
-    return folder.with_name(f".{folder.name}-old")
-
-
 def graph_name(head: str) -> str:
     """Name the ONNX graph of a head in the bundle: beside the weights, for no graph may name data above it."""
     return f"head-{head}.onnx"
+
+
+def identity(files: Mapping[str, str]) -> str:
+    """Return the version of a model whose bundle has `files`: a hash of all of them that change a prediction."""
+    telling = sorted(f"{name} {digest}" for name, digest in files.items() if name not in {METRICS, CONFIG, CARD})
+    return short_hash("\n".join(telling), digits=12)
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
@@ -72,12 +80,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of the bundle at `folder`. Raises `BundleError` when it is missing or damaged."""
     if not (folder / MANIFEST).is_file():
-        before = set_aside(folder)
-        if before.exists() and not folder.exists():
-            raise BundleError(
-                f"no model bundle at {folder}: training ended while it replaced the one before, which is {before}; "
-                "move that one back, or go on with jobs/train.py --resume"
-            )
         raise BundleError(f"no model bundle at {folder}; run jobs/train.py first")
     try:
         return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
@@ -85,19 +87,58 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder / MANIFEST} is damaged ({error.error_count()} errors); train again") from None
 
 
-def open_bundle(folder: Path) -> tuple[Manifest, ModelSpec]:
-    """Return the manifest and the model's specification of the bundle at `folder`, after checking every file.
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle all of whose files are those that training wrote, at the folder that a link to it named."""
+
+    folder: Path
+    manifest: Manifest
+    spec: ModelSpec
+
+    def read(self, name: str) -> bytes:
+        """Read a file. Raises `BundleError` unless it still is the one that was checked."""
+        return _checked(self.folder, self.manifest, name)
+
+
+def open_bundle(folder: Path) -> Bundle:
+    """Open the bundle at `folder` after checking every file.
 
     Raises:
         BundleError: there is no bundle, a file is missing or changed, or the specification cannot be read.
     """
-    manifest = read_manifest(folder)
-    found = file_hashes(folder)
+    at = folder.resolve()
+    manifest = read_manifest(at)
+    found = file_hashes(at)
     wrong = sorted(name for name, digest in manifest.files.items() if found.get(name) != digest)
     if wrong:
-        state = "is missing" if wrong[0] not in found else "is not the file that training wrote"
-        raise BundleError(f"the model bundle at {folder} is broken: {wrong[0]} {state}; train again or restore it")
+        raise broken(at, wrong[0], "is missing" if wrong[0] not in found else CHANGED)
+    _require_listed(at, manifest, [SPEC])
     try:
-        return manifest, ModelSpec.model_validate_json((folder / SPEC).read_text())
+        spec = ModelSpec.model_validate_json(_checked(at, manifest, SPEC))
     except ValidationError as error:
-        raise BundleError(f"{folder / SPEC} was written by another version ({error.error_count()} fields)") from None
+        raise BundleError(f"{at / SPEC} was written by another version ({error.error_count()} fields)") from None
+    graphs = [graph_name(head.name) for head in spec.heads.heads]
+    encoder = f"{ENCODER}/v{manifest.encoder_version}/encoder.json"
+    _require_listed(at, manifest, [WEIGHTS, CALIBRATION, encoder, *graphs])
+    return Bundle(at, manifest, spec)
+
+
+def _checked(folder: Path, manifest: Manifest, name: str) -> bytes:
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise broken(folder, name, f"cannot be read ({error.strerror})") from None
+    if hashlib.sha256(content).hexdigest() != manifest.files[name]:
+        raise broken(folder, name, CHANGED)
+    return content
+
+
+def _require_listed(folder: Path, manifest: Manifest, parts: Sequence[str]) -> None:
+    unlisted = [name for name in parts if name not in manifest.files]
+    if unlisted:
+        raise broken(folder, unlisted[0], f"is not listed in its {MANIFEST}")
+
+
+def broken(folder: Path, name: str, how: str) -> BundleError:
+    """Return the error that the file `name` of the bundle at `folder` is at fault."""
+    return BundleError(f"the model bundle at {folder} is broken: {name} {how}; train again or restore it")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from camoe.bundle.manifest import CONFIG
 from camoe.contracts.config_file import Section
 from camoe.contracts.files import write_json
 
-CONFIG = "config.json"
 # A user's name and password in an address.
 CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 

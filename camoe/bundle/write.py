@@ -1,10 +1,9 @@
-"""Writes a bundle: beside its place first, then in one rename."""
+"""Writes a bundle: whole, or not at all."""
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,21 +13,22 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from camoe.bundle import manifest as names
-from camoe.bundle.calibration import CALIBRATION, write_calibration
+from camoe.bundle.calibration import write_calibration
 from camoe.bundle.card import model_card
 from camoe.bundle.code_version import code_version
 from camoe.bundle.graphs import export_heads
 from camoe.bundle.manifest import Manifest
 from camoe.bundle.settings import write_settings
+from camoe.bundle.versions import new_version
 from camoe.contracts import encoder as encoders
 from camoe.contracts.config_file import Section
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import TrainingError
-from camoe.contracts.files import atomic_folder, put_back, write_json, write_text
-from camoe.contracts.hashing import short_hash
+from camoe.contracts.files import write_json, write_text
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
+from camoe.model.finite import require_finite
 from camoe.model.spec import ModelSpec
 
 
@@ -42,43 +42,52 @@ class Origin:
 
 
 def write_bundle(
-    target: Path,
+    link: Path,
     model: Camoe,
     spec: ModelSpec,
     origin: Origin,
     metrics: Mapping[str, Any],
     *,
     calibration: Mapping[str, Platt],
+    keep: int,
 ) -> Manifest:
-    """Write `model` as a bundle at `target`, replacing the one there; weights and graphs are float32.
+    """Write `model` as a bundle that `link` names from then on, and keep the newest `keep` bundles beside it.
 
-    `calibration` has one entry a head; `metrics` is metrics.json.
+    Weights and graphs are float32; `calibration` has one entry a head; `metrics` is metrics.json.
 
     Raises:
-        TrainingError: the disk did not take it; the bundle at `target` stays, and so do the run's checkpoints.
+        TrainingError: a weight is not finite, or the disk did not take it; `link` names the bundle before, and the
+            run's checkpoints stay.
     """
-    with _staged(target) as staging:
-        exported = copy.deepcopy(model).to("cpu", torch.float32).eval()
-        save_file({name: value.contiguous() for name, value in exported.state_dict().items()}, staging / names.WEIGHTS)
-        write_text(staging / names.SPEC, spec.model_dump_json(indent=2))
-        write_json(staging / names.METRICS, metrics)
-        write_calibration(staging, calibration)
-        write_settings(staging, origin.config)
-        graphs = [staging / names.graph_name(head.name) for head in spec.heads.heads]
-        export_heads(exported, graphs, staging / names.WEIGHTS)
-        encoders.write(origin.encoder, staging / names.ENCODER)
-        manifest = _manifest(staging, spec, origin)
-        write_text(staging / names.CARD, model_card(manifest, spec, metrics, calibration))
-        manifest = manifest.model_copy(update={"files": names.file_hashes(staging)})
-        names.write_manifest(staging, manifest)
+    exported = copy.deepcopy(model).to("cpu", torch.float32).eval()
+    weights = {name: value.contiguous() for name, value in exported.state_dict().items()}
+    require_finite(weights, "no bundle was written")
+    try:
+        with new_version(link, keep) as folder:
+            save_file(weights, folder / names.WEIGHTS)
+            write_text(folder / names.SPEC, spec.model_dump_json(indent=2))
+            write_json(folder / names.METRICS, metrics)
+            write_calibration(folder, calibration)
+            write_settings(folder, origin.config)
+            graphs = [folder / names.graph_name(head.name) for head in spec.heads.heads]
+            export_heads(exported, graphs, folder / names.WEIGHTS)
+            encoders.write(origin.encoder, folder / names.ENCODER)
+            manifest = _manifest(folder, spec, origin)
+            write_text(folder / names.CARD, model_card(manifest, spec, metrics, calibration))
+            manifest = manifest.model_copy(update={"files": names.file_hashes(folder)})
+            names.write_manifest(folder, manifest)
+    except (OSError, SafetensorError) as error:
+        raise TrainingError(
+            f"the bundle could not be written to {link}: {error}; make room there, then --resume writes it from the "
+            "run's checkpoints, which are kept"
+        ) from None
     return manifest
 
 
-def _manifest(staging: Path, spec: ModelSpec, origin: Origin) -> Manifest:
-    hashes = names.file_hashes(staging)
-    identity = hashes[names.WEIGHTS] + hashes[names.SPEC] + hashes[CALIBRATION]
+def _manifest(folder: Path, spec: ModelSpec, origin: Origin) -> Manifest:
+    hashes = names.file_hashes(folder)
     return Manifest(
-        model_version=short_hash(identity, digits=12),
+        model_version=names.identity(hashes),
         code_version=code_version(),
         table=origin.snapshot.table,
         table_version=origin.snapshot.version,
@@ -88,19 +97,3 @@ def _manifest(staging: Path, spec: ModelSpec, origin: Origin) -> Manifest:
         config_hash=origin.config.content_hash(),
         files=hashes,
     )
-
-
-@contextlib.contextmanager
-def _staged(target: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `target` once it is filled."""
-    aside = names.set_aside(target)
-    try:
-        # A writer that ended between taking the bundle before away and bringing its own has left it there.
-        put_back(target, aside)
-        with atomic_folder(target, target.with_name(f".{target.name}-staging"), aside) as staging:
-            yield staging
-    except (OSError, SafetensorError) as error:
-        raise TrainingError(
-            f"the bundle could not be written to {target}: {error}; make room there, then --resume writes it from the "
-            "run's checkpoints, which are kept"
-        ) from None

@@ -50,6 +50,8 @@ class TrainingConfig(Section):
 
     With `steps`, training ends after so many steps, within an epoch if need be, and `epochs` is not looked at.
 
+    The newest `keep_bundles` bundles stay, that of this run among them.
+
     `table` is where the training table lies when that is not under `out`: a path, or `s3://bucket/path`.
     """
 
@@ -78,6 +80,7 @@ class TrainingConfig(Section):
     tracking: TrackingConfig | None = None
     warm_start: Path | None = None
     checkpoint: CheckpointConfig = CheckpointConfig()
+    keep_bundles: int = Field(default=3, ge=1)
     stall_timeout_s: int = Field(default=300, ge=1)
     stream: StreamConfig = StreamConfig()
 

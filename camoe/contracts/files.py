@@ -55,7 +55,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def atomic_folder(target: Path, staging: Path, aside: Path | None = None) -> Iterator[Path]:
+def atomic_folder(target: Path, staging: Path) -> Iterator[Path]:
     """Yield the empty folder `staging`; once the block ends, `publish_folder` it as `target`.
 
     What a killed process left at `staging` goes first. When the block or the disk fails, nothing of it stays.
@@ -65,40 +65,33 @@ def atomic_folder(target: Path, staging: Path, aside: Path | None = None) -> Ite
     staging.mkdir(parents=True)
     try:
         yield staging
-        publish_folder(staging, target, aside)
+        publish_folder(staging, target)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
 
 
-def publish_folder(staging: Path, target: Path, aside: Path | None = None) -> None:
+def publish_folder(staging: Path, target: Path) -> None:
     """Sync all that lies in `staging` and rename it to `target`, on the same file system.
 
-    A folder that is at `target` lies at `aside` for the moment between, and then goes; when the rename fails it is put
-    back. `put_back` does so where the process was killed in that moment.
+    Files get the rights that the process gives what it makes; some writers give theirs to their owner alone.
 
     Raises:
-        OSError: the disk does not take it, or `target` is a folder with content and `aside` is None.
+        OSError: the disk does not take it, or `target` is a folder with content.
     """
-    _sync_all(staging)
-    if aside is not None:
-        shutil.rmtree(aside, ignore_errors=True)
-        if target.exists():
-            target.rename(aside)
-    try:
-        move(staging, target)
-    except OSError:
-        if aside is not None:
-            put_back(target, aside)
-        raise
-    if aside is not None:
-        shutil.rmtree(aside, ignore_errors=True)
+    rights = 0o666 & ~_umask()
+    for path in (*staging.rglob("*"), staging):
+        if path.is_file():
+            path.chmod(rights)
+        _sync(path)
+    move(staging, target)
 
 
-def put_back(target: Path, aside: Path) -> None:
-    """Rename the folder `aside` to `target`, where there is one and nothing has taken its place."""
-    if aside.exists() and not target.exists():
-        aside.rename(target)
+def remove_folder(path: Path) -> None:
+    """Remove a folder; renamed first, so that one that is half removed does not look like a whole one."""
+    doomed = path.with_name(f".staging-{path.name}")
+    path.rename(doomed)
+    shutil.rmtree(doomed)
 
 
 def move(source: Path, target: Path) -> None:
@@ -107,9 +100,10 @@ def move(source: Path, target: Path) -> None:
     _sync(target.parent)
 
 
-def _sync_all(folder: Path) -> None:
-    for path in (*folder.rglob("*"), folder):
-        _sync(path)
+def _umask() -> int:
+    # It can only be read by setting it, which other threads would see; the kernel tells it for the asking.
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(r"^Umask:\s*(\d+)$", status, re.MULTILINE)[0], 8)
 
 
 def _sync(path: Path) -> None:

@@ -21,15 +21,14 @@ ENCODER_PROPERTY = "camoe.encoderHash"
 
 @dataclass(frozen=True)
 class Predictor:
-    """The model of the bundle at `folder`."""
+    """A model that is loaded."""
 
-    folder: Path
     model: ScoringModel
 
     @cached_property
     def encoder(self) -> Encoder:
         """The bundle's vocabularies, read when they are first asked for."""
-        return encoders.read(self.folder / ENCODER, self.model.manifest.encoder_version)
+        return encoders.read(self.model.folder / ENCODER, self.model.manifest.encoder_version)
 
     @cached_property
     def _scorer(self) -> Scorer:
@@ -70,4 +69,4 @@ class Predictor:
 
 def load(folder: Path) -> Predictor:
     """Load the bundle at `folder`, every file checked against its hash. Raises `BundleError` when it is not whole."""
-    return Predictor(folder, read_model(folder))
+    return Predictor(read_model(folder))

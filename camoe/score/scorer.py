@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import pyarrow as pa
-from safetensors import safe_open
 
 from camoe.bundle.calibration import read_calibration
 from camoe.bundle.manifest import (
@@ -19,11 +18,11 @@ from camoe.bundle.manifest import (
     NUMERIC,
     SEQUENCES,
     TABLE,
-    WEIGHTS,
     Manifest,
     graph_name,
     open_bundle,
 )
+from camoe.bundle.weights import embedding_table
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
@@ -31,7 +30,7 @@ from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.spec import ModelSpec
-from camoe.score.graph import read_graph
+from camoe.score.graph import with_table_as_input
 from camoe.score.graph_inputs import GraphInputs, graph_inputs
 
 # Columns of the rows that their predictions carry, where the rows have them.
@@ -43,9 +42,12 @@ UNSERVED = -1
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A bundle's specification, each head's graph (see `read_graph`) and calibration, and the embedding table `[V, D]`
-    that all graphs share: fit to be sent elsewhere."""
+    """A bundle's folder and specification, each head's graph (see `with_table_as_input`) and calibration.
 
+    With them the embedding table `[V, D]` that all graphs share. Fit to be sent elsewhere.
+    """
+
+    folder: Path
     manifest: Manifest
     spec: ModelSpec
     graphs: Mapping[str, bytes]
@@ -54,17 +56,17 @@ class ScoringModel:
 
 
 def read_model(folder: Path) -> ScoringModel:
-    """Read the scoring parts of the bundle at `folder`. Raises `BundleError` as `open_bundle` and `read_graph` do."""
-    manifest, spec = open_bundle(folder)
-    graphs = {head.name: read_graph(folder / graph_name(head.name)) for head in spec.heads.heads}
-    with safe_open(folder / WEIGHTS, framework="numpy") as weights:
-        table = weights.get_tensor(TABLE)
-    return ScoringModel(manifest, spec, graphs, read_calibration(folder, spec.heads), table)
+    """Read the scoring parts of the bundle at `folder`. Raises `BundleError` as `open_bundle` does."""
+    bundle = open_bundle(folder)
+    heads = [head.name for head in bundle.spec.heads.heads]
+    graphs = {name: with_table_as_input(bundle.read(graph_name(name))) for name in heads}
+    table = embedding_table(bundle)
+    return ScoringModel(bundle.folder, bundle.manifest, bundle.spec, graphs, read_calibration(bundle), table)
 
 
-def require_vocabulary(folder: Path, model: ScoringModel, table: Encoder) -> None:
-    """Raise `BundleError` unless the `table`'s encoder only appended to the one in the bundle at `folder`."""
-    own = encoders.read(folder / ENCODER, model.manifest.encoder_version)
+def require_vocabulary(model: ScoringModel, table: Encoder) -> None:
+    """Raise `BundleError` unless the `table`'s encoder only appended to the one in the model's bundle."""
+    own = encoders.read(model.folder / ENCODER, model.manifest.encoder_version)
     if not table.continues(own):
         raise BundleError(
             f"model {model.manifest.model_version} was trained with another vocabulary than the table's, "
@@ -116,6 +118,7 @@ class Scorer:
 
         Raises:
             ScoringError: as `graph_inputs` does.
+            BundleError: as `predict_inputs` does.
         """
         carried = table.select([name for name in CARRIED if name in table.column_names])
         return self.predict_inputs(graph_inputs(table, self._model.spec), carried)
@@ -125,6 +128,9 @@ class Scorer:
 
         The columns are those of `carried`, which has a row an impression, and `objective`, `head`, `p_raw` (of the
         head's graph), `p` (calibrated) and `model_version`.
+
+        Raises:
+            BundleError: the model gives no number for a row.
         """
         return pa.concat_tables(self._predict(objective, inputs, carried) for objective in self._owners)
 
@@ -134,6 +140,7 @@ class Scorer:
         for head in set(owner.tolist()) - {UNSERVED}:
             own = np.flatnonzero(owner == head)
             p_raw[own] = self._run(head, inputs, own)
+            self._require_numbers(head, p_raw[own])
             p[own] = self._model.calibration[self._names[head]].calibrated(p_raw[own])
         served = np.flatnonzero(owner != UNSERVED)
         chosen = carried if len(served) == len(owner) else carried.take(served)
@@ -147,6 +154,14 @@ class Scorer:
         for name, column in columns.items():
             chosen = chosen.append_column(name, column)
         return chosen
+
+    def _require_numbers(self, head: int, p_raw: npt.NDArray[np.float64]) -> None:
+        lost = int(np.count_nonzero(~np.isfinite(p_raw)))
+        if lost:
+            raise BundleError(
+                f"model {self._model.manifest.model_version}, head {self._names[head]}: no number for {lost:,} of "
+                f"{len(p_raw):,} impressions, so its weights are not finite; train again or use an earlier bundle"
+            )
 
     def _cells(self, inputs: GraphInputs) -> npt.NDArray[np.int64]:
         """Number, by row, its slot and which of the heads' values it has, as `HeadSet.membership` does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from camoe.bundle.versions import current
 from camoe.bundle.write import Origin, write_bundle
 from camoe.config.pipeline import Config
 from camoe.model.spec import ModelSpec
@@ -96,8 +97,10 @@ def _write_bundle(
 ) -> None:
     """Write the bundle of `run` and give it to the trackers."""
     bundle, origin = config.layout.bundle, Origin(inputs.train, inputs.encoder, config)
-    manifest = write_bundle(bundle, run.train_step.model, spec, origin, metrics, calibration=calibrated.by_head)
-    print(f"train: bundle {manifest.model_version} written to {bundle}", flush=True)
+    replaced, model, keep = current(bundle), run.train_step.model, config.training.keep_bundles
+    manifest = write_bundle(bundle, model, spec, origin, metrics, calibration=calibrated.by_head, keep=keep)
+    instead = f" in place of {replaced.model_version}" if replaced else ""
+    print(f"train: bundle {manifest.model_version} written to {bundle}{instead}; the newest {keep} stay in {bundle}s")
     for tracker in run.trackers:
         run.watchdog.alive(f"finishing {type(tracker).__name__}")
         tracker.finish(bundle, manifest, calibrated.rows)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import pytest
 
-from camoe.contracts.files import atomic_file, atomic_folder, is_temporary, put_back, write_text
+from camoe.contracts.files import atomic_file, atomic_folder, is_temporary, write_text
 
 
 def names(folder):
@@ -64,25 +65,22 @@ def test_a_folder_whose_filling_fails_leaves_nothing(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_a_folder_makes_way_only_where_that_is_asked_for(tmp_path):
-    target, staging, aside = (tmp_path / name for name in ("v1", ".staging", ".old"))
+def test_a_folder_with_content_makes_no_way(tmp_path):
+    target, staging = tmp_path / "v1", tmp_path / ".staging"
     target.mkdir()
     (target / "a").write_text("old")
     with pytest.raises(OSError, match="not empty"), atomic_folder(target, staging) as filled:
         (filled / "a").write_text("new")
     assert (target / "a").read_text() == "old"
-    with atomic_folder(target, staging, aside) as filled:
-        (filled / "a").write_text("new")
-    assert (target / "a").read_text() == "new"
-    assert names(tmp_path) == ["v1"]
 
 
-def test_a_folder_that_a_killed_process_set_aside_is_put_back(tmp_path):
-    target, aside = tmp_path / "bundle", tmp_path / ".bundle-old"
-    put_back(target, aside)
-    aside.mkdir()
-    put_back(target, aside)
-    assert names(tmp_path) == ["bundle"]
-    aside.mkdir()
-    put_back(target, aside)
-    assert names(tmp_path) == [".bundle-old", "bundle"]
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_files_of_a_folder_have_the_rights_that_the_process_gives(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        with atomic_folder(tmp_path / "v1", tmp_path / ".staging") as filled:
+            (filled / "deep").mkdir()
+            (filled / "deep/a").touch(mode=0o600)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "v1/deep/a").stat().st_mode) == 0o666 & ~mask

@@ -73,5 +73,5 @@ def write_scorable(folder: Path, **sections: Any) -> Pipeline:
     # Weights as they start give every row about the same prediction; these tell rows apart.
     torch.nn.init.normal_(model.embedding.table.weight)
     origin = Origin(pin(config.layout.training), encoder, config)
-    write_bundle(config.layout.bundle, model, spec, origin, METRICS, calibration=CALIBRATION)
+    write_bundle(config.layout.bundle, model, spec, origin, METRICS, calibration=CALIBRATION, keep=1)
     return Pipeline(path, config)

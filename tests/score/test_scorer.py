@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,10 +14,9 @@ import onnxruntime
 import pyarrow as pa
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from camoe.bundle import manifest as names
-from camoe.bundle.calibration import CALIBRATION as CALIBRATION_FILE
 from camoe.bundle.write import Origin, write_bundle
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
@@ -24,6 +25,7 @@ from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import DataFile, Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
+from camoe.score import scorer
 from camoe.score.graph_inputs import graph_inputs
 from camoe.score.scorer import ROWS_AT_ONCE, Scorer, expected_predictions, read_model, require_fit, require_vocabulary
 from tests.model.specs import MOMENTS, SPEC
@@ -48,7 +50,7 @@ def bundle(torch_model, tmp_path_factory):
 
 def write(folder, model, spec, calibration=CALIBRATION):
     origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {"x": ("a",)}), SPEC)
-    write_bundle(folder, model, spec, origin, METRICS, calibration=calibration)
+    write_bundle(folder, model, spec, origin, METRICS, calibration=calibration, keep=1)
 
 
 def rows_of(number):
@@ -156,15 +158,52 @@ def test_a_graph_runs_elsewhere_as_the_folder_lies_on_disk(large):
     onnx.checker.check_model(large / names.graph_name("video"))
 
 
-def test_a_bundle_with_graphs_of_another_kind_is_refused(torch_model, tmp_path):
-    write(tmp_path / "bundle", torch_model, SPEC)
-    manifest = names.read_manifest(tmp_path / "bundle")
-    graph = names.graph_name("video")
-    (tmp_path / "bundle" / graph).unlink()
-    files = {name: digest for name, digest in manifest.files.items() if name != graph}
-    names.write_manifest(tmp_path / "bundle", manifest.model_copy(update={"files": files}))
-    with pytest.raises(BundleError, match=r"has no head-video\.onnx: another version of camoe wrote it; train again"):
-        read_model(tmp_path / "bundle")
+@pytest.mark.parametrize(
+    "part", [names.SPEC, names.WEIGHTS, names.CALIBRATION, names.graph_name("video"), "encoder/v1/encoder.json"]
+)
+def test_a_manifest_that_does_not_vouch_for_a_part_is_refused(bundle, tmp_path, part):
+    copied = Path(shutil.copytree(bundle, tmp_path / "copied"))
+    manifest = names.read_manifest(copied)
+    files = {name: digest for name, digest in manifest.files.items() if name != part}
+    names.write_manifest(copied, manifest.model_copy(update={"files": files}))
+    with pytest.raises(BundleError, match=rf"is broken: {part} is not listed in its manifest\.json"):
+        read_model(copied)
+
+
+def changed(bundle, folder, change):
+    """A copy of the bundle whose weights `change` has changed, and whose manifest vouches for them."""
+    copied = Path(shutil.copytree(bundle, folder))
+    weights = load_file(copied / names.WEIGHTS)
+    change(weights)
+    save_file(weights, copied / names.WEIGHTS)
+    manifest = names.read_manifest(copied)
+    names.write_manifest(copied, manifest.model_copy(update={"files": names.file_hashes(copied)}))
+    return copied
+
+
+def test_weights_that_are_no_numbers_give_an_error_and_no_predictions(bundle, tmp_path):
+    broken = changed(bundle, tmp_path / "broken", lambda weights: weights[names.TABLE][3].fill_(float("nan")))
+    with pytest.raises(BundleError, match=r"head audio: no number for \d+ of \d+ impressions"):
+        Scorer(read_model(broken)).predict(rows_of(300))
+
+
+@pytest.mark.parametrize("part", ["calibration.json", "head-video.onnx", "weights.safetensors"])
+def test_a_bundle_that_is_replaced_while_it_is_loaded_is_refused(bundle, tmp_path, monkeypatch, part):
+    """By files of another model, after all were checked: nothing is loaded under a version that is not its own."""
+    loaded = Path(shutil.copytree(bundle, tmp_path / "loaded"))
+    opened = names.open_bundle(loaded)
+    (loaded / part).write_bytes((loaded / part).read_bytes()[::-1])
+    monkeypatch.setattr(scorer, "open_bundle", lambda folder: opened)
+    with pytest.raises(BundleError, match=f"is broken: {part} is not the file that training wrote"):
+        read_model(loaded)
+
+
+def test_each_file_that_changes_a_prediction_changes_the_version(bundle):
+    files = dict(names.read_manifest(bundle).files)
+    version = names.identity(files)
+    telling = {name for name in files if names.identity({**files, name: "0"}) != version}
+    assert files.keys() - telling == {"metrics.json", "config.json", "card.md"}
+    assert {"head-audio.onnx", "weights.safetensors", "calibration.json", "encoder/v1/encoder.json"} <= telling
 
 
 def test_a_bundle_holds_no_file_that_could_run_code(bundle):
@@ -172,7 +211,7 @@ def test_a_bundle_holds_no_file_that_could_run_code(bundle):
     assert kinds == {".json", ".safetensors", ".onnx", ".md", ".parquet"}
 
 
-@pytest.mark.parametrize("name", [names.WEIGHTS, CALIBRATION_FILE, "head-video.onnx", "encoder/v1/vocabulary.parquet"])
+@pytest.mark.parametrize("name", [names.WEIGHTS, names.CALIBRATION, "head-video.onnx", "encoder/v1/vocabulary.parquet"])
 def test_a_missing_file_is_named(bundle, name):
     moved = bundle / f"{name}.moved"
     (bundle / name).rename(moved)
@@ -207,6 +246,6 @@ def test_a_slot_that_the_model_never_saw_is_refused_by_name(bundle):
 
 def test_a_vocabulary_that_was_renumbered_is_refused(bundle):
     model = read_model(bundle)
-    require_vocabulary(bundle, model, Encoder(5, {"x": ("a", "b"), "new": ("c",)}))
+    require_vocabulary(model, Encoder(5, {"x": ("a", "b"), "new": ("c",)}))
     with pytest.raises(BundleError, match="trained with another vocabulary"):
-        require_vocabulary(bundle, model, Encoder(5, {"x": ("b", "a")}))
+        require_vocabulary(model, Encoder(5, {"x": ("b", "a")}))

@@ -18,6 +18,7 @@ from sklearn.metrics import log_loss
 
 import camoe
 from camoe.bundle.calibration import read_calibration
+from camoe.bundle.manifest import open_bundle
 from camoe.config.pipeline import Config
 from camoe.contracts.schema import label_column
 from camoe.contracts.snapshot import pin
@@ -43,7 +44,7 @@ def require_calibrated(config: Config, bundle: Path) -> dict[str, bool]:
     """Check that each head's two parameters are the logistic regression of its labelled rows, and the metrics those of
     all of them; return which heads have parameters."""
     rows = labelled(config, bundle)
-    found = read_calibration(bundle, config.heads)
+    found = read_calibration(open_bundle(bundle))
     for head, platt in found.items():
         own = rows[rows["head"] == head]
         assert (platt.rows, platt.positives) == (len(own), own["y"].sum())

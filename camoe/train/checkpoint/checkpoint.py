@@ -14,6 +14,7 @@ from torch import Tensor
 
 from camoe.contracts.errors import TrainingError
 from camoe.model.camoe import Camoe
+from camoe.model.finite import require_finite
 from camoe.train.checkpoint import folder as folders
 from camoe.train.checkpoint.history import History
 from camoe.train.checkpoint.state import RunState, read_run_state, require_same, write_run_state
@@ -39,7 +40,7 @@ class Checkpoints:
             TrainingError: a weight is not finite, or the disk did not take it; the checkpoints before stay.
         """
         weights = _contiguous(model.state_dict())
-        self._require_finite(weights)
+        require_finite(weights, f"no checkpoint was written; {self._last()}")
         tensors, scalars = _taken_apart(optimisers)
         schedules = [
             {name: value for name, value in schedule.state_dict().items() if name != "lr_lambdas"}
@@ -89,14 +90,6 @@ class Checkpoints:
     def _last(self) -> str:
         last = folders.newest(self.folder, self.run)
         return f"--resume continues from {last.name}" if last else "there is no earlier checkpoint"
-
-    def _require_finite(self, weights: Mapping[str, Tensor]) -> None:
-        bad = sorted(name for name, value in weights.items() if not bool(torch.isfinite(value).all()))
-        if bad:
-            raise TrainingError(
-                f"{', '.join(bad)}: not finite, so no checkpoint was written; lower training.learning_rate or set "
-                f"training.clip_norm; {self._last()}"
-            )
 
 
 def read_tensors(path: Path, device: torch.device) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
-from camoe.contracts.files import atomic_folder
+from camoe.contracts.files import atomic_folder, remove_folder
 
 STAGING = ".staging-"
 NAME = re.compile(r"(?P<run>\d{8}T\d{12}Z)-epoch\d{4}-step\d{8}")
@@ -62,10 +62,7 @@ def prune(folder: Path, run: str, keep: int, spare: Collection[str]) -> None:
     kept = {path.name for path in complete(folder, run)[-keep:]} | set(spare)
     for path in complete(folder):
         if path.name not in kept:
-            # Renamed first: a folder that is half removed must not look like a checkpoint.
-            doomed = path.with_name(f"{STAGING}{path.name}")
-            path.rename(doomed)
-            shutil.rmtree(doomed)
+            remove_folder(path)
 
 
 def remove_all(folder: Path) -> None:

@@ -15,6 +15,7 @@ PARTS = {"slots", "heads", "features", "days", "model", "training"}
 # become batch_size and rates.
 INDIFFERENT = (
     "checkpoint",
+    "keep_bundles",
     "learning_rate_scaling",
     "stall_timeout_s",
     "stream.readers",

@@ -6,8 +6,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor
 
 from camoe.bundle.manifest import ENCODER, TABLE, WEIGHTS, open_bundle
@@ -29,14 +28,12 @@ def warm_start(model: Camoe, spec: ModelSpec, encoder: Encoder, bundle: Path) ->
         TrainingError: its features, their treatment, heads, their order or widths are others, or its vocabularies are
             not the beginning of these.
     """
-    _, old = open_bundle(bundle)
+    opened = open_bundle(bundle)
+    old = opened.spec
     _require_alike(bundle, spec, old)
-    if not encoder.continues(encoders.read(bundle / ENCODER)):
+    if not encoder.continues(encoders.read(opened.folder / ENCODER)):
         raise TrainingError(f"the vocabularies of {bundle} are not continued by encoder version {encoder.version}")
-    try:
-        weights = load_file(bundle / WEIGHTS)
-    except SafetensorError as error:
-        raise TrainingError(f"{bundle / WEIGHTS} cannot be read: {error}") from None
+    weights = load(opened.read(WEIGHTS))
     own = model.state_dict()
     weights[TABLE] = grown(own[TABLE].clone(), spec.vocabulary_sizes, weights[TABLE], old.vocabulary_sizes)
     wrong = sorted(name for name in {*own, *weights} if _shape(own, name) != _shape(weights, name))

@@ -62,7 +62,7 @@ KEPT = (
     "runs/notes.json.4711",
     "encoder/v1/vocabulary.parquet",
     "bundle/manifest.txt",
-    ".bundle-old/manifest.json",
+    "bundles/x/manifest.json",
 )
 
 

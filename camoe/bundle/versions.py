@@ -1,0 +1,81 @@
+"""The bundles of one output folder: each lies in a folder of its own, and a link names the one that counts.
+
+`out/bundle` links to `out/bundles/<time>-<model version>`. No bundle is changed once it is there: a reader that has
+followed the link reads one model, whatever is trained meanwhile, and the models before stay until they are too old.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from camoe.bundle.manifest import Manifest, read_manifest
+from camoe.contracts.errors import BundleError
+from camoe.contracts.files import move, publish_folder, remove_folder
+
+STAGING = ".staging-"
+
+
+def versions(link: Path) -> list[Path]:
+    """List the bundles that `link` names or named, oldest first."""
+    return sorted(path for path in _home(link).glob("[!.]*") if path.is_dir())
+
+
+def current(link: Path) -> Manifest | None:
+    """Return the manifest of the bundle that `link` names; None where it names none that can be read."""
+    try:
+        return read_manifest(link)
+    except BundleError:
+        return None
+
+
+@contextmanager
+def new_version(link: Path, keep: int) -> Iterator[Path]:
+    """Yield an empty folder; once the block has made a bundle of it, let `link` name it and keep the newest `keep`.
+
+    When the block or the disk fails, nothing of it stays and `link` names what it named.
+    """
+    home = _home(link)
+    home.mkdir(parents=True, exist_ok=True)
+    for left in home.glob(f"{STAGING}*"):
+        shutil.rmtree(left)
+    staging = home / f"{STAGING}{_stamp(datetime.now(UTC))}"
+    staging.mkdir()
+    try:
+        yield staging
+        target = home / f"{staging.name.removeprefix(STAGING)}-{read_manifest(staging).model_version}"
+        publish_folder(staging, target)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    _keep_plain(link)
+    _name(link, target)
+    for old in versions(link)[:-keep]:
+        remove_folder(old)
+
+
+def _keep_plain(link: Path) -> None:
+    """Move a bundle that lies at `link` itself, as a copied one does, to the others."""
+    if link.is_dir() and not link.is_symlink():
+        made = current(link)
+        written = datetime.fromtimestamp(link.stat().st_mtime, UTC)
+        move(link, _home(link) / f"{_stamp(written)}-{made.model_version if made else 'unreadable'}")
+
+
+def _name(link: Path, target: Path) -> None:
+    """Let `link` name `target` from one moment to the next; relative, so that both can be moved together."""
+    beside = link.with_name(f".{link.name}.link")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(target.relative_to(link.parent), target_is_directory=True)
+    move(beside, link)
+
+
+def _home(link: Path) -> Path:
+    return link.with_name(f"{link.name}s")
+
+
+def _stamp(time: datetime) -> str:
+    return time.strftime("%Y%m%dT%H%M%S%fZ")
