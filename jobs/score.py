@@ -21,6 +21,7 @@ from camoe.contracts.runs import active_records, encoder_version, require_fresh
 from camoe.contracts.snapshot import Snapshot, logged, opened
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
+from camoe.score.predictions import require_writable
 from camoe.score.scorer import ScoringModel, expected_predictions, read_model, require_fit, require_vocabulary
 from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
 from camoe.score.unknown import Unknown
@@ -51,6 +52,7 @@ def main(argv: list[str]) -> None:
     require_vocabulary(model, encoders.read(layout.encoder, encoder_version(runs)))
     version = model.manifest.model_version
     score_days = _locally if chosen.local else _with_spark
+    require_writable(layout.predictions, snapshot)
     with pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it"):
         by_slot, unknown = score_days(model, snapshot, days, layout.predictions)
     counts.require_equal("rows scored", expected_predictions(model, snapshot), sum(by_slot.values()))
@@ -89,7 +91,7 @@ def _locally(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], pa
     """Write the predictions; their rows by slot, and what of the impressions the model does not know."""
     unknown = Unknown()
     tables, version = score_snapshot(model, snapshot, days, unknown), model.manifest.model_version
-    replace_predictions(tables, path, days, version, snapshot_version=snapshot.version, scored_at=datetime.now(UTC))
+    replace_predictions(tables, snapshot, path, days, version, scored_at=datetime.now(UTC))
     return predictions_by_slot(path, days, version), unknown
 
 

@@ -10,10 +10,10 @@ from typing import Annotated
 
 from pydantic import StringConstraints, ValidationError
 
+from camoe.contracts import hashing
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import BundleError
 from camoe.contracts.files import write_json
-from camoe.contracts.hashing import short_hash
 from camoe.model.spec import ModelSpec
 
 MANIFEST = "manifest.json"
@@ -58,18 +58,12 @@ def graph_name(head: str) -> str:
 def identity(files: Mapping[str, str]) -> str:
     """Return the version of a model whose bundle has `files`: a hash of all of them that change a prediction."""
     telling = sorted(f"{name} {digest}" for name, digest in files.items() if name not in {METRICS, CONFIG, CARD})
-    return short_hash("\n".join(telling), digits=12)
+    return hashing.short_hash("\n".join(telling), digits=12)
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """Hash every file under `folder` but the manifest: SHA-256 by relative path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {str(path.relative_to(folder)): _digest(path) for path in files}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Hash every file of the bundle at `folder` but its manifest: SHA-256 by relative path."""
+    return {name: digest for name, digest in hashing.file_hashes(folder).items() if name != MANIFEST}
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

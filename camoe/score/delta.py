@@ -10,43 +10,33 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
 from camoe.contracts.schema import PREDICTION_PARTITIONS
-from camoe.contracts.snapshot import is_delta_table
-
-COLUMNS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date", "objective", "head")
-SCHEMA = pa.schema(
-    [
-        *((name, pa.date32() if name == "date" else pa.string()) for name in COLUMNS),
-        ("p_raw", pa.float64()),
-        ("p", pa.float64()),
-        ("model_version", pa.string()),
-        ("snapshot_version", pa.int64()),
-        ("scored_at", pa.timestamp("us", "UTC")),
-    ]
-)
+from camoe.contracts.snapshot import Snapshot, is_delta_table
+from camoe.score.predictions import predictions_schema
 
 
 def replace_predictions(
     tables: Iterable[pa.Table],
+    snapshot: Snapshot,
     path: Path,
     days: Collection[date],
     model_version: str,
     *,
-    snapshot_version: int,
     scored_at: datetime,
 ) -> None:
     """Replace the predictions of `model_version` on `days` by `tables` in one commit; other rows stay as they are.
 
-    `tables` have the columns of `Scorer.predict`; those of one model version, each row on one of the days.
+    `tables` have the columns of `Scorer.predict` over rows of `snapshot`, of one model version and these days alone.
     """
-    stamps = pa.scalar(snapshot_version, pa.int64()), pa.scalar(scored_at, pa.timestamp("us", "UTC"))
-    batches = (batch for table in tables for batch in _stamped(table, *stamps).to_batches())
+    schema = predictions_schema(snapshot)
+    stamps = pa.scalar(snapshot.version, pa.int64()), pa.scalar(scored_at, pa.timestamp("us", "UTC"))
+    batches = (batch for table in tables for batch in _stamped(table, schema, *stamps).to_batches())
     listed = ", ".join(f"'{day.isoformat()}'" for day in sorted(days))
     target = str(path.resolve())
     if not is_delta_table(path):
-        DeltaTable.create(target, SCHEMA, partition_by=list(PREDICTION_PARTITIONS))
+        DeltaTable.create(target, schema, partition_by=list(PREDICTION_PARTITIONS))
     write_deltalake(
         target,
-        pa.RecordBatchReader.from_batches(SCHEMA, batches),
+        pa.RecordBatchReader.from_batches(schema, batches),
         mode="overwrite",
         partition_by=list(PREDICTION_PARTITIONS),
         predicate=f"date in ({listed}) and model_version = '{model_version}'",
@@ -64,8 +54,8 @@ def predictions_by_slot(path: Path, days: Collection[date], model_version: str) 
     return counts
 
 
-def _stamped(table: pa.Table, version: pa.Scalar, at: pa.Scalar) -> pa.Table:
+def _stamped(table: pa.Table, schema: pa.Schema, version: pa.Scalar, at: pa.Scalar) -> pa.Table:
     whole = table.append_column("snapshot_version", pa.repeat(version, table.num_rows)).append_column(
         "scored_at", pa.repeat(at, table.num_rows)
     )
-    return whole.select(SCHEMA.names).cast(SCHEMA)
+    return whole.select(schema.names).cast(schema)

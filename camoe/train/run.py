@@ -11,9 +11,10 @@ from camoe.model.spec import ModelSpec
 from camoe.stream.reading.columns import model_columns
 from camoe.train.assemble import make_train_step
 from camoe.train.checkpoint.checkpoint import Checkpoints
-from camoe.train.checkpoint.folder import new_run, newest, remove_all
+from camoe.train.checkpoint.folder import new_run, remove_all
 from camoe.train.checkpoint.history import History
 from camoe.train.checkpoint.identity import run_settings
+from camoe.train.checkpoint.resume import newest_whole
 from camoe.train.checkpoint.state import read_run_state
 from camoe.train.checkpoint.warm_start import warm_start
 from camoe.train.data.training_inputs import TrainingInputs, open_training_inputs
@@ -43,7 +44,9 @@ def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = N
     watchdog.beat("agreeing on the table version")
     inputs = _agreed_inputs(config, table_version)
     name = broadcast(run or new_run(), "run")
-    start = broadcast(newest(layout.checkpoints, name), "checkpoint")
+    start, faults = broadcast(newest_whole(layout.checkpoints, name), "checkpoint")
+    if workers.leads:
+        print("".join(f"train: passed over {fault}\n" for fault in faults), end="", flush=True)
     begun = read_run_state(start).history if start else History()
     data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
     feed = Feed(data, training, workers.world, watchdog.note)

@@ -6,18 +6,16 @@ import shutil
 
 import pytest
 
-from camoe.bundle.manifest import Manifest, read_manifest, write_manifest
+from camoe.bundle.manifest import read_manifest, write_manifest
 from camoe.bundle.versions import current, new_version, versions
+from tests.bundle.manifest import MANIFEST
 
 
 def write(link, number, keep=3):
     """Write what looks like the bundle of a model with that number."""
     with new_version(link, keep) as folder:
         (folder / "weights").write_text(str(number))
-        made = Manifest(
-            model_version=f"{number:012}", code_version="c", table="t", table_version=1, snapshot_hash="s",
-            feature_schema_hash="f", encoder_version=1, config_hash="h", files={},
-        )  # fmt: skip
+        made = MANIFEST.model_copy(update={"model_version": f"{number:012}"})
         write_manifest(folder, made)
     return made
 

@@ -174,7 +174,7 @@ def test_writing_again_replaces_the_days_of_the_model_version_only(pipeline, pre
             )
             for table in score_snapshot(predictor.model, pipeline.snapshot, days)
         )
-        replace_predictions(scored, path, days, version, snapshot_version=1, scored_at=NOW)
+        replace_predictions(scored, pipeline.snapshot, path, days, version, scored_at=NOW)
 
     for days, version in ((DAYS, "one"), (DAYS[:1], "two"), (DAYS[1:], "one")):
         write(days, version)

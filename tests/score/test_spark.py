@@ -56,7 +56,7 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
     assert count_unknown(read_rows(spark, snapshot, DAYS, model), model) == unknown
     assert all(unknown.found.values())
     tables, now = score_snapshot(model, snapshot, DAYS), datetime.now(UTC)
-    replace_predictions(tables, path, DAYS, version, snapshot_version=snapshot.version, scored_at=now)
+    replace_predictions(tables, snapshot, path, DAYS, version, scored_at=now)
     by_row = {slot: 2 if sections == "objectives" and slot == "s1" else 1 for slot in ROWS}
     twice = {slot: 2 * by_row[slot] * rows for slot, rows in ROWS.items()}
     assert set(local["head"]) == {head.name for head in pipeline.config.heads.heads}

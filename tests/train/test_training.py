@@ -82,7 +82,7 @@ def runs(tmp_path_factory):
     outs = {}
     for workers in (1, 2):
         done = train(config, workers)
-        (folder / "out/bundle").rename(folder / f"bundle-{workers}")
+        (folder / "out/bundle").resolve().rename(folder / f"bundle-{workers}")
         (folder / "out/logs").rename(folder / f"logs-{workers}")
         (folder / f"said-{workers}").write_text(done.stdout)
         outs[workers] = folder / f"bundle-{workers}"

@@ -80,8 +80,14 @@ class Checkpoints:
         return state.history
 
     def best_weights(self, history: History, device: torch.device) -> dict[str, Tensor]:
-        """Read the weights at the end of the best epoch of `history`."""
+        """Read the weights at the end of the best epoch of `history`. Raises `TrainingError` when they are damaged."""
         (name,) = self._best(history)
+        wrong = folders.damage(self.folder / name)
+        if wrong:
+            raise TrainingError(
+                f"the checkpoint of the best epoch, {self.folder / name}, is damaged: {wrong}; --resume goes on from "
+                "one before it"
+            )
         return read_tensors(self.folder / name / MODEL, device)
 
     def _best(self, history: History) -> list[str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
-from camoe.contracts.files import atomic_folder, remove_folder
+from camoe.contracts.files import atomic_folder, remove_folder, write_json
+from camoe.contracts.hashing import file_hashes
 
 STAGING = ".staging-"
+# SHA-256 of each of its other files.
+HASHES = "hashes.json"
 NAME = re.compile(r"(?P<run>\d{8}T\d{12}Z)-epoch\d{4}-step\d{8}")
 
 
@@ -54,7 +58,24 @@ def write_atomically(folder: Path, name: str, write: Callable[[Path], None]) -> 
         return target
     with atomic_folder(target, staging):
         write(staging)
+        write_json(staging / HASHES, file_hashes(staging))
     return target
+
+
+def damage(checkpoint: Path) -> str:
+    """Return what is wrong with the files of `checkpoint`; empty where they are those that were written.
+
+    Of a checkpoint that lists no hashes, as earlier versions of the project wrote them, nothing is known to be wrong.
+    """
+    try:
+        written = json.loads((checkpoint / HASHES).read_bytes())
+    except FileNotFoundError:
+        return ""
+    except ValueError:
+        return f"{HASHES} is damaged"
+    found = file_hashes(checkpoint)
+    wrong = sorted(name for name, digest in written.items() if found.get(name) != digest)
+    return f"{wrong[0]} is not the file that was written" if wrong else ""
 
 
 def prune(folder: Path, run: str, keep: int, spare: Collection[str]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from camoe.train.checkpoint.folder import complete, new_run, newest, run_of
+from camoe.contracts.errors import TrainingError
+from camoe.train.checkpoint.folder import checkpoint_name, complete, damage, new_run, run_of
 from camoe.train.checkpoint.state import TABLE_VERSION, read_run_state
 
 
@@ -24,18 +25,50 @@ def resume_point(folder: Path, resume: bool, table_version: int | None) -> Resum
     So it is with `resume`, too, when there is no checkpoint: a run that is over leaves none. Those of an unfinished run
     stay until a new run has written its first.
 
-    Raises:
-        TrainingError: the newest checkpoint is damaged.
+    A checkpoint that is damaged is passed over, and the description says so.
     """
-    last = newest(folder)
-    if last is None:
+    there = complete(folder)
+    if not there:
         return ResumePoint(new_run(), table_version, "starts from the beginning")
     if not resume:
-        left = f"{len(complete(folder))} checkpoints of an unfinished run in {folder}"
+        left = f"{len(there)} checkpoints of an unfinished run in {folder}"
         description = (
             f"starts from the beginning; the {left} go when this run writes its first (--resume continues them)"
         )
         return ResumePoint(new_run(), table_version, description)
+    last, faults = newest_whole(folder)
+    passed_over = "".join(f"; passed over {fault}" for fault in faults)
+    if last is None:
+        return ResumePoint(new_run(), table_version, f"starts from the beginning{passed_over}")
     state = read_run_state(last)
     version = state.settings[TABLE_VERSION] if table_version is None else table_version
-    return ResumePoint(run_of(last), version, f"continues {last} at {state.history.describe()}")
+    return ResumePoint(run_of(last), version, f"continues {last} at {state.history.describe()}{passed_over}")
+
+
+def newest_whole(folder: Path, run: str | None = None) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the newest checkpoint, of any run or of one, that training can go on from, and the faults of newer ones.
+
+    It can where its files and those of its best epoch's checkpoint, which the bundle is made of, are as written.
+    """
+    faults: list[str] = []
+    for checkpoint in reversed(complete(folder, run)):
+        fault = _fault(checkpoint)
+        if not fault:
+            return checkpoint, tuple(faults)
+        faults.append(f"{checkpoint.name}: {fault}")
+    return None, tuple(faults)
+
+
+def _fault(checkpoint: Path) -> str:
+    wrong = damage(checkpoint)
+    if wrong:
+        return wrong
+    try:
+        history = read_run_state(checkpoint).history
+    except TrainingError as error:
+        return str(error)
+    if not history.epochs:
+        return ""
+    best = checkpoint.with_name(checkpoint_name(run_of(checkpoint), history.best + 1, 0))
+    wrong = damage(best) if best.is_dir() else "is gone"
+    return f"its best epoch's {best.name}: {wrong}" if wrong else ""

@@ -23,6 +23,7 @@ from camoe.model.layers.scaling import Moments
 from camoe.train.checkpoint.checkpoint import Checkpoints, read_tensors
 from camoe.train.checkpoint.folder import complete, new_run, newest
 from camoe.train.checkpoint.history import EpochResult, History, Validation
+from camoe.train.checkpoint.resume import newest_whole, resume_point
 from camoe.train.checkpoint.state import read_run_state
 from camoe.train.loop.seeding import draw_rows, seed_step
 from camoe.train.optimiser.optimisers import make_optimisers
@@ -143,6 +144,55 @@ def test_a_damaged_checkpoint_is_named(config, tmp_path, file):
     os.truncate(path / file, 30)
     with pytest.raises(TrainingError, match=rf"{path.name}.* cannot be read"):
         checkpoints(tmp_path).restore(path, model, optimisers)
+
+
+def flip(path):
+    """Flip a bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def run_of_three(config, tmp_path):
+    """The checkpoints of a run of two epochs, whose first is the best, and two steps of the third."""
+    model, optimisers = fresh(config)
+    saved = checkpoints(tmp_path, keep=3)
+    histories = (History(epochs(0.5)), History(epochs(0.5, 0.6)), History(epochs(0.5, 0.6), (0.5, 0.4)))
+    return saved, [saved.save(model, optimisers, history) for history in histories]
+
+
+@pytest.mark.parametrize("file", ["state.json", "model.safetensors", "optimisers.safetensors", "hashes.json"])
+def test_a_flipped_bit_in_the_newest_checkpoint_sends_the_run_back_to_the_one_before(run_of_three, file):
+    saved, (_, before, last) = run_of_three
+    assert newest_whole(saved.folder) == (last, ())
+    flip(last / file)
+    found, (fault,) = newest_whole(saved.folder, RUN)
+    assert found == before
+    assert fault.startswith(f"{last.name}: ")
+    said = resume_point(saved.folder, resume=True, table_version=None).description
+    assert said == f"continues {before} at epoch 3, step 1; passed over {fault}"
+
+
+def test_a_flipped_bit_in_the_best_epoch_never_becomes_a_bundle(run_of_three):
+    """There is then no checkpoint left that a bundle could be made from."""
+    saved, (best, *_) = run_of_three
+    flip(best / "model.safetensors")
+    with pytest.raises(
+        TrainingError, match=rf"best epoch, .*{best.name}, is damaged: model\.safetensors is not the file"
+    ):
+        saved.best_weights(History(epochs(0.5, 0.6)), torch.device("cpu"))
+    found, faults = newest_whole(saved.folder)
+    assert found is None
+    assert len(faults) == 3
+    assert "starts from the beginning; passed over " in resume_point(saved.folder, True, None).description
+
+
+def test_a_checkpoint_without_hashes_is_taken_as_it_is(run_of_three):
+    """As earlier versions of the project wrote them."""
+    saved, (*_, last) = run_of_three
+    (last / "hashes.json").unlink()
+    assert newest_whole(saved.folder) == (last, ())
 
 
 def in_child(work):

@@ -18,6 +18,8 @@ from tests.paths import ROOT
 from tests.train.pipeline import write_pipeline
 from tests.waiting import wait_until
 
+pytestmark = [pytest.mark.spark, pytest.mark.horovod]
+
 ROWS = {"s0": 331, "s1": 203, "s2": 7}
 # Longer than Gloo waits by itself.
 STALL_S = 60
@@ -30,8 +32,6 @@ NO_DROPOUT = "model.dropout=0"
 # Python runs this before the worker's own code: it sends one worker a signal, once, when a certain checkpoint is there.
 SIGNALLER = """
 import glob, os, threading, time
-
-pytestmark = [pytest.mark.spark, pytest.mark.horovod]
 if "SIGNAL" in os.environ and os.environ.get("HOROVOD_RANK") == os.environ["SIGNAL_RANK"]:
     def wait():
         while not glob.glob(os.environ["SIGNAL_WHEN"]):
@@ -75,6 +75,11 @@ def losses(folder):
     return [epoch["losses"] for epoch in json.loads((folder / "out/bundle/metrics.json").read_text())["epochs"]]
 
 
+def forget_bundles(folder):
+    (folder / "out/bundle").unlink()
+    shutil.rmtree(folder / "out/bundles")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("resume")
@@ -92,7 +97,7 @@ def whole(folder, config):
     assert done.returncode == 0, done.stdout + done.stderr
     assert not (folder / "out/checkpoints").exists()
     result = losses(folder), (folder / "out/bundle/weights.safetensors").read_bytes()
-    shutil.rmtree(folder / "out/bundle")
+    forget_bundles(folder)
     return result
 
 
@@ -116,7 +121,7 @@ def undropped(folder, config):
     done = train(config, NO_DROPOUT)
     assert done.returncode == 0, done.stdout + done.stderr
     result = losses(folder)
-    shutil.rmtree(folder / "out/bundle")
+    forget_bundles(folder)
     return result
 
 
@@ -127,7 +132,7 @@ def require_the_same_run(folder, expected, workers=1):
     for found, wanted in zip(losses(folder), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-10)
     assert [epoch["rows"] for epoch in metrics["epochs"]] == [2 * sum(ROWS.values())] * 2
-    shutil.rmtree(folder / "out/bundle")
+    forget_bundles(folder)
 
 
 @pytest.mark.slow
@@ -230,7 +235,7 @@ def test_mlflow_has_one_run_of_a_training_that_was_killed_and_went_on(folder, co
     }
     assert final.items() <= run.data.metrics.items()
     assert set(final) == {"final_ne/audio", "final_ne/video"}
-    shutil.rmtree(bundle)
+    forget_bundles(folder)
 
 
 @pytest.mark.slow

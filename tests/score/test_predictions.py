@@ -1,0 +1,76 @@
+"""One predictions table, whoever writes to it first; and what may not be written to it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from camoe.contracts.errors import SnapshotError
+from camoe.contracts.snapshot import is_delta_table, logged
+from camoe.score.delta import replace_predictions
+from camoe.score.predictions import predictions_schema, require_writable
+from camoe.score.spark import write_predictions
+
+DAY, MODEL = date(2026, 1, 3), "0123456789ab"
+NOW = datetime(2026, 1, 6, tzinfo=UTC)
+
+
+def training(folder, **types):
+    """An empty training table whose ids have these types; text where none is given."""
+    ids = {name: types.get(name, pa.string()) for name in ("impression_id", "user_id", "campaign_id")}
+    DeltaTable.create(str(folder), pa.schema([*ids.items(), ("num_tenure", pa.float32())]))
+    return logged(folder)
+
+
+def scored(snapshot):
+    """A prediction as a scorer makes it."""
+    ids = {"impression_id": 1, "user_id": 2, "campaign_id": 3}
+    types = predictions_schema(snapshot)
+    columns = {name: pa.array([str(value)]).cast(types.field(name).type) for name, value in ids.items()}
+    texts = {"modality": "audio", "slot": "s0", "objective": "click", "head": "audio", "model_version": MODEL}
+    named = {name: pa.array([value]) for name, value in texts.items()}
+    return pa.table({**columns, **named, "date": pa.array([DAY]), "p_raw": pa.array([0.1]), "p": pa.array([0.2])})
+
+
+def write_locally(snapshot, path):
+    replace_predictions([scored(snapshot)], snapshot, path, [DAY], MODEL, scored_at=NOW)
+
+
+def write_by_spark(spark, snapshot, path):
+    row = scored(snapshot).append_column("snapshot_version", pa.array([0])).append_column("scored_at", pa.array([NOW]))
+    rows = spark.createDataFrame(row.select(predictions_schema(snapshot).names).to_pandas())
+    write_predictions(rows.withColumn("date", rows["date"].cast("date")), path, [DAY], MODEL)
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.string()], ids=["whole numbers", "text"])
+@pytest.mark.parametrize("local_first", [True, False])
+def test_spark_and_local_scoring_write_one_schema(spark, tmp_path, kind, local_first):
+    snapshot = training(tmp_path / "training", impression_id=kind, user_id=kind)
+    path = tmp_path / "predictions"
+    for local in (local_first, not local_first):
+        require_writable(path, snapshot)
+        write_locally(snapshot, path) if local else write_by_spark(spark, snapshot, path)
+        assert pa.schema(DeltaTable(str(path)).schema().to_arrow()).equals(predictions_schema(snapshot))
+        assert DeltaTable(str(path)).to_pyarrow_table().num_rows == 1
+
+
+def test_predictions_whose_ids_have_another_type_are_refused_by_name(tmp_path):
+    path = tmp_path / "predictions"
+    write_locally(training(tmp_path / "before"), path)
+    other = training(tmp_path / "training", user_id=pa.int64())
+    with pytest.raises(SnapshotError, match="has user_id as string, the training table as int64; move the folder away"):
+        require_writable(path, other)
+
+
+def test_predictions_that_lost_their_log_are_refused_and_stay(tmp_path):
+    path, snapshot = tmp_path / "predictions", training(tmp_path / "training")
+    write_locally(snapshot, path)
+    (path / "_delta_log").rename(tmp_path / "lost")
+    files = sorted(path.rglob("*"))
+    with pytest.raises(SnapshotError, match=r"has 1 data files and no _delta_log: its log was lost"):
+        require_writable(path, snapshot)
+    assert sorted(path.rglob("*")) == files
+    assert not is_delta_table(path)
