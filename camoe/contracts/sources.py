@@ -16,6 +16,7 @@ DAY = "{day}"
 # Options that would let Spark drop or misread rows without a word, and guesses of types that differ from day to day.
 REFUSED_OPTIONS = frozenset(
     {
+        "__globpaths__",
         "badrecordspath",
         "basepath",
         "columnnameofcorruptrecord",
@@ -24,8 +25,11 @@ REFUSED_OPTIONS = frozenset(
         "ignorecorruptfiles",
         "ignoremissingfiles",
         "inferschema",
+        "infertimestamp",
         "mergeschema",
         "mode",
+        "recursivefilelookup",
+        "samplingratio",
     }
 )
 # Columns whose values are compared or computed with.
@@ -58,8 +62,8 @@ class Table(Section):
         refused = sorted(name for name in self.options if name.lower() in REFUSED_OPTIONS)
         if refused:
             raise ValueError(
-                f"the option {refused[0]} is not to be set: damaged rows are kept apart, columns are found by name, "
-                "and a mapped column's type is what its expression says"
+                f"the option {refused[0]} is not to be set: all files of all sub-folders are read, damaged rows are "
+                "kept apart, columns are found by name, and a mapped column's type is what its expression says"
             )
         if DAY in self.path and self.format == "delta":
             raise ValueError(f"{DAY} stands for folders of files; a Delta table is one folder")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from camoe.contracts.errors import InputError, error_text
 from camoe.contracts.sources import Table
+from features.read.listing import FolderColumns
 
 UNREADABLE = "check that it is no empty folder, that format in the sources is its own, and that no file is damaged"
 THREADS = 16
@@ -24,14 +25,19 @@ Columns = tuple[str, ...]
 
 @dataclass
 class FileGroup:
-    """Files that agree in their columns, and their number of rows: None where they must be read to be counted."""
+    """Files that agree in their columns and in those that their folders give.
 
+    `rows` is their number, None where they must be read to be counted.
+    """
+
+    columns: Columns
+    folders: FolderColumns
     files: list[Path]
     rows: int | None
 
 
-def by_columns(files: Sequence[Path], name: str, table: Table) -> dict[Columns, FileGroup]:
-    """Group files by their columns: the names of a CSV's, the names and types of a parquet file's.
+def by_columns(files: Mapping[Path, FolderColumns], name: str, table: Table) -> list[FileGroup]:
+    """Group files by their columns: the names of a CSV's, the names and types of a parquet file's, none of a JSON file.
 
     Raises:
         InputError: a file cannot be read.
@@ -39,18 +45,20 @@ def by_columns(files: Sequence[Path], name: str, table: Table) -> dict[Columns, 
 
     def look(file: Path) -> tuple[Columns, int | None]:
         try:
+            if table.format == "json":
+                return (), None
             return footer(file) if table.format == "parquet" else (header(file, table.options), None)
         except (OSError, EOFError, ValueError, csv.Error) as error:
             said = error_text(error).rstrip(".")
             raise InputError(f"{name}: cannot read {file} as {table.format}: {said}; {UNREADABLE}") from None
 
-    groups: dict[Columns, FileGroup] = {}
+    groups: dict[tuple[Columns, FolderColumns], FileGroup] = {}
     with ThreadPoolExecutor(THREADS) as pool:
-        for file, (columns, rows) in zip(files, pool.map(look, files), strict=True):
-            group = groups.setdefault(columns, FileGroup([], None if rows is None else 0))
+        for (file, folders), (columns, rows) in zip(files.items(), pool.map(look, files), strict=True):
+            group = groups.setdefault((columns, folders), FileGroup(columns, folders, [], None if rows is None else 0))
             group.files.append(file)
             group.rows = None if rows is None or group.rows is None else group.rows + rows
-    return groups
+    return list(groups.values())
 
 
 def footer(file: Path) -> tuple[Columns, int]:

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import AtomicType, StringType, StructField
 
 from features.read.parts import Part
+from features.spark.values import quoted
 
 DAMAGE = "_damage"
 CORRUPT_RECORD = "corrupt_record"
@@ -44,7 +45,7 @@ def _may_hold_text(field: StructField) -> bool:
 
 
 def _no_text(field: StructField, text: bool) -> Column:
-    column = F.col(f"`{field.name}`")
+    column = F.col(quoted(field.name))
     if not isinstance(field.dataType, StringType):
         found = F.to_json(column).contains(REPLACEMENT)
     else:

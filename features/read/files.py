@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import cast
-from urllib.parse import unquote, urlsplit
 
 from delta.tables import DeltaTable as SparkDeltaTable
 from deltalake import DeltaTable
@@ -20,10 +18,8 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.hashing import short_hash
 from camoe.contracts.snapshot import is_delta_table
 from camoe.contracts.sources import DAY, Sources, Table
+from features.read.listing import as_listed, decoded, listed
 from features.read.window import DayWindow
-
-# Options that change which files Spark lists under a folder.
-LISTING = ("recursiveFileLookup", "pathGlobFilter", "modifiedBefore", "modifiedAfter")
 
 
 def impression_paths(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> list[Path]:
@@ -34,7 +30,7 @@ def impression_paths(spark: SparkSession, folder: Path, sources: Sources, window
     """
     log = sources.impressions
     before = window.before(log.reach_days or 0) if DAY in log.path else ()
-    there = [day for day in before if _has_file(spark, folder / log.path_on(day), log)]
+    there = [day for day in before if _has_file(spark, "impressions", folder / log.path_on(day), log)]
     return _paths(folder, "impressions", log, [*window.days, *there])
 
 
@@ -42,10 +38,8 @@ def folder_day(folder: Path, table: Table, file: Column) -> Column:
     """Return the day in the path of a `file` (Spark's URI of it), null where the table is not kept by day."""
     if DAY not in table.path:
         return F.lit(None).cast("date")
-    before = str(_as_listed(folder / table.path)).partition(DAY)[0]
-    # A plus sign stands for itself in a path, for a blank in the forms that url_decode is made for.
-    path = F.url_decode(F.replace(file, F.lit("+"), F.lit("%2B")))
-    return F.regexp_extract(path, rf"{re.escape(before)}(\d{{4}}-\d\d-\d\d)", 1).try_cast("date")
+    before = str(as_listed(folder / table.path)).partition(DAY)[0]
+    return F.regexp_extract(decoded(file), rf"{re.escape(before)}(\d{{4}}-\d\d-\d\d)", 1).try_cast("date")
 
 
 def outcome_paths(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> list[Path]:
@@ -58,26 +52,14 @@ def outcome_paths(spark: SparkSession, folder: Path, sources: Sources, window: D
         return []
     reached = window.reached(sources.longest_window_s)
     due = [day for day in reached if window.begins(day) <= window.as_of]
-    early = [day for day in reached if day not in due and _has_file(spark, folder / log.path_on(day), log)]
+    later = [day for day in reached if day not in due]
+    early = [day for day in later if _has_file(spark, "outcomes", folder / log.path_on(day), log)]
     return _paths(folder, "outcomes", log, [*due, *early])
 
 
 def table_path(folder: Path, name: str, table: Table) -> Path:
     """Return the path of a table that is not kept by day. Raises `InputError` when it is missing."""
     return _paths(folder, name, table, ())[0]
-
-
-def listed(spark: SparkSession, paths: Sequence[Path], table: Table) -> list[Path]:
-    """Return the files that Spark reads under `paths` for a table of files, in order; no file is opened."""
-    options = {key: value for key, value in table.options.items() if key in LISTING}
-    found = spark.read.format("text").options(**options).load([str(path) for path in paths]).inputFiles()
-    return sorted(Path(unquote(urlsplit(uri).path)) for uri in found)
-
-
-def without_file(paths: Sequence[Path], files: Sequence[Path]) -> list[Path]:
-    """Return those of `paths` that neither are nor hold one of `files`, which `listed` found under them."""
-    holders = {holder for file in files for holder in (file, *file.parents)}
-    return [path for path in paths if _as_listed(path) not in holders]
 
 
 def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> dict[str, str]:
@@ -109,8 +91,8 @@ def _version(spark: SparkSession, name: str, table: Table, paths: Sequence[Path]
     if table.format == "delta":
         require_delta(paths[0], name)
         return f"delta version {_delta_version(spark, paths[0], table)}"
-    stats = [(str(path), path.stat()) for path in listed(spark, paths, table)]
-    content = json.dumps([[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats])
+    stats = [(str(path), path.stat()) for path in listed(spark, name, paths, table)]
+    content = json.dumps([[file, stat.st_size, stat.st_mtime_ns] for file, stat in stats])
     return short_hash(content)
 
 
@@ -127,13 +109,8 @@ def _delta_version(spark: SparkSession, path: Path, table: Table) -> int | str |
     return int(DeltaTable(str(path)).version())
 
 
-def _as_listed(path: Path) -> Path:
-    """Return the path as Spark names files: from the root, without `..`, and links as they are."""
-    return Path(os.path.normpath(path.absolute()))
-
-
-def _has_file(spark: SparkSession, path: Path, table: Table) -> bool:
-    return path.exists() and bool(listed(spark, [path], table))
+def _has_file(spark: SparkSession, name: str, path: Path, table: Table) -> bool:
+    return path.exists() and bool(listed(spark, name, [path], table))
 
 
 def _paths(folder: Path, name: str, table: Table, days: Iterable[date]) -> list[Path]:

@@ -6,18 +6,20 @@ footers are read first; the mapping is then applied to each part, and a column t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Table
-from features.read.columns import UNREADABLE, Columns, by_columns
-from features.read.files import listed, require_delta, without_file
+from features.read.columns import UNREADABLE, FileGroup, by_columns
+from features.read.files import require_delta
+from features.read.json_types import as_written
+from features.read.listing import ALL_FILES, FolderColumns, folder_values, listed, path_of, without_file
 from features.spark.failures import as_input_errors
 
 # Column beside the raw ones of a text table: the row's text where it does not parse, else null.
@@ -55,86 +57,90 @@ class Part:
 
     @property
     def file(self) -> Column:
-        """File of the row."""
-        return F.col("_metadata.file_path")
+        """Spark's URI of the row's file."""
+        return _file(self.frame)
 
 
 def read_parts(spark: SparkSession, name: str, table: Table, paths: Sequence[Path]) -> list[Part]:
     """Return the table's parts.
 
     Raises:
-        InputError: one of `paths` has no file, or a file is damaged, in another format, or has two columns of one name.
+        InputError: one of `paths` has no file, Spark passes over a file, or a file is damaged, in another format, or
+            has two columns of one name.
     """
     place = _some(paths)
     with as_input_errors(f"{name}: cannot read {place} as {table.format}", UNREADABLE):
         if table.format == "delta":
             return [_delta(spark, name, table, paths[0])]
-        files = listed(spark, paths, table)
+        files = listed(spark, name, paths, table)
         # A day without a file beside days with some would read as one on which nothing happened.
         bare = without_file(paths, files)
         if bare:
             raise InputError(f"{name}: cannot read {_some(bare)} as {table.format}: there is no file; {UNREADABLE}")
-        if table.format == "json":
-            return [_json(spark, table, paths, f"{name} at {place}")]
         groups = by_columns(files, name, table)
         # A file of no bytes has no rows to lose.
-        filled = {columns: group for columns, group in groups.items() if columns} or groups
+        filled = groups if table.format == "json" else [group for group in groups if group.columns] or groups
+        read = _json if table.format == "json" else _part_of
         if len(filled) == 1:
-            columns, group = next(iter(filled.items()))
-            return [_part_of(spark, table, columns, paths, f"{name} at {place}", rows=group.rows)]
-        options = _rooted(table.options, paths)
-        split = table.model_copy(update={"options": options})
-        return [
-            _part_of(spark, split, columns, group.files, f"{name} at {_some(group.files)}", rows=group.rows)
-            for columns, group in filled.items()
-        ]
+            return [read(spark, table, filled[0], paths, f"{name} at {place}")]
+        return [read(spark, table, group, group.files, f"{name} at {_some(group.files)}") for group in filled]
 
 
-def _part_of(
-    spark: SparkSession, table: Table, columns: Columns, paths: Sequence[Path], where: str, *, rows: int | None
-) -> Part:
-    reader = spark.read.format(table.format).options(**table.options)
+def _part_of(spark: SparkSession, table: Table, group: FileGroup, paths: Sequence[Path], where: str) -> Part:
+    reader = _reader(spark, table)
     if table.format == "csv":
-        schema = StructType([StructField(name, StringType()) for name in (*columns, RECORD)])
+        schema = StructType([StructField(name, StringType()) for name in (*group.columns, RECORD)])
         reader = reader.schema(schema).option("columnNameOfCorruptRecord", RECORD)
         # With pruning Spark counts a row's fields only where a query reads all of them.
         reader = reader.option("columnPruning", "false")
     # The first line of a CSV that lacks its header is a row of data, which no message may quote.
-    there = f"the {len(columns)} of the first line" if table.options.get("header") == "true" else ""
-    return Part(reader.load([str(path) for path in paths]), where, there, rows)
+    there = f"the {len(group.columns)} of the first line" if table.options.get("header") == "true" else ""
+    frame = reader.load([str(path) for path in paths])
+    return Part(_with_folders(frame, group.folders), where, there, group.rows)
 
 
-def _json(spark: SparkSession, table: Table, paths: Sequence[Path], where: str) -> Part:
+def _json(spark: SparkSession, table: Table, group: FileGroup, paths: Sequence[Path], where: str) -> Part:
     places = [str(path) for path in paths]
     _require_one_record_a_line(spark, table, places, where)
-    reader = spark.read.format("json").options(**table.options).option("columnNameOfCorruptRecord", RECORD)
+    reader = _reader(spark, table).option("columnNameOfCorruptRecord", RECORD)
     # Spark adds the column of broken rows only when it has seen one.
-    fields = [field for field in reader.load(places).schema.fields if field.name != RECORD]
-    schema = StructType([*fields, StructField(RECORD, StringType())])
-    return Part(reader.schema(schema).load(places), where)
+    inferred = StructType([field for field in reader.load(places).schema.fields if field.name != RECORD])
+    fields = as_written(reader, places, inferred).fields
+    frame = reader.schema(StructType([*fields, StructField(RECORD, StringType())])).load(places)
+    return Part(_with_folders(frame, group.folders), where)
+
+
+def _reader(spark: SparkSession, table: Table) -> DataFrameReader:
+    return spark.read.format(table.format).options(**{**table.options, **ALL_FILES})
+
+
+def _file(frame: DataFrame) -> Column:
+    # Not `_metadata` by its name, which a column of the file may have.
+    return frame.metadataColumn("_metadata").getField("file_path")
+
+
+def _with_folders(frame: DataFrame, folders: FolderColumns) -> DataFrame:
+    """Add the columns that the files' folders give; as Spark has it, they take the place of the file's own."""
+    return frame.withColumns(folder_values(_file(frame), folders)) if folders else frame
 
 
 def _require_one_record_a_line(spark: SparkSession, table: Table, places: list[str], where: str) -> None:
     # Spark reads the first record of a line and silently skips the others.
     if table.options.get("multiLine", "false").lower() == "true":
         return
-    lines = spark.read.format("text").options(**table.options).load(places)
+    lines = spark.read.format("text").options(**{**table.options, **ALL_FILES}).load(places)
     bare = F.regexp_replace("value", JSON_STRING, "")
     both = lines.where(F.col("value").rlike(RECORDS_JOINED) & bare.rlike(RECORDS_JOINED))
-    found = both.select(F.col("_metadata.file_path").alias("file")).first()
+    found = both.select(_file(lines).alias("file")).first()
     if found is not None:
-        raise InputError(f"{where}: {found['file']} has a line of more than one record; put a line break between them")
+        raise InputError(
+            f"{where}: {path_of(found['file'])} has a line of more than one record; put a line break between them"
+        )
 
 
 def _delta(spark: SparkSession, name: str, table: Table, path: Path) -> Part:
     require_delta(path, name)
-    frame = spark.read.format("delta").options(**table.options).load(str(path))
-    return Part(frame, f"{name} at {path}")
-
-
-def _rooted(options: Mapping[str, str], paths: Sequence[Path]) -> dict[str, str]:
-    """Return options that keep the columns Spark takes from `key=value` folders when files are named one by one."""
-    return {**options, "basePath": str(paths[0])} if len(paths) == 1 and paths[0].is_dir() else dict(options)
+    return Part(spark.read.format("delta").options(**table.options).load(str(path)), f"{name} at {path}")
 
 
 def _some(paths: Sequence[Path]) -> str:

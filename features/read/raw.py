@@ -20,6 +20,7 @@ from features.read.parts import Part, read_parts
 from features.read.window import DayWindow
 from features.spark.expressions import columns_read, resolve
 from features.spark.failures import as_input_errors
+from features.spark.values import quoted
 
 RAW = "_raw"
 FILE = "__file"
@@ -144,7 +145,7 @@ def _as_json(part: Part, columns: Collection[str], *, whole: bool) -> Column:
     Of a row that does not parse, return its file, and its text where it may be kept `whole`.
     """
     keep = {"ignoreNullFields": "false"}
-    row = [F.col(f"`{column}`") for column in part.raw.columns if column in columns]
+    row = [F.col(quoted(column)) for column in part.raw.columns if column in columns]
     text = [part.record.alias("_record")] if whole else []
     broken = F.to_json(F.struct(part.file.alias("_file"), *text), keep)
     return F.when(part.record.isNull(), F.to_json(F.struct(*row), keep) if row else F.lit("{}")).otherwise(broken)

@@ -22,6 +22,11 @@ LAST_INSTANT = "9999-12-30 23:59:59.999999"
 LOWER = 0xFFFFFFFF
 
 
+def quoted(name: str) -> str:
+    """Return the name of a column as SQL has it, whatever its characters."""
+    return "`" + name.replace("`", "``") + "`"
+
+
 def as_instant(value: Column) -> Column:
     """Cast to a timestamp; null where that fails, or outside the years 1 to 9999 (less a day at each end).
 

@@ -72,6 +72,7 @@ def write_log(
     (folder / "log").mkdir()
     for name, content in files.items():
         if isinstance(content, bytes):
+            (folder / "log" / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / "log" / name).write_bytes(content)
         else:
             write_deltalake(folder / "log", content, mode="append", schema_mode="merge")
