@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
 
+from features.spark.settings import SETTINGS
 from tests.paths import KUAIRAND_LOG, ROOT
 from tests.sparks import FOR_FEW_ROWS, FOR_ONE_DRIVER, set_to, spark_properties
 
@@ -45,8 +46,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A local Spark with the settings that conf/spark/local.conf ships, but for those that few rows need otherwise."""
-    properties: dict[str, str | bool | float | int | None] = {**spark_properties(), **FOR_FEW_ROWS}
+    """A local Spark with the settings that conf/spark/local.conf ships, but for those that few rows need otherwise.
+
+    Those on which values rest are the jobs' own.
+    """
+    properties: dict[str, str | bool | float | int | None] = {**spark_properties(), **FOR_FEW_ROWS, **SETTINGS}
     properties["spark.driver.extraJavaOptions"] = f"{properties['spark.driver.extraJavaOptions']}{FOR_ONE_DRIVER}"
     properties["spark.sql.warehouse.dir"] = str(tmp_path_factory.mktemp("warehouse"))
     session = SparkSession.builder.appName("camoe tests").config(map=properties).getOrCreate()

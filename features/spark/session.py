@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from camoe.config.command_line import SUBMIT
 from camoe.contracts.errors import ConfigError
+from features.spark.settings import SETTINGS, require_no_older_meanings
 
 # These log the message of a failed task, and so the value that could not be cast. Executors of a cluster are JVMs of
 # their own, where conf/spark/log4j2.properties switches the same ones off.
@@ -23,12 +24,12 @@ DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 
 
 def spark_session(name: str) -> SparkSession:
-    """Return the session that spark-submit configured, named after the job.
+    """Return the session that spark-submit configured, named after the job, with `SETTINGS` whatever it configured.
 
     Raises:
-        ConfigError: Delta Lake or UTC is not configured.
+        ConfigError: Delta Lake is not configured, or an older meaning of Spark's is.
     """
-    builder = SparkSession.builder.appName(f"camoe {name}")
+    builder = SparkSession.builder.appName(f"camoe {name}").config(map=dict(SETTINGS))
     # The place in the code of every column is looked up for PySpark's own messages, which costs a third of the time to
     # put a plan together.
     spark = builder.config("spark.python.sql.dataFrameDebugging.enabled", "false").getOrCreate()
@@ -36,10 +37,7 @@ def spark_session(name: str) -> SparkSession:
         raise ConfigError(
             f"this Spark session has no Delta Lake; start the job with {SUBMIT} (or yarn.conf, kubernetes.conf)"
         )
-    spark.conf.set("spark.sql.session.timeZone", "UTC")
-    # Constraints of aliased columns multiply (SPARK-33152): a plan over a table of 30 derived columns takes the
-    # optimizer minutes, and what it infers are null checks.
-    spark.conf.set("spark.sql.constraintPropagation.enabled", "false")
+    require_no_older_meanings(spark)
     # PySpark logs each failed query as JSON before it raises; the jobs tell failures themselves, in one line.
     for query_log in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(query_log).setLevel(logging.CRITICAL)

@@ -1,12 +1,64 @@
-"""The Java that the shipped settings start."""
+"""The session that a job runs in: the Java that the shipped settings start, and settings that nobody can undo."""
 
 from __future__ import annotations
 
+import pytest
+from pyspark.sql import functions as F
+
+from camoe.contracts.errors import ConfigError
+from features.spark.session import spark_session
+from features.spark.settings import SETTINGS
+from tests.sparks import set_to
+
 # The feature job compiles 50 MB on the smallest lakes; wider tables have more expressions.
 ROOM_MB = 200
+# What Spark does otherwise by itself.
+CHANGED = {
+    "spark.sql.constraintPropagation.enabled",
+    "spark.sql.session.timeZone",
+    "spark.sql.sources.partitionColumnTypeInference.enabled",
+    "spark.sql.variable.substitute",
+}
+OF_OTHERS = {"mapreduce.input.linerecordreader.line.maxlength", "spark.databricks.delta.schema.autoMerge.enabled"}
+OTHERWISE = {"true": "false", "false": "true", "UTC": "Asia/Tokyo", "TIMESTAMP_LTZ": "TIMESTAMP_NTZ"}
+OTHERWISE |= {"CORRECTED": "LEGACY", "EXCEPTION": "LAST_WIN", "ANSI": "LEGACY", "STATIC": "DYNAMIC"}
 
 
 def test_compiled_code_has_room(spark):
     pools = spark._jvm.java.lang.management.ManagementFactory.getMemoryPoolMXBeans()
     room = sum(pool.getUsage().getMax() for pool in pools if "Code" in pool.getName())
     assert room >= ROOM_MB * 2**20
+
+
+def test_settings_on_which_values_rest_are_the_jobs_own_whoever_submits_it(spark):
+    with set_to(spark, {key: OTHERWISE.get(value, "1") for key, value in SETTINGS.items()}):
+        session = spark_session("test")
+        assert {key: session.conf.get(key) for key in SETTINGS} == SETTINGS
+
+
+def test_each_setting_is_one_that_spark_has_and_most_are_its_defaults(spark):
+    """A name that is mistyped, or gone from another version of Spark, would set nothing."""
+    names = SETTINGS.keys() - OF_OTHERS
+    with set_to(spark, dict.fromkeys(names)):
+        defaults = {key: spark.conf.get(key) for key in names}
+    assert {key for key in names if defaults[key] != SETTINGS[key]} <= CHANGED
+
+
+def test_older_meanings_of_spark_are_refused_by_name(spark):
+    with (
+        set_to(spark, {"spark.sql.legacy.castComplexTypesToString.enabled": "true"}),
+        pytest.raises(ConfigError, match=r"^this Spark session sets spark\.sql\.legacy\.castComplex\S+=true, by which"),
+    ):
+        spark_session("test")
+
+
+def test_no_expression_reads_the_environment(spark):
+    assert spark_session("test").range(1).select(F.expr("'${env:PATH}'").alias("x")).first().x == "${env:PATH}"
+
+
+def test_a_long_line_is_read(spark, tmp_path):
+    """Hadoop passes over lines longer than a setting of its own."""
+    (tmp_path / "a.txt").write_text("x" * 300 + "\ny\n")
+    with set_to(spark, {"mapreduce.input.linerecordreader.line.maxlength": "100"}):
+        assert spark.read.text(str(tmp_path)).count() == 1
+        assert spark_session("test").read.text(str(tmp_path)).count() == 2

@@ -1,0 +1,71 @@
+"""Settings on which rests what a run reads and computes: they are these, whoever submits it.
+
+Most are Spark's defaults, which those of a cluster, `--conf` or a variable such as SPARK_ANSI_SQL_MODE may change.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import SparkSession
+
+from camoe.contracts.errors import ConfigError
+
+# Older meanings of Spark's own, such as dates that are guessed; what is not among SETTINGS has to be left as it is.
+OLDER_MEANINGS = "spark.sql.legacy."
+SETTINGS = {
+    # No row is passed over.
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.files.ignoreInvalidPartitionPaths": "false",
+    "mapreduce.input.linerecordreader.line.maxlength": str(2**31 - 1),
+    # What fails is an error, and a number that does not fit is none.
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.storeAssignmentPolicy": "ANSI",
+    "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
+    "spark.sql.decimalOperations.allowPrecisionLoss": "true",
+    # Types of what is read: nothing is guessed, and no time is moved.
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
+    "spark.sql.sources.useV1SourceList": "avro,csv,json,kafka,orc,parquet,text",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_LTZ",
+    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
+    "spark.sql.parquet.binaryAsString": "false",
+    "spark.sql.parquet.mergeSchema": "false",
+    "spark.sql.parquet.respectSummaryFiles": "false",
+    "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
+    "spark.sql.parquet.int96AsTimestamp": "true",
+    "spark.sql.parquet.int96TimestampConversion": "false",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
+    "spark.sql.json.enableExactStringParsing": "true",
+    "spark.sql.json.enablePartialResults": "true",
+    "spark.sql.jsonGenerator.ignoreNullFields": "true",
+    "spark.sql.readSideCharPadding": "true",
+    "spark.sql.charAsVarchar": "false",
+    # Expressions mean what Spark's documentation says; `${env:NAME}` in one would be a variable of the environment.
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.variable.substitute": "false",
+    "spark.sql.ansi.doubleQuotedIdentifiers": "false",
+    "spark.sql.ansi.enforceReservedKeywords": "false",
+    "spark.sql.parser.quotedRegexColumnNames": "false",
+    "spark.sql.parser.escapedStringLiterals": "false",
+    "spark.sql.function.concatBinaryAsString": "false",
+    "spark.sql.function.eltOutputAsString": "false",
+    # A commit replaces what it says, with the columns that the table has.
+    "spark.sql.sources.partitionOverwriteMode": "STATIC",
+    "spark.databricks.delta.schema.autoMerge.enabled": "false",
+    # Constraints of aliased columns multiply (SPARK-33152): a plan over a table of 30 derived columns takes the
+    # optimizer minutes, and what it infers are null checks.
+    "spark.sql.constraintPropagation.enabled": "false",
+}
+
+
+def require_no_older_meanings(spark: SparkSession) -> None:
+    """Raise `ConfigError` when the session was given one of `OLDER_MEANINGS`."""
+    given = sorted(key for key in spark.conf.getAll if key.startswith(OLDER_MEANINGS) and key not in SETTINGS)
+    if given:
+        raise ConfigError(
+            f"this Spark session sets {given[0]}={spark.conf.get(given[0])}, by which values would be read or computed "
+            "otherwise than docs/inputs.md says; take it out of --conf, the properties file or spark-defaults.conf"
+        )
