@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -23,12 +23,14 @@ from camoe.model.camoe import Camoe
 
 # Rows of the example that the exporter traces; any number above one, which it would take for a constant.
 EXAMPLE_ROWS = 4
+# Several take little longer than one; all of them might be silent for too long.
+HEADS_AT_ONCE = 8
 
 
 class HeadProbabilities(nn.Module):
     """All heads of `model`: indices, raw numerics and, where it has them, sequences to a probability `[B]` each."""
 
-    def __init__(self, model: Camoe, heads: int) -> None:
+    def __init__(self, model: Camoe, heads: Sequence[int]) -> None:
         super().__init__()
         self.model = model
         self.heads = heads
@@ -36,23 +38,32 @@ class HeadProbabilities(nn.Module):
     def forward(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return the probabilities of each head, `[B]`."""
         x = self.model.bottom(categorical, numeric, sequences)
-        return tuple(torch.sigmoid(self.model.body.head_logit(head, x)) for head in range(self.heads))
+        return tuple(torch.sigmoid(self.model.body.head_logit(head, x)) for head in self.heads)
 
 
-def export_heads(model: Camoe, paths: Sequence[Path], weights: Path) -> None:
+def export_heads(model: Camoe, paths: Sequence[Path], weights: Path, alive: Callable[[str], object]) -> None:
     """Write the heads of `model`, which must be on the CPU, in float32 and in eval mode, in order to `paths`.
 
-    All are traced at once, which takes little longer than one; each graph keeps what its head needs alone. `weights` is
-    the safetensors file that the model's weights were written to; it must lie, and stay, beside the graphs.
+    `weights` is the safetensors file that the model's weights were written to; it must lie, and stay, beside them.
+    `alive` is told which heads come next.
     """
-    traced = _traced(model, len(paths))
+    numbered = list(enumerate(paths))
+    for first in range(0, len(paths), HEADS_AT_ONCE):
+        some = dict(numbered[first : first + HEADS_AT_ONCE])
+        alive(f"writing the graphs of heads {first + 1} to {first + len(some)} of {len(paths)}")
+        _export(model, some, weights)
+
+
+def _export(model: Camoe, paths: Mapping[int, Path], weights: Path) -> None:
+    traced = _traced(model, tuple(paths))
     # Which line of which folder made a node: the same model would have other graphs elsewhere.
     ClearMetadataAndDocStringPass()(traced)
     if model.embedding.table.weight.numel():
         table = traced.graph.initializers[f"model.{TABLE}"]
         table.const_value, table.name = _placed(weights, TABLE), TABLE
-    for head, path in enumerate(paths):
-        graph = ir.convenience.extract(traced.graph, traced.graph.inputs, [traced.graph.outputs[head]])
+    for output, path in zip(traced.graph.outputs, paths.values(), strict=True):
+        # What this head alone needs.
+        graph = ir.convenience.extract(traced.graph, traced.graph.inputs, [output])
         graph.outputs[0].name = PROBABILITY
         # They come in another order each time; the same model has the same file.
         held = sorted(graph.initializers.items())
@@ -61,7 +72,7 @@ def export_heads(model: Camoe, paths: Sequence[Path], weights: Path) -> None:
         ir.save(ir.Model(graph, ir_version=traced.ir_version, producer_name=traced.producer_name), path)
 
 
-def _traced(model: Camoe, heads: int) -> ir.Model:
+def _traced(model: Camoe, heads: Sequence[int]) -> ir.Model:
     examples = {
         CATEGORICAL: torch.zeros(EXAMPLE_ROWS, model.categorical_columns, dtype=torch.int64),
         NUMERIC: torch.zeros(EXAMPLE_ROWS, model.scaling.inputs, dtype=torch.float32),
@@ -77,7 +88,7 @@ def _traced(model: Camoe, heads: int) -> ir.Model:
             HeadProbabilities(model, heads).eval(),
             tuple(examples.values()),
             input_names=list(examples),
-            output_names=[f"{PROBABILITY}_{head}" for head in range(heads)],
+            output_names=[f"{PROBABILITY}_{head}" for head in heads],
             dynamic_shapes=tuple({0: rows} for _ in examples),
             dynamo=True,
             verbose=False,

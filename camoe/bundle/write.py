@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,12 @@ def write_bundle(
     *,
     calibration: Mapping[str, Platt],
     keep: int,
+    alive: Callable[[str], object] = str,
 ) -> Manifest:
     """Write `model` as a bundle that `link` names from then on, and keep the newest `keep` bundles beside it.
 
-    Weights and graphs are float32; `calibration` has one entry a head; `metrics` is metrics.json.
+    Weights and graphs are float32; `calibration` has one entry a head; `metrics` is metrics.json. `alive` is told what
+    is done, before each long part.
 
     Raises:
         TrainingError: a weight is not finite, or the disk did not take it; `link` names the bundle before, and the
@@ -70,7 +72,8 @@ def write_bundle(
             write_calibration(folder, calibration)
             write_settings(folder, origin.config)
             graphs = [folder / names.graph_name(head.name) for head in spec.heads.heads]
-            export_heads(exported, graphs, folder / names.WEIGHTS)
+            export_heads(exported, graphs, folder / names.WEIGHTS, alive)
+            alive("completing the bundle")
             encoders.write(origin.encoder, folder / names.ENCODER)
             manifest = _manifest(folder, spec, origin)
             write_text(folder / names.CARD, model_card(manifest, spec, metrics, calibration))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from camoe.bundle.versions import current
 from camoe.bundle.write import Origin, write_bundle
@@ -101,7 +102,8 @@ def _write_bundle(
     """Write the bundle of `run` and give it to the trackers."""
     bundle, origin = config.layout.bundle, Origin(inputs.train, inputs.encoder, config)
     replaced, model, keep = current(bundle), run.train_step.model, config.training.keep_bundles
-    manifest = write_bundle(bundle, model, spec, origin, metrics, calibration=calibrated.by_head, keep=keep)
+    writing = partial(write_bundle, keep=keep, alive=run.watchdog.alive)
+    manifest = writing(bundle, model, spec, origin, metrics, calibration=calibrated.by_head)
     instead = f" in place of {replaced.model_version}" if replaced else ""
     print(f"train: bundle {manifest.model_version} written to {bundle}{instead}; the newest {keep} stay in {bundle}s")
     for tracker in run.trackers:

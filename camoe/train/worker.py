@@ -6,6 +6,7 @@ loaded under the watch, and not by this file.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import sys
 import warnings
@@ -17,9 +18,9 @@ from camoe.config.pipeline import Config
 from camoe.contracts.errors import EXPLAINED, CamoeError
 from camoe.stream.planning.world import World
 from camoe.train.batch import describe_batch, for_workers
+from camoe.train.supervision.alarm import Alarm
 from camoe.train.supervision.heartbeats import worker_folder
-from camoe.train.supervision.messages import Begun, Explained, ending_file, leave_ending, send
-from camoe.train.supervision.sentinel import end_within
+from camoe.train.supervision.messages import Explained, Runs, leave_ending, send
 from camoe.train.supervision.watchdog import Watchdog
 
 # What PyTorch and Horovod may take to load from a cold disk, beside the timeout.
@@ -48,14 +49,16 @@ def work(config: Config, table_version: int | None, run: str | None) -> None:
     seconds to end: what is left running behind it, Horovod's threads among it, may hang too.
     """
     timeout_s, folder, world = config.training.stall_timeout_s, worker_folder(config.layout.logs), World.launched()
-    with Watchdog(world, timeout_s, folder, LOADING_S) as watchdog:
-        send(Begun(world.rank, world.size), sys.stderr)
-        try:
+    # What registers itself first comes last.
+    atexit.register(send, Runs(world.rank, None), sys.stderr)
+    try:
+        with Watchdog(world, timeout_s, folder, LOADING_S) as watchdog:
             from camoe.train.run import run_worker  # noqa: PLC0415 - it loads PyTorch and Horovod: under the watch
 
             run_worker(config, watchdog, table_version, run)
-        finally:
-            end_within(world.rank, timeout_s, ending_file(folder, world.rank))
+    finally:
+        send(Runs(world.rank, "ending"), sys.stderr)
+        Alarm(timeout_s).set()
 
 
 @contextlib.contextmanager

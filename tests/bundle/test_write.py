@@ -21,10 +21,10 @@ TRAINED = Config.model_validate({**CONFIG, "out": "out/x"})
 TOO_LARGE = SPEC.model_copy(update={"vocabulary_sizes": (60_000, 9)})
 
 
-def write(link, spec):
+def write(link, spec, **options):
     torch.manual_seed(1)
     origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {}), TRAINED)
-    return write_bundle(link, Camoe(spec, MOMENTS), spec, origin, METRICS, calibration=CALIBRATION, keep=3)
+    return write_bundle(link, Camoe(spec, MOMENTS), spec, origin, METRICS, calibration=CALIBRATION, keep=3, **options)
 
 
 def listed(folder):
@@ -32,7 +32,9 @@ def listed(folder):
 
 
 def test_the_same_weights_have_the_same_version_wherever_they_are_written(tmp_path):
-    one, two = (write(tmp_path / name / "bundle", SPEC) for name in ("one", "two"))
+    told = []
+    one, two = (write(tmp_path / name / "bundle", SPEC, alive=told.append) for name in ("one", "two"))
+    assert told == 2 * ["writing the graphs of heads 1 to 2 of 2", "completing the bundle"]
     assert one.model_version == two.model_version
     assert one.files == two.files
 

@@ -127,7 +127,7 @@ def test_three_workers_have_the_gradient_of_one(name, slots):
 def test_a_heads_graph_gives_what_torch_gives(name, tmp_path):
     model = model_of(name).float().eval()
     save_file(model.state_dict(), tmp_path / WEIGHTS)
-    export_heads(model, [tmp_path / "audio.onnx", tmp_path / "video.onnx"], tmp_path / WEIGHTS)
+    export_heads(model, [tmp_path / "audio.onnx", tmp_path / "video.onnx"], tmp_path / WEIGHTS, print)
     categorical, numeric = batch_of(13)[0], batch_of(13)[1].float()
     session = onnxruntime.InferenceSession(tmp_path / "video.onnx", providers=["CPUExecutionProvider"])
     (p,) = session.run(None, {CATEGORICAL: categorical.numpy(), NUMERIC: numeric.numpy()})

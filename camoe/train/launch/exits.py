@@ -7,13 +7,13 @@ import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 
 from camoe.contracts.errors import TrainingError
 from camoe.train.launch.attempts import LostWorkersError
 from camoe.train.launch.lines import OutputLine
+from camoe.train.launch.silence import Silence
 from camoe.train.supervision.heartbeats import read_heartbeat
-from camoe.train.supervision.messages import Begun, Ending, Explained
+from camoe.train.supervision.messages import Ending, Explained
 
 # The last line of a traceback.
 EXCEPTION_LINE = re.compile(r"^[\w.]*(Error|Exception)(: |$)")
@@ -27,25 +27,27 @@ FIRST_ENDED = re.compile(r"Process name: (?P<rank>\d+)\s+Exit code: (?P<code>-?\
 
 @dataclass
 class WorkerExits:
-    """Collects how workers end. `begun` is set once one tells that it is watched."""
+    """Collects how workers end."""
 
-    endings: list[Ending] = field(default_factory=list)
+    endings: list[Ending | Silence] = field(default_factory=list)
     exceptions: list[str] = field(default_factory=list)
     last_exception: dict[int, str] = field(default_factory=dict)
     bereft: set[int] = field(default_factory=set)
     codes: dict[int, int] = field(default_factory=dict)
-    begun: Event = field(default_factory=Event)
 
     def note(self, line: OutputLine) -> None:
         """Take note of one line of the launcher's output."""
-        if isinstance(line.message, Begun):
-            self.begun.set()
-        elif isinstance(line.message, Ending):
+        if isinstance(line.message, Ending):
             self.endings.append(line.message)
         elif line.rank is None:
             self._note_launcher(line.text)
         elif EXCEPTION_LINE.match(line.text) or BEREFT_LINE.search(line.text):
             self._note_exception(line.rank, line.text)
+
+    def note_silence(self, silence: Silence) -> None:
+        """Take note of workers that are ended for their silence; how one has ended before says more."""
+        if not self.codes:
+            self.endings.append(silence)
 
     def _note_launcher(self, text: str) -> None:
         ended = ENDED_LINE.match(text)
@@ -92,6 +94,11 @@ class WorkerExits:
 
     def _fate(self, rank: int) -> str:
         number, exception = _signal(self.codes[rank]), self.last_exception.get(rank)
+        if number == signal.SIGALRM:
+            return (
+                "ended itself, as it made no progress and could not tell for whom it waits: it was stuck in native "
+                "code, or its folder does not answer; the log has the stack of each of its threads"
+            )
         if number is not None and (exception is None or number != signal.SIGTERM):
             return f"was killed by {number.name}"
         return f"ended with code {self.codes[rank]}" if exception is None else f"failed with {exception}"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
-from threading import Event, Thread
 
 import horovod.spark
 from horovod.runner.common.util.timeout import TimeoutException
@@ -17,22 +15,20 @@ from pyspark import SparkContext
 
 from camoe.config.pipeline import Config
 from camoe.stream.planning.world import World
-from camoe.train.launch.attempts import LostWorkersError, horovod_hosts
+from camoe.train.launch.attempts import horovod_hosts
 from camoe.train.launch.exits import WorkerExits, spark_error
 from camoe.train.launch.lines import parse_line, worker_line
 from camoe.train.launch.output import LineTee, following, log_file, show_rank0, tee_stdout
-from camoe.train.launch.tether import tethered
+from camoe.train.launch.process import lines, started
+from camoe.train.launch.silence import SilenceWatch
 from camoe.train.supervision.heartbeats import clear, worker_folder
-from camoe.train.supervision.messages import StepProgress, read_endings
-from camoe.train.supervision.sentinel import MESSAGES
+from camoe.train.supervision.messages import MESSAGES, Runs, StepProgress, read_endings
 from camoe.train.worker import explained_to_launcher, work
 
 # What rank 0 of a run inside Spark has printed, beside the workers' heartbeats.
 RANK0_OUTPUT = "said.txt"
 WORKER_MODULE = "camoe.train.worker"
 START_TIMEOUT_S = 120
-# What Horovod's launcher may take to look at the hosts before it starts a worker.
-LAUNCH_S = 30
 # Defaults that the caller's environment overrides. Horovod's background thread wakes every millisecond otherwise, and
 # the allocator gives the step's large buffers back to the system and takes them anew: together half of a step's time.
 # An MLflow server that is away is asked again for some seconds, and not for minutes in which the others wait.
@@ -49,8 +45,7 @@ def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_
     """Run the worker module with `arguments` on the host of each of `slots`.
 
     Everything the workers say goes to `log`; the first worker's own lines are shown. Once one has begun, they watch
-    one another and themselves; all are ended if none has within `timeout_s` and `LAUNCH_S`, or when this process
-    is gone.
+    one another and themselves. All are ended by a `SilenceWatch`, and when this process is gone.
 
     Raises:
         LostWorkersError: a worker was killed, or the others waited too long for it; the message names it.
@@ -60,33 +55,20 @@ def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_
     launcher = str(Path(sys.executable).with_name("horovodrun"))
     where = ["-np", str(len(slots)), "-H", horovod_hosts(slots)]
     environment = WORKER_ENVIRONMENT | os.environ | {"PYTHONUNBUFFERED": "1", MESSAGES: "1"}
-    exits = WorkerExits()
-    with (
-        log_file(log) as keep,
-        subprocess.Popen(
-            [launcher, "--gloo", *where, sys.executable, "-m", WORKER_MODULE, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment,
-        ) as process,
-        tethered(process),
-        show_rank0() as show,
-        _ended_unless(exits.begun, process, timeout_s + LAUNCH_S) as late,
-    ):
-        for raw in process.stdout or ():
-            line = parse_line(raw.rstrip("\n"))
-            keep(f"{line.logged}\n")
-            exits.note(line)
-            if line.for_user is not None:
-                show(line.for_user)
-    if late.is_set():
-        ranks = range(len(slots))
-        names = ", ".join(f"worker {rank}" for rank in ranks)
-        raise LostWorkersError(
-            f"{names} had not begun {timeout_s + LAUNCH_S:g} s after the launch (all output is in {log})",
-            frozenset(ranks),
-        )
+    command = [launcher, "--gloo", *where, sys.executable, "-m", WORKER_MODULE, *arguments]
+    exits, silence = WorkerExits(), SilenceWatch(len(slots), timeout_s)
+    with log_file(log) as keep, show_rank0() as show, started(command, environment) as (process, output):
+        for raw in lines(output, silence.poll_s):
+            line = parse_line(raw or "")
+            silence.note(line.message)
+            if raw is not None and not isinstance(line.message, Runs):
+                keep(f"{line.logged}\n")
+                exits.note(line)
+                if line.for_user is not None:
+                    show(line.for_user)
+            if silent := silence.too_long():
+                exits.note_silence(silent)
+                process.terminate()
     if process.returncode != 0:
         raise exits.error(process.returncode, log, folder)
 
@@ -97,25 +79,6 @@ def _fresh_folder(log: Path) -> Path:
     folder = worker_folder(log.parent)
     clear(folder)
     return folder
-
-
-@contextmanager
-def _ended_unless(begun: Event, process: subprocess.Popen[str], timeout_s: float) -> Iterator[Event]:
-    """End `process` if `begun` is not set within `timeout_s` while the block runs; yield an event that is set then."""
-    late = Event()
-
-    def wait() -> None:
-        if not begun.wait(timeout_s):
-            late.set()
-            process.terminate()
-
-    waiting = Thread(target=wait, daemon=True, name="begun")
-    waiting.start()
-    try:
-        yield late
-    finally:
-        begun.set()
-        waiting.join()
 
 
 def launch_with_spark(config: Config, table_version: int, run: str, workers: int, log: Path) -> None:
@@ -154,10 +117,10 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
 
 def _note_lines(keep: Callable[[str], None], exits: WorkerExits, text: str) -> None:
     """Note and keep the lines of `text`, each ended."""
-    lines = [parse_line(line) for line in text.removesuffix("\n").split("\n")]
-    for line in lines:
+    found = [parse_line(line) for line in text.removesuffix("\n").split("\n")]
+    for line in found:
         exits.note(line)
-    keep("".join(f"{line.logged}\n" for line in lines))
+    keep("".join(f"{line.logged}\n" for line in found if not isinstance(line.message, Runs)))
 
 
 def _show_rank0_line(show: Callable[[str | StepProgress], None], text: str) -> None:

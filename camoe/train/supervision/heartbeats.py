@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from camoe.contracts.files import write_json
 from camoe.stream.planning.world import World
+from camoe.train.supervision.running_time import RunningTime
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,14 @@ class PeerHeartbeat:
 class HeartbeatFolder:
     """The heartbeats of the workers of `world` in `folder`, as one of them writes its own and reads the others'.
 
-    Whether another worker is silent is told by looking again and again: the clocks of two hosts need not agree.
+    Whether another worker is silent is told by looking again and again: the clocks of two hosts need not agree. `clock`
+    is that of the one that looks.
     """
 
-    def __init__(self, folder: Path, world: World) -> None:
+    def __init__(self, folder: Path, world: World, clock: RunningTime) -> None:
         self._folder = folder
         self._world = world
+        self._clock = clock
         self._known: dict[int, tuple[Heartbeat | None, float]] = {}
 
     def write(self, heartbeat: Heartbeat) -> None:
@@ -55,12 +57,12 @@ class HeartbeatFolder:
         for rank in range(self._world.size):
             heartbeat = read_heartbeat(self._folder, rank)
             if rank != self._world.rank and (rank not in self._known or self._known[rank][0] != heartbeat):
-                self._known[rank] = heartbeat, time.monotonic()
+                self._known[rank] = heartbeat, self._clock.now
 
     def peers(self) -> Iterator[PeerHeartbeat]:
         """Yield what the looks have seen of each other worker, by rank."""
         for rank, (heartbeat, since) in sorted(self._known.items()):
-            yield PeerHeartbeat(rank, heartbeat, time.monotonic() - since)
+            yield PeerHeartbeat(rank, heartbeat, self._clock.now - since)
 
     def remove_own(self) -> None:
         """Remove this worker's own heartbeat: it is through."""

@@ -17,23 +17,25 @@ from typing import Annotated, Literal, TextIO
 from pydantic import Field, TypeAdapter, ValidationError
 
 from camoe.contracts.files import write_text
-from camoe.train.supervision.sentinel import MESSAGES, PREFIX, stopped_reason
 
+# Set in the environment of workers whose launcher takes messages: each is a line that begins so, and then is JSON.
+MESSAGES = "CAMOE_MESSAGES"
+PREFIX = "camoe-message: "
 ENDING = "-end.json"
 
 
 @dataclass(frozen=True)
-class Begun:
-    """Worker `rank` of `size` is watched from now on."""
+class Runs:
+    """Worker `rank` runs, and is at `phase`; None once nothing is left to do. People need not read it."""
 
     rank: int
-    size: int
-    kind: Literal["begun"] = "begun"
+    phase: str | None
+    kind: Literal["runs"] = "runs"
 
     @property
     def line(self) -> str:
         """The line for people."""
-        return f"train: worker {self.rank} of {self.size} begins"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -68,61 +70,25 @@ class LateWorker:
 
 @dataclass(frozen=True)
 class Stalled:
-    """Worker `rank` ended itself after `timeout_s` without progress in `phase`: it waited for the `late` workers.
-
-    `hung` is the folder of heartbeats where that did not answer, so that nothing is known of the others.
-    """
+    """Worker `rank` ended itself after `timeout_s` without progress in `phase`: it waited for the `late` workers."""
 
     rank: int
     timeout_s: float
     phase: str
     late: tuple[LateWorker, ...] = ()
-    hung: str | None = None
     kind: Literal["stalled"] = "stalled"
 
     @property
     def reason(self) -> str:
         """Why the worker ended, for people."""
         waited = f"worker {self.rank} waited more than {self.timeout_s:g} s at {self.phase}"
-        return f"{waited}: {self._cause}; look at the workers' last lines in the log"
-
-    @property
-    def _cause(self) -> str:
-        if self.hung is not None:
-            return f"{self.hung} does not answer, so nothing is known of the others"
-        if self.late:
-            return f"it waits for {', '.join(map(str, self.late))}"
-        return "no worker is behind it"
+        cause = f"it waits for {', '.join(map(str, self.late))}" if self.late else "no worker is behind it"
+        return f"{waited}: {cause}; look at the workers' last lines in the log"
 
     @property
     def lost(self) -> frozenset[int]:
         """The workers that a next attempt goes without; one that waits for no other hangs itself."""
         return frozenset(worker.rank for worker in self.late) or frozenset({self.rank})
-
-    @property
-    def line(self) -> str:
-        """The line for people."""
-        return f"error: {self.reason}"
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """Worker `rank` did not run for `timeout_s` in `phase`, and its sentinel ended it."""
-
-    rank: int
-    timeout_s: float
-    phase: str
-    kind: Literal["stopped"] = "stopped"
-
-    @property
-    def reason(self) -> str:
-        """Why the worker ended, for people."""
-        return stopped_reason(self.rank, self.timeout_s, self.phase)
-
-    @property
-    def lost(self) -> frozenset[int]:
-        """The workers that a next attempt goes without."""
-        return frozenset({self.rank})
 
     @property
     def line(self) -> str:
@@ -144,8 +110,8 @@ class Explained:
         return f"error: {self.reason}"
 
 
-Ending = Stalled | Stopped | Explained
-Message = Begun | StepProgress | Ending
+Ending = Stalled | Explained
+Message = Runs | StepProgress | Ending
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="kind")])
 _ENDING: TypeAdapter[Ending] = TypeAdapter(Annotated[Ending, Field(discriminator="kind")])
 
@@ -153,9 +119,10 @@ _ENDING: TypeAdapter[Ending] = TypeAdapter(Annotated[Ending, Field(discriminator
 def send(message: Message, stream: TextIO) -> None:
     """Write `message` to `stream`, as data if the launcher takes messages."""
     line = f"{PREFIX}{json.dumps(asdict(message))}" if MESSAGES in os.environ else message.line
-    # In one piece, as other threads print too.
-    stream.write(f"{line}\n")
-    stream.flush()
+    if line:
+        # In one piece, as other threads print too.
+        stream.write(f"{line}\n")
+        stream.flush()
 
 
 def parse_message(line: str) -> Message | None:

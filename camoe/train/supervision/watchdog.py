@@ -7,17 +7,17 @@ folder that all of them see.
 
 from __future__ import annotations
 
-import contextlib
+import faulthandler
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 
 from camoe.stream.planning.world import World
+from camoe.train.supervision.alarm import STDERR, Alarm
 from camoe.train.supervision.heartbeats import Heartbeat, HeartbeatFolder
-from camoe.train.supervision.messages import LateWorker, Stalled, ending_file, leave_ending, send
-from camoe.train.supervision.sentinel import Sentinel
+from camoe.train.supervision.messages import LateWorker, Runs, Stalled, leave_ending, send
+from camoe.train.supervision.running_time import RunningTime
 
 EXIT_CODE = 75
 POLLS_PER_TIMEOUT = 20
@@ -33,10 +33,10 @@ class Watchdog:
     Every worker of `world` calls `beat` at the same points, so the number of beats says how far it is. A worker that
     others wait for while it makes progress, with `beat` or `alive`, is waited for. So a job whose worker hangs or is
     gone ends `timeout_s`, and a twentieth of it or `longest_poll_s`, after that worker's last sign of progress or the
-    last one of those that wait for it. `folder` and `timeout_s` are the same for all workers. Where `folder` hangs, as
-    that of a dead NFS does, the others cannot be looked at; then a worker ends when it has made no progress for
-    `timeout_s` and neither has the watch. A `Sentinel` ends a process that cannot do this itself, alone as it may be, a
-    tenth of `timeout_s` later.
+    last one of those that wait for it. `folder` and `timeout_s` are the same for all workers. An `Alarm` ends a process
+    that can do neither, make progress nor watch: stuck in native code, or with a `folder` that hangs, as that of a dead
+    NFS does. The launcher is told that the process runs, and ends the job of one that was stopped. Time for which the
+    process was suspended does not count.
 
     Up to the first sign of progress a worker that runs counts as one that makes progress, for `start_allowance_s`.
     """
@@ -54,15 +54,16 @@ class Watchdog:
         self._poll_s = min(timeout_s / POLLS_PER_TIMEOUT, longest_poll_s)
         self._folder = folder
         self._start_allowance_s = start_allowance_s
-        self._heartbeats = HeartbeatFolder(folder, world)
+        self._clock = RunningTime(self._poll_s)
+        self._heartbeats = HeartbeatFolder(folder, world, self._clock)
+        self._alarm: Alarm | None = None
         self._beats = 0
         self._progress_phase = "starting"
         self._note = ""
-        self._since = time.monotonic()
+        self._since, self._told = 0.0, -self._poll_s
         self._writes = 0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="watchdog")
-        self._feeding = threading.Thread(target=self._feed_sentinel, daemon=True, name="watchdog-feeds-sentinel")
 
     def beat(self, phase: str) -> None:
         """Tell that the worker is alive and now at `phase`."""
@@ -71,7 +72,8 @@ class Watchdog:
 
     def alive(self, phase: str) -> None:
         """Do as `beat` does, for progress that not all workers make equally often, such as files of their own."""
-        self._note, self._progress_phase, self._since = "", phase, time.monotonic()
+        self._note, self._progress_phase, self._since = "", phase, self._clock.now
+        self._tell()
 
     def note(self, text: str) -> None:
         """Add `text` to the phase until the next one, and print it; this is no sign of progress."""
@@ -79,20 +81,20 @@ class Watchdog:
         print(f"train: {text}", file=sys.stderr, flush=True)
 
     def __enter__(self) -> Watchdog:
-        self._since = time.monotonic() + self._start_allowance_s
-        self._sentinel = Sentinel(self._rank, self._timeout_s, ending_file(self._folder, self._rank))
+        self._since = self._clock.now + self._start_allowance_s
+        self._alarm = Alarm(self._timeout_s)
+        self._alarm.set()
         self._thread.start()
-        self._feeding.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_rest: object) -> None:
         self._stopped.set()
         self._thread.join()
-        self._feeding.join()
-        self._sentinel.close()
         # Of a worker that failed it stays: it says where.
         if kind is None:
             self._heartbeats.remove_own()
+        if self._alarm is not None:
+            self._alarm.stop()
 
     @property
     def _phase(self) -> str:
@@ -101,10 +103,20 @@ class Watchdog:
     @property
     def _waited_s(self) -> float:
         """Seconds without progress; none within the allowance for the start."""
-        return max(0.0, time.monotonic() - self._since)
+        return max(0.0, self._clock.now - self._since)
+
+    def _tell(self) -> None:
+        """Tell the clock, the alarm and now and then the launcher that the process runs."""
+        if self._alarm is not None:
+            self._clock.tick()
+            self._alarm.set()
+            if self._clock.now - self._told >= self._poll_s:
+                self._told = self._clock.now
+                send(Runs(self._rank, self._phase), sys.stderr)
 
     def _watch(self) -> None:
         while True:
+            self._tell()
             self._writes += 1
             waited_s = self._waited_s
             self._heartbeats.write(Heartbeat(self._beats, self._phase, round(waited_s, 3), self._writes))
@@ -117,23 +129,11 @@ class Watchdog:
             if self._stopped.wait(self._poll_s):
                 return
 
-    def _feed_sentinel(self) -> None:
-        """Let the sentinel know that the process runs. It touches no disk, which may hang while training goes on."""
-        seen, rounds = None, 0
-        # Rounds are counted, not seconds: time for which the process was stopped is not held against the disk.
-        while not self._stopped.wait(self._poll_s):
-            now = self._writes, self._since
-            seen, rounds = now, rounds + 1 if now == seen and self._waited_s > 0 else 0
-            if rounds * self._poll_s > self._timeout_s:
-                self._end(Stalled(self._rank, self._timeout_s, self._phase, hung=str(self._folder)))
-            # A sentinel that somebody ended costs what only it can see.
-            with contextlib.suppress(OSError):
-                self._sentinel.say(self._phase)
-
     @staticmethod
     def _end(stalled: Stalled) -> None:
         try:
             send(stalled, sys.stderr)
+            faulthandler.dump_traceback(STDERR)
         finally:  # Also where nobody reads any more.
             os._exit(EXIT_CODE)
 

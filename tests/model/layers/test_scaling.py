@@ -87,7 +87,7 @@ def model():
 
 def test_onnx_gives_what_torch_gives_at_any_batch_size(model, tmp_path):
     save_file(model.state_dict(), tmp_path / "weights.safetensors")
-    export_heads(model, [tmp_path / "head.onnx"], tmp_path / "weights.safetensors")
+    export_heads(model, [tmp_path / "head.onnx"], tmp_path / "weights.safetensors", print)
     session = onnxruntime.InferenceSession(tmp_path / "head.onnx", providers=["CPUExecutionProvider"])
     random = np.random.default_rng(2)
     for rows in (1, 3, 500):

@@ -15,17 +15,15 @@ from camoe.train.launch.attempts import LostWorkersError, horovod_hosts, hosts_o
 from camoe.train.launch.exits import WorkerExits, spark_error
 from camoe.train.launch.lines import parse_line
 from camoe.train.supervision.messages import (
-    Begun,
+    MESSAGES,
     Explained,
     LateWorker,
     Stalled,
     StepProgress,
-    Stopped,
     leave_ending,
     read_endings,
     send,
 )
-from camoe.train.supervision.sentinel import MESSAGES
 from jobs.train import main
 
 LOG = Path("out/logs/train_workers.log")
@@ -126,12 +124,6 @@ def test_workers_that_others_waited_for_are_lost(tmp_path, told):
     ("ending", "cause"),
     [
         (Stalled(2, 9, "step 2"), "no worker is behind it; look at the workers' last lines in the log"),
-        (
-            Stalled(2, 9, "step 2", hung="out/logs/workers"),
-            "out/logs/workers does not answer, so nothing is known of the others; look at the workers' last lines in "
-            "the log",
-        ),
-        (Stopped(2, 9, "step 2"), "it did not run, and was ended; it was stopped, or stuck in native code"),
     ],
 )
 def test_a_worker_that_waited_for_no_other_is_lost_itself(tmp_path, told, ending, cause):
@@ -155,7 +147,7 @@ def test_an_error_that_a_worker_explained_is_no_loss(tmp_path, told):
 def test_what_was_explained_first_is_not_lost_on_a_worker_that_then_waits_to_end(tmp_path, told):
     lines = [
         told(Explained(0, "the loss is nan"), 0),
-        told(Stopped(0, 9, "ending"), 0),
+        told(Stalled(1, 9, "step 2", (LateWorker(0, "ending", 9.2),)), 1),
         "Process 0 exit with status code 137.",
     ]
     error = ended(tmp_path, *lines)
@@ -179,7 +171,6 @@ def test_the_user_sees_what_rank_0_says(told):
 
 
 def test_the_log_has_messages_as_people_read_them(told):
-    assert parse_line(told(Begun(1, 2), 1)).logged == "[1]<stderr>:train: worker 1 of 2 begins"
     progress = told(StepProgress(1, 3, 4, "loss 0.5"), 0, "stdout")
     assert parse_line(progress).logged == "[0]<stdout>:train: epoch 1  step 3/4  loss 0.5"
     assert parse_line(told(Explained(0, "no \u00e9"), 0)).logged == "[0]<stderr>:error: no \u00e9"
@@ -188,9 +179,11 @@ def test_the_log_has_messages_as_people_read_them(told):
         assert parse_line(other).logged == other
 
 
-def test_a_run_has_begun_when_a_worker_tells_so(told):
-    assert not exits_of("[0]<stderr>:train: worker 0 of 2 begins").begun.is_set()
-    assert exits_of(told(Begun(0, 2), 0)).begun.is_set()
+def test_a_worker_that_its_alarm_ended_is_lost_and_the_log_has_its_stack(tmp_path):
+    error = ended(tmp_path, "Process 1 exit with status code 142.", REST, "Process 0 exit with status code 143.")
+    assert isinstance(error, LostWorkersError)
+    assert error.lost == {1}
+    assert "worker 1 ended itself" in str(error) and "the log has the stack of each of its threads" in str(error)
 
 
 def test_by_hand_workers_print_for_people(capsys):

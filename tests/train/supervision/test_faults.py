@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from camoe.train.launch.launch import LAUNCH_S
-from camoe.train.supervision.sentinel import SECOND_LOOK
+from camoe.train.launch.silence import LAUNCH_S, PATIENCE
 from tests.paths import ROOT
 from tests.train.pipeline import CONFIG, write_pipeline
+
+pytestmark = pytest.mark.horovod
 
 ROWS = {"s0": 331, "s1": 203, "s2": 7}
 SHORTEST_TIMEOUT_S = 10
@@ -27,8 +28,6 @@ WATCH_S, LAUNCHER_S = 5, 10
 # interpreter runs ("begun"). Python runs this before the worker's own code.
 SIGNALLER = """
 import importlib.util, os, re, sys
-
-pytestmark = pytest.mark.horovod
 
 def hit(place):
     if re.fullmatch(os.environ["PLACE"], place) and not os.path.exists(os.environ["HIT"]):
@@ -151,11 +150,11 @@ def test_a_worker_that_dies_or_hangs_in_any_phase_ends_the_job_in_time_and_is_na
         assert re.search(
             rf"^error: worker (.*waits for worker {victim} \(|(.*worker )?{victim} waited more)", ended.error
         )
-        # After the watch only the sentinel sees it.
-        second_look_s = SECOND_LOOK * timeout_s if place == "ended" else 0
+        # After the watch only the launcher sees it.
+        patience_s = PATIENCE * timeout_s if place == "ended" else 0
         # The time counts from the last step that any worker began: at first the others' come after the signal.
         start_s = LAUNCH_S if place == "begun" else 0
-        assert ended.seconds < timeout_s + second_look_s + start_s + WATCH_S + LAUNCHER_S
+        assert ended.seconds < timeout_s + patience_s + start_s + WATCH_S + LAUNCHER_S
 
 
 @pytest.mark.slow
@@ -173,4 +172,4 @@ def test_a_worker_that_hangs_with_nobody_to_see_it_ends_the_job_in_time(
     ended = hit(config, tmp_path, timeout_s, signal.SIGSTOP, Fault(place, 0), workers=1)
     assert ended.code == 2, ended
     assert re.search(f"^error: {error}", ended.error), ended
-    assert ended.seconds < timeout_s * (1 + SECOND_LOOK) + launch_s + WATCH_S + LAUNCHER_S
+    assert ended.seconds < timeout_s * (1 + PATIENCE) + launch_s + WATCH_S + LAUNCHER_S
