@@ -59,8 +59,8 @@ def main(argv: list[str]) -> None:
             launch_with_spark(config, inputs.version, begin.run, len(slots), log)
         else:
             arguments = ["--config", chosen.config, "--table-version", str(inputs.version), "--run", begin.run]
-            decided = as_overrides(asked.training, chosen.workers)
-            launch_with_horovod([*arguments, *chosen.overrides, *decided], slots, config.training.stall_timeout_s, log)
+            overrides = [*chosen.overrides, *as_overrides(asked.training, chosen.workers)]
+            launch_with_horovod(config, arguments, overrides, slots, log)
 
     marked = marked_when_lost(config.training.tracking, config.layout.checkpoints, begin.run)
     with _pinned(config, inputs.version), marked:

@@ -7,6 +7,7 @@ import shlex
 
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
+from camoe.contracts.shown.redaction import redacted_override
 
 DEFAULT_CONFIG = "conf/synthetic.yaml"
 LOCAL_SPARK = "conf/spark/local.conf"
@@ -43,8 +44,8 @@ def parse(made: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
 
 
 def given(arguments: argparse.Namespace) -> str:
-    """Return the configuration and overrides as they were given, for the next command to be printed with."""
-    return shlex.join(["--config", arguments.config, *arguments.overrides])
+    """Return the configuration and overrides as they were given, without secrets, for the next command."""
+    return shlex.join(["--config", arguments.config, *map(redacted_override, arguments.overrides)])
 
 
 def submit_line(job: str, arguments: str = "") -> str:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
+from camoe.contracts.shown.redaction import redacted
+
 # The exit code of a job that has said what is wrong.
 EXPLAINED = 2
 
@@ -48,7 +50,7 @@ def exit_with(main: Callable[[list[str]], None]) -> NoReturn:
     try:
         main(sys.argv[1:])
     except CamoeError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        print(f"error: {redacted(str(error))}", file=sys.stderr, flush=True)
         sys.exit(EXPLAINED)
     sys.exit(0)
 

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, FileType, LocalFileSystem, S3FileSystem
 
 from camoe.contracts.errors import SnapshotError
+from camoe.contracts.shown.redaction import redacted
 
 RETRIES = 3
 # Waits before the first, second, ... retry double from the first to the longest; half of each is drawn at random.
@@ -38,7 +39,6 @@ SILENCE_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 60
 
 BUCKET_AND_PATH = re.compile(r"s3a?://[A-Za-z0-9][A-Za-z0-9._-]*(/[^?#]*)?")
-SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 # How the AWS SDK and delta-rs name a connection that broke and a server that cannot answer at the moment.
 DROPPED = re.compile(
     r"AWS Error (NETWORK_CONNECTION|REQUEST_TIMEOUT|SLOW_DOWN|THROTTLING|SERVICE_UNAVAILABLE|INTERNAL_FAILURE)\b"
@@ -176,10 +176,7 @@ def storage_error(error: BaseException) -> str:
 
 def error_detail(error: BaseException) -> str:
     """Return `error` in one line, without the credentials that a store's answer may repeat."""
-    text = _plain(str(error))
-    for name in SECRETS:
-        if secret := os.environ.get(name):
-            text = text.replace(secret, "***")
+    text = redacted(_plain(str(error)))
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from pathlib import Path
 from camoe.config.command_line import load_config, parse, parser
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import EXPLAINED, CamoeError
+from camoe.contracts.shown.redaction import redacted
 from camoe.stream.planning.world import World
 from camoe.train.batch import describe_batch, for_workers
 from camoe.train.supervision.alarm import Alarm
@@ -25,6 +28,8 @@ from camoe.train.supervision.watchdog import Watchdog
 
 # What PyTorch and Horovod may take to load from a cold disk, beside the timeout.
 LOADING_S = 300
+# The launcher's overrides, as JSON: the environment of a process is shown to its user alone, its command line to all.
+OVERRIDES = "CAMOE_OVERRIDES"
 
 
 def main(argv: list[str]) -> None:
@@ -35,6 +40,7 @@ def main(argv: list[str]) -> None:
     options.add_argument("--table-version", type=int, help="version of the training table (default: the newest)")
     options.add_argument("--run", help="name of a run whose newest checkpoint is continued (default: a new run)")
     chosen = parse(options, argv)
+    chosen.overrides += json.loads(os.environ.get(OVERRIDES, "[]"))
     asked, world = load_config(chosen), World.launched()
     # jobs/train.py has decided it already.
     if world.rank == 0 and asked.training.worker_batch_size is not None:
@@ -67,7 +73,7 @@ def explained_to_launcher(folder: Path | None = None) -> Iterator[None]:
     try:
         yield
     except CamoeError as error:
-        ending = Explained(World.launched().rank, " ".join(str(error).splitlines()))
+        ending = Explained(World.launched().rank, redacted(" ".join(str(error).splitlines())))
         send(ending, sys.stderr)
         if folder is not None:
             leave_ending(folder, ending)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,23 +12,27 @@ from pathlib import Path
 
 import horovod.spark
 from horovod.runner.common.util.timeout import TimeoutException
+from horovod.runner.util.network import get_local_intfs
 from pyspark import SparkContext
 
 from camoe.config.pipeline import Config
+from camoe.contracts.errors import ConfigError
+from camoe.contracts.shown.redaction import redacted_override
 from camoe.stream.planning.world import World
 from camoe.train.launch.attempts import horovod_hosts
 from camoe.train.launch.exits import WorkerExits, spark_error
 from camoe.train.launch.lines import parse_line, worker_line
+from camoe.train.launch.listeners import close_services, on_this_machine
 from camoe.train.launch.output import LineTee, following, log_file, show_rank0, tee_stdout
 from camoe.train.launch.process import lines, started
 from camoe.train.launch.silence import SilenceWatch
 from camoe.train.supervision.heartbeats import clear, worker_folder
 from camoe.train.supervision.messages import MESSAGES, Runs, StepProgress, read_endings
-from camoe.train.worker import explained_to_launcher, work
+from camoe.train.worker import OVERRIDES, explained_to_launcher, work
 
 # What rank 0 of a run inside Spark has printed, beside the workers' heartbeats.
 RANK0_OUTPUT = "said.txt"
-WORKER_MODULE = "camoe.train.worker"
+WORKER_MODULE, LAUNCHER_MODULE = "camoe.train.worker", "camoe.train.launch.horovodrun"
 START_TIMEOUT_S = 120
 # Defaults that the caller's environment overrides. Horovod's background thread wakes every millisecond otherwise, and
 # the allocator gives the step's large buffers back to the system and takes them anew: together half of a step's time.
@@ -41,8 +46,10 @@ WORKER_ENVIRONMENT = {
 }
 
 
-def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_s: float, log: Path) -> None:
-    """Run the worker module with `arguments` on the host of each of `slots`.
+def launch_with_horovod(
+    config: Config, arguments: Sequence[str], overrides: Sequence[str], slots: Sequence[str], log: Path
+) -> None:
+    """Run the worker module with `arguments` and the `overrides` of `config` on the host of each of `slots`.
 
     Everything the workers say goes to `log`; the first worker's own lines are shown. Once one has begun, they watch
     one another and themselves. All are ended by a `SilenceWatch`, and when this process is gone.
@@ -50,13 +57,18 @@ def launch_with_horovod(arguments: Sequence[str], slots: Sequence[str], timeout_
     Raises:
         LostWorkersError: a worker was killed, or the others waited too long for it; the message names it.
         TrainingError: a worker ended with an error; the message names the log and the first error line.
+        ConfigError: an override holds a secret, which all users of several hosts could read.
     """
+    if [*map(redacted_override, overrides)] != [*overrides] and not on_this_machine(slots):
+        raise ConfigError(
+            "an override holds a secret, and hosts are given by -H: all their users could read it in the workers' "
+            "command lines; write it into the configuration file, or into the environment on those hosts"
+        )
     folder = _fresh_folder(log)
-    launcher = str(Path(sys.executable).with_name("horovodrun"))
-    where = ["-np", str(len(slots)), "-H", horovod_hosts(slots)]
-    environment = WORKER_ENVIRONMENT | os.environ | {"PYTHONUNBUFFERED": "1", MESSAGES: "1"}
-    command = [launcher, "--gloo", *where, sys.executable, "-m", WORKER_MODULE, *arguments]
-    exits, silence = WorkerExits(), SilenceWatch(len(slots), timeout_s)
+    where = ["--gloo", "--disable-cache", "-np", str(len(slots)), "-H", horovod_hosts(slots)]
+    environment = _environment(config) | {"PYTHONUNBUFFERED": "1", OVERRIDES: json.dumps(overrides)}
+    command = [sys.executable, "-m", LAUNCHER_MODULE, *where, sys.executable, "-m", WORKER_MODULE, *arguments]
+    exits, silence = WorkerExits(), SilenceWatch(len(slots), config.training.stall_timeout_s)
     with log_file(log) as keep, show_rank0() as show, started(command, environment) as (process, output):
         for raw in lines(output, silence.poll_s):
             line = parse_line(raw or "")
@@ -81,6 +93,13 @@ def _fresh_folder(log: Path) -> Path:
     return folder
 
 
+def _environment(config: Config) -> dict[str, str]:
+    """Return the environment of the workers, without the key of hashed identifiers, which they do not need."""
+    keyed = config.sources.keyed_hash
+    given = {name: value for name, value in os.environ.items() if keyed is None or name != keyed.key_env}
+    return WORKER_ENVIRONMENT | given | {MESSAGES: "1"}
+
+
 def launch_with_spark(config: Config, table_version: int, run: str, workers: int, log: Path) -> None:
     """Run the workers as `workers` tasks of the active Spark session.
 
@@ -92,7 +111,10 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
     """
     folder, exits = _fresh_folder(log), WorkerExits()
     # Spark sets it by itself, to the cores of a task, one by default. None takes that back: workers share the cores.
-    threads = SparkContext.getOrCreate().getConf().get("spark.executorEnv.OMP_NUM_THREADS")
+    context = SparkContext.getOrCreate()
+    threads = context.getConf().get("spark.executorEnv.OMP_NUM_THREADS")
+    one_machine = str(context.master).startswith("local[")
+    close_services(one_machine=one_machine)
     # An error of writing would end the workers, so what they say does not go into the file itself.
     with (
         log_file(log) as keep,
@@ -107,7 +129,8 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
                 num_proc=workers,
                 use_gloo=True,
                 start_timeout=START_TIMEOUT_S,
-                env=WORKER_ENVIRONMENT | os.environ | {"OMP_NUM_THREADS": threads, MESSAGES: "1"},
+                env=_environment(config) | {"OMP_NUM_THREADS": threads},
+                nics=get_local_intfs() if one_machine else None,
                 stdout=output,
                 stderr=output,
             )

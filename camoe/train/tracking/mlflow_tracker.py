@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from camoe.bundle.manifest import Manifest
-from camoe.bundle.settings import without_credentials
 from camoe.config.training import TrackingConfig
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import ConfigError, error_text
 from camoe.contracts.files import write_json
+from camoe.contracts.shown.redaction import redacted
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.table import MODEL
 from camoe.train.tracking.tracker import give_up_on
@@ -58,13 +58,13 @@ class Mlflow:
 
     def __init__(self, config: TrackingConfig, run: TrackedRun) -> None:
         self._mlflow = _imported()
-        self._uri, self._lost = without_credentials(config.uri), False
+        self._uri, self._lost = redacted(config.uri), False
         try:
             self._mlflow.set_tracking_uri(config.uri)
             self._mlflow.set_experiment(config.experiment)
             self._begin(config, run)
         except (self._mlflow.MlflowException, KeyError, OSError) as error:
-            said = without_credentials(error_text(error))
+            said = redacted(error_text(error))
             raise ConfigError(f"training.tracking.uri {self._uri} cannot be used: {said}") from None
 
     def scalars(self, figures: Mapping[str, float], step: int) -> None:
@@ -149,9 +149,7 @@ def _mark(config: TrackingConfig, run_id: str) -> None:
         if client.get_run(run_id).info.status == "RUNNING":
             client.set_terminated(run_id, "FAILED")
     except (mlflow.MlflowException, OSError) as error:
-        said = without_credentials(
-            f"MLflow at {config.uri} could not be told that the run failed ({error_text(error)})"
-        )
+        said = redacted(f"MLflow at {config.uri} could not be told that the run failed ({error_text(error)})")
         print(f"train: {said}", flush=True)
 
 

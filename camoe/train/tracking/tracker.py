@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from camoe.bundle.manifest import Manifest
-from camoe.bundle.settings import without_credentials
 from camoe.contracts.errors import error_text
+from camoe.contracts.shown.redaction import redacted
 
 
 class Tracker(Protocol):
@@ -32,5 +32,5 @@ def give_up_on(what: str, errors: tuple[type[Exception], ...], stop: Callable[[]
         yield
     except errors as error:
         stop()
-        said = without_credentials(f"{what} could not be written ({error_text(error)})")
+        said = redacted(f"{what} could not be written ({error_text(error)})")
         print(f"train: {said}; training goes on without them", flush=True)

@@ -1,0 +1,1 @@
+"""What may be shown and written: one rule for messages, commands and configurations."""
