@@ -17,13 +17,14 @@ from camoe.config.command_line import given, load_config, next_line, parse, pars
 from camoe.config.pipeline import Config
 from camoe.contracts import counts
 from camoe.contracts.days import parse_days
-from camoe.contracts.errors import exit_with
 from camoe.contracts.runs import RunId
+from camoe.contracts.shown.ending import exit_with
 from camoe.report.feature_page import write_feature_report
 from camoe.report.feature_terminal import feature_table
 from features.after_commit import after_commit, committed_before
 from features.build import build
 from features.plan import JOB, Plan, finished, new_run_id, window_of
+from features.spark.failures import told
 from features.spark.session import spark_session
 from features.tables.attempt import only_attempt
 
@@ -92,4 +93,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    exit_with(told(main))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from rich.table import Table
 
 from camoe.config.command_line import LOCAL_SPARK, load_config, parse, parser, positive
 from camoe.config.pipeline import Config
-from camoe.contracts.errors import EXPLAINED, CamoeError, exit_with
+from camoe.contracts.errors import CamoeError
+from camoe.contracts.shown.ending import EXPLAINED, exit_with, run_below
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -60,7 +60,7 @@ def run(stage: Stage, logs: Path) -> float:
     started = time.monotonic()
     environment = os.environ | {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
     with log.open("w") as file:
-        code = subprocess.run(stage.command, stderr=file, env=environment, check=False).returncode
+        code = run_below(stage.command, file, environment)
     if code != 0:
         raise StageError(f"{stage.name} ended with code {code}: {_reason(code, log)} (log: {log})")
     return time.monotonic() - started

@@ -16,12 +16,12 @@ from camoe.bundle.manifest import read_manifest
 from camoe.config.command_line import load_config, next_line, parse, parser, submit_line
 from camoe.config.pipeline import Config
 from camoe.contracts.counts import record
-from camoe.contracts.errors import exit_with
+from camoe.contracts.shown.ending import exit_with
 from camoe.evaluation.document import metrics_document
 from camoe.evaluation.evaluate import ScoredRun, evaluate
 from camoe.report.terminal import metrics_table
 from camoe.report.write import write_report
-from features.spark.failures import as_input_errors
+from features.spark.failures import as_input_errors, told
 from features.spark.progress import step
 from features.spark.session import spark_session
 
@@ -69,4 +69,4 @@ def _scored_run(config: Config, version: str, config_file: str) -> ScoredRun:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    exit_with(told(main))

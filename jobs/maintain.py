@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from camoe.config.command_line import load_config, parse, parser
 from camoe.config.pipeline import Config
 from camoe.contracts.days import parse_days
-from camoe.contracts.errors import MaintenanceError, exit_with
+from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.pins import read_pins, remove_pin
+from camoe.contracts.shown.ending import exit_with
 from camoe.train.checkpoint.needed import needed_versions
 from features.maintenance.command_line import age, compact_lines, orphan_lines, pin_lines, vacuum_lines
 from features.maintenance.committed import clear_rows, orphan_rows
@@ -25,6 +26,7 @@ from features.maintenance.compact import compact
 from features.maintenance.keep import Keep, keep_pinned, keep_scored
 from features.maintenance.orphans import clear, leftovers, tables
 from features.maintenance.vacuum import plan_vacuum, remove_files, require_safe
+from features.spark.failures import told
 from features.spark.session import spark_session
 
 
@@ -92,4 +94,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    exit_with(told(main))

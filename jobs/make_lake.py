@@ -15,7 +15,8 @@ import time
 from camoe.config.command_line import next_line, submit_line
 from camoe.contracts import counts
 from camoe.contracts.config_file import load
-from camoe.contracts.errors import exit_with
+from camoe.contracts.shown.ending import exit_with
+from features.spark.failures import told
 from features.spark.session import spark_session
 from features.synthetic.config import LakeConfig
 from features.synthetic.lake import check_replaceable, make_lake
@@ -56,4 +57,4 @@ def summary(config: LakeConfig, made: dict[str, dict[str, int]], seconds: float)
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    exit_with(told(main))

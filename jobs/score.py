@@ -15,9 +15,9 @@ from camoe.config.command_line import given, load_config, next_line, parse, pars
 from camoe.contracts import counts
 from camoe.contracts import encoder as encoders
 from camoe.contracts.days import parse_days
-from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
 from camoe.contracts.runs import active_records, encoder_version, require_fresh
+from camoe.contracts.shown.ending import exit_with
 from camoe.contracts.snapshot import Snapshot, logged, opened
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
@@ -25,6 +25,7 @@ from camoe.score.predictions import require_writable
 from camoe.score.scorer import ScoringModel, expected_predictions, read_model, require_fit, require_vocabulary
 from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
 from camoe.score.unknown import Unknown
+from features.spark.failures import told
 from features.spark.progress import step
 from features.spark.session import spark_session
 
@@ -96,4 +97,4 @@ def _locally(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], pa
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    exit_with(told(main))

@@ -18,14 +18,15 @@ from camoe.bundle.manifest import METRICS, open_bundle
 from camoe.config.command_line import given, load_config, natural, next_line, parse, parser, positive, submit_line
 from camoe.config.pipeline import Config
 from camoe.contracts.counts import record, require_equal
-from camoe.contracts.errors import exit_with
 from camoe.contracts.pins import pinned
+from camoe.contracts.shown.ending import exit_with
 from camoe.train.batch import as_overrides, describe_batch, for_workers
 from camoe.train.checkpoint.resume import resume_point
 from camoe.train.data.training_inputs import open_training_inputs
 from camoe.train.launch.attempts import hosts_of_workers, with_retries
 from camoe.train.launch.launch import launch_with_horovod, launch_with_spark
 from camoe.train.tracking.mlflow_tracker import marked_when_lost
+from features.spark.failures import told
 from features.spark.session import spark_session
 
 
@@ -97,4 +98,4 @@ def _summary(config: Config, command_line: str, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    exit_with(told(main), go_on="--resume")

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from typing import NoReturn
-
-from camoe.contracts.shown.redaction import redacted
-
-# The exit code of a job that has said what is wrong.
-EXPLAINED = 2
-
 
 class CamoeError(Exception):
-    """Base of every error that the user can mend; the jobs print it as one message and exit with `EXPLAINED`."""
+    """Base of every error that the user can mend; the jobs print it as one message and exit with code 2."""
 
 
 class ConfigError(CamoeError):
@@ -43,16 +34,6 @@ class BundleError(CamoeError):
 def error_text(error: BaseException) -> str:
     """Return the first line of what an error says; its type's name where it says nothing."""
     return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def exit_with(main: Callable[[list[str]], None]) -> NoReturn:
-    """Run a job's main over the command line; a `CamoeError` becomes one line on stderr and exit code `EXPLAINED`."""
-    try:
-        main(sys.argv[1:])
-    except CamoeError as error:
-        print(f"error: {redacted(str(error))}", file=sys.stderr, flush=True)
-        sys.exit(EXPLAINED)
-    sys.exit(0)
 
 
 class MaintenanceError(CamoeError):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import AnalysisException, PySparkException
 
-from camoe.contracts.errors import InputError
+from camoe.contracts.errors import CamoeError, InputError
+from camoe.contracts.shown.ending import REMEDIES, LostSparkError
+
+
+class StorageError(CamoeError):
+    """A disk or object store did not take what Spark wrote."""
+
 
 # The errors of a Spark call: those that pyspark knows, and Java's own.
 SPARK_FAILURES = (PySparkException, Py4JJavaError)
@@ -20,6 +28,23 @@ QUOTES_A_VALUE = re.compile(r"\[[A-Z][A-Z0-9_.]*\].*SQLSTATE: 2[23]", re.DOTALL)
 # Up to the last quote of the line, since a value may hold quotes itself, or to its end, since it may hold line breaks.
 QUOTED_VALUE = re.compile(r"(?<!\w)'(?:.*'|.*)|\"(?:.*\"|.*)")
 CAST = re.compile(r'of the type ("[^"]*") cannot be cast to ("[^"]*")')
+# What Spark says when it is being ended, and what py4j says when it is not there any more.
+SPARK_IS_GONE = (
+    "SparkContext was shut down",
+    "Cannot call methods on a stopped SparkContext",
+    "Answer from Java side is empty",
+    "Connection refused",
+    "An error occurred while trying to connect to the Java server",
+)
+SYSTEM = {
+    "No space left on device": errno.ENOSPC,
+    "Disk quota exceeded": errno.EDQUOT,
+    "Read-only file system": errno.EROFS,
+    "Permission denied": errno.EACCES,
+    "File too large": errno.EFBIG,
+}
+# An error that a Python worker of Spark has told.
+TOLD_BY_PYTHON = re.compile(r"^camoe\.[\w.]+Error: (.+)$", re.MULTILINE)
 QUERY = re.compile(r"== SQL[^\n]*==\n(.*)")
 
 
@@ -65,10 +90,43 @@ def _without_value(text: str) -> str:
     return what + (f" in: {query[1]}" if query else "")
 
 
+def not_of_the_input(error: Exception) -> CamoeError | None:
+    """Return what `error` is where neither data nor expressions are at fault; None for any other failure."""
+    texts = list(_texts(error))
+    whole = "\n".join(texts)
+    if any(sign in whole for sign in SPARK_IS_GONE):
+        return LostSparkError("Spark was ended from outside; what was not finished counts for nothing")
+    for said, number in SYSTEM.items():
+        if said in whole:
+            line = next(line for line in whole.splitlines() if said in line)
+            return StorageError(f"{line.strip()}; {REMEDIES[number]}, then run the same command again")
+    told = TOLD_BY_PYTHON.findall(whole)
+    return CamoeError(told[-1]) if told else None
+
+
+def told(main: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
+    """Return a job's `main` that raises a `CamoeError` for a failure of Spark with a cause that a user can mend."""
+
+    @functools.wraps(main)
+    def telling(argv: list[str]) -> None:
+        try:
+            main(argv)
+        except (*SPARK_FAILURES, Py4JError, ConnectionError) as error:
+            other = not_of_the_input(error)
+            if other is None:
+                raise
+            raise other from error
+
+    return telling
+
+
 @contextmanager
 def as_input_errors(what: str, remedy: str) -> Iterator[None]:
     """Turn a failure of Spark inside the block into an `InputError`: `what` failed, why, and the `remedy`."""
     try:
         yield
     except SPARK_FAILURES as error:
+        other = not_of_the_input(error)
+        if other is not None:
+            raise other from error
         raise InputError(f"{what}: {first_line(error)}; {remedy}") from error

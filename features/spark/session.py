@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from camoe.config.command_line import SUBMIT
 from camoe.contracts.errors import ConfigError
+from camoe.contracts.shown.ending import heed_signals
 from features.spark.settings import SETTINGS, require_no_older_meanings
 
 # These log the message of a failed task, and so the value that could not be cast. Executors of a cluster are JVMs of
@@ -42,6 +43,7 @@ def spark_session(name: str) -> SparkSession:
     for query_log in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(query_log).setLevel(logging.CRITICAL)
     _tell_no_values(spark)
+    heed_signals()
     return spark
 
 

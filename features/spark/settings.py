@@ -11,6 +11,7 @@ from camoe.contracts.errors import ConfigError
 
 # Older meanings of Spark's own, such as dates that are guessed; what is not among SETTINGS has to be left as it is.
 OLDER_MEANINGS = "spark.sql.legacy."
+ESCAPED_LITERALS = "spark.sql.parser.escapedStringLiterals"
 SETTINGS = {
     # No row is passed over.
     "spark.sql.files.ignoreCorruptFiles": "false",
@@ -49,7 +50,6 @@ SETTINGS = {
     "spark.sql.ansi.doubleQuotedIdentifiers": "false",
     "spark.sql.ansi.enforceReservedKeywords": "false",
     "spark.sql.parser.quotedRegexColumnNames": "false",
-    "spark.sql.parser.escapedStringLiterals": "false",
     "spark.sql.function.concatBinaryAsString": "false",
     "spark.sql.function.eltOutputAsString": "false",
     # A commit replaces what it says, with the columns that the table has.
@@ -63,7 +63,10 @@ SETTINGS = {
 
 def require_no_older_meanings(spark: SparkSession) -> None:
     """Raise `ConfigError` when the session was given one of `OLDER_MEANINGS`."""
-    given = sorted(key for key in spark.conf.getAll if key.startswith(OLDER_MEANINGS) and key not in SETTINGS)
+    found = spark.conf.getAll
+    given = sorted(key for key in found if key.startswith(OLDER_MEANINGS) and key not in SETTINGS)
+    # Spark warns of it whenever it is set, to whatever value.
+    given += [key for key in (ESCAPED_LITERALS,) if found.get(key, "false") != "false"]
     if given:
         raise ConfigError(
             f"this Spark session sets {given[0]}={spark.conf.get(given[0])}, by which values would be read or computed "

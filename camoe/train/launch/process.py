@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import IO
 
-_LIBC = ctypes.CDLL(None)
-PR_SET_PDEATHSIG = 1
+from camoe.contracts.shown.ending import end_with
 
 
 @contextmanager
@@ -30,7 +27,7 @@ def started(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=environment,
-        preexec_fn=partial(_end_with, os.getpid()),  # noqa: PLW1509 - it takes no lock
+        preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509 - it takes no lock
     ) as process:
         assert process.stdout is not None
         try:
@@ -53,9 +50,3 @@ def lines(output: IO[bytes], poll_s: float) -> Iterator[str | None]:
             break
     if rest:
         yield rest.decode(errors="replace")
-
-
-def _end_with(parent: int) -> None:
-    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # It was gone before.
-        os._exit(1)

@@ -59,7 +59,7 @@ def bundle(config):
     model, spec = fresh(config, OLD, 1)
     origin = Origin(Snapshot("/t", 3, (), {}, ()), OLD, config)
     calibration = {head.name: Platt(rows=1, positives=0, reason="few") for head in config.heads.heads}
-    write_bundle(config.layout.bundle, model, spec, origin, METRICS, calibration=calibration)
+    write_bundle(config.layout.bundle, model, spec, origin, METRICS, calibration=calibration, keep=1)
     return model, config.layout.bundle
 
 
