@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> None:
     replace = ["replace=true"] if parsed.replace else []
     config = load(parsed.config, LakeConfig, [*parsed.overrides, *replace])
     check_replaceable(config)
+    counts.require_readable(config.layout.counts)
     spark = spark_session("make_lake")
     started = time.monotonic()
     made = make_lake(spark, config)

@@ -7,6 +7,7 @@ import shlex
 
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
+from camoe.contracts.counts import require_readable
 from camoe.contracts.shown.redaction import redacted_override
 
 DEFAULT_CONFIG = "conf/synthetic.yaml"
@@ -59,5 +60,12 @@ def next_line(command: str) -> str:
 
 
 def load_config(arguments: argparse.Namespace) -> Config:
-    """Load the configuration that the parsed command line names. Raises `ConfigError`."""
-    return load(arguments.config, Config, arguments.overrides)
+    """Load the configuration that the parsed command line names.
+
+    Raises:
+        ConfigError: as `load` does.
+        CountError: the counts of the stages before, which the job will add to, are damaged.
+    """
+    config = load(arguments.config, Config, arguments.overrides)
+    require_readable(config.layout.counts)
+    return config

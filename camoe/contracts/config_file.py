@@ -70,12 +70,23 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"configuration file {path} does not exist; the shipped ones are in conf/")
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_bytes().decode())
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is no UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is nested too deeply for a configuration; take brackets out") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+        raise ConfigError(f"{path} is no valid YAML: {_yaml_fault(error)}; mend it there") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold a mapping of keys to values")
     return content
+
+
+def _yaml_fault(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+    return f"{where}{what}"
 
 
 def _find(name: str, origin: Path) -> Path:
@@ -89,7 +100,7 @@ def _parse_override(text: str) -> tuple[Location, Any]:
         raise ConfigError(f"'{text}' is no override: write key=value, for example training.batch_size=1024")
     try:
         return tuple(key.split(".")), yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         raise ConfigError(
             f"override {key}: '{value}' is no YAML value; put it in quotes or close its brackets"
         ) from None

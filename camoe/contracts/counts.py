@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from camoe.contracts.errors import CamoeError
+from camoe.contracts.errors import CamoeError, error_text
 from camoe.contracts.files import held, write_json
 
 
@@ -27,6 +27,11 @@ def record(path: Path, stage: str, counts: Mapping[str, Any]) -> None:
         write_json(path, {**_stages(path), stage: dict(counts)})
 
 
+def require_readable(path: Path) -> None:
+    """Raise `CountError` when the file at `path` is damaged, before anything is done that it is to tell of."""
+    _stages(path)
+
+
 def recorded(path: Path, stage: str) -> Mapping[str, Any]:
     """Return one stage's counts in the file at `path`; empty when there are none."""
     found: Mapping[str, Any] = _stages(path).get(stage, {})
@@ -34,5 +39,14 @@ def recorded(path: Path, stage: str) -> Mapping[str, Any]:
 
 
 def _stages(path: Path) -> dict[str, Any]:
-    stages: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    try:
+        stages = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise CountError(
+            f"{path} is damaged ({error_text(error)}); remove it: it holds what stages have told"
+        ) from None
+    if not isinstance(stages, dict):
+        raise CountError(f"{path} is damaged (it holds no stages); remove it: it holds what stages have told")
     return stages
