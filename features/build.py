@@ -16,9 +16,9 @@ from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import logged
 from features.after_commit import after_commit
 from features.delta.commit import Commit, CommitMetadata
-from features.impressions.tally import Tally, quarantined_rows
+from features.impressions.tally import Tally
 from features.plan import JOB, Plan
-from features.prepare import PreparedRun, encoded_rows, prepare
+from features.prepare import PreparedRun, encoded_rows, prepare, refused_rows
 from features.report import RunFacts, day_groups, feature_report
 from features.report.cells import profile_cells
 from features.result import BuildResult
@@ -61,7 +61,7 @@ def write_run(spark: SparkSession, ready: PreparedRun) -> BuildResult:
         run = plan.signature(record.input_versions)
         pending = PendingWrite(
             rows=as_files(encoded_rows(plan, ready.values, encoder), ready.tally.kept, plan.rows_per_file),
-            quarantine=quarantine_rows(quarantined_rows(ready.inputs.judged), run),
+            quarantine=quarantine_rows(refused_rows(ready), run),
             rows_quarantined=ready.tally.rows_quarantined,
             profiles=profile_rows(ready.profiled, run),
             record=record,

@@ -21,10 +21,14 @@ from features.spark.progress import step
 
 @dataclass(frozen=True)
 class RunInputs:
-    """A run's plan with the days it builds, the table before it, both logs, the entity tables and their `states`."""
+    """A run's plan with the days it builds, the table before it, both logs, the entity tables and their `states`.
+
+    `impressions` are as they were read, `judged` the same with their labels and what is wrong with them.
+    """
 
     plan: Plan
     before: ExistingTable
+    impressions: DataFrame
     judged: DataFrame
     outcomes: DataFrame | None
     tables: Mapping[str, DataFrame]
@@ -40,7 +44,7 @@ def read_inputs(spark: SparkSession, plan: Plan) -> RunInputs:
     """
     before = find_existing(plan)
     versions = input_versions(spark, plan.folder, plan.sources, plan.window)
-    judged, outcomes = _judged(spark, plan)
+    impressions, judged, outcomes = _judged(spark, plan)
     tables = read_entities(spark, plan.folder, plan.sources, judged)
     with step(spark.sparkContext, f"{JOB}: reading {', '.join(tables) or 'the impressions'}"):
         states = entity_states(tables, plan.sources, plan.window.zone, plan.window.days)
@@ -51,11 +55,12 @@ def read_inputs(spark: SparkSession, plan: Plan) -> RunInputs:
         entities = {name: versions[name] for name in tables}
         versions = {**input_versions(spark, plan.folder, plan.sources, plan.window), **entities}
         states = reaching(states, plan.sources, plan.window.zone, days)
-        judged, outcomes = _judged(spark, plan)
-    return RunInputs(plan, before, judged, outcomes, tables, states, versions)
+        impressions, judged, outcomes = _judged(spark, plan)
+    return RunInputs(plan, before, impressions, judged, outcomes, tables, states, versions)
 
 
-def _judged(spark: SparkSession, plan: Plan) -> tuple[DataFrame, DataFrame | None]:
+def _judged(spark: SparkSession, plan: Plan) -> tuple[DataFrame, DataFrame, DataFrame | None]:
     outcomes = read_outcomes(spark, plan.folder, plan.sources, plan.window)
     impressions = read_impressions(spark, plan.folder, plan.sources, plan.window)
-    return judged_impressions(impressions, outcomes, plan.sources, plan.slots, plan.window), outcomes
+    judged = judged_impressions(impressions, outcomes, plan.sources, plan.slots, plan.window)
+    return impressions, judged, outcomes

@@ -13,9 +13,10 @@ from camoe.contracts.encoder import Encoder
 from camoe.contracts.schema import IMPRESSION_KEYS, label_column
 from features.encoding.encode import apply, feature_values, fit_vocabularies
 from features.encoding.profile import profile
+from features.impressions.judge import FOUND_LATE, with_raw
 from features.impressions.labels import logged_objectives
 from features.impressions.outcome_tally import OutcomeTally, outcome_dispositions, require_positives
-from features.impressions.tally import Tally, count_impressions, kept_rows
+from features.impressions.tally import Tally, count_impressions, kept_rows, quarantined_rows
 from features.incremental import earlier_profiles, require_vocabularies
 from features.inputs import RunInputs, read_inputs
 from features.join.choice import Choice
@@ -72,6 +73,14 @@ def encoded_rows(plan: Plan, values: DataFrame, encoder: Encoder) -> DataFrame:
     encoded = apply(values, encoder, plan.features)
     objectives = list(plan.sources.objectives)
     return training_rows(encoded, plan.slots, objectives, plan.features, as_of=plan.window.as_of, run_id=plan.run_id)
+
+
+def refused_rows(ready: PreparedRun) -> DataFrame:
+    """Return the rows of the quarantine table, each with its raw row."""
+    refused = quarantined_rows(ready.inputs.judged)
+    if not any(ready.tally.quarantined.get(reason) for reason in FOUND_LATE):
+        return refused
+    return with_raw(refused, ready.inputs.impressions)
 
 
 @contextmanager

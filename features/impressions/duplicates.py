@@ -12,7 +12,7 @@ from camoe.contracts.schema import label_column
 from camoe.contracts.sources import Impressions
 from features.impressions.checks import REASONS, add_reason
 from features.impressions.exclusions import EXCLUDED
-from features.read.raw import FOLDER_DAY, RAW
+from features.read.raw import FOLDER_DAY, RAW, RAW_HASH
 from features.spark.expressions import resolve
 from features.spark.values import comparable
 
@@ -45,18 +45,19 @@ def mark_duplicates(
     with later ones, so that no later day changes the disposition of a row. Unless all of these agree in `payload`,
     it gets the reason conflicting_id and is no duplicate. Else it is one where an earlier day has a row without
     reasons, and where its own day has one to be preferred: one with fewer reasons, then the first by the expressions
-    `survivor` over the mapped columns, ascending with nulls first, and among equals the first by raw row.
+    `survivor` over the mapped columns, ascending with nulls first, and among equals the first by the hash of its
+    raw row.
 
     Raises:
         InputError: an expression of `survivor` does not parse or names a column that the impressions do not map.
     """
-    mapped = impressions.drop(REASONS, RAW, EXCLUDED, FOLDER_DAY)
+    mapped = impressions.drop(REASONS, RAW, RAW_HASH, EXCLUDED, FOLDER_DAY)
     order = resolve(mapped, {f"survivor {text}": text for text in survivor}, "the survivor of duplicate impressions")
     content = F.struct(*[comparable(F.col(name), impressions.schema[name].dataType) for name in payload])
     # By id first: windows over the ids and over the days of each then need no other shuffle.
     rows = impressions.withColumn(DAY_NUMBER, F.unix_date("date")).repartition("impression_id")
     ordered = Window.partitionBy("impression_id", DAY_NUMBER).orderBy(
-        content, F.size(REASONS), *order.values(), F.col(RAW)
+        content, F.size(REASONS), *order.values(), F.col(RAW_HASH)
     )
     whole = ordered.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     ranked = rows.withColumns(

@@ -8,13 +8,16 @@ from pyspark.sql import functions as F
 from camoe.contracts.schema import label_column
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Objective, Sources
-from features.impressions.checks import REASONS, check
-from features.impressions.duplicates import DUPLICATE, mark_duplicates, payload_columns
+from features.impressions.checks import INVALID_LABEL, REASONS, check
+from features.impressions.duplicates import CONFLICT, DUPLICATE, mark_duplicates, payload_columns
 from features.impressions.exclusions import EXCLUDED, OUTSIDE_DAYS, exclude
 from features.impressions.labels import label, logged_objectives, mature
 from features.read.damage import DAMAGE
-from features.read.raw import FOLDER_DAY, RAW
+from features.read.raw import FOLDER_DAY, RAW, RAW_HASH
 from features.read.window import DayWindow
+
+# Reasons that a row has because of other rows; the first of a row that has none of its own.
+FOUND_LATE = (CONFLICT, INVALID_LABEL)
 
 
 def judged_impressions(
@@ -24,8 +27,9 @@ def judged_impressions(
 
     `_excluded`: name of the exclusion, or null. `_duplicate`: true for a repeat of a row that is kept, or would be kept
     if its day were one of the run's. `_reasons`: why it is quarantined, empty when it is not. `_raw`: the raw row as
-    JSON where there are reasons. A label is null until the window of its objective has closed by the as-of time. Rows
-    in the folders of other days than the run's are compared for repeats and left out.
+    JSON where there are reasons that lie in the row itself; `with_raw` finds the others by `_raw_hash`. A label is null
+    until the window of its objective has closed by the as-of time. Rows in the folders of other days than the run's are
+    compared for repeats and left out.
 
     Raises:
         InputError, ConfigError: an exclusion or the payload names what is not mapped.
@@ -34,7 +38,9 @@ def judged_impressions(
     payload = payload_columns(log)
     checked = check(impressions, slots, log.labels)
     own = F.col(EXCLUDED).isNull()
-    timed = exclude(checked, log.exclude, window).withColumn(RAW, F.when(own, F.col(RAW))).drop(DAMAGE)
+    # Raw rows, which may be wide, are not shuffled and sorted but for the few that are refused already.
+    raw = {RAW: F.when(own & (F.size(REASONS) > 0), F.col(RAW)), RAW_HASH: F.when(own, F.xxhash64(RAW))}
+    timed = exclude(checked, log.exclude, window).withColumns(raw).drop(DAMAGE)
     # Earlier days are compared all the same: the disposition of a row must not rest on the days that are built with it.
     # Rows without an id would all meet in one task; those without a time are of no day and quarantined anyway.
     earlier = (F.col(EXCLUDED) == OUTSIDE_DAYS) & (F.col("date") < F.lit(max(window.days)))
@@ -46,7 +52,21 @@ def judged_impressions(
     judged = judged.withColumns(_once_mature(sources, window))
     set_apart = timed.where(~compared & mine).withColumn(DUPLICATE, F.lit(False))
     both = judged.unionByName(set_apart, allowMissingColumns=True).drop(FOLDER_DAY)
-    return both.withColumn(RAW, F.when(F.size(REASONS) > 0, F.col(RAW)))
+    return both.withColumn(RAW_HASH, F.when(F.size(REASONS) > 0, F.col(RAW_HASH)))
+
+
+def with_raw(refused: DataFrame, impressions: DataFrame) -> DataFrame:
+    """Return the `refused` rows of `judged_impressions`, each with its `_raw`; the `impressions` are read again.
+
+    A query fails when it computes the `_raw` of a row that is no longer there.
+    """
+    keys = ["impression_id", RAW_HASH]
+    late = refused.where(F.col(RAW).isNull()).select("impression_id").distinct()
+    rows = impressions.join(late, on="impression_id", how="left_semi")
+    found = rows.select("impression_id", F.xxhash64(RAW).alias(RAW_HASH), F.col(RAW).alias("_found"))
+    found = found.dropDuplicates(keys)
+    gone = F.raise_error(F.lit("the impressions changed while they were read; run again"))
+    return refused.join(found, on=keys, how="left").withColumn(RAW, F.coalesce(RAW, "_found", gone)).drop("_found")
 
 
 def _once_mature(sources: Sources, window: DayWindow) -> dict[str, Column]:

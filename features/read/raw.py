@@ -23,6 +23,8 @@ from features.spark.failures import as_input_errors
 from features.spark.values import quoted
 
 RAW = "_raw"
+# XXH64 of `_raw`, which goes on with each row; the row itself only with those that are refused.
+RAW_HASH = "_raw_hash"
 FILE = "__file"
 FOLDER_DAY = "_folder_day"
 RESERVED = (

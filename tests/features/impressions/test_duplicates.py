@@ -19,7 +19,7 @@ from camoe.contracts.sources import Impressions, Sources
 from features.impressions.duplicates import CONFLICT, DUPLICATE, mark_duplicates, payload_columns
 from features.impressions.exclusions import EXCLUDED
 from features.impressions.judge import judged_impressions
-from features.read.raw import read_impressions
+from features.read.raw import RAW_HASH, read_impressions
 from features.read.window import DayWindow as Run
 from tests.features.lake import write
 
@@ -36,6 +36,7 @@ def judged(spark, rows, survivor=(), reasons=()):
     ).withColumns(
         {
             "received": F.regexp_extract("_raw", r"(\d+)", 1).cast("int"),
+            RAW_HASH: F.regexp_extract("_raw", r"(\d+)", 1).cast("long"),
             "date": F.lit(date(2026, 3, 1)),
             EXCLUDED: F.lit(None).cast("string"),
         }
@@ -95,7 +96,11 @@ def test_maps_are_compared_by_what_they_hold(spark):
         [(1, {"a": 1}, "x"), (1, {"a": 1}, "y"), (2, {"a": 1}, "x"), (2, {"a": 2}, "y"), (2, None, "z")],
         "impression_id int, tags map<string,int>, _raw string",
     )
-    judged = {"_reasons": F.array().cast("array<string>"), EXCLUDED: F.lit(None).cast("string")}
+    judged = {
+        RAW_HASH: F.ascii("_raw"),
+        "_reasons": F.array().cast("array<string>"),
+        EXCLUDED: F.lit(None).cast("string"),
+    }
     frame = frame.withColumns({**judged, "date": F.lit("2026-03-01").cast("date")})
     found = mark_duplicates(frame, ["impression_id", "tags"], ()).collect()
     assert sorted((row.impression_id, row._raw, row._duplicate, len(row._reasons)) for row in found) == [
