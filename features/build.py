@@ -24,6 +24,7 @@ from features.report.cells import profile_cells
 from features.result import BuildResult
 from features.spark.failures import as_input_errors
 from features.spark.progress import step
+from features.spark.settings import require_zone
 from features.spark.values import day_hashes
 from features.tables.publish import PendingWrite, prune_superseded, publish
 from features.tables.replace import DayReplacement
@@ -38,14 +39,15 @@ def build(spark: SparkSession, plan: Plan) -> BuildResult:
         InputError: the input is missing, empty, damaged, not what the mapping says, has an empty day or too many rows
             to quarantine, an objective of the outcome log has no positive label, or the table that is there was built
             with other settings.
-        ConfigError: a feature or payload names what is not there.
+        ConfigError: a feature or payload names what is not there, or Java does not know the time zone.
         EncoderError: the run has no training day and there is no encoder.
         RunError: the record or the profile of an earlier run is missing.
         ConcurrentRunError: another run replaced one of the days meanwhile.
         CountError: the quarantine holds other rows than were counted.
         CommittedError: something failed after the commit, also when the rows are not those that were to be written.
     """
-    remedy = "mend the input, or use try_cast in the expression that failed"
+    require_zone(spark, plan.window.zone)
+    remedy = "mend what it says and run again"
     with as_input_errors(f"cannot build from {plan.folder}", remedy), prepare(spark, plan) as ready:
         return write_run(spark, ready)
 

@@ -68,7 +68,11 @@ def run(stage: Stage, logs: Path) -> float:
 
 def _reason(code: int, log: Path) -> str:
     # spark-submit has shown its job's message already; other jobs say theirs on stderr, which went to the log.
-    said = [line.removeprefix("error: ") for line in log.read_text().splitlines() if line.startswith("error: ")]
+    said = [
+        line.removeprefix("error: ")
+        for line in log.read_text(encoding="utf-8").splitlines()
+        if line.startswith("error: ")
+    ]
     if said:
         return said[-1]
     return "for the reason above" if code == EXPLAINED else "it died before it could say why, see the end of its log"

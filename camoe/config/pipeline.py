@@ -13,7 +13,7 @@ from camoe.contracts.days import Days
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
-from camoe.contracts.layout import Layout
+from camoe.contracts.layout import Layout, misread_character
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
 from camoe.metrics.config import CalibrationConfig, EvaluationConfig
@@ -37,6 +37,12 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
+        misread = misread_character(self.out)
+        if misread is not None:
+            raise ValueError(
+                f"out={self.out}: Spark and delta-rs, which both write its tables, read the character {misread} of its "
+                "path differently; choose a path without it"
+            )
         for head in self.heads.heads:
             if head.objective not in self.sources.objectives:
                 raise ValueError(f"head '{head.name}': objective '{head.objective}' is not declared in the sources")

@@ -42,7 +42,7 @@ def is_temporary(path: Path) -> bool:
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path`, atomically."""
     with atomic_file(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

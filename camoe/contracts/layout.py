@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+# Spark takes them as they are; delta-rs decodes them, takes them for separators, or does not start.
+MISREAD = re.compile(r"[\[\]|^\\%`\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def misread_character(path: Path) -> str | None:
+    """Return a character of the path that Delta's two writers, Spark and delta-rs, read differently; else None."""
+    found = MISREAD.search(str(path.absolute()))
+    return ascii(found[0]) if found else None
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def write_report(layout: Layout, document: Mapping[str, Any]) -> tuple[Path, ...
 def read_json(path: Path) -> dict[str, Any]:
     """Read the mapping in the file at `path`, empty when there is no file. Raises `InputError` when it is damaged."""
     try:
-        return dict(json.loads(path.read_text())) if path.is_file() else {}
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); restore it, or run the job that writes it again") from None
 

@@ -106,7 +106,7 @@ def _actions(log: Path) -> Iterator[Mapping[str, Any]]:
     try:
         for path in sorted(log.iterdir()):
             if JSON_ENTRY.fullmatch(path.name):
-                yield from (json.loads(line) for line in path.read_text().splitlines() if line.strip())
+                yield from (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
         for path in [*log.glob("*.checkpoint*.parquet"), *log.glob("_sidecars/*.parquet")]:
             if not path.name.startswith("."):
                 yield from _checkpoint_actions(path)

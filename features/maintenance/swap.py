@@ -109,7 +109,7 @@ def _drop_unnamed(table: Path, files: Sequence[Path]) -> None:
 
 
 def _entries(scratch: Path) -> list[dict[str, Any]]:
-    log = (scratch / LOG / f"{0:020}.json").read_text()
+    log = (scratch / LOG / f"{0:020}.json").read_text(encoding="utf-8")
     return [json.loads(line) for line in log.splitlines() if line]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ import pyarrow.parquet as pq
 
 from camoe.contracts.errors import InputError, error_text
 from camoe.contracts.sources import Table
+from features.read.compression import UnfitError, require_readable_text
 from features.read.listing import FolderColumns
 
 UNREADABLE = "check that it is no empty folder, that format in the sources is its own, and that no file is damaged"
 THREADS = 16
+NANOSECONDS_UTC = "nanoseconds (UTC)"
+NANOSECONDS_LOCAL = "nanoseconds (local)"
 
 # The columns by which files are divided into parts; empty for a file without any column.
 Columns = tuple[str, ...]
@@ -45,9 +49,12 @@ def by_columns(files: Mapping[Path, FolderColumns], name: str, table: Table) -> 
 
     def look(file: Path) -> tuple[Columns, int | None]:
         try:
-            if table.format == "json":
-                return (), None
-            return footer(file) if table.format == "parquet" else (header(file, table.options), None)
+            if table.format == "parquet":
+                return footer(file)
+            require_readable_text(file)
+            return () if table.format == "json" else header(file, table.options), None
+        except UnfitError as error:
+            raise InputError(f"{name}: {file} {error}") from None
         except (OSError, EOFError, ValueError, csv.Error) as error:
             said = error_text(error).rstrip(".")
             raise InputError(f"{name}: cannot read {file} as {table.format}: {said}; {UNREADABLE}") from None
@@ -62,9 +69,33 @@ def by_columns(files: Mapping[Path, FolderColumns], name: str, table: Table) -> 
 
 
 def footer(file: Path) -> tuple[Columns, int]:
-    """Return `name: type` of each column of a parquet file, and its number of rows."""
+    """Return `name: type` of each column of a parquet file, and its number of rows.
+
+    Raises:
+        UnfitError: a column is of a type that Spark does not read.
+    """
     read = pq.read_metadata(file)
-    return tuple(f"{field.name}: {field.type}" for field in read.schema.to_arrow_schema()), read.num_rows
+    kinds = {field.name: str(field.type) for field in read.schema.to_arrow_schema()}
+    for place in range(len(read.schema)):
+        column = read.schema.column(place)
+        said = json.loads(column.logical_type.to_json())
+        if said["Type"] == "Time":
+            raise UnfitError(f"has times of day in {column.path}, which Spark does not read; write numbers or text")
+        if (said["Type"], said.get("timeUnit")) != ("Timestamp", "nanoseconds"):
+            continue
+        if column.path not in kinds:
+            raise UnfitError(
+                f"has timestamps of nanoseconds within {column.path}, which Spark does not read; write them as "
+                'microseconds (coerce_timestamps="us" in pandas and pyarrow)'
+            )
+        kinds[column.path] = NANOSECONDS_UTC if said["isAdjustedToUTC"] else NANOSECONDS_LOCAL
+    return tuple(f"{name}: {kind}" for name, kind in kinds.items()), read.num_rows
+
+
+def nanoseconds(columns: Columns) -> dict[str, bool]:
+    """Return the columns of a `footer` that hold nanoseconds since 1970, and whether these are UTC."""
+    parts = [column.rpartition(": ") for column in columns]
+    return {name: kind == NANOSECONDS_UTC for name, _, kind in parts if kind in (NANOSECONDS_UTC, NANOSECONDS_LOCAL)}
 
 
 def header(file: Path, options: Mapping[str, str]) -> Columns:

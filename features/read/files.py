@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.hashing import short_hash
+from camoe.contracts.layout import misread_character
 from camoe.contracts.snapshot import is_delta_table
 from camoe.contracts.sources import DAY, Sources, Table
 from features.read.listing import as_listed, decoded, listed
@@ -82,7 +83,10 @@ def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: 
 
 
 def require_delta(path: Path, what: str) -> None:
-    """Raise `InputError` unless a Delta table lies at `path`."""
+    """Raise `InputError` unless a Delta table lies at `path`, of which Spark and delta-rs read each character alike."""
+    misread = misread_character(path)
+    if misread is not None:
+        raise InputError(f"{what}: {path} has the character {misread}, which breaks delta-rs; rename the folder")
     if not is_delta_table(path):
         raise InputError(f"{what}: {path} is no Delta table; correct input= or the path and format in the sources")
 

@@ -6,7 +6,7 @@ footers are read first; the mapping is then applied to each part, and a column t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Table
-from features.read.columns import UNREADABLE, FileGroup, by_columns
+from features.read.columns import UNREADABLE, FileGroup, by_columns, nanoseconds
 from features.read.files import require_delta
 from features.read.json_types import as_written
 from features.read.listing import ALL_FILES, FolderColumns, folder_values, listed, path_of, without_file
 from features.spark.failures import as_input_errors
+from features.spark.values import quoted
 
 # Column beside the raw ones of a text table: the row's text where it does not parse, else null.
 RECORD = "__record"
@@ -96,6 +97,8 @@ def _part_of(spark: SparkSession, table: Table, group: FileGroup, paths: Sequenc
     # The first line of a CSV that lacks its header is a row of data, which no message may quote.
     there = f"the {len(group.columns)} of the first line" if table.options.get("header") == "true" else ""
     frame = reader.load([str(path) for path in paths])
+    if table.format == "parquet":
+        frame = _with_timestamps(frame, nanoseconds(group.columns))
     return Part(_with_folders(frame, group.folders), where, there, group.rows)
 
 
@@ -117,6 +120,18 @@ def _reader(spark: SparkSession, table: Table) -> DataFrameReader:
 def _file(frame: DataFrame) -> Column:
     # Not `_metadata` by its name, which a column of the file may have.
     return frame.metadataColumn("_metadata").getField("file_path")
+
+
+def _with_timestamps(frame: DataFrame, columns: Mapping[str, bool]) -> DataFrame:
+    """Return the columns that hold nanoseconds as timestamps: their microseconds, the rest cut off.
+
+    Spark has them as whole numbers, by the setting spark.sql.legacy.parquet.nanosAsLong.
+    """
+    if not columns:
+        return frame
+    micros = {name: F.expr("({0} - pmod({0}, 1000)) div 1000".format(quoted(name))) for name in columns}
+    kinds = {name: "timestamp" if utc else "timestamp_ntz" for name, utc in columns.items()}
+    return frame.withColumns({name: F.timestamp_micros(micros[name]).cast(kind) for name, kind in kinds.items()})
 
 
 def _with_folders(frame: DataFrame, folders: FolderColumns) -> DataFrame:

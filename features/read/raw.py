@@ -146,7 +146,9 @@ def _as_json(part: Part, columns: Collection[str], *, whole: bool) -> Column:
 
     Of a row that does not parse, return its file, and its text where it may be kept `whole`.
     """
-    keep = {"ignoreNullFields": "false"}
+    # To the microsecond; Spark would leave out all but milliseconds.
+    moment = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS"
+    keep = {"ignoreNullFields": "false", "timestampFormat": f"{moment}XXX", "timestampNTZFormat": moment}
     row = [F.col(quoted(column)) for column in part.raw.columns if column in columns]
     text = [part.record.alias("_record")] if whole else []
     broken = F.to_json(F.struct(part.file.alias("_file"), *text), keep)

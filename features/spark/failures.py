@@ -12,7 +12,7 @@ from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untype
 from pyspark.errors import AnalysisException, PySparkException
 
 from camoe.contracts.errors import CamoeError, InputError
-from camoe.contracts.shown.ending import REMEDIES, LostSparkError
+from camoe.contracts.shown.ending import SYSTEM_REMEDIES, LostSparkError
 
 
 class StorageError(CamoeError):
@@ -23,6 +23,14 @@ class StorageError(CamoeError):
 SPARK_FAILURES = (PySparkException, Py4JJavaError)
 FAILED_FILE = re.compile(r"\[FAILED_READ_FILE\S*\] Encountered error while reading file (\S+?)\.?\s")
 RAISED = "[USER_RAISED_EXCEPTION] "
+# What to do about a failure, by what its messages hold; the first that fits. A message of our own says it itself.
+REMEDIES = (
+    (re.escape(RAISED), ""),
+    ("OutOfMemoryError|GC overhead limit", "give Spark more memory (spark.driver.memory, spark.executor.memory)"),
+    ("SQLSTATE: 22", "use try_cast, or another function that begins with try_, in that expression, or mend the input"),
+    (r"\[FAILED_READ_FILE", "put a sound copy of that file in its place, or take it out"),
+    (r"\[INVALID_TIMEZONE", "name a time zone that Java knows"),
+)
 # SQL states of data exceptions and broken constraints, whose messages quote the value.
 QUOTES_A_VALUE = re.compile(r"\[[A-Z][A-Z0-9_.]*\].*SQLSTATE: 2[23]", re.DOTALL)
 # Up to the last quote of the line, since a value may hold quotes itself, or to its end, since it may hold line breaks.
@@ -99,7 +107,7 @@ def not_of_the_input(error: Exception) -> CamoeError | None:
     for said, number in SYSTEM.items():
         if said in whole:
             line = next(line for line in whole.splitlines() if said in line)
-            return StorageError(f"{line.strip()}; {REMEDIES[number]}, then run the same command again")
+            return StorageError(f"{line.strip()}; {SYSTEM_REMEDIES[number]}, then run the same command again")
     told = TOLD_BY_PYTHON.findall(whole)
     return CamoeError(told[-1]) if told else None
 
@@ -122,11 +130,16 @@ def told(main: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
 
 @contextmanager
 def as_input_errors(what: str, remedy: str) -> Iterator[None]:
-    """Turn a failure of Spark inside the block into an `InputError`: `what` failed, why, and the `remedy`."""
+    """Turn a failure of Spark inside the block into an `InputError`: `what` failed, why, and what to do.
+
+    That is the remedy of this failure where there is one, else `remedy`.
+    """
     try:
         yield
     except SPARK_FAILURES as error:
         other = not_of_the_input(error)
         if other is not None:
             raise other from error
-        raise InputError(f"{what}: {first_line(error)}; {remedy}") from error
+        whole = "\n".join(_texts(error))
+        own = next((one for pattern, one in REMEDIES if re.search(pattern, whole)), remedy)
+        raise InputError("; ".join(filter(None, (f"{what}: {first_line(error)}", own)))) from error

@@ -5,6 +5,8 @@ Most are Spark's defaults, which those of a cluster, `--conf` or a variable such
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from pyspark.sql import SparkSession
 
 from camoe.contracts.errors import ConfigError
@@ -29,6 +31,7 @@ SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.timestampType": "TIMESTAMP_LTZ",
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
+    "spark.sql.legacy.parquet.nanosAsLong": "true",
     "spark.sql.parquet.binaryAsString": "false",
     "spark.sql.parquet.mergeSchema": "false",
     "spark.sql.parquet.respectSummaryFiles": "false",
@@ -71,4 +74,14 @@ def require_no_older_meanings(spark: SparkSession) -> None:
         raise ConfigError(
             f"this Spark session sets {given[0]}={spark.conf.get(given[0])}, by which values would be read or computed "
             "otherwise than docs/inputs.md says; take it out of --conf, the properties file or spark-defaults.conf"
+        )
+
+
+def require_zone(spark: SparkSession, zone: str) -> None:
+    """Raise `ConfigError` unless Java, in which Spark computes days, knows the time zone; Python knows it already."""
+    java = cast(Any, spark.sparkContext._jvm).java.time.ZoneId
+    if not java.SHORT_IDS.containsKey(zone) and not java.getAvailableZoneIds().contains(zone):
+        raise ConfigError(
+            f"days.zone: Java knows no time zone '{zone}', though Python does; name one that both know, such as "
+            "Europe/Stockholm, or update the JDK's time zones"
         )

@@ -59,7 +59,7 @@ def check_replaceable(config: LakeConfig) -> None:
     if config.replace or not raw.exists():
         return
     manifest = raw / MANIFEST
-    found = json.loads(manifest.read_text())["identity"] if manifest.is_file() else None
+    found = json.loads(manifest.read_text(encoding="utf-8"))["identity"] if manifest.is_file() else None
     if found != config.identity():
         what = "a lake of another seed or configuration" if found else "something that is no synthetic lake"
         raise ConfigError(f"{raw} holds {what}; give --replace to replace it, or another out=")

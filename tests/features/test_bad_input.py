@@ -87,6 +87,14 @@ def leak_the_time(folder, settings):
     spoil(folder, settings)
 
 
+def write_where_delta_cannot(folder, settings):
+    settings["out"] = str(folder / "a%20b")
+
+
+def name_a_zone_of_python_alone(folder, settings):
+    settings["days"]["zone"] = "America/Coyhaique"
+
+
 def break_cast(folder, settings):
     settings["sources"]["impressions"]["columns"]["user_id"] = "cast(user as int)"
 
@@ -111,6 +119,11 @@ def break_cast(folder, settings):
         (read_clock, r"user at .*users\.json: 'ts: coalesce\(ts, now\(\)\)' draws lots or reads the clock"),
         (draw_lots, r"the exclusions of the impressions: 'house_ads: rand\(\) < 0\.1' draws lots"),
         (leak_the_time, r"the features: 'num_plays: datediff\(current_date\(\), ts\)' draws lots or reads the clock"),
+        (
+            write_where_delta_cannot,
+            r"out=\S+a%20b: Spark and delta-rs.* read the character '%' of its path differently",
+        ),
+        (name_a_zone_of_python_alone, r"days\.zone: Java knows no time zone 'America/Coyhaique'"),
         (break_cast, r'cannot build from .*"STRING" cannot be cast to "INT" in: cast\(user as int\).*try_cast'),
     ],
     ids=lambda value: value.__name__ if callable(value) else "",

@@ -29,7 +29,7 @@ EXPLAINED = 2
 RELEASE_S = 10
 PR_SET_PDEATHSIG = 1
 # Errors of the system that whoever runs the job can mend.
-REMEDIES = {
+SYSTEM_REMEDIES = {
     errno.ENOSPC: "make room there",
     errno.EDQUOT: "make room there",
     errno.EFBIG: "allow larger files there",
@@ -121,9 +121,9 @@ def _run(main: Callable[[list[str]], None], again: str) -> int:
             return _told(f"{error}; go on with: {again}", 128 + signal.SIGTERM)
         if isinstance(error, CamoeError):
             return _told(str(error), EXPLAINED)
-        if isinstance(error, OSError) and error.errno in REMEDIES:
+        if isinstance(error, OSError) and error.errno in SYSTEM_REMEDIES:
             where = f"{error.filename}: " if error.filename else ""
-            return _told(f"{where}{error.strerror}; {REMEDIES[error.errno]}, then: {again}", EXPLAINED)
+            return _told(f"{where}{error.strerror}; {SYSTEM_REMEDIES[error.errno]}, then: {again}", EXPLAINED)
         raise
     return 0
 

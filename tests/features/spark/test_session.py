@@ -15,6 +15,7 @@ ROOM_MB = 200
 # What Spark does otherwise by itself.
 CHANGED = {
     "spark.sql.constraintPropagation.enabled",
+    "spark.sql.legacy.parquet.nanosAsLong",
     "spark.sql.session.timeZone",
     "spark.sql.sources.partitionColumnTypeInference.enabled",
     "spark.sql.variable.substitute",
