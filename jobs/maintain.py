@@ -17,14 +17,14 @@ from camoe.config.command_line import load_config, parse, parser
 from camoe.config.pipeline import Config
 from camoe.contracts.days import parse_days
 from camoe.contracts.errors import MaintenanceError
-from camoe.contracts.pins import read_pins, remove_pin
+from camoe.contracts.places.pins import read_pins, remove_pin
 from camoe.contracts.shown.ending import exit_with
 from camoe.train.checkpoint.needed import needed_versions
 from features.maintenance.command_line import age, compact_lines, orphan_lines, pin_lines, vacuum_lines
 from features.maintenance.committed import clear_rows, orphan_rows
 from features.maintenance.compact import compact
 from features.maintenance.keep import Keep, keep_pinned, keep_scored
-from features.maintenance.orphans import clear, leftovers, tables
+from features.maintenance.orphans import at_work, clear, leftovers, spared, tables
 from features.maintenance.vacuum import plan_vacuum, remove_files, require_safe
 from features.spark.failures import told
 from features.spark.session import spark_session
@@ -32,12 +32,13 @@ from features.spark.session import spark_session
 
 def run_orphans(chosen: argparse.Namespace, config: Config) -> None:
     """List, and with --delete remove, what crashed runs left."""
-    before = datetime.now(UTC) - age(chosen.older_than)
+    working = at_work(config.layout)
+    before = spared(datetime.now(UTC) - age(chosen.older_than), working)
     files, rows = leftovers(config.layout, before), orphan_rows(config.layout, before)
     if chosen.delete:
         clear(files)
         clear_rows(rows)
-    print("\n".join(orphan_lines(files, rows, chosen.delete)))
+    print("\n".join(orphan_lines(files, rows, working, chosen.delete)))
 
 
 def run_vacuum(chosen: argparse.Namespace, config: Config) -> None:

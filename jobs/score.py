@@ -15,7 +15,7 @@ from camoe.config.command_line import given, load_config, next_line, parse, pars
 from camoe.contracts import counts
 from camoe.contracts import encoder as encoders
 from camoe.contracts.days import parse_days
-from camoe.contracts.pins import pinned
+from camoe.contracts.places.pins import pinned
 from camoe.contracts.runs import active_records, encoder_version, require_fresh
 from camoe.contracts.shown.ending import exit_with
 from camoe.contracts.snapshot import Snapshot, logged, opened

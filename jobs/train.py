@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import json
 import time
+from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 from camoe.bundle.manifest import METRICS, open_bundle
 from camoe.config.command_line import given, load_config, natural, next_line, parse, parser, positive, submit_line
 from camoe.config.pipeline import Config
 from camoe.contracts.counts import record, require_equal
-from camoe.contracts.pins import pinned
 from camoe.contracts.shown.ending import exit_with
 from camoe.train.batch import as_overrides, describe_batch, for_workers
 from camoe.train.checkpoint.resume import resume_point
 from camoe.train.data.training_inputs import open_training_inputs
+from camoe.train.holds import folder_alone, pinned_table
 from camoe.train.launch.attempts import hosts_of_workers, with_retries
 from camoe.train.launch.launch import launch_with_horovod, launch_with_spark
 from camoe.train.tracking.mlflow_tracker import marked_when_lost
@@ -45,6 +45,13 @@ def main(argv: list[str]) -> None:
     config = for_workers(asked, chosen.workers)
     slots = hosts_of_workers(chosen.hosts, chosen.workers)
     started = time.monotonic()
+    with folder_alone(config.layout):
+        _train(chosen, asked, config, slots)
+        _summary(config, given(chosen), time.monotonic() - started)
+
+
+def _train(chosen: Namespace, asked: Config, config: Config, slots: Sequence[str]) -> None:
+    """Train with a worker on each of `slots`; `config` is the one `asked` for with batch and rates decided."""
     begin = resume_point(config.layout.checkpoints, chosen.resume, chosen.table_version)
     inputs = open_training_inputs(config, begin.table_version)
     print(
@@ -64,16 +71,8 @@ def main(argv: list[str]) -> None:
             launch_with_horovod(config, arguments, overrides, slots, log)
 
     marked = marked_when_lost(config.training.tracking, config.layout.checkpoints, begin.run)
-    with _pinned(config, inputs.version), marked:
+    with pinned_table(config, inputs.version), marked:
         with_retries(attempt, slots, chosen.retries)
-    _summary(config, given(chosen), time.monotonic() - started)
-
-
-def _pinned(config: Config, version: int) -> AbstractContextManager[object]:
-    """Pin the table under `out`. One elsewhere is not vacuumed from here."""
-    if config.training.table:
-        return nullcontext()
-    return pinned(config.layout.pins, config.layout.training, version, "train", "training reads it")
 
 
 def _summary(config: Config, command_line: str, seconds: float) -> None:

@@ -65,6 +65,11 @@ class RunRecord(Section):
     entities: Mapping[str, EntityState] = Field(default_factory=dict)
 
 
+def lock_of(runs: Path, run_id: str) -> Path:
+    """Return the lease that one attempt of the run holds; names with a space are of no run."""
+    return runs / f".{run_id}.lock"
+
+
 def write_record(record: RunRecord, folder: Path) -> None:
     """Write `folder/<run_id>.json`, atomically."""
     write_text(folder / f"{record.run_id}.json", record.model_dump_json(indent=2) + "\n")

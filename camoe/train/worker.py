@@ -22,6 +22,7 @@ from camoe.contracts.shown.ending import EXPLAINED
 from camoe.contracts.shown.redaction import redacted
 from camoe.stream.planning.world import World
 from camoe.train.batch import describe_batch, for_workers
+from camoe.train.holds import folder_alone
 from camoe.train.supervision.alarm import Alarm
 from camoe.train.supervision.heartbeats import worker_folder
 from camoe.train.supervision.messages import Explained, Runs, leave_ending, send
@@ -46,7 +47,9 @@ def main(argv: list[str]) -> None:
     # jobs/train.py has decided it already.
     if world.rank == 0 and asked.training.worker_batch_size is not None:
         print(f"train: {describe_batch(asked.training, world.size)}", flush=True)
-    work(for_workers(asked, world.size), chosen.table_version, chosen.run)
+    by_hand = world.rank == 0 and OVERRIDES not in os.environ
+    with folder_alone(asked.layout) if by_hand else contextlib.nullcontext():
+        work(for_workers(asked, world.size), chosen.table_version, chosen.run)
 
 
 def work(config: Config, table_version: int | None, run: str | None) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from camoe.contracts.errors import MaintenanceError
-from camoe.contracts.pins import Pin
+from camoe.contracts.places.pins import Pin
 from features.maintenance.committed import OrphanRows
 from features.maintenance.compact import CompactedDay
 from features.maintenance.orphans import Leftover
@@ -27,8 +27,13 @@ def size(count: float) -> str:
     return f"{count:,.0f} {UNITS[unit]}" if unit == 0 else f"{count:,.1f} {UNITS[unit]}"
 
 
-def orphan_lines(files: Sequence[Leftover], rows: Sequence[OrphanRows], delete: bool) -> list[str]:
-    """Return each leftover on a line, then a line a kind with its number and size, and what happens to them."""
+def orphan_lines(
+    files: Sequence[Leftover], rows: Sequence[OrphanRows], working: Iterable[str], delete: bool
+) -> list[str]:
+    """Return each leftover on a line, then a line a kind with its number and size, and what happens to them.
+
+    `working` are the jobs at work.
+    """
     lines = [f"  {item.what:<25} {size(item.size):>12}  {item.path}" for item in files]
     for table in rows:
         lines += [
@@ -38,7 +43,8 @@ def orphan_lines(files: Sequence[Leftover], rows: Sequence[OrphanRows], delete: 
         mine = [item for item in files if item.what == what]
         lines.append(f"{what}: {number:,}, {size(sum(item.size for item in mine))}")
     lines += [f"rows of {table.table.name}: {sum(table.rows.values()):,} of {len(table.rows):,} runs" for table in rows]
-    return [*lines, _consequence(delete)] if lines else ["nothing was left behind"]
+    spared = [f"at work, and what it may have written is left alone: {job}" for job in working]
+    return [*spared, *lines, _consequence(delete)] if lines else [*spared, "nothing was left behind"]
 
 
 def vacuum_lines(vacuum: Vacuum, delete: bool) -> list[str]:

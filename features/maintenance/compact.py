@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.layout import Layout
-from camoe.contracts.pins import pinned
+from camoe.contracts.places.pins import pinned
 from camoe.contracts.runs import active_runs
 from camoe.contracts.schema import RUN_ID, TRAINING_PARTITIONS
 from camoe.contracts.snapshot import DataFile, Snapshot, pin

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from camoe.contracts.layout import Layout
-from camoe.contracts.pins import read_pins
+from camoe.contracts.places.pins import read_pins
 from features.delta.log import active_files, has_delta_log
 
 SNAPSHOT_VERSION = "snapshot_version"

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from camoe.contracts.files import is_temporary
 from camoe.contracts.layout import Layout
-from camoe.contracts.runs import RunError, read_record
+from camoe.contracts.places.leases import ENDED, holder_of
+from camoe.contracts.runs import RunError, lock_of, read_record
 from features.delta.log import LOG, data_file_of, data_files, has_delta_log, named_files
 from features.delta.lost_log import require_log
 from features.maintenance.committed import uncommitted
 from features.maintenance.removal import remove
-from features.tables.attempt import lock_of, read_attempt
 
 # Files that Delta's log writers leave when they die between writing a file and renaming it.
 LOG_TEMPORARY = re.compile(r"(\.|_commit_).*\.tmp(\.crc)?")
+# What the clocks of two hosts may differ by.
+CLOCKS = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,23 @@ def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
     ]
     found = (_leftover(what, path, before) for what, path in candidates)
     return tuple(sorted((item for item in found if item is not None), key=lambda item: item.path))
+
+
+def at_work(layout: Layout) -> dict[str, datetime]:
+    """Return which jobs may be writing under `layout` at the moment, each with when it began."""
+    found = {}
+    for path in (*layout.runs.glob(lock_of(layout.runs, "*").name), *layout.pins.glob("*.json")):
+        with suppress(FileNotFoundError):
+            holder, state = holder_of(path)
+            if state != ENDED:
+                began = holder.since if holder else datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                found[f"{path.name} ({holder or 'just starting'})"] = began
+    return found
+
+
+def spared(before: datetime, working: Mapping[str, datetime]) -> datetime:
+    """Return `before`, or as much earlier as needed to spare all that the jobs at work may have written."""
+    return min([before, *(began - CLOCKS for began in working.values())])
 
 
 def clear(found: Sequence[Leftover]) -> None:
@@ -103,16 +122,23 @@ def _records(layout: Layout) -> Iterator[Path]:
             # Not a record, or a damaged one, which may be that of a committed run: for a person to look at.
             continue
     never = uncommitted(layout.training, written)
-    yield from (path for run, path in written.items() if run in never and path.stem == run)
+    for run in (run for run, path in written.items() if run in never and path.stem == run):
+        # A new attempt of the run may be about to write it anew.
+        if not _held(lock_of(layout.runs, run)):
+            yield written[run]
 
 
 def _locks(layout: Layout) -> Iterator[Path]:
     for path in layout.runs.glob(lock_of(layout.runs, "*").name):
-        with suppress(FileNotFoundError):
-            holder = read_attempt(path)
-            # Of one on another host its age has to tell, as with all that a job at work has not committed yet.
-            if path.is_file() and (holder is None or not holder.runs_here()):
-                yield path
+        if path.is_file() and not _held(path):
+            yield path
+
+
+def _held(lease: Path) -> bool:
+    try:
+        return holder_of(lease)[1] != ENDED
+    except FileNotFoundError:
+        return False
 
 
 def _leftover(what: str, path: Path, before: datetime) -> Leftover | None:

@@ -22,7 +22,8 @@ from camoe.bundle.manifest import read_manifest
 from camoe.bundle.settings import CONFIG as CONFIG_FILE
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
-from camoe.contracts.pins import RUNNING, read_pins
+from camoe.contracts.places.leases import RUNNING
+from camoe.contracts.places.pins import read_pins
 from camoe.contracts.snapshot import pin
 from camoe.score.local import score_snapshot
 from camoe.train.checkpoint.checkpoint import Checkpoints

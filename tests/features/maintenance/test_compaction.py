@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.layout import Layout
-from camoe.contracts.pins import read_pins
+from camoe.contracts.places.pins import read_pins
 from camoe.contracts.runs import RunError
 from camoe.contracts.schema import TRAINING_PARTITIONS
 from camoe.contracts.snapshot import pin

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.layout import Layout
+from camoe.contracts.places.pins import pinned
 from features.maintenance.command_line import age
 from features.maintenance.committed import clear_rows, orphan_rows, uncommitted
-from features.maintenance.orphans import clear, leftovers
+from features.maintenance.orphans import at_work, clear, leftovers
+from features.tables.attempt import only_attempt
 from jobs.maintain import main
 from tests.features.maintenance.upkeep import (
     CELL,
@@ -121,6 +123,24 @@ def test_a_run_record_goes_only_when_the_run_never_committed(layout):
     clear([found])
     # r1 committed and built no day of the newest version: its record tells about the versions before.
     assert {path.stem for path in layout.runs.iterdir()} == {"r1", "r2", "r3", "broken"}
+
+
+def test_nothing_goes_that_a_job_at_work_may_have_written(layout, capsys):
+    """However short --older-than is: until it commits, its files look as those of a run that was killed."""
+    old = aged(put(layout.training.parent / f"{CELL}/part-00000-dead.c000.snappy.parquet"))
+    with only_attempt(layout.runs, "r9"), pinned(layout.pins, layout.training, 1, "score", "a test"):
+        leave_record(layout, "r9", DAYS[0])
+        young = [put(layout.root / f"{CELL}/part-00001-r9.c000.snappy.parquet"), put(layout.encoder / ".staging-v9/x")]
+        add_side_rows(layout.quarantine, "r9", DAYS[0], 4)
+        assert len(at_work(layout)) == 2
+        main([*command("orphans", layout), "--older-than", "0s", "--delete"])
+        said = capsys.readouterr().out
+        assert said.count("at work, and what it may have written is left alone: ") == 2
+        assert not old.exists()
+        assert all(path.exists() for path in young)
+        assert (layout.runs / "r9.json").exists()
+        assert "quarantine" not in said
+    assert at_work(layout) == {}
 
 
 def test_rows_of_runs_that_never_committed_go_from_the_side_tables(layout):

@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from camoe.contracts.errors import MaintenanceError, SnapshotError
-from camoe.contracts.pins import pinned
+from camoe.contracts.places.pins import pinned
 from camoe.contracts.snapshot import pin
 from camoe.train.checkpoint.folder import checkpoint_name, new_run
 from camoe.train.checkpoint.history import History

@@ -6,14 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from datetime import timedelta
 
 import pytest
 
 from camoe.contracts.layout import Layout
-from camoe.contracts.runs import RunError
+from camoe.contracts.places.leases import LEASE_S, holder_of, this_process
+from camoe.contracts.runs import RunError, lock_of
 from features.maintenance.orphans import clear, leftovers
-from features.tables.attempt import lock_of, only_attempt, read_attempt
+from features.tables.attempt import only_attempt
 from features.tables.locks import MAKING, making_alone
 from tests.features import lake
 from tests.features.maintenance.upkeep import DAYS, build_day, now
@@ -54,7 +56,7 @@ def killed(tmp_path):
     runs = tmp_path / "out/runs"
     job = python(HOLD, runs)
     assert job.stdout.readline() == "held\n"
-    with pytest.raises(RunError, match=rf"process {job.pid} on .*remove .*\.r1\.lock"), only_attempt(runs, "r1"):
+    with pytest.raises(RunError, match=rf"process {job.pid} on .*its lease is .*\.r1\.lock"), only_attempt(runs, "r1"):
         pass
     with only_attempt(runs, "r2"):
         pass
@@ -75,43 +77,44 @@ def test_the_lock_of_a_process_that_is_gone_is_taken_over_by_one(killed):
     assert not lock_of(killed, "r1").exists()
 
 
-def test_a_lock_is_a_leftover_once_it_is_old_unless_its_process_runs_here(killed):
-    """Of a process of another host nobody here can tell; its age does, as for all that a job leaves uncommitted."""
+def leave_elsewhere(lock, silent_s):
+    """Leave a lock that a process which nobody can ask has not renewed for so long."""
+    lock.write_text(this_process().model_copy(update={"host": "elsewhere", "place": "another"}).model_dump_json())
+    then = time.time() - silent_s
+    os.utime(lock, (then, then))
+
+
+def test_a_lock_is_a_leftover_once_it_is_old_unless_its_process_may_run(killed):
     layout = Layout(killed.parent)
     (killed / ".torn.lock").write_text("")
-    ended = lock_of(killed, "r1")
-    elsewhere = read_attempt(ended).model_copy(update={"host": "elsewhere"})
-    lock_of(killed, "r3").write_text(elsewhere.model_dump_json())
-    lock_of(killed, MAKING).write_text(elsewhere.model_dump_json())
+    os.utime(killed / ".torn.lock", (1, 1))
+    for name, silent_s in (("r3", 2 * LEASE_S), (MAKING, 2 * LEASE_S), ("r4", LEASE_S / 2)):
+        leave_elsewhere(lock_of(killed, name), silent_s)
     with only_attempt(killed, "r2"):
-        assert leftovers(layout, now() - timedelta(hours=24)) == ()
+        assert [item.path.name for item in leftovers(layout, now() - timedelta(hours=24))] == [".torn.lock"]
         found = leftovers(layout, now() + timedelta(hours=1))
     assert {item.what for item in found} == {"lock of a run"}
     assert {item.path.name for item in found} == {".r1.lock", ".r3.lock", ".torn.lock", ".first commit.lock"}
-    with pytest.raises(RunError, match=r"on elsewhere.*remove"), only_attempt(killed, "r3"):
-        pass
     clear(found)
     with only_attempt(killed, "r3"):
         pass
 
 
-def test_a_run_does_not_wait_for_ever_for_one_that_nobody_can_ask(killed, capsys):
+def test_a_run_does_not_wait_for_ever_for_one_that_goes_on(killed, capsys):
     lock = lock_of(killed, MAKING)
-    elsewhere = read_attempt(lock_of(killed, "r1")).model_copy(update={"host": "elsewhere"})
-    lock.write_text(elsewhere.model_dump_json())
-    message = rf"gave up after 1 s waiting for the run that makes the table: .* on elsewhere, .*remove {lock}$"
-    with pytest.raises(RunError, match=message), making_alone(killed, longest_s=1.0):
+    message = rf"gave up after 1 s waiting for the run that makes the table: .*its lease is {lock}$"
+    with making_alone(killed), pytest.raises(RunError, match=message), making_alone(killed, longest_s=1.0):
         pass
     assert capsys.readouterr().out.count("waits for the run that makes the table") == 1
-    lock.unlink()
+    leave_elsewhere(lock, 2 * LEASE_S)
     with making_alone(killed, longest_s=0.0):
-        assert read_attempt(lock).pid == os.getpid()
+        assert holder_of(lock)[0].pid == os.getpid()
 
 
 def test_an_attempt_that_writes_nothing_leaves_nothing(tmp_path):
     runs = tmp_path / "out/runs"
     with pytest.raises(ValueError, match="boom"), only_attempt(runs, "r1"):
-        assert read_attempt(lock_of(runs, "r1")).pid == os.getpid()
+        assert holder_of(lock_of(runs, "r1"))[0].pid == os.getpid()
         raise ValueError("boom")
     assert not runs.parent.exists()
 

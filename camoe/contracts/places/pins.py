@@ -1,50 +1,36 @@
 """Pins on table versions that are being read, so that old files are not removed under a reader.
 
-A pin is one small JSON file. A job takes it before it reads and removes it when it ends, also when it fails; the pin of
-a process that was killed stays until somebody removes it.
+A pin is one small JSON file. A job takes it before it reads, renews it as a lease, and removes it when it ends, also
+when it fails; the pin of a process that was killed stays until somebody removes it.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
 from pydantic import Field, StringConstraints, ValidationError
 
-from camoe.contracts.config_file import Section
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import write_text
-
-RUNNING = "running"
-ENDED = "ended"
-ELSEWHERE = "on another host"
+from camoe.contracts.places.leases import RUNNING, Holder, renewed, this_process
 
 
 class PinError(CamoeError):
     """A pin is damaged, not there, or still in use."""
 
 
-class Pin(Section):
+class Pin(Holder):
     """One reader of version `version` of the table in the folder `table` (its name beside the pins, as `training`)."""
 
     pin_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     table: str
     version: int = Field(ge=0)
     job: str
-    host: str
-    pid: int
-    since: datetime
     why: str
-
-    def state(self) -> str:
-        """Return `RUNNING` or `ENDED` as this host's processes tell, `ELSEWHERE` when another host has to tell."""
-        return process_state(self.host, self.pid)
 
     def __str__(self) -> str:
         return (
@@ -53,37 +39,17 @@ class Pin(Section):
         )
 
 
-def process_state(host: str, pid: int) -> str:
-    """Return `RUNNING` or `ENDED` as this host's processes tell, `ELSEWHERE` when another host has to tell."""
-    if host != socket.gethostname():
-        return ELSEWHERE
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ENDED
-    except PermissionError:
-        return RUNNING
-    return RUNNING
-
-
 @contextmanager
 def pinned(folder: Path, table: Path, version: int, job: str, why: str) -> Iterator[Pin]:
     """Hold a pin in `folder` on `version` of `table` while the block runs, and release it however the block ends."""
-    host, pid = socket.gethostname(), os.getpid()
-    pin = Pin(
-        pin_id=f"{job}-{host}-{pid}-{uuid4().hex[:8]}",
-        table=table.name,
-        version=version,
-        job=job,
-        host=host,
-        pid=pid,
-        since=datetime.now(UTC),
-        why=why,
-    )
-    path = folder / f"{pin.pin_id}.json"
-    write_text(path, pin.model_dump_json(indent=2) + "\n")
+    holder = this_process()
+    pin_id = f"{job}-{holder.host}-{holder.pid}-{uuid4().hex[:8]}"
+    pin = Pin(**holder.model_dump(), pin_id=pin_id, table=table.name, version=version, job=job, why=why)
+    path, text = folder / f"{pin.pin_id}.json", pin.model_dump_json(indent=2) + "\n"
+    write_text(path, text)
     try:
-        yield pin
+        with renewed(path, text.encode()):
+            yield pin
     finally:
         path.unlink(missing_ok=True)
 

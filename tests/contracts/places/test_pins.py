@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from camoe.contracts.pins import ELSEWHERE, ENDED, RUNNING, PinError, pinned, read_pins, remove_pin
+from camoe.contracts.places.leases import ELSEWHERE, ENDED, RUNNING
+from camoe.contracts.places.pins import PinError, pinned, read_pins, remove_pin
 
 TABLE = Path("/lake/training")
 
@@ -44,7 +45,7 @@ def test_two_readers_of_one_version_hold_two_pins(tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from camoe.contracts.pins import pinned
+from camoe.contracts.places.pins import pinned
 with pinned(Path(sys.argv[1]), Path("/lake/training"), 7, "train", "killed"):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -69,7 +70,7 @@ def test_the_pin_of_a_running_job_is_removed_only_by_force(tmp_path):
 
 def test_another_hosts_pin_does_not_pretend_to_know_its_process(tmp_path):
     with hold(tmp_path) as pin:
-        assert pin.model_copy(update={"host": "elsewhere"}).state() == ELSEWHERE
+        assert pin.model_copy(update={"host": "elsewhere", "place": "another"}).state() == ELSEWHERE
 
 
 def test_a_pin_that_is_not_there_is_an_error_that_names_those_that_are(tmp_path):

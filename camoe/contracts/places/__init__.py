@@ -1,0 +1,1 @@
+"""Places that several jobs share, and who may write there."""
