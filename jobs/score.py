@@ -19,6 +19,7 @@ from camoe.contracts.places.pins import pinned
 from camoe.contracts.runs import active_records, encoder_version, require_fresh
 from camoe.contracts.shown.ending import exit_with
 from camoe.contracts.snapshot import Snapshot, logged, opened
+from camoe.score.alone import days_alone
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.predictions import require_writable
@@ -54,7 +55,8 @@ def main(argv: list[str]) -> None:
     version = model.manifest.model_version
     score_days = _locally if chosen.local else _with_spark
     require_writable(layout.predictions, snapshot)
-    with pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it"):
+    pin = pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it")
+    with days_alone(layout.runs, version, days), pin:
         by_slot, unknown = score_days(model, snapshot, days, layout.predictions)
     counts.require_equal("rows scored", expected_predictions(model, snapshot), sum(by_slot.values()))
     seconds = time.monotonic() - started

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from camoe.contracts.schema import PREDICTION_PARTITIONS
+from camoe.contracts.shown.ending import SYSTEM_REMEDIES
 from camoe.contracts.snapshot import Snapshot, is_delta_table
+from camoe.score.alone import one_line
 from camoe.score.predictions import predictions_schema
+
+OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
 
 
 def replace_predictions(
@@ -26,21 +33,32 @@ def replace_predictions(
     """Replace the predictions of `model_version` on `days` by `tables` in one commit; other rows stay as they are.
 
     `tables` have the columns of `Scorer.predict` over rows of `snapshot`, of one model version and these days alone.
+
+    Raises:
+        RunError: another job committed first, and the two cannot both hold.
+        OSError: the disk did not take them.
     """
     schema = predictions_schema(snapshot)
     stamps = pa.scalar(snapshot.version, pa.int64()), pa.scalar(scored_at, pa.timestamp("us", "UTC"))
     batches = (batch for table in tables for batch in _stamped(table, schema, *stamps).to_batches())
     listed = ", ".join(f"'{day.isoformat()}'" for day in sorted(days))
     target = str(path.resolve())
-    if not is_delta_table(path):
-        DeltaTable.create(target, schema, partition_by=list(PREDICTION_PARTITIONS))
-    write_deltalake(
-        target,
-        pa.RecordBatchReader.from_batches(schema, batches),
-        mode="overwrite",
-        partition_by=list(PREDICTION_PARTITIONS),
-        predicate=f"date in ({listed}) and model_version = '{model_version}'",
-    )
+    with one_line((CommitFailedError,), path):
+        try:
+            if not is_delta_table(path):
+                DeltaTable.create(target, schema, mode="ignore", partition_by=list(PREDICTION_PARTITIONS))
+            write_deltalake(
+                target,
+                pa.RecordBatchReader.from_batches(schema, batches),
+                mode="overwrite",
+                partition_by=list(PREDICTION_PARTITIONS),
+                predicate=f"date in ({listed}) and model_version = '{model_version}'",
+            )
+        except DeltaError as error:
+            found = OF_THE_SYSTEM.search(str(error))
+            if not found or int(found[1]) not in SYSTEM_REMEDIES:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from None
 
 
 def predictions_by_slot(path: Path, days: Collection[date], model_version: str) -> dict[str, int]:

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+from delta import exceptions
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
@@ -15,9 +16,14 @@ from pyspark.sql import types as T
 from camoe.contracts.encoder import UNKNOWN
 from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot
+from camoe.score.alone import one_line
 from camoe.score.scorer import Scorer, ScoringModel
 from camoe.score.unknown import Unknown, known_elements, known_sizes
 
+# Delta's errors when another commit came first; PySpark knows them once they are imported.
+CONFLICTS = tuple(
+    kind for kind in vars(exceptions).values() if isinstance(kind, type) and kind.__module__ == exceptions.__name__
+)
 ROW_KEYS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date")
 
 
@@ -74,16 +80,16 @@ def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame
 
 
 def write_predictions(predictions: DataFrame, path: Path, days: Collection[date], model_version: str) -> None:
-    """Replace the predictions of `model_version` on `days`, in one commit; other rows stay as they are."""
+    """Replace the predictions of `model_version` on `days`, in one commit; other rows stay as they are.
+
+    Raises:
+        RunError: another job committed first, and the two cannot both hold.
+    """
     listed = ", ".join(f"date'{day.isoformat()}'" for day in sorted(days))
-    (
-        predictions.repartition(*PREDICTION_PARTITIONS)
-        .write.format("delta")
-        .mode("overwrite")
-        .partitionBy(*PREDICTION_PARTITIONS)
-        .option("replaceWhere", f"date in ({listed}) and model_version = '{model_version}'")
-        .save(str(path.resolve()))
-    )
+    replaced = f"date in ({listed}) and model_version = '{model_version}'"
+    writer = predictions.repartition(*PREDICTION_PARTITIONS).write.format("delta").mode("overwrite")
+    with one_line(CONFLICTS, path):
+        writer.partitionBy(*PREDICTION_PARTITIONS).option("replaceWhere", replaced).save(str(path.resolve()))
 
 
 def count_predictions(spark: SparkSession, path: Path, days: Collection[date], model_version: str) -> dict[str, int]:
