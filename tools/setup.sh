@@ -47,6 +47,7 @@ echo "setup: once, a few minutes (log: $LOG)"
 export PATH="$PWD/tools:$PATH" UV_PYTHON_DOWNLOADS=never
 run "Python packages, and Horovod built against torch (2 to 4 minutes the first time)" \
     .tools/bin/uv sync --locked --compile-bytecode --python "$python"
+install -D -m 644 conf/spark/spark-env.sh .venv/lib/python3.11/site-packages/pyspark/conf/spark-env.sh
 unset SPARK_HOME PYSPARK_DRIVER_PYTHON
 export PATH="$PWD/.venv/bin:$PATH" PYSPARK_PYTHON="$PWD/.venv/bin/python"
 run "Delta Lake's JARs" spark-submit --properties-file conf/spark/local.conf \

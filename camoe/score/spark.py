@@ -22,7 +22,7 @@ from camoe.score.unknown import Unknown, known_elements, known_sizes
 
 # Delta's errors when another commit came first; PySpark knows them once they are imported.
 CONFLICTS = tuple(
-    kind for kind in vars(exceptions).values() if isinstance(kind, type) and kind.__module__ == exceptions.__name__
+    kind for kind in vars(exceptions).values() if isinstance(kind, type) and kind.__module__.startswith("delta.")
 )
 ROW_KEYS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date")
 

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from threading import Barrier
 
 import pytest
+from delta.exceptions import ConcurrentAppendException, ProtocolChangedException
 
 from camoe.contracts.runs import RunError
-from camoe.score.alone import days_alone
+from camoe.score.alone import days_alone, one_line
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.scorer import read_model
+from camoe.score.spark import CONFLICTS
 from tests.paths import ROOT
 from tests.score.pipeline import DAYS, ROWS, write_scorable
 
@@ -44,6 +46,12 @@ def test_a_day_is_scored_by_one_job_at_a_time_with_one_model(pipeline):
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: another scoring of {DAYS[0]} with model {version} is at work (process ")
     assert not pipeline.config.layout.predictions.exists()
+
+
+def test_what_spark_raises_when_another_commit_came_first_is_told_in_a_line(tmp_path):
+    for kind in (ConcurrentAppendException, ProtocolChangedException):
+        with pytest.raises(RunError, match=r"at the same moment \(\[X\] first\)"), one_line(CONFLICTS, tmp_path):
+            raise kind("[X] first\nsecond")
 
 
 def test_of_two_that_make_the_table_at_once_none_is_lost_and_of_two_of_a_day_one_says_so(pipeline, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,7 @@ import horovod.torch as hvd
 import torch
 from torch import Tensor, nn
 
+from camoe.contracts.errors import TrainingError
 from camoe.stream.planning.world import World
 
 ValueT = TypeVar("ValueT")
@@ -37,13 +39,28 @@ def join_workers() -> Workers:
     """Start Horovod, take this worker's GPU if the machine has one, and its share of the processor cores.
 
     OMP_NUM_THREADS, where it is set, is the number of its threads.
+
+    Raises:
+        TrainingError: this host does not know its own name, of which Horovod would die.
     """
+    _require_own_name()
     os.environ.update(GLOO_TIMEOUT | os.environ)
     hvd.init()
     if "OMP_NUM_THREADS" not in os.environ:  # Torch takes it when it is loaded.
         torch.set_num_threads(max(1, usable_cores() // hvd.local_size()))
     device = _own_device(hvd.local_rank())
     return Workers(World(hvd.rank(), hvd.size()), device)
+
+
+def _require_own_name() -> None:
+    name = socket.gethostname()
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        raise TrainingError(
+            f"the name of this host, {name}, has no address, and Horovod needs one: add the line '127.0.0.1 {name}' to "
+            f"/etc/hosts (for a container: docker run --add-host {name}:127.0.0.1)"
+        ) from None
 
 
 def leave_workers() -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import horovod.spark
 from horovod.runner.common.util.timeout import TimeoutException
-from horovod.runner.util.network import get_local_intfs
 from pyspark import SparkContext
 
 from camoe.config.pipeline import Config
@@ -22,7 +21,7 @@ from camoe.stream.planning.world import World
 from camoe.train.launch.attempts import horovod_hosts
 from camoe.train.launch.exits import WorkerExits, spark_error
 from camoe.train.launch.lines import parse_line, worker_line
-from camoe.train.launch.listeners import close_services, on_this_machine
+from camoe.train.launch.listeners import OneMachine, close_services, on_this_machine
 from camoe.train.launch.output import LineTee, following, log_file, show_rank0, tee_stdout
 from camoe.train.launch.process import lines, started
 from camoe.train.launch.silence import SilenceWatch
@@ -130,7 +129,7 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
                 use_gloo=True,
                 start_timeout=START_TIMEOUT_S,
                 env=_environment(config) | {"OMP_NUM_THREADS": threads},
-                nics=get_local_intfs() if one_machine else None,
+                nics=OneMachine() if one_machine else None,
                 stdout=output,
                 stderr=output,
             )

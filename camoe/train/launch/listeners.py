@@ -13,7 +13,7 @@ from typing import Any
 from horovod.runner.common.util import env
 from horovod.runner.common.util import network as services
 from horovod.runner.http import http_server
-from horovod.runner.util.network import filter_local_addresses
+from horovod.runner.util.network import filter_local_addresses, get_local_intfs
 
 LOOPBACK = "127.0.0.1"
 # What workers on other hosts need of the environment; nothing of it is secret.
@@ -37,6 +37,22 @@ def close_services(*, one_machine: bool) -> None:
     if one_machine:
         for module in (http_server, services):
             vars(module)["find_port"] = _on_loopback
+
+
+class OneMachine(set[str]):
+    """The loopback's interface, for Horovod inside a local Spark: where it arrives, in a task, services are closed."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        super().__init__(names or get_local_intfs())
+
+    def __reduce__(self) -> tuple[Callable[[list[str]], OneMachine], tuple[list[str]]]:
+        """Have whoever reads it close its services first."""
+        return _arrived, (sorted(self),)
+
+
+def _arrived(names: list[str]) -> OneMachine:
+    close_services(one_machine=True)
+    return OneMachine(names)
 
 
 def _on_loopback(make: Callable[[tuple[str, int]], Any]) -> tuple[Any, int]:

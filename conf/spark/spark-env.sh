@@ -1,0 +1,4 @@
+# Read by spark-submit before it starts Java; the set-up puts it beside Spark (.venv/.../pyspark/conf).
+# On one machine Spark's pages, where they are switched on, are for that machine alone, as all else (local.conf); and a
+# machine that does not know its own name, as some containers, can be used.
+case " $* " in *conf/spark/local.conf*) : "${SPARK_LOCAL_IP:=127.0.0.1}" ;; esac
