@@ -18,8 +18,8 @@ from typing import Literal
 import numpy as np
 
 from camoe.config.command_line import load_config, parse, parser, positive
+from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
-from camoe.contracts.shown.ending import exit_with
 from camoe.stream.api import BatchPlan, Block, Columns, Ledger, ReadOptions, World, model_columns, stream
 from camoe.train.assemble import make_train_step
 from camoe.train.data.training_inputs import TrainingInputs, open_training_inputs

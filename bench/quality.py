@@ -24,8 +24,8 @@ from bench.ranking.networks import serving, sizes, train, variants, with_rates
 from bench.ranking.rows import Days, Floats, read_days
 from bench.ranking.trees import TREES
 from camoe.config.command_line import load_config, parse, parser, positive
+from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
-from camoe.contracts.shown.ending import exit_with
 from camoe.metrics.calibration import normalised_entropy
 from camoe.metrics.histogram import Histogram
 from camoe.train.data.training_inputs import TrainingInputs, open_training_inputs

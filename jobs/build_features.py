@@ -14,11 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from camoe.config.command_line import given, load_config, next_line, parse, parser, submit_line
+from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
 from camoe.contracts import counts
 from camoe.contracts.days import parse_days
 from camoe.contracts.runs import RunId
-from camoe.contracts.shown.ending import exit_with
 from camoe.report.feature_page import write_feature_report
 from camoe.report.feature_terminal import feature_table
 from features.after_commit import after_commit, committed_before

@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from camoe.config.command_line import LOCAL_SPARK, load_config, parse, parser, positive
+from camoe.config.ending import EXPLAINED, exit_with, run_below
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import CamoeError
-from camoe.contracts.shown.ending import EXPLAINED, exit_with, run_below
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -68,11 +68,8 @@ def run(stage: Stage, logs: Path) -> float:
 
 def _reason(code: int, log: Path) -> str:
     # spark-submit has shown its job's message already; other jobs say theirs on stderr, which went to the log.
-    said = [
-        line.removeprefix("error: ")
-        for line in log.read_text(encoding="utf-8").splitlines()
-        if line.startswith("error: ")
-    ]
+    lines = log.read_text(encoding="utf-8").splitlines()
+    said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     if said:
         return said[-1]
     return "for the reason above" if code == EXPLAINED else "it died before it could say why, see the end of its log"

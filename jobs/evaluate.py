@@ -14,9 +14,9 @@ from rich.console import Console
 
 from camoe.bundle.manifest import read_manifest
 from camoe.config.command_line import load_config, next_line, parse, parser, submit_line
+from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
 from camoe.contracts.counts import record
-from camoe.contracts.shown.ending import exit_with
 from camoe.evaluation.document import metrics_document
 from camoe.evaluation.evaluate import ScoredRun, evaluate
 from camoe.report.terminal import metrics_table

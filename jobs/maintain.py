@@ -14,11 +14,11 @@ import argparse
 from datetime import UTC, datetime
 
 from camoe.config.command_line import load_config, parse, parser
+from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
 from camoe.contracts.days import parse_days
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.places.pins import read_pins, remove_pin
-from camoe.contracts.shown.ending import exit_with
 from camoe.train.checkpoint.needed import needed_versions
 from features.maintenance.command_line import age, compact_lines, orphan_lines, pin_lines, vacuum_lines
 from features.maintenance.committed import clear_rows, orphan_rows

@@ -13,9 +13,9 @@ import argparse
 import time
 
 from camoe.config.command_line import next_line, submit_line
+from camoe.config.ending import exit_with
 from camoe.contracts import counts
 from camoe.contracts.config_file import load
-from camoe.contracts.shown.ending import exit_with
 from features.spark.failures import told
 from features.spark.session import spark_session
 from features.synthetic.config import LakeConfig

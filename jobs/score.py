@@ -12,12 +12,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from camoe.config.command_line import given, load_config, next_line, parse, parser, submit_line
+from camoe.config.ending import exit_with
 from camoe.contracts import counts
 from camoe.contracts import encoder as encoders
 from camoe.contracts.days import parse_days
 from camoe.contracts.places.pins import pinned
 from camoe.contracts.runs import active_records, encoder_version, require_fresh
-from camoe.contracts.shown.ending import exit_with
 from camoe.contracts.snapshot import Snapshot, logged, opened
 from camoe.score.alone import days_alone
 from camoe.score.delta import predictions_by_slot, replace_predictions
@@ -37,9 +37,7 @@ def main(argv: list[str]) -> None:
     """Pin the table, score the days, check that every row was scored."""
     started = time.monotonic()
     options = parser(__doc__ or "")
-    options.add_argument(
-        "--days", type=parse_days, help="such as 2026-03-10,2026-03-12..2026-03-14 (default: the test days)"
-    )
+    options.add_argument("--days", type=parse_days, help="2026-03-10,2026-03-12..2026-03-14 (default: the test days)")
     options.add_argument("--local", action="store_true", help="score in this process, without Spark")
     chosen = parse(options, argv)
     config = load_config(chosen)
@@ -53,11 +51,10 @@ def main(argv: list[str]) -> None:
     require_fresh(runs, days, f"{table.table} version {table.version}")
     require_vocabulary(model, encoders.read(layout.encoder, encoder_version(runs)))
     version = model.manifest.model_version
-    score_days = _locally if chosen.local else _with_spark
     require_writable(layout.predictions, snapshot)
     pin = pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it")
     with days_alone(layout.runs, version, days), pin:
-        by_slot, unknown = score_days(model, snapshot, days, layout.predictions)
+        by_slot, unknown = (_locally if chosen.local else _with_spark)(model, snapshot, days, layout.predictions)
     counts.require_equal("rows scored", expected_predictions(model, snapshot), sum(by_slot.values()))
     seconds = time.monotonic() - started
     counts.record(

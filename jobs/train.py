@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 from camoe.bundle.manifest import METRICS, open_bundle
 from camoe.config.command_line import given, load_config, natural, next_line, parse, parser, positive, submit_line
+from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
 from camoe.contracts.counts import record, require_equal
-from camoe.contracts.shown.ending import exit_with
 from camoe.train.batch import as_overrides, describe_batch, for_workers
 from camoe.train.checkpoint.resume import resume_point
 from camoe.train.data.training_inputs import open_training_inputs
@@ -89,10 +89,9 @@ def _summary(config: Config, command_line: str, seconds: float) -> None:
          "validation_rows": metrics["data"]["validation_rows"]},
     )  # fmt: skip
     heads = zip(config.heads.heads, best["validation_ne"], strict=True)
-    model = f"model {bundle.manifest.model_version}, {metrics['parameters']:,} parameters"
-    print(f"train: {model}, best epoch {best['epoch']}")
+    print(f"train: model {bundle.manifest.model_version}, {metrics['parameters']:,} parameters")
     print("train: validation NE " + ", ".join(f"{head.name} {ne:.4f}" for head, ne in heads if ne is not None))
-    print(f"train: took {seconds:.0f} s")
+    print(f"train: best epoch {best['epoch']}, took {seconds:.0f} s")
     print(next_line(submit_line("score", command_line)))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from pathlib import Path
 
 from camoe.bundle.versions import current
 from camoe.bundle.write import Origin, write_bundle
@@ -45,9 +46,7 @@ def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = N
     watchdog.beat("agreeing on the table version")
     inputs = _agreed_inputs(config, table_version)
     name = broadcast(run or new_run(), "run")
-    start, faults = broadcast(newest_whole(layout.checkpoints, name), "checkpoint")
-    if workers.leads:
-        print("".join(f"train: passed over {fault}\n" for fault in faults), end="", flush=True)
+    start = _start(layout.checkpoints, name, workers.leads)
     begun = read_run_state(start).history if start else History()
     data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
     feed = Feed(data, training, workers.world, watchdog.note)
@@ -81,6 +80,14 @@ def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = N
                 remove_all(layout.checkpoints)
             watchdog.beat("leaving the other workers")
             leave_workers()
+
+
+def _start(folder: Path, run: str, leads: bool) -> Path | None:
+    """Return the checkpoint in `folder` that all workers go on from; None for the beginning of `run`."""
+    start, faults = broadcast(newest_whole(folder, run), "checkpoint")
+    for fault in faults if leads else ():
+        print(f"train: passed over {fault}", flush=True)
+    return start
 
 
 def _agreed_inputs(config: Config, table_version: int | None) -> TrainingInputs:

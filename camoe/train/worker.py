@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from camoe.config.command_line import load_config, parse, parser
+from camoe.config.ending import EXPLAINED
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import CamoeError
-from camoe.contracts.shown.ending import EXPLAINED
 from camoe.contracts.shown.redaction import redacted
 from camoe.stream.planning.world import World
 from camoe.train.batch import describe_batch, for_workers

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import AnalysisException, PySparkException
 
+from camoe.config.ending import SYSTEM_REMEDIES, LostSparkError
 from camoe.contracts.errors import CamoeError, InputError
-from camoe.contracts.shown.ending import SYSTEM_REMEDIES, LostSparkError
 
 
 class StorageError(CamoeError):

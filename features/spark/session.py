@@ -8,8 +8,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from camoe.config.command_line import SUBMIT
+from camoe.config.ending import heed_signals
 from camoe.contracts.errors import ConfigError
-from camoe.contracts.shown.ending import heed_signals
 from features.spark.settings import SETTINGS, require_no_older_meanings
 
 # These log the message of a failed task, and so the value that could not be cast. Executors of a cluster are JVMs of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from camoe.contracts.shown.ending import exit_with
+from camoe.config.ending import exit_with
 
 
 def run_main(main: Callable[[list[str]], None], config: Path, *arguments: str) -> int:

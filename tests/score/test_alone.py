@@ -62,9 +62,8 @@ def test_of_two_that_make_the_table_at_once_none_is_lost_and_of_two_of_a_day_one
         tables = list(score_snapshot(model, pipeline.snapshot, [day]))
         both.wait()
         try:
-            replace_predictions(
-                tables, tmp_path / "p", [day], version, snapshot_version=1, scored_at=datetime(2026, 1, 6, tzinfo=UTC)
-            )
+            now = datetime(2026, 1, 6, tzinfo=UTC)
+            replace_predictions(tables, pipeline.snapshot, tmp_path / "p", [day], version, scored_at=now)
         except RunError as error:
             return str(error)
         return None

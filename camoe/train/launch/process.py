@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import IO
 
-from camoe.contracts.shown.ending import end_with
+from camoe.config.ending import end_with
 
 
 @contextmanager
