@@ -107,15 +107,15 @@ class Plan:
 def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
     """Return the `short_hash` of all that decides a day's rows, given the input's content.
 
-    Left out: where the tables lie, the limit of quarantined rows, how a join is carried out, the name of the variable
-    that holds a hashing key, what only the model does with a feature, and the slots, which a table lists for itself.
-    Included: how many days back repeats are looked for, also where it follows from the path; and a hashing key's
-    fingerprint, since rows hashed with another key would join with none of the earlier ones.
+    Left out: where the tables lie, the limits of quarantined and of misfiled rows, how a join is carried out, the name
+    of the variable that holds a hashing key, what only the model does with a feature, and the slots, which a table
+    lists for itself. Included: how many days back repeats are looked for, also where it follows from the path; and a
+    hashing key's fingerprint, since rows hashed with another key would join with none of the earlier ones.
 
     Raises:
         ConfigError: a hashing key is missing or short.
     """
-    mapping = sources.model_dump(mode="json", exclude_defaults=True, exclude={"max_quarantined"})
+    mapping = sources.model_dump(mode="json", exclude_defaults=True, exclude={"max_quarantined", "max_misfiled"})
     tables = [mapping["impressions"], mapping.get("outcomes", {}), *mapping.get("entities", {}).values()]
     for table in tables:
         table.pop("path", None)
@@ -142,7 +142,7 @@ def window_of(
     """
     told = as_of or days.as_of
     if told is None:
-        moment = min(days.known_at(sources.longest_window_s, max(asked)), started)
+        moment = min(days.known_at(sources.longest_maturity_s, max(asked)), started)
     else:
         moment = in_zone(told, days.zone)
         # Not compared as they are: aware times of a repeated hour differ from every time of another zone.

@@ -15,7 +15,7 @@ from features.encoding.encode import apply, feature_values, fit_vocabularies
 from features.encoding.profile import profile
 from features.impressions.judge import FOUND_LATE, with_raw
 from features.impressions.labels import logged_objectives
-from features.impressions.outcome_tally import OutcomeTally, outcome_dispositions, require_positives
+from features.impressions.outcome_tally import OutcomeLog, OutcomeTally, outcome_dispositions, require_positives
 from features.impressions.tally import Tally, count_impressions, kept_rows, quarantined_rows
 from features.incremental import earlier_profiles, require_vocabularies
 from features.inputs import RunInputs, read_inputs
@@ -98,6 +98,7 @@ def _tallied(inputs: RunInputs) -> Tally:
     with step(inputs.judged.sparkSession.sparkContext, f"{JOB}: checking impressions"):
         counted = count_impressions(inputs.judged)
     counted.require_sum()
+    counted.require_filed(plan.sources.max_misfiled, plan.window.zone)
     counted.require_usable(plan.sources.max_quarantined, plan.window.days)
     return counted
 
@@ -130,8 +131,8 @@ def _checked(
         unfitted = Encoder(0, dict.fromkeys(plan.features.min_counts, ()))
         require_same_columns(encoded_rows(plan, values, unfitted), plan.target)
     with step(spark.sparkContext, f"{JOB}: fitting vocabularies, counting outcomes"):
-        fitted, dispositions = both(spark, partial(_fitted, inputs, history), partial(_dispositions, inputs))
-    outcomes = OutcomeTally(dispositions, positive)
+        fitted, log = both(spark, partial(_fitted, inputs, history), partial(_outcome_log, inputs))
+    outcomes = OutcomeTally(log, positive)
     _require_positives(inputs, outcomes)
     return PreparedRun(
         inputs=inputs,
@@ -161,11 +162,15 @@ def _fitted(inputs: RunInputs, history: DataFrame) -> dict[str, list[str]]:
     return {}
 
 
-def _dispositions(inputs: RunInputs) -> dict[str, int]:
-    plan = inputs.plan
-    if inputs.outcomes is None:
-        return {}
-    return outcome_dispositions(inputs.judged, inputs.outcomes, logged_objectives(plan.sources), plan.window.as_of)
+def _outcome_log(inputs: RunInputs) -> OutcomeLog:
+    plan, table = inputs.plan, inputs.plan.sources.outcomes
+    if inputs.outcomes is None or table is None:
+        return OutcomeLog()
+    filed_by = {"event": "ts", "arrival": "told"}[table.day]
+    objectives = logged_objectives(plan.sources)
+    found = outcome_dispositions(inputs.judged, inputs.outcomes, objectives, plan.window, filed_by)
+    found.require_filed(plan.sources.max_misfiled, {"ts": "ts", "told": "available_at"}[filed_by])
+    return found
 
 
 def _require_positives(inputs: RunInputs, counted: OutcomeTally) -> None:

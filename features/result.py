@@ -88,6 +88,7 @@ class BuildResult:
             *([f"  and {len(per_day) - DAYS_SHOWN} days more, in counts.json"] if len(per_day) > DAYS_SHOWN else []),
             *[f"join        {choice}" for choice in self.choices],
             "matched     " + (", ".join(f"{name} {share:.2%}" for name, share in self.matched.items()) or "nothing"),
+            *[f"told late   {name}: {found}" for name, found in self.outcomes.log.late.items()],
             f"table       {plan.layout.training} version {self.commit.version}",
             f"encoder     {plan.layout.encoder} version {self.encoder.version}",
             f"beside it   {plan.layout.quarantine}, {plan.layout.profiles}, {plan.layout.runs}/{plan.run_id}.json",

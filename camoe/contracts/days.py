@@ -57,8 +57,8 @@ class Days(Section):
         """Return the training, validation and test days, in order."""
         return self.train.days() + self.validation.days() + self.test.days()
 
-    def known_at(self, longest_window_s: int, last: date | None = None) -> datetime:
-        """Return the as-of time, with its zone: as declared, else when every window has closed.
+    def known_at(self, longest_maturity_s: int, last: date | None = None) -> datetime:
+        """Return the as-of time, with its zone: as declared, else when every label is mature.
 
         That of `last` and of the last test day, whichever is later.
         """
@@ -67,7 +67,7 @@ class Days(Section):
         final = max(self.test.last, last or self.test.last)
         midnight = datetime.combine(final + timedelta(days=1), time(), ZoneInfo(self.zone))
         # In the zone itself the sum would count wall-clock hours, one too few or too many over a change of clocks.
-        return midnight.astimezone(UTC) + timedelta(seconds=longest_window_s)
+        return midnight.astimezone(UTC) + timedelta(seconds=longest_maturity_s)
 
 
 def in_zone(moment: datetime, zone: str) -> datetime:

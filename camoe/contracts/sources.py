@@ -105,11 +105,20 @@ class Impressions(Table):
 
 
 class Outcomes(Table):
-    """Outcome log: `impression_id`, `objective`, `ts` (when it happened), and `available_at` where it is known."""
+    """Outcome log: `impression_id`, `objective`, `ts` (when it happened), and `available_at` where it is known.
+
+    `day` says what a `{day}` in the path is: the day of `ts` (event), or that of `available_at`, on which the row came.
+    """
+
+    day: Literal["event", "arrival"] = "event"
 
     @model_validator(mode="after")
     def _complete(self) -> Outcomes:
         _require("outcomes", self.columns, OUTCOME_COLUMNS)
+        if self.day == "arrival":
+            _require("outcomes by the day of their arrival", self.columns, ("available_at",))
+            if DAY not in self.path:
+                raise ValueError(f"day: arrival says what {DAY} in the path means, and the path has none")
         return self
 
 
@@ -142,9 +151,18 @@ class Entity(Table):
 
 
 class Objective(Section):
-    """A label: positive when its outcome comes within `window_s` seconds of the impression, mature after that."""
+    """A label: positive when its outcome comes within `window_s` seconds of the impression.
+
+    It is mature `report_s` seconds after the window has closed: so long may it take until an outcome is told.
+    """
 
     window_s: int = Field(default=0, ge=0)
+    report_s: int = Field(default=0, ge=0)
+
+    @property
+    def matures_s(self) -> int:
+        """Seconds after an impression at which its label is mature."""
+        return self.window_s + self.report_s
 
 
 class KeyedHash(Section):
@@ -165,13 +183,18 @@ class KeyedHash(Section):
 
 
 class Sources(Section):
-    """All raw tables of one lake, and the largest share of the impressions not excluded that may be quarantined."""
+    """All raw tables of one lake.
+
+    `max_quarantined` is the largest share of the impressions not excluded that may be quarantined, `max_misfiled` that
+    of a log by day that may lie in the folder of another day than its own.
+    """
 
     impressions: Impressions
     outcomes: Outcomes | None = None
     entities: dict[SafeName, Entity] = Field(default_factory=dict)
     objectives: dict[SafeName, Objective]
     max_quarantined: float = Field(default=0.01, ge=0, le=1)
+    max_misfiled: float = Field(default=0.01, ge=0, le=1)
     keyed_hash: KeyedHash | None = None
 
     @model_validator(mode="after")
@@ -192,3 +215,8 @@ class Sources(Section):
     def longest_window_s(self) -> int:
         """The longest outcome window, in seconds."""
         return max((objective.window_s for objective in self.objectives.values()), default=0)
+
+    @property
+    def longest_maturity_s(self) -> int:
+        """The time after which every label is mature, in seconds."""
+        return max((objective.matures_s for objective in self.objectives.values()), default=0)

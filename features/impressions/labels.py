@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.schema import label_column
 from camoe.contracts.sources import Objective, Sources
 from features.impressions.checks import INVALID_LABEL, REASONS, add_reason
-from features.read.raw import read_outcome_log
+from features.read.raw import FOLDER_DAY, read_outcome_log
 from features.read.window import DayWindow
 from features.spark.values import as_instant
 
@@ -34,11 +34,11 @@ def label(
 ) -> DataFrame:
     """Add `label_<objective>` (tinyint) for each objective; rows out = rows in.
 
-    Null: the window [ts, ts + window] had not closed by `as_of`, whatever had happened by then: if a label were 1
-    before its window closes and 0 only after it, recent days would be all positive. 1: an outcome within the window
-    that was known at `as_of` (available_at, else its ts, not after it). 0: none. Outcomes with an unparsable
-    available_at, or known by then with a null or unparsable ts or a mapped `value` other than 0 and 1, make the
-    impression invalid_label; a `value` of 0 is no outcome.
+    Null: the window [ts, ts + window] had not closed by `as_of` for as long as outcomes take to be told, whatever had
+    happened by then: if a label were 1 before and 0 only after that, recent days would be all positive. 1: an outcome
+    within the window that was known at `as_of` (available_at, else its ts, not after it). 0: none. Outcomes with an
+    unparsable available_at, or known by then with a null or unparsable ts or a mapped `value` other than 0 and 1, make
+    the impression invalid_label; a `value` of 0 is no outcome.
     """
     joined = impressions.join(_collected(typed(outcomes, impressions, as_of)), on="impression_id", how="left")
     labels = {label_column(name): _label(name, objective, as_of) for name, objective in objectives.items()}
@@ -49,9 +49,9 @@ def label(
 def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataFrame:
     """Return the outcomes with typed columns.
 
-    These are `impression_id`, `objective`, `ts` (timestamp), `happened` (its value, where one is mapped, is 1), `known`
-    at `as_of`, `invalid`. The id has the type that it has in `impressions`, null where it does not fit: no impression
-    can have it then.
+    These are `_folder_day`, `impression_id`, `objective`, `ts` (timestamp), `happened` (its value, where one is mapped,
+    is 1), `known` at `as_of`, `told` (its available_at), `invalid`. The id has the type that it has in `impressions`,
+    null where it does not fit: no impression can have it then.
     """
     kind = impressions.schema["impression_id"].dataType
     ts = as_instant(F.col("ts"))
@@ -63,12 +63,15 @@ def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataF
     known = F.coalesce(when <= F.lit(as_of), F.lit(False))
     # An outcome that came later must not decide about a row; one without a time may have come at any.
     untold = when.isNull() | (told.isNotNull() & available.isNull())
+    folder = F.col(FOLDER_DAY) if FOLDER_DAY in outcomes.columns else F.lit(None).cast("date")
     return outcomes.select(
+        folder.alias(FOLDER_DAY),
         F.col("impression_id").try_cast(kind).alias("impression_id"),
         F.col("objective").cast("string").alias("objective"),
         ts.alias("ts"),
         F.coalesce(value == 1, F.lit(False)).alias("happened"),
         known.alias("known"),
+        available.alias("told"),
         (untold | (known & (ts.isNull() | ~is_label))).alias("invalid"),
     )
 
@@ -78,9 +81,14 @@ def window_end(shown: Column, objective: Objective) -> Column:
     return shown + F.make_dt_interval(secs=F.lit(objective.window_s))
 
 
+def matures(shown: Column, objective: Objective) -> Column:
+    """Return the instant from which the outcomes of `objective` are all told for an impression of the time `shown`."""
+    return shown + F.make_dt_interval(secs=F.lit(objective.matures_s))
+
+
 def mature(objective: Objective, as_of: datetime) -> Column:
-    """Return whether the window of `objective` had closed by `as_of` for the impression of the time `ts`."""
-    return window_end(F.col("ts"), objective) <= F.lit(as_of)
+    """Return whether the label of `objective` was mature at `as_of` for the impression of the time `ts`."""
+    return matures(F.col("ts"), objective) <= F.lit(as_of)
 
 
 def _collected(outcomes: DataFrame) -> DataFrame:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Objective
-from features.impressions.labels import typed, window_end
+from features.impressions.labels import matures, typed, window_end
 from features.impressions.tally import is_kept
+from features.read.raw import FOLDER_DAY
+from features.read.window import DayWindow
 
 # In the order in which they are tested; each outcome has the first that holds. "used" made a label 1; "not_yet_mature"
-# will, once the window of its impression has closed by the as-of time of a later run.
+# will, once its impression's label is mature at the as-of time of a later run.
 DISPOSITIONS = (
     "other_objective",
     "without_impression",
@@ -30,36 +33,124 @@ NAMES_SHOWN = 10
 
 
 @dataclass(frozen=True)
-class OutcomeTally:
-    """Outcome rows by disposition, and written impressions with label 1 by objective and day."""
+class LateOutcomes:
+    """Of the `rows` of an objective that happened within their windows, `late` were told after the label was mature.
 
-    dispositions: Mapping[str, int]
+    The last of them `longest_s` seconds after its window had closed.
+    """
+
+    rows: int
+    late: int
+    longest_s: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.late:,} of {self.rows:,} outcomes were told after their labels counted as mature; until then these "
+            f"were 0; the last came {self.longest_s:,} s after its window: declare report_s"
+        )
+
+
+@dataclass(frozen=True)
+class OutcomeLog:
+    """Rows of the outcome log: by disposition, in the folder of another day than theirs, and late, by objective."""
+
+    dispositions: Mapping[str, int] = field(default_factory=dict)
+    misfiled: int = 0
+    late: Mapping[str, LateOutcomes] = field(default_factory=dict)
+
+    @property
+    def read(self) -> int:
+        """All rows."""
+        return sum(self.dispositions.values())
+
+    def require_filed(self, limit: float, what: str) -> None:
+        """Raise `InputError` when over `limit` of the rows lie in the folder of another day than theirs by `what`."""
+        if self.misfiled > limit * self.read:
+            raise InputError(
+                f"{self.misfiled:,} of {self.read:,} outcomes lie in the folder of another day than that of {what}, "
+                f"more than sources.max_misfiled={limit:g} allows, so that others may lie where the run does not look; "
+                "say what the days of the folders are (outcomes.day: event or arrival, days.zone), or raise that "
+                "limit; nothing was written"
+            )
+
+
+@dataclass(frozen=True)
+class OutcomeTally:
+    """The outcome log's rows, and written impressions with label 1 by objective and day."""
+
+    log: OutcomeLog
     positive: Mapping[str, Mapping[date, int]]
 
     def counts(self) -> dict[str, object]:
-        """Return the rows read, those of each disposition, and the positives of all days by objective."""
+        """Return the rows read, those of each disposition, misfiled and late ones, and the positives by objective."""
         positive = {objective: sum(days.values()) for objective, days in self.positive.items()}
-        return {"read": sum(self.dispositions.values()), **self.dispositions, "positive": positive}
+        late = {objective: found.late for objective, found in self.log.late.items()}
+        told = {"misfiled": self.log.misfiled, "told_late": late, "positive": positive}
+        return {"read": self.log.read, **self.log.dispositions, **told}
 
 
 def outcome_dispositions(
-    judged: DataFrame, outcomes: DataFrame, objectives: Mapping[str, Objective], as_of: datetime
-) -> dict[str, int]:
-    """Count the rows of the outcome log by disposition, in one pass; `judged` as `judged_impressions` gives it."""
+    judged: DataFrame, outcomes: DataFrame, objectives: Mapping[str, Objective], window: DayWindow, filed_by: str = "ts"
+) -> OutcomeLog:
+    """Count the rows of the outcome log, in one pass; `judged` as `judged_impressions` gives it.
+
+    `filed_by` is the column of `typed` whose day that of the row's folder has to be.
+    """
+    as_of = window.as_of
     # The time of the written row: repeats may differ in it where the payload leaves it out.
     written = F.max(F.when(is_kept(), F.col("ts")))
     shown = judged.groupBy("impression_id").agg(written.alias("_shown"), F.max(is_kept()).alias("_written"))
     joined = typed(outcomes, judged, as_of).join(shown, on="impression_id", how="left")
-    counted = joined.groupBy(_disposition(objectives, as_of).alias("disposition")).count().collect()
-    rows = {row["disposition"]: row["count"] for row in counted}
-    return {disposition: rows.get(disposition, 0) for disposition in DISPOSITIONS}
+    name, closes = F.col("objective"), _by_objective(objectives, window_end)
+    inside = F.col("_written") & F.col("happened") & F.col("ts").between(F.col("_shown"), closes)
+    late = inside & (F.col("told") > _by_objective(objectives, matures))
+    local = F.from_utc_timestamp(filed_by, window.zone).cast("date")
+    counted = (
+        joined.groupBy(
+            F.when(name.isin(list(objectives)), name).alias("objective"),
+            _disposition(objectives, as_of).alias("disposition"),
+        )
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            F.count_if(local != F.col(FOLDER_DAY)).alias("misfiled"),
+            F.count_if(inside).alias("inside"),
+            F.count_if(late).alias("late"),
+            F.max(F.when(late, F.unix_seconds("told") - F.unix_seconds(closes))).alias("longest"),
+        )
+        .collect()
+    )
+    return _log_of(counted)
+
+
+def _log_of(counted: Sequence[Row]) -> OutcomeLog:
+    rows: Counter[str] = Counter()
+    of: dict[str, list[Row]] = {}
+    for row in counted:
+        rows[row["disposition"]] += row["rows"]
+        of.setdefault(row["objective"], []).append(row)
+    late = {
+        name: LateOutcomes(
+            sum(row["inside"] for row in found),
+            sum(row["late"] for row in found),
+            max(row["longest"] or 0 for row in found),
+        )
+        for name, found in sorted((name, found) for name, found in of.items() if name is not None)
+    }
+    return OutcomeLog(
+        {disposition: rows[disposition] for disposition in DISPOSITIONS},
+        sum(row["misfiled"] for row in counted),
+        {name: found for name, found in late.items() if found.late},
+    )
+
+
+def _by_objective(objectives: Mapping[str, Objective], moment: Callable[[Column, Objective], Column]) -> Column:
+    name, shown = F.col("objective"), F.col("_shown")
+    return F.coalesce(*[F.when(name == key, moment(shown, objective)) for key, objective in objectives.items()])
 
 
 def _disposition(objectives: Mapping[str, Objective], as_of: datetime) -> Column:
     name, shown = F.col("objective"), F.col("_shown")
-    ends = [F.when(name == key, window_end(shown, objective)) for key, objective in objectives.items()]
-    closes = F.coalesce(*ends)
-    inside = F.col("ts").between(shown, closes)
+    inside = F.col("ts").between(shown, _by_objective(objectives, window_end))
     declared = F.coalesce(name.isin(list(objectives)), F.lit(False))
     holds = (
         ~declared,
@@ -68,7 +159,7 @@ def _disposition(objectives: Mapping[str, Objective], as_of: datetime) -> Column
         ~F.col("happened"),
         ~F.col("known"),
         ~inside,
-        closes > F.lit(as_of),
+        _by_objective(objectives, matures) > F.lit(as_of),
     )
     return F.coalesce(
         *[F.when(one, F.lit(disposition)) for one, disposition in zip(holds, DISPOSITIONS, strict=False)],
@@ -86,7 +177,7 @@ def require_positives(
         return
     found = outcomes.groupBy("objective").count().orderBy(F.desc("count"), "objective").limit(NAMES_SHOWN).collect()
     names = ", ".join(f"'{row['objective']}' {row['count']:,}" for row in found)
-    dispositions = ", ".join(f"{disposition} {rows:,}" for disposition, rows in tally.dispositions.items() if rows)
+    dispositions = ", ".join(f"{disposition} {rows:,}" for disposition, rows in tally.log.dispositions.items() if rows)
     raise InputError(
         f"objective '{without[0]}' has no positive label on the training days; the objectives in the outcome log are "
         f"{names}, and its rows came to {dispositions}; correct the objective's name or window_s, the mapped "

@@ -14,7 +14,7 @@ from camoe.contracts.counts import require_equal
 from camoe.contracts.errors import InputError
 from features.impressions.checks import REASONS, UNKNOWN_SLOT
 from features.impressions.duplicates import DUPLICATE
-from features.impressions.exclusions import EXCLUDED, OF_THE_RUN
+from features.impressions.exclusions import EXCLUDED, OF_THE_RUN, OTHER_FOLDER
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,17 @@ class Tally:
             self.read,
             excluded + self.duplicates + self.rows_quarantined + self.rows_kept,
         )
+
+    def require_filed(self, limit: float, zone: str) -> None:
+        """Raise `InputError` when over `limit` of the rows lie in the folder of another day of `zone` than theirs."""
+        other = self.excluded.get(OTHER_FOLDER, 0)
+        if other > limit * self.read:
+            raise InputError(
+                f"{other:,} of {self.read:,} impressions lie in the folder of another day than theirs in {zone}, more "
+                f"than sources.max_misfiled={limit:g} allows, so hours of the run's days would be missing; file them "
+                "by the days of that zone, set days.zone to that of the folders, or raise that limit; nothing was "
+                "written"
+            )
 
     def require_usable(self, limit: float, days: Sequence[date]) -> None:
         """Raise `InputError` when over `limit` of the rows of `days` or of the log are quarantined, or a day is empty.

@@ -18,7 +18,7 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.hashing import short_hash
 from camoe.contracts.layout import misread_character
 from camoe.contracts.snapshot import is_delta_table
-from camoe.contracts.sources import DAY, Sources, Table
+from camoe.contracts.sources import DAY, Outcomes, Sources, Table
 from features.read.listing import as_listed, decoded, listed
 from features.read.window import DayWindow
 
@@ -44,18 +44,28 @@ def folder_day(folder: Path, table: Table, file: Column) -> Column:
 
 
 def outcome_paths(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> list[Path]:
-    """Return the outcome log's path, or its folders of the run's days and the days that the longest window reaches.
+    """Return the outcome log's path, or its folders of the run's days and the days on which their outcomes may lie.
 
-    A day that begins after the as-of time may be missing, or have no file. Raises `InputError` when another is missing.
+    By event that is as far as the longest window reaches; by arrival as far as the as-of time does, or as labels take
+    to be mature where all objectives declare their `report_s`. A day that begins after the as-of time may be missing,
+    or have no file. Raises `InputError` when another is missing.
     """
     log = sources.outcomes
     if log is None:
         return []
-    reached = window.reached(sources.longest_window_s)
+    reached = _days_of_outcomes(sources, log, window)
     due = [day for day in reached if window.begins(day) <= window.as_of]
     later = [day for day in reached if day not in due]
     early = [day for day in later if _has_file(spark, "outcomes", folder / log.path_on(day), log)]
     return _paths(folder, "outcomes", log, [*due, *early])
+
+
+def _days_of_outcomes(sources: Sources, log: Outcomes, window: DayWindow) -> tuple[date, ...]:
+    if log.day == "event":
+        return window.reached(sources.longest_window_s)
+    if all(objective.report_s for objective in sources.objectives.values()):
+        return window.reached(sources.longest_maturity_s)
+    return window.until_as_of()
 
 
 def table_path(folder: Path, name: str, table: Table) -> Path:

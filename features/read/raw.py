@@ -48,9 +48,14 @@ def read_table(spark: SparkSession, folder: Path, name: str, table: Entity, keye
 def read_outcome_log(
     spark: SparkSession, folder: Path, sources: Sources, log: Outcomes, window: DayWindow
 ) -> DataFrame:
-    """Read the mapped columns of the outcome log on the days that matter to the run. Raises as `read_table` does."""
+    """Read the mapped columns of the outcome log on the days that matter to the run, and `_folder_day` as impressions.
+
+    Raises:
+        InputError, ConfigError: as `read_table` does.
+    """
     parts = read_parts(spark, "outcomes", log, outcome_paths(spark, folder, sources, window))
-    return _whole(parts, "outcomes", log.columns, "impression_id", sources.keyed_hash)
+    day = folder_day(folder, log, F.col(FILE)).alias(FOLDER_DAY)
+    return _whole(parts, "outcomes", log.columns, "impression_id", sources.keyed_hash, day)
 
 
 def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> DataFrame:
@@ -85,13 +90,13 @@ def reserved_names(sources: Sources) -> frozenset[str]:
 
 
 def _whole(
-    parts: Sequence[Part], name: str, columns: Mapping[str, str], key: str, keyed: KeyedHash | None
+    parts: Sequence[Part], name: str, columns: Mapping[str, str], key: str, keyed: KeyedHash | None, *more: Column
 ) -> DataFrame:
     sound = F.col(DAMAGE).isNull()
     values = {column: F.when(sound, F.col(f"__{column}")) for column in columns}
     # In the key and not in a filter, which Spark may put after others that drop the row first.
     values[key] = values[key].otherwise(refused(name, F.col(FILE)))
-    named = [value.alias(column) for column, value in values.items()]
+    named = [*(value.alias(column) for column, value in values.items()), *more]
     return _one([_mapped(part, columns, keyed).select(*named) for part in parts], parts, name)
 
 

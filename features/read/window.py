@@ -31,6 +31,11 @@ class DayWindow:
             found.update(_days(day, last.astimezone(ZoneInfo(self.zone)).date()))
         return tuple(sorted(found))
 
+    def until_as_of(self) -> tuple[date, ...]:
+        """Return, in order, the days from the run's first on that had begun by the as-of time, and the run's."""
+        last = max(self.as_of.astimezone(ZoneInfo(self.zone)).date(), self.days[-1])
+        return tuple(_days(self.days[0], last))
+
     def before(self, days: int) -> tuple[date, ...]:
         """Return the days that lie at most `days` before one of the run's and are none of them, in order."""
         found = {day - timedelta(days=back) for day in self.days for back in range(1, days + 1)}

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Objective
@@ -13,7 +14,15 @@ from features.impressions.checks import REASONS
 from features.impressions.duplicates import DUPLICATE
 from features.impressions.exclusions import EXCLUDED
 from features.impressions.labels import label
-from features.impressions.outcome_tally import OutcomeTally, outcome_dispositions, require_positives
+from features.impressions.outcome_tally import (
+    LateOutcomes,
+    OutcomeLog,
+    OutcomeTally,
+    outcome_dispositions,
+    require_positives,
+)
+from features.read.raw import FOLDER_DAY
+from features.read.window import DayWindow
 from features.report.coverage import measure_days
 
 SHOWN = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -34,6 +43,10 @@ def outcome_log(spark, rows):
         [(name, objective, at(ts), at(known), value) for name, objective, ts, known, value in rows],
         "impression_id string, objective string, ts string, available_at string, value string",
     )
+
+
+def as_of(moment):
+    return DayWindow("UTC", (SHOWN.date(),), moment)
 
 
 def labelled(spark, rows, as_of=LATER, ids=("i",)):
@@ -99,7 +112,7 @@ def test_ids_of_the_log_take_the_type_of_the_impressions(spark):
         1: 1,
         2: 0,
     }
-    found = outcome_dispositions(impressions, log, WINDOWS, LATER)
+    found = outcome_dispositions(impressions, log, WINDOWS, as_of(LATER)).dispositions
     assert {fate: rows for fate, rows in found.items() if rows} == {"without_impression": 1, "used": 1}
 
 
@@ -125,7 +138,7 @@ def test_every_row_of_the_log_has_one_fate(spark):
         "used": [("kept", "buy", 61, 61, "1"), ("twice", "click", 1, None, "1"), ("twice", "click", 2, 2, "1")],
     }
     log = outcome_log(spark, [row for fate in rows.values() for row in fate])
-    found = outcome_dispositions(judged_log(spark), log, WINDOWS, LATER)
+    found = outcome_dispositions(judged_log(spark), log, WINDOWS, as_of(LATER)).dispositions
     assert found == {fate: len(of_fate) for fate, of_fate in rows.items()}
 
 
@@ -133,7 +146,9 @@ def test_outcomes_of_impressions_whose_window_is_open_wait_and_are_used_by_a_lat
     log = outcome_log(spark, [("kept", "click", 1, 1, "1"), ("kept", "buy", 1, 1, "1"), ("twice", "buy", 2, 2, "1")])
 
     def dispositions(second):
-        found = outcome_dispositions(judged_log(spark), log, WINDOWS, SHOWN + timedelta(seconds=second))
+        found = outcome_dispositions(
+            judged_log(spark), log, WINDOWS, as_of(SHOWN + timedelta(seconds=second))
+        ).dispositions
         return {fate: rows for fate, rows in found.items() if rows}
 
     assert dispositions(60) == {"used": 1, "not_yet_mature": 2}
@@ -146,7 +161,7 @@ def test_outcomes_of_impressions_whose_window_is_open_wait_and_are_used_by_a_lat
 def test_an_objective_without_a_positive_is_refused_only_where_labels_are_known(spark, labels, complaint):
     day = SHOWN.date()
     rows = spark.createDataFrame([(day, label) for label in labels], "date date, label_click tinyint")
-    tally = OutcomeTally({}, measure_days(rows, [], ["click"])[1])
+    tally = OutcomeTally(OutcomeLog(), measure_days(rows, [], ["click"])[1])
     log = outcome_log(spark, [("i", "Click", 1, 1, "1")])
     expected = nullcontext() if complaint is None else pytest.raises(InputError, match=complaint)
     with expected:
@@ -180,3 +195,54 @@ def test_broken_outcomes_refuse_the_impression(spark):
 
 def test_outcomes_without_an_impression_and_of_null_ids_add_no_rows(spark):
     assert labelled(spark, [("stranger", "click", 1, 1, "1"), (None, "click", 1, 1, "1")])["i"] == (0, 0, [])
+
+
+REPORTED = {"click": Objective(window_s=60, report_s=240), "buy": Objective(window_s=3600)}
+
+
+def test_a_label_is_mature_when_its_outcomes_have_had_the_time_to_be_told(spark):
+    """A click that is told four minutes later is no 0 before: the label waits for it."""
+    rows = [("told_late", "click", 30, 290, "1")]
+    impressions = spark.createDataFrame(
+        [(name, SHOWN, []) for name in ("told_late", "none")],
+        f"impression_id string, ts timestamp, {REASONS} array<string>",
+    )
+
+    def at_second(second, objectives):
+        found = label(impressions, outcome_log(spark, rows), objectives, SHOWN + timedelta(seconds=second)).collect()
+        return {row.impression_id: row.label_click for row in found}
+
+    assert at_second(299, REPORTED) == {"told_late": None, "none": None}
+    assert at_second(300, REPORTED) == {"told_late": 1, "none": 0}
+    assert at_second(60, WINDOWS) == {"told_late": 0, "none": 0}
+
+
+def test_outcomes_that_were_told_after_their_labels_counted_as_mature_are_measured(spark):
+    log = outcome_log(
+        spark,
+        [
+            ("kept", "click", 1, 2, "1"),
+            ("kept", "click", 59, 4_000, "1"),
+            ("twice", "click", 60, 160, "1"),
+            ("kept", "click", 61, 9_000, "1"),
+            ("kept", "buy", 61, 3_600, "1"),
+            ("refused", "click", 1, 9_000, "1"),
+        ],
+    )
+    late = outcome_dispositions(judged_log(spark), log, WINDOWS, as_of(LATER)).late
+    assert late == {"click": LateOutcomes(rows=3, late=2, longest_s=3_940)}
+    declared = outcome_dispositions(judged_log(spark), log, REPORTED, as_of(LATER)).late
+    assert declared == {"click": LateOutcomes(rows=3, late=1, longest_s=3_940)}
+    assert "the last came 3,940 s after its window: declare report_s" in str(late["click"])
+
+
+@pytest.mark.parametrize(("filed_by", "misfiled"), [("ts", 1), ("told", 2)])
+def test_outcomes_in_the_folder_of_another_day_are_counted_and_limited(spark, filed_by, misfiled):
+    day, night = SHOWN.date(), 43_200
+    rows = [("kept", "click", 1, 1, "1"), ("kept", "buy", 2, night, "1"), ("kept", "buy", night, night, "1")]
+    log = outcome_log(spark, rows).withColumn(FOLDER_DAY, F.lit(day))
+    found = outcome_dispositions(judged_log(spark), log, WINDOWS, as_of(LATER), filed_by)
+    assert found.misfiled == misfiled
+    found.require_filed(0.7, filed_by)
+    with pytest.raises(InputError, match=rf"{misfiled} of 3 outcomes lie in the folder of another day than that of"):
+        found.require_filed(0.3, filed_by)
