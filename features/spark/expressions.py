@@ -1,21 +1,27 @@
-"""SQL expressions of the configuration: resolved over the columns of a table, and judged repeatable."""
+"""SQL expressions of the configuration: resolved over the columns of a table; each sees one row and is repeatable."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any, cast
 
-from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import CamoeError, InputError
+from features.spark.allowed import ALLOWED
 from features.spark.failures import first_line
 
 # Texts that Spark takes for the present time where it makes a date or a time stamp of a constant.
 PRESENT = r"(?:now|today|yesterday|tomorrow)\b"
 TYPED = re.compile(rf"\b(?:date|timestamp\w*)\s*['\"]\s*{PRESENT}", re.IGNORECASE)
-CONVERTED = re.compile(rf"\(\s*{PRESENT}[^()#]*(?: as (?:date|timestamp)|, None, )", re.IGNORECASE)
+SPOKEN_OF = re.compile(rf"['\"]\s*{PRESENT}", re.IGNORECASE)
+CONVERTED = re.compile(
+    rf"CAST\('\s*{PRESENT}[^']*' AS (?:DATE|TIMESTAMP)|to_(?:date|timestamp\w*)\('\s*{PRESENT}", re.IGNORECASE
+)
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 # Names that Spark takes for functions where there is no such column; `user` would be who runs the job.
 FUNCTION_WORD = re.compile(
@@ -23,20 +29,80 @@ FUNCTION_WORD = re.compile(
 )
 
 
-def run_dependent(rows: DataFrame, expressions: Collection[str]) -> bool:
-    """Return whether one of the SQL `expressions` draws random numbers or reads the clock, user, file or task.
+SUBQUERY = "has a subquery, which could read any file and see other rows; use columns of the row itself"
+OTHER_ROWS = (
+    "has {}, so it would see other rows, also later ones, and its value would depend on the days that are built "
+    "together; use columns of the row itself"
+)
+RUN_DEPENDENT = (
+    "draws lots or reads the clock or another circumstance of the run, so the same input would not give the same rows "
+    "again; use columns of the input only"
+)
+MANY_ROWS = "makes several rows of one; take an element, or join them into one value"
+NODES = frozenset(("Project", "LogicalRDD", "LocalRelation"))
+
+
+def refusal(rows: DataFrame, expressions: Collection[str]) -> str:
+    """Return why one of the SQL `expressions` is refused: empty unless it sees other rows or is not repeatable.
 
     All of them parse and resolve over the columns of `rows`; nothing is computed.
     """
     if not expressions:
-        return False
+        return ""
     # Over rows that come from nowhere, so that only what the expressions do is looked at.
     leaf = rows.sparkSession.createDataFrame([], rows.schema)
     plan = leaf.select(*[F.expr(sql) for sql in expressions])._jdf.queryExecution().analyzed()
-    patterns = rows.sparkSession._jvm.org.apache.spark.sql.catalyst.trees.TreePattern  # type: ignore[union-attr]
-    if not plan.deterministic() or plan.containsPattern(patterns.CURRENT_LIKE()):
-        return True
-    return any(TYPED.search(sql) for sql in expressions) or bool(CONVERTED.search(plan.toString()))
+    used = frozenset(_classes(json.loads(plan.toJSON())))
+    others = sorted(used - ALLOWED - NODES)
+    tested = (
+        ("Window" in used, OTHER_ROWS.format("a window")),
+        ("Aggregate" in used, OTHER_ROWS.format("an aggregate")),
+        ("Generate" in used, MANY_ROWS),
+        (not plan.deterministic() or plan.containsPattern(_patterns(rows.sparkSession).CURRENT_LIKE()), RUN_DEPENDENT),
+        (any(_converts_the_present(leaf, sql) for sql in expressions), RUN_DEPENDENT),
+        (others, f"uses {''.join(others[:1])}, which is none of the functions of the columns of one row"),
+    )
+    return next((reason for holds, reason in tested if holds), "")
+
+
+def _classes(tree: object) -> Iterator[str]:
+    """Yield the classes of the nodes of a plan and of their expressions."""
+    if isinstance(tree, list):
+        for one in tree:
+            yield from _classes(one)
+    elif isinstance(tree, dict):
+        if isinstance(tree.get("class"), str):
+            yield tree["class"].rpartition(".")[2]
+        for one in tree.values():
+            yield from _classes(one)
+
+
+def _patterns(spark: SparkSession) -> Any:
+    return cast(Any, spark._jvm).org.apache.spark.sql.catalyst.trees.TreePattern
+
+
+def _converts_the_present(leaf: DataFrame, sql: str) -> bool:
+    """Return whether a date or a time stamp is made of a word for the present, also where Spark inserts the cast."""
+    if not SPOKEN_OF.search(sql):
+        return False
+    (expression,) = _sequence(leaf.select(F.expr(sql))._jdf.queryExecution().analyzed().expressions())
+    return bool(TYPED.search(sql) or CONVERTED.search(expression.sql()))
+
+
+def _sequence(found: Any) -> Iterator[Any]:
+    return (found.apply(place) for place in range(found.size()))
+
+
+def has_subquery(spark: SparkSession, sql: str) -> bool:
+    """Return whether the expression has a subquery; it is parsed only, so that no file that it names is touched.
+
+    What does not parse has none.
+    """
+    try:
+        parsed = spark._jsparkSession.sessionState().sqlParser().parseExpression(sql)
+    except ParseException:
+        return False
+    return bool(parsed.containsPattern(_patterns(spark).PLAN_EXPRESSION()))
 
 
 def resolve(
@@ -45,8 +111,13 @@ def resolve(
     """Resolve SQL expressions by name as columns of `frame`; `there` lists its columns for errors (default: by name).
 
     Raises:
-        CamoeError: of the given kind; one does not parse, names a column that `frame` lacks, or is run-dependent.
+        CamoeError: of the given kind; one does not parse, names a column that `frame` lacks, sees other rows, or is not
+            repeatable.
     """
+    for name, sql in expressions.items():
+        # Before anything is analysed, which would open the files that a subquery names.
+        if has_subquery(frame.sparkSession, sql):
+            raise kind(f"{where}: '{name}: {sql}' {SUBQUERY}")
     columns = {name: F.expr(sql).alias(name) for name, sql in expressions.items()}
     try:
         frame.select(*columns.values())
@@ -57,13 +128,20 @@ def resolve(
         if reason:
             columns_there = there or ", ".join(frame.columns)
             raise kind(f"{where}: '{name}: {expressions[name]}': {reason}; the columns there are {columns_there}")
-    if run_dependent(frame, expressions.values()):
-        name = next(name for name, sql in expressions.items() if run_dependent(frame, [sql]))
-        raise kind(
-            f"{where}: '{name}: {expressions[name]}' draws lots or reads the clock or another circumstance of the run, "
-            "so the same input would not give the same rows again; use columns of the input only"
-        )
+    if _may_be_refused(frame, expressions.values()):
+        for name, sql in expressions.items():
+            reason = refusal(frame, [sql])
+            if reason:
+                raise kind(f"{where}: '{name}: {sql}' {reason}")
     return columns
+
+
+def _may_be_refused(frame: DataFrame, expressions: Collection[str]) -> bool:
+    try:
+        return bool(refusal(frame, expressions))
+    except AnalysisException:
+        # An aggregate beside columns: each resolves by itself.
+        return True
 
 
 def _unresolved(frame: DataFrame, sql: str) -> str:
@@ -99,13 +177,9 @@ def columns_read(raw: DataFrame, expressions: Mapping[str, str]) -> frozenset[st
     return frozenset(name for name in raw.columns if name.lower() in names)
 
 
-def _references(plan: object) -> Iterator[str]:
-    children = plan.children()  # type: ignore[attr-defined]
-    if not children.size():
-        return
-    expressions = plan.expressions()  # type: ignore[attr-defined]
-    for position in range(expressions.size()):
-        found = expressions.apply(position).references().toSeq()
-        yield from (str(found.apply(index).name()) for index in range(found.size()))
-    for position in range(children.size()):
-        yield from _references(children.apply(position))
+def _references(plan: Any) -> Iterator[str]:
+    children = list(_sequence(plan.children()))
+    for expression in _sequence(plan.expressions()) if children else ():
+        yield from (str(found.name()) for found in _sequence(expression.references().toSeq()))
+    for child in children:
+        yield from _references(child)
