@@ -14,6 +14,7 @@ from camoe.contracts.sources import Objective, Sources
 from features.impressions.checks import INVALID_LABEL, REASONS, add_reason
 from features.read.raw import FOLDER_DAY, read_outcome_log
 from features.read.window import DayWindow
+from features.spark.keys import as_key
 from features.spark.values import as_instant
 
 
@@ -53,7 +54,6 @@ def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataF
     is 1), `known` at `as_of`, `told` (its available_at), `invalid`. The id has the type that it has in `impressions`,
     null where it does not fit: no impression can have it then.
     """
-    kind = impressions.schema["impression_id"].dataType
     ts = as_instant(F.col("ts"))
     told = F.col("available_at") if "available_at" in outcomes.columns else F.lit(None).cast("timestamp")
     available = told.try_cast("timestamp")
@@ -66,7 +66,7 @@ def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataF
     folder = F.col(FOLDER_DAY) if FOLDER_DAY in outcomes.columns else F.lit(None).cast("date")
     return outcomes.select(
         folder.alias(FOLDER_DAY),
-        F.col("impression_id").try_cast(kind).alias("impression_id"),
+        as_key(outcomes, "impression_id", impressions, "outcomes").alias("impression_id"),
         F.col("objective").cast("string").alias("objective"),
         ts.alias("ts"),
         F.coalesce(value == 1, F.lit(False)).alias("happened"),

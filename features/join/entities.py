@@ -52,8 +52,9 @@ def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressio
         if name.lower() in reserved_names(sources):
             raise ConfigError(f"entity '{name}' has a name the training table uses itself; choose another")
         tables[name] = read_table(spark, folder, name, entity, sources.keyed_hash)
+        keyed = with_key(tables[name], name, entity, impressions)
         if "ts" not in entity.columns:
-            _require_one_row_a_key(with_key(tables[name], entity, impressions), name, folder, entity)
+            _require_one_row_a_key(keyed, name, folder, entity)
     return tables
 
 

@@ -30,7 +30,7 @@ def join_entity(impressions: DataFrame, rows: DataFrame, name: str, entity: Enti
     or available_at is never joined; an impression with a null key or ts gets none. Without ts, the key's one row,
     with null `age_s`. The answer is the same whatever the `choice`, which `decide` makes for these very impressions.
     """
-    keyed = versions(with_key(rows, entity, impressions), entity).where(joinable())
+    keyed = versions(with_key(rows, name, entity, impressions), entity).where(joinable())
     joined = STRATEGIES[choice.strategy](impressions, keyed, name, entity, choice)
     return joined.select(*impressions.columns, name)
 
@@ -42,7 +42,7 @@ def decide(
 
     A small table is settled by its own counts; for others the impressions are counted too.
     """
-    found = versions(with_key(rows, entity, impressions), entity)
+    found = versions(with_key(rows, name, entity, impressions), entity)
     statistics = _counted(impressions, found, entity, bounds(days), limits)
     choice = choose(name, statistics, entity, limits)
     if not choice.hot or "ts" not in entity.columns:

@@ -7,18 +7,20 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Entity
 from features.join.names import ADDRESS, BRACKET, FROM, KEY, TO, field
+from features.spark.keys import as_key
 from features.spark.values import comparable
 
 END_OF_TIME = (1 << 63) - 1
 SECOND = 1_000_000
 
 
-def with_key(rows: DataFrame, entity: Entity, impressions: DataFrame) -> DataFrame:
+def with_key(rows: DataFrame, name: str, entity: Entity, impressions: DataFrame) -> DataFrame:
     """Add `_key` to the rows: the key in the type that the impressions' key has, null where it is none of that type.
 
-    Several spellings of a key, such as the strings '1' and '01', are one where that type is a number.
+    Several spellings of a key, such as the strings '1' and '01', are one where that type is a number. Raises
+    `InputError` when no value can meet another.
     """
-    return rows.withColumn(KEY, F.col(entity.key).try_cast(impressions.schema[entity.key].dataType))
+    return rows.withColumn(KEY, as_key(rows, entity.key, impressions, name))
 
 
 def versions(keyed: DataFrame, entity: Entity) -> DataFrame:

@@ -9,9 +9,7 @@ from contextlib import contextmanager
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
-from pyspark.sql.types import DataType, DecimalType, DoubleType, FloatType
 
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.sources import KeyedHash
@@ -20,8 +18,6 @@ from features.spark.expressions import columns_read
 KEY_BYTES = 16
 HEX_DIGITS = 32
 ANSI = "spark.sql.ansi.enabled"
-# Holds every integer that an identifier read as a fraction can stand for.
-WHOLE = DecimalType(38, 0)
 
 
 def read_key(keyed: KeyedHash) -> bytes:
@@ -65,13 +61,6 @@ def hasher(key: bytes) -> Callable[[Column], Column]:
 
     hash_of: Callable[[Column], Column] = pandas_udf(keyed_hash, "string")  # type: ignore[call-overload]
     return hash_of
-
-
-def as_text(value: Column, kind: DataType) -> Column:
-    """Return an identifier as a string; a whole number is the same text whatever number type it was read as."""
-    if isinstance(kind, DoubleType | FloatType | DecimalType):
-        return F.when(value == F.floor(value), value.try_cast(WHOLE).cast("string")).otherwise(value.cast("string"))
-    return value.cast("string")
 
 
 def hidden_columns(raw: DataFrame, hashed: Mapping[str, str]) -> frozenset[str]:

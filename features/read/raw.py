@@ -15,11 +15,12 @@ from camoe.contracts.sources import Entity, KeyedHash, Outcomes, Sources
 from features.read.columns import UNREADABLE
 from features.read.damage import DAMAGE, damage, refused
 from features.read.files import folder_day, impression_paths, outcome_paths, table_path
-from features.read.keyed_hash import as_text, failing_as_null, hasher, read_key, require_hidden
+from features.read.keyed_hash import failing_as_null, hasher, read_key, require_hidden
 from features.read.parts import Part, read_parts
 from features.read.window import DayWindow
 from features.spark.expressions import columns_read, resolve
 from features.spark.failures import as_input_errors
+from features.spark.keys import as_text
 from features.spark.values import quoted
 
 RAW = "_raw"

@@ -117,9 +117,8 @@ OF_OTHER_ROWS = ("agg_funcs", "window_funcs", "generator_funcs")
 # These have no example that stands alone; those of sketches are allowed, the others are not.
 WITHOUT_EXAMPLE = re.findall(
     r"\w+",
-    """
-from_avro from_protobuf hll_sketch_estimate hll_union schema_of_avro schema_of_variant_agg session_window to_avro to_protobuf window window_time
-""",
+    """from_avro from_protobuf hll_sketch_estimate hll_union schema_of_avro schema_of_variant_agg session_window
+    to_avro to_protobuf window window_time""",
 )
 
 
