@@ -1,6 +1,6 @@
 # make demo       the whole chain on a synthetic lake            (DATA=kuairand INPUT=folder: on real logs; REPLACE=1: over other data)
 # make test       lint, types, tests          make test-slow     the long proofs
-# make test-fast  the tests that start neither Spark nor Horovod's workers and write no bundle
+# make test-fast  the tests that start neither Spark nor Horovod's workers, write no bundle and take no seconds
 # make package    dist/camoe.zip, for --py-files on a cluster
 SHELL := /bin/bash
 DATA ?= synthetic
@@ -19,7 +19,7 @@ test: $(READY) lint
 	@$(ACTIVE) python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-fast: $(READY)
-	@$(ACTIVE) python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not spark and not horovod and not bundle"
+	@$(ACTIVE) python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not spark and not horovod and not bundle and not lengthy"
 
 test-slow: $(READY)
 	@$(ACTIVE) python -m pytest -m slow

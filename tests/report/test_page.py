@@ -19,6 +19,8 @@ from camoe.report.write import write_report
 from tests.report.cells import parsed
 from tests.report.sample import SILENT, SLOTS, document
 
+pytestmark = pytest.mark.lengthy
+
 TRAINING = {
     "gate_weights": {"audio": [0.7, 0.3], "video": [0.2, 0.8]},
     "epochs": [

@@ -32,6 +32,8 @@ from camoe.stream.stream import ReadOptions, stream
 from tests.stream.lake import COLUMNS
 from tests.stream.blocks import ONE
 
+pytestmark = pytest.mark.lengthy
+
 plan, columns = make_plan(pin(Path(sys.argv[1])), seed=1, epoch=0, batch_size=4096, lanes=2), replace(COLUMNS, keys=())
 rows = sum(block.rows for block in stream(plan, columns, ONE, ReadOptions(2), ledger=Ledger()))
 print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, most_bytes(plan, columns, 2) // 1024)

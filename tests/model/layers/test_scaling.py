@@ -85,6 +85,7 @@ def model():
     return Camoe(SPEC.model_copy(update={"features": FEATURES}), TREATMENTS).eval()
 
 
+@pytest.mark.lengthy
 def test_onnx_gives_what_torch_gives_at_any_batch_size(model, tmp_path):
     save_file(model.state_dict(), tmp_path / "weights.safetensors")
     export_heads(model, [tmp_path / "head.onnx"], tmp_path / "weights.safetensors", print)

@@ -26,6 +26,7 @@ def strata(plan):
     return {stratum.name: stratum for stratum in plan.strata}
 
 
+@pytest.mark.lengthy
 @settings(max_examples=60, deadline=None)
 @given(plans(st.just(True)), st.integers(1, 16))
 def test_each_row_comes_as_often_as_its_stratum_has_passes(plan, workers):

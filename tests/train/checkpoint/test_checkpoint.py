@@ -208,6 +208,7 @@ def in_child(work):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.lengthy
 def test_killed_at_any_file_operation_the_newest_checkpoint_is_whole(config, tmp_path):
     """The writer is killed at its first, second, ... operation on the disk, until it gets through."""
     model, optimisers = fresh(config)

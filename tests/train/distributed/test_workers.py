@@ -13,6 +13,8 @@ from camoe.train.distributed.workers import usable_cores
 THREADS = """
 import torch
 from camoe.train.distributed.workers import join_workers
+
+pytestmark = pytest.mark.lengthy
 join_workers()
 print(torch.get_num_threads())
 """

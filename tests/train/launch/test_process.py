@@ -47,6 +47,6 @@ def test_its_lines_come_at_once_and_so_does_that_there_is_none():
     program = "import time; print('one', flush=True); print('', flush=True); time.sleep(2); print('half', end='')"
     with started([sys.executable, "-c", program], os.environ) as (_, output):
         found = list(lines(output, 0.2))
-    assert found[:2] == ["one", ""]
-    assert found[-1] == "half"
-    assert found.count(None) > 3
+    assert [line for line in found if line is not None] == ["one", "", "half"]
+    # While the program sleeps; how long it takes to begin is not known.
+    assert found[found.index("") :].count(None) > 3

@@ -27,6 +27,7 @@ HOT = {
 }  # fmt: skip
 
 
+@pytest.mark.lengthy
 def test_training_ends_so_many_epochs_after_the_best_and_with_its_weights(tmp_path):
     config = load(write_pipeline(tmp_path, ROWS, training=CONFIG["training"] | HOT), Config)
     train_step, history = fitted(config)
