@@ -48,6 +48,9 @@ class TrainingConfig(Section):
     Each `watch_every_steps` steps one step's losses and gate weights are taken, by head, for the log and for
     `tensorboard` (under logs/tensorboard) and `tracking`. `warm_start` is a bundle whose weights training starts from.
 
+    All epochs are run, and the best one's weights kept, unless `patience` says after how many epochs without a better
+    one training stops: within a cosine the gain may come last, when the rates are small.
+
     With `steps`, training ends after so many steps, within an epoch if need be, and `epochs` is not looked at.
 
     The newest `keep_bundles` bundles stay, that of this run among them.
@@ -66,8 +69,10 @@ class TrainingConfig(Section):
     embedding_optimiser: Literal["adagrad", "rowwise_adagrad", "adam"] = "adagrad"
     weight_decay: float = Field(default=0.01, ge=0)
     warmup_steps: int = Field(default=20, ge=0)
-    patience: int = Field(default=1, ge=1, description="epochs without a better validation NE before stopping")
-    seed: int = 1
+    patience: int | None = Field(
+        default=None, ge=1, description="epochs without a better validation NE before stopping"
+    )
+    seed: int = Field(default=1, ge=0, lt=2**63)
     dtype: Literal["float32", "float64"] = "float32"
     normalise: Literal["head", "batch", "expected"] = "head"
     mask: bool = True

@@ -67,6 +67,7 @@ def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = N
             whole = TrainingRun(train_step, feed, checkpoints, watchdog, heads, made, layout.logs)
             history = fit(whole, first, start)
             calibrated = calibrate(whole, spec, config.calibration, config.evaluation)
+            train_step.optimisers.release()
             watchdog.beat("writing the bundle")
             if workers.leads:
                 seconds = time.monotonic() - started

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 
 from camoe.config.pipeline import Config
+from camoe.contracts.encoder import Encoder
+from camoe.model.spec import ModelSpec
 from camoe.stream.reading.columns import model_columns
 from camoe.train.assemble import make_train_step
 from camoe.train.checkpoint.checkpoint import Checkpoints
@@ -24,19 +26,26 @@ from camoe.train.supervision.watchdog import Watchdog
 RUN = "20260101T000000000000Z"
 
 
-def fresh_learner(config: Config) -> tuple[TrainStep, TrainingData]:
-    """Make a model that has learned nothing yet; return it with what it is to learn from."""
+def wide(config: Config, encoder: Encoder, vocabulary: int | None) -> ModelSpec:
+    """Return the model, with a first column of so many values where that is given."""
+    spec = model_spec(config.model, config.features, config.heads, config.slots, encoder)
+    sizes = (vocabulary or spec.vocabulary_sizes[0], *spec.vocabulary_sizes[1:])
+    return spec.model_copy(update={"vocabulary_sizes": sizes})
+
+
+def fresh_learner(config: Config, vocabulary: int | None = None) -> tuple[TrainStep, TrainingData]:
+    """Make a model that has learned nothing yet; return it with what it is to learn from. See `wide`."""
     inputs = open_training_inputs(config)
     data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
     workers = join_workers()
     watchdog = Watchdog(workers.world, config.training.stall_timeout_s, worker_folder(config.layout.logs))
-    spec = model_spec(config.model, config.features, config.heads, config.slots, inputs.encoder)
+    spec = wide(config, inputs.encoder, vocabulary)
     return make_train_step(config.training, spec, data, workers, watchdog), data
 
 
-def fitted(config: Config, start: Path | None = None) -> tuple[TrainStep, History]:
+def fitted(config: Config, start: Path | None = None, vocabulary: int | None = None) -> tuple[TrainStep, History]:
     """Train a model from the checkpoint at `start`, or from the beginning; its checkpoints stay."""
-    train_step, data = fresh_learner(config)
+    train_step, data = fresh_learner(config, vocabulary)
     torch.set_num_threads(1)  # Products as small as these gain nothing by more.
     layout, names = config.layout, tuple(head.name for head in config.heads.heads)
     checkpoints = Checkpoints(layout.checkpoints, RUN, {}, config.training.checkpoint.keep)

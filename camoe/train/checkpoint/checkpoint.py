@@ -74,13 +74,20 @@ class Checkpoints:
         require_same(path, state.settings, self.settings)
         device = next(model.parameters()).device
         model.load_state_dict(read_tensors(path / MODEL, device))
-        _put_together(optimisers, read_tensors(path / OPTIMISERS, device), state.optimisers)
+        optimisers.release()
+        # Copied: what is read is mapped from the file, which may be removed while training goes on.
+        tensors = {name: value.clone() for name, value in read_tensors(path / OPTIMISERS, device).items()}
+        _put_together(optimisers, tensors, state.optimisers)
         for schedule, values in zip(optimisers.schedules, state.schedules, strict=True):
             schedule.load_state_dict({**values, "lr_lambdas": [None]})
         return state.history
 
-    def best_weights(self, history: History, device: torch.device) -> dict[str, Tensor]:
-        """Read the weights at the end of the best epoch of `history`. Raises `TrainingError` when they are damaged."""
+    def load_best(self, history: History, model: Camoe) -> None:
+        """Give `model` the weights at the end of the best epoch of `history`.
+
+        Raises:
+            TrainingError: its checkpoint is damaged.
+        """
         (name,) = self._best(history)
         wrong = folders.damage(self.folder / name)
         if wrong:
@@ -88,7 +95,7 @@ class Checkpoints:
                 f"the checkpoint of the best epoch, {self.folder / name}, is damaged: {wrong}; --resume goes on from "
                 "one before it"
             )
-        return read_tensors(self.folder / name / MODEL, device)
+        model.load_state_dict(read_tensors(self.folder / name / MODEL, next(model.parameters()).device))
 
     def _best(self, history: History) -> list[str]:
         return [folders.checkpoint_name(self.run, history.best + 1, 0)] if history.epochs else []
@@ -99,10 +106,10 @@ class Checkpoints:
 
 
 def read_tensors(path: Path, device: torch.device) -> dict[str, Tensor]:
-    """Read the tensors of one file onto `device`. Raises `TrainingError` when it is damaged."""
+    """Map the tensors of one file, or read them onto `device`. Raises `TrainingError` when it is damaged."""
     try:
-        # Copied: what is read is mapped from the file, which may be removed while training goes on.
-        return {name: value.clone() for name, value in load_file(path, device=str(device)).items()}
+        found: dict[str, Tensor] = load_file(path, device=str(device))
+        return found
     except (OSError, SafetensorError) as error:
         raise TrainingError(f"{path} cannot be read ({error}); remove {path.parent} to use the one before") from None
 

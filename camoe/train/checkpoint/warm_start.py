@@ -35,7 +35,7 @@ def warm_start(model: Camoe, spec: ModelSpec, encoder: Encoder, bundle: Path) ->
         raise TrainingError(f"the vocabularies of {bundle} are not continued by encoder version {encoder.version}")
     weights = load(opened.read(WEIGHTS))
     own = model.state_dict()
-    weights[TABLE] = grown(own[TABLE].clone(), spec.vocabulary_sizes, weights[TABLE], old.vocabulary_sizes)
+    weights[TABLE] = grown(own[TABLE], spec.vocabulary_sizes, weights[TABLE], old.vocabulary_sizes)
     wrong = sorted(name for name in {*own, *weights} if _shape(own, name) != _shape(weights, name))
     if wrong:
         raise TrainingError(

@@ -23,7 +23,7 @@ from camoe.stream.reading.columns import Block
 from camoe.stream.stream import stream
 from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.history import EpochResult, History, RunningLoss, Validation
-from camoe.train.distributed.workers import Workers, gather, sum_over_workers
+from camoe.train.distributed.workers import Workers, broadcast_weights, gather, sum_over_workers
 from camoe.train.loop.feed import Feed, OpenEpoch, TrainingData
 from camoe.train.loop.gates import measure_gates
 from camoe.train.loop.guard import LossGuard
@@ -94,15 +94,15 @@ class TrainingRun:
 def fit(run: TrainingRun, first: OpenEpoch | None, start: Path | None = None) -> History:
     """Train from the checkpoint at `start`, or from the beginning; the model ends with the best epoch's weights.
 
-    `first` is what `run.feed.opened(start)` gave. Training is over after its epochs or steps, or when `patience` epochs
-    brought no better validation NE.
+    `first` is what `run.feed.opened(start)` gave. Training is over after its epochs or steps, or, where `patience` is
+    given, when so many epochs brought no better validation NE.
 
     Raises:
         TrainingError: loss or gradients are not finite, or the loss explodes; a checkpoint could not be read or
             written; the workers differ.
         StreamError: a row of the plan did not come exactly as often as planned.
     """
-    history, best = _begin(run, start)
+    history = _begin(run, start)
     total = run.data.total_steps(run.config)
     coming = first
     while coming is not None and not _over(history, run.config.patience):
@@ -112,26 +112,31 @@ def fit(run: TrainingRun, first: OpenEpoch | None, start: Path | None = None) ->
             track(run.trackers, epoch_figures(run.heads, history.epochs[-1].validation), history.steps)
             ne = ", ".join(f"{value:.4f}" for value in history.epochs[-1].validation.ne)
             print(f"train: epoch {history.epoch} done  validation NE {ne}", flush=True)
-        if history.best == history.epoch - 1:
-            best = {name: value.clone() for name, value in run.train_step.model.state_dict().items()}
         run.save(history)
     if coming is not None:
         coming.blocks.close()
-    run.train_step.model.load_state_dict(best)
+    if history.best != history.epoch - 1:
+        # From its checkpoint, as memory has no room for tables that nobody may need.
+        run.watchdog.beat("the weights of the best epoch")
+        if run.workers.leads:
+            run.checkpoints.load_best(history, run.train_step.model)
+        broadcast_weights(run.train_step.model)
     return history
 
 
-def _begin(run: TrainingRun, start: Path | None) -> tuple[History, dict[str, Tensor]]:
+def _begin(run: TrainingRun, start: Path | None) -> History:
     if start is None:
-        return History(), {}
+        return History()
     history = run.checkpoints.restore(start, run.train_step.model, run.train_step.optimisers)
     if run.workers.leads:
         print(f"train: goes on at {history.describe()}, from {start}", flush=True)
-    return history, run.checkpoints.best_weights(history, run.workers.device) if history.epochs else {}
+    return history
 
 
-def _over(history: History, patience: int) -> bool:
-    return history.epoch > 0 and not history.step and history.epoch - 1 - history.best >= patience
+def _over(history: History, patience: int | None) -> bool:
+    if patience is None or not history.epoch or history.step:
+        return False
+    return history.epoch - 1 - history.best >= patience
 
 
 def _run_epoch(run: TrainingRun, history: History, epoch: OpenEpoch, total: int) -> tuple[History, OpenEpoch | None]:
@@ -219,7 +224,7 @@ def common_hash(model: Camoe, workers: Workers) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(value.detach().cpu().contiguous().numpy())
     hashes = gather(digest.hexdigest(), "weights_hash")
     if len(set(hashes)) > 1:
         raise TrainingError(f"the workers' weights differ: {', '.join(hashes)}; nothing was saved")

@@ -47,6 +47,11 @@ class Optimisers:
         for part in self.parts:
             part.zero_grad(set_to_none=True)
 
+    def release(self) -> None:
+        """Forget what is kept of earlier gradients, which takes as much memory as the tables."""
+        for part in self.parts:
+            part.state.clear()
+
     def step(self) -> None:
         """Apply all gradients, then advance the learning rates."""
         for part in self.parts:

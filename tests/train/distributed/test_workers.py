@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
 import pytest
 
-from camoe.train.distributed.workers import usable_cores
+from camoe.contracts.errors import TrainingError
+from camoe.train.distributed.workers import join_workers, usable_cores
 
 THREADS = """
 import torch
@@ -51,3 +53,12 @@ def test_a_worker_that_is_told_nothing_takes_the_cores_that_it_may_use(cores):
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout == "1\n"
+
+
+def test_a_host_that_does_not_know_its_own_name_is_told_so(monkeypatch):
+    """Horovod would die of it by SIGSEGV."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "no-such-host.invalid")
+    with pytest.raises(
+        TrainingError, match=r"^the name of this host, no-such-host\.invalid, has no address.*/etc/hosts"
+    ):
+        join_workers()

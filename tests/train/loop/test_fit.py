@@ -9,6 +9,7 @@ import pytest
 
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
+from camoe.contracts.errors import ConfigError
 from camoe.contracts.files import write_json
 from camoe.train.checkpoint.folder import newest
 from camoe.train.checkpoint.history import EpochResult, History, Validation
@@ -40,6 +41,21 @@ def test_training_ends_so_many_epochs_after_the_best_and_with_its_weights(tmp_pa
     other, again = fitted(config, newest(config.layout.checkpoints))
     assert again == history
     assert common_hash(other.model, other.workers) == hashes[best]
+
+
+def test_the_schedule_is_run_to_its_end_unless_patience_is_given_and_the_best_weights_stay(tmp_path):
+    """Within a cosine the gain may come last."""
+    given = {name: value for name, value in (CONFIG["training"] | HOT).items() if name != "patience"}
+    config = load(write_pipeline(tmp_path, ROWS, training=given), Config)
+    train_step, history = fitted(config)
+    assert len(history.epochs) == EPOCHS
+    assert common_hash(train_step.model, train_step.workers) == history.epochs[history.best].weights_hash
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_that_nothing_can_be_drawn_from_is_refused(tmp_path, seed):
+    with pytest.raises(ConfigError, match=r"'training\.seed': Input should be (greater|less) than"):
+        write_pipeline(tmp_path, ROWS, training=CONFIG["training"] | {"seed": seed})
 
 
 def test_metrics_are_json_where_the_validation_rows_tell_nothing(tmp_path):
