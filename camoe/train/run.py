@@ -67,7 +67,6 @@ def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = N
             whole = TrainingRun(train_step, feed, checkpoints, watchdog, heads, made, layout.logs)
             history = fit(whole, first, start)
             calibrated = calibrate(whole, spec, config.calibration, config.evaluation)
-            train_step.optimisers.release()
             watchdog.beat("writing the bundle")
             if workers.leads:
                 seconds = time.monotonic() - started
@@ -108,6 +107,7 @@ def _write_bundle(
     metrics: dict[str, object],
 ) -> None:
     """Write the bundle of `run` and give it to the trackers."""
+    run.train_step.optimisers.release()
     bundle, origin = config.layout.bundle, Origin(inputs.train, inputs.encoder, config)
     replaced, model, keep = current(bundle), run.train_step.model, config.training.keep_bundles
     writing = partial(write_bundle, keep=keep, alive=run.watchdog.alive)
