@@ -1,4 +1,4 @@
-"""One Horovod worker: `horovodrun --gloo -np 2 python -m camoe.train.worker --config conf/synthetic.yaml`.
+"""One Horovod worker: `horovodrun ... python -m camoe.train.worker --config conf/synthetic.yaml`, see `jobs/train.py`.
 
 It is watched from the moment it knows its configuration until its process is gone. So what takes long to load is
 loaded under the watch, and not by this file.

@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -273,9 +272,9 @@ def test_workers_train_on_the_version_that_was_pinned_before_they_started(tmp_pa
 @pytest.mark.slow
 def test_a_run_by_hand_with_horovodrun_works(tmp_path):
     config = write_pipeline(tmp_path, ROWS)
-    launcher = str(Path(sys.executable).with_name("horovodrun"))
     grown = ["training.batch_size=null", "training.worker_batch_size=32", "training.learning_rate_scaling=linear"]
-    command = [launcher, "--gloo", "-np", "2", sys.executable, "-m", "camoe.train.worker", "--config", str(config)]
+    launcher = [sys.executable, "-m", "camoe.train.launch.horovodrun", "--gloo", "-np", "2"]
+    command = [*launcher, sys.executable, "-m", "camoe.train.worker", "--config", str(config)]
     done = subprocess.run([*command, *grown], capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     assert metrics(tmp_path / "out")["workers"] == 2
