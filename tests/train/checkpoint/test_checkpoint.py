@@ -174,14 +174,14 @@ def test_a_flipped_bit_in_the_newest_checkpoint_sends_the_run_back_to_the_one_be
     assert said == f"continues {before} at epoch 3, step 1; passed over {fault}"
 
 
-def test_a_flipped_bit_in_the_best_epoch_never_becomes_a_bundle(run_of_three):
+def test_a_flipped_bit_in_the_best_epoch_never_becomes_a_bundle(config, run_of_three):
     """There is then no checkpoint left that a bundle could be made from."""
     saved, (best, *_) = run_of_three
     flip(best / "model.safetensors")
     with pytest.raises(
         TrainingError, match=rf"best epoch, .*{best.name}, is damaged: model\.safetensors is not the file"
     ):
-        saved.best_weights(History(epochs(0.5, 0.6)), torch.device("cpu"))
+        saved.load_best(History(epochs(0.5, 0.6)), fresh(config)[0])
     found, faults = newest_whole(saved.folder)
     assert found is None
     assert len(faults) == 3
