@@ -103,7 +103,8 @@ def _of_table(table: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _staging(layout: Layout) -> Iterator[Path]:
-    candidates = (*layout.encoder.glob(".staging-*"), *layout.root.glob(".compact-*"))
+    places = ("encoder/.staging-*", "bundles/.staging-*", "checkpoints/.staging-*", ".compact-*", ".lake-staging")
+    candidates = (path for place in places for path in layout.root.glob(place))
     yield from (path for path in candidates if path.is_dir() and not path.is_symlink())
 
 

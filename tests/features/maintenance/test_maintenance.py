@@ -99,6 +99,14 @@ def test_folders_go_when_everything_in_them_is_old(layout):
         layout.root / ".compact-0123456789ab",
         layout.training / "_temporary",
     ]
+    killed = [
+        layout.root / "bundles/.staging-20260101T000000000000Z",
+        layout.checkpoints / ".staging-20260101T000000000000Z-epoch0000-step00000000",
+        layout.root / ".lake-staging",
+    ]
+    for folder in killed:
+        put(folder / "part")
+        aged(folder)
     for folder in folders:
         put(folder / "0/deep/file.parquet")
         aged(folder)
@@ -109,9 +117,11 @@ def test_folders_go_when_everything_in_them_is_old(layout):
     link.symlink_to(aged(put(layout.root / "elsewhere/part-00000.parquet")))
     os.utime(link, (0, 0), follow_symlinks=False)
     found = leftovers(layout, now() - timedelta(hours=24))
-    assert [item.path for item in found] == sorted([layout.root.resolve() / ".compact-0123456789ab", folders[0]])
+    assert [item.path for item in found] == sorted(
+        [layout.root.resolve() / ".compact-0123456789ab", folders[0], *killed]
+    )
     clear(found)
-    assert [folder.exists() for folder in folders] == [False, False, True]
+    assert [folder.exists() for folder in [*folders, *killed]] == [False, False, True, *[False] * 3]
     assert (layout.encoder / ".staging-v3").exists()
 
 
