@@ -60,6 +60,7 @@ def write_run(spark: SparkSession, ready: PreparedRun) -> BuildResult:
     with step(spark.sparkContext, f"{JOB}: writing"), as_input_errors(f"cannot write to {plan.layout.root}", remedy):
         encoder = encoders.append_version(ready.fitted, plan.layout.encoder)
         record = plan.record(ready.inputs.states, encoder.version, ready.tally.kept, ready.inputs.input_versions)
+        record = record.model_copy(update={"labels": ready.outcomes.labels, "accepted": ready.accepted})
         run = plan.signature(record.input_versions)
         pending = PendingWrite(
             rows=as_files(encoded_rows(plan, ready.values, encoder), ready.tally.kept, plan.rows_per_file),
@@ -98,6 +99,7 @@ def _result(
         commit=commit,
         content=content,
         stale=stale,
+        accepted=ready.accepted,
         rebuild=rebuild_options(active, stale),
         report=report,
     )

@@ -28,7 +28,10 @@ JOB = "build_features"
 
 @dataclass(frozen=True)
 class Plan:
-    """One run. `started` orders runs; `asked` are the days that were asked for, `window.days` all that it builds."""
+    """One run. `started` orders runs; `asked` are the days that were asked for, `window.days` all that it builds.
+
+    `accept` is the reason to write what lies under a floor; empty where nothing is to be accepted.
+    """
 
     run_id: str
     started: datetime
@@ -44,6 +47,7 @@ class Plan:
     rows_per_file: int
     replace: bool = False
     cascade: bool = False
+    accept: str = ""
 
     @property
     def training_days(self) -> tuple[date, ...]:
@@ -107,8 +111,8 @@ class Plan:
 def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
     """Return the `short_hash` of all that decides a day's rows, given the input's content.
 
-    Left out: where the tables lie, the limits of quarantined and of misfiled rows, how a join is carried out, the name
-    of the variable that holds a hashing key, what only the model does with a feature, and the slots, which a table
+    Left out: where the tables lie, limits and floors, how a join is carried out, the name of the variable that holds a
+    hashing key, what only the model does with a feature, and the slots, which a table
     lists for itself. Included: how many days back repeats are looked for, also where it follows from the path; and a
     hashing key's fingerprint, since rows hashed with another key would join with none of the earlier ones.
 
@@ -117,9 +121,9 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
     """
     mapping = sources.model_dump(mode="json", exclude_defaults=True, exclude={"max_quarantined", "max_misfiled"})
     tables = [mapping["impressions"], mapping.get("outcomes", {}), *mapping.get("entities", {}).values()]
-    for table in tables:
-        table.pop("path", None)
-        table.pop("strategy", None)
+    for table in (*tables, *mapping["objectives"].values()):
+        for name in ("path", "strategy", "min_matched", "min_share"):
+            table.pop(name, None)
     if sources.impressions.reach_days is not None:
         mapping["impressions"]["repeats_days"] = sources.impressions.reach_days
     if sources.keyed_hash is not None:

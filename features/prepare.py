@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
 from camoe.contracts.encoder import Encoder
+from camoe.contracts.runs import LabelCount
 from camoe.contracts.schema import IMPRESSION_KEYS, label_column
 from features.encoding.encode import apply, feature_values, fit_vocabularies
 from features.encoding.profile import profile
+from features.impressions.floors import Labels, below_floors, require_accepted
 from features.impressions.judge import FOUND_LATE, with_raw
 from features.impressions.labels import logged_objectives
 from features.impressions.outcome_tally import OutcomeLog, OutcomeTally, outcome_dispositions, require_positives
@@ -33,7 +36,8 @@ class PreparedRun:
     """A run that has passed its checks.
 
     `values` are the kept impressions with the value of each feature, `profiled` the count of each value, `history` the
-    same with the training days that the run leaves alone. `fitted` is empty without training days.
+    same with the training days that the run leaves alone. `fitted` is empty without training days. `accepted` is what
+    lies under its floor and was accepted all the same.
     """
 
     inputs: RunInputs
@@ -46,6 +50,7 @@ class PreparedRun:
     profiled: DataFrame
     history: DataFrame
     fitted: Mapping[str, list[str]]
+    accepted: tuple[str, ...]
 
 
 @contextmanager
@@ -125,14 +130,16 @@ def _checked(
 ) -> PreparedRun:
     plan, spark = inputs.plan, values.sparkSession
     with step(spark.sparkContext, f"{JOB}: joining {', '.join(inputs.tables) or 'nothing'}"):
-        coverage, positive = measure_days(values, inputs.tables, plan.sources.objectives)
+        coverage, labels = measure_days(values, inputs.tables, plan.sources.objectives)
+    below = _below_floors(inputs, coverage, labels)
+    require_accepted(below, plan.accept)
     history = _history(inputs, profiled)
     if inputs.before.version >= 0:
         unfitted = Encoder(0, dict.fromkeys(plan.features.min_counts, ()))
         require_same_columns(encoded_rows(plan, values, unfitted), plan.target)
     with step(spark.sparkContext, f"{JOB}: fitting vocabularies, counting outcomes"):
         fitted, log = both(spark, partial(_fitted, inputs, history), partial(_outcome_log, inputs))
-    outcomes = OutcomeTally(log, positive)
+    outcomes = OutcomeTally(log, labels)
     _require_positives(inputs, outcomes)
     return PreparedRun(
         inputs=inputs,
@@ -145,7 +152,18 @@ def _checked(
         profiled=profiled,
         history=history,
         fitted=fitted,
+        accepted=tuple(f"{plan.accept}: {line}" for line in below),
     )
+
+
+def _below_floors(inputs: RunInputs, coverage: Sequence[Coverage], labels: Labels) -> tuple[str, ...]:
+    matched = {item.entity: item.matched for item in coverage if item.day is None}
+    before: dict[str, dict[date, LabelCount]] = {}
+    for day, record in inputs.before.records.items():
+        for name, days in record.labels.items():
+            if day in days:
+                before.setdefault(name, {})[day] = days[day]
+    return below_floors(matched, labels, before, inputs.plan.sources)
 
 
 def _history(inputs: RunInputs, profiled: DataFrame) -> DataFrame:

@@ -35,6 +35,7 @@ class BuildResult:
     commit: Commit
     content: Mapping[date, str]
     stale: Mapping[date, str]
+    accepted: tuple[str, ...]
     rebuild: str
     report: Mapping[str, Any]
 
@@ -68,6 +69,7 @@ class BuildResult:
             "vocabulary": self.encoder.sizes(),
             "encoder_version": self.encoder.version,
             "table_version": self.commit.version,
+            "accepted": list(self.accepted),
             "stale_days": {day.isoformat(): reason for day, reason in self.stale.items()},
         }
 
@@ -88,6 +90,7 @@ class BuildResult:
             *([f"  and {len(per_day) - DAYS_SHOWN} days more, in counts.json"] if len(per_day) > DAYS_SHOWN else []),
             *[f"join        {choice}" for choice in self.choices],
             "matched     " + (", ".join(f"{name} {share:.2%}" for name, share in self.matched.items()) or "nothing"),
+            *[f"accepted    {line}" for line in self.accepted],
             *[f"told late   {name}: {found}" for name, found in self.outcomes.log.late.items()],
             f"table       {plan.layout.training} version {self.commit.version}",
             f"encoder     {plan.layout.encoder} version {self.encoder.version}",

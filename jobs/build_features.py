@@ -36,6 +36,7 @@ def options() -> argparse.ArgumentParser:
     made.add_argument("--as-of", type=datetime.fromisoformat, metavar="TIME", help="what was known then (ISO)")
     made.add_argument("--run-id", type=_run_id, help="repeat it to try a run again: a run commits once")
     made.add_argument("--cascade", action="store_true", help="also build days that would be stale after the run")
+    made.add_argument("--accept", default="", metavar="REASON", help="why to write what lies under a floor")
     made.add_argument("--replace", action="store_true", help="replace a training table that has other settings")
     return made
 
@@ -59,6 +60,7 @@ def plan_of(chosen: argparse.Namespace, config: Config) -> Plan:
         rows_per_file=config.rows_per_file,
         replace=chosen.replace,
         cascade=chosen.cascade,
+        accept=chosen.accept,
     )
 
 

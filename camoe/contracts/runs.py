@@ -44,12 +44,20 @@ class EntityState(Section):
     reach_days: int | None = None
 
 
+class LabelCount(Section):
+    """Rows of a day whose label of an objective is `known`, and those of them that are `positive`."""
+
+    positive: int
+    known: int
+
+
 class RunRecord(Section):
     """One feature run.
 
     `built` is when it began to read and orders runs. `asked` are the days that were asked for, `days` all that it built
     (a cascade adds some), each with its rows by slot. `input` is the folder of the raw tables, `logs` the paths of the
-    impressions that were read in it.
+    impressions that were read in it. `labels` counts them by objective and day; `accepted` is what lay under its floor,
+    and why it was written all the same.
     """
 
     run_id: RunId
@@ -63,6 +71,8 @@ class RunRecord(Section):
     asked: tuple[date, ...] = ()
     days: Mapping[date, Mapping[str, int]]
     entities: Mapping[str, EntityState] = Field(default_factory=dict)
+    labels: Mapping[str, Mapping[date, LabelCount]] = Field(default_factory=dict)
+    accepted: tuple[str, ...] = ()
 
 
 def lock_of(runs: Path, run_id: str) -> Path:

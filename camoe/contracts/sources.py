@@ -131,6 +131,7 @@ class Entity(Table):
     `bound`: whether a version of the impression's own instant counts (`<=`) or not (`<`). `lookback_s` limits a
     version's age at the impression (inclusive). Among versions of one `ts` the greatest by `ties` wins (mapped columns,
     compared in turn; default: available_at, then every other column). `strategy` overrides the choice of the join.
+    A run whose impressions it matches below the share `min_matched`, or not at all, is not written.
     """
 
     key: SafeName
@@ -138,6 +139,7 @@ class Entity(Table):
     lookback_s: int | None = Field(default=None, gt=0)
     ties: tuple[SafeName, ...] = ()
     strategy: Literal["auto", "broadcast", "intervals", "union"] = "auto"
+    min_matched: float = Field(default=0.0, ge=0, le=1)
 
     @model_validator(mode="after")
     def _complete(self) -> Entity:
@@ -153,11 +155,13 @@ class Entity(Table):
 class Objective(Section):
     """A label: positive when its outcome comes within `window_s` seconds of the impression.
 
-    It is mature `report_s` seconds after the window has closed: so long may it take until an outcome is told.
+    It is mature `report_s` seconds after the window has closed: so long may it take until an outcome is told. A day
+    with less than the share `min_share` of the positives that the other days let expect is not written.
     """
 
     window_s: int = Field(default=0, ge=0)
     report_s: int = Field(default=0, ge=0)
+    min_share: float = Field(default=0.1, ge=0, le=1)
 
     @property
     def matures_s(self) -> int:

@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
+from camoe.contracts.runs import LabelCount
 from camoe.contracts.sources import Objective
 from features.impressions.labels import matures, typed, window_end
 from features.impressions.tally import is_kept
@@ -76,14 +77,14 @@ class OutcomeLog:
 
 @dataclass(frozen=True)
 class OutcomeTally:
-    """The outcome log's rows, and written impressions with label 1 by objective and day."""
+    """The outcome log's rows, and the labels of written impressions by objective and day."""
 
     log: OutcomeLog
-    positive: Mapping[str, Mapping[date, int]]
+    labels: Mapping[str, Mapping[date, LabelCount]]
 
     def counts(self) -> dict[str, object]:
         """Return the rows read, those of each disposition, misfiled and late ones, and the positives by objective."""
-        positive = {objective: sum(days.values()) for objective, days in self.positive.items()}
+        positive = {objective: sum(day.positive for day in days.values()) for objective, days in self.labels.items()}
         late = {objective: found.late for objective, found in self.log.late.items()}
         told = {"misfiled": self.log.misfiled, "told_late": late, "positive": positive}
         return {"read": self.log.read, **self.log.dispositions, **told}
@@ -171,7 +172,9 @@ def require_positives(
     tally: OutcomeTally, outcomes: DataFrame, objectives: Collection[str], days: Collection[date]
 ) -> None:
     """Raise `InputError` when one of the `objectives` of the outcome log has labels on the training `days`, all 0."""
-    known = {name: [tally.positive[name][day] for day in days if day in tally.positive[name]] for name in objectives}
+    known = {
+        name: [tally.labels[name][day].positive for day in days if day in tally.labels[name]] for name in objectives
+    }
     without = [name for name, rows in known.items() if rows and not any(rows)]
     if not without:
         return

@@ -9,6 +9,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
+from camoe.contracts.runs import LabelCount
 from camoe.contracts.schema import label_column
 from features.impressions.checks import REASONS, UNKNOWN_SLOT
 from features.impressions.tally import quarantined_rows
@@ -47,22 +48,26 @@ def with_ages(joined: DataFrame, names: Collection[str]) -> DataFrame:
 
 def measure_days(
     values: DataFrame, names: Collection[str], objectives: Collection[str]
-) -> tuple[tuple[Coverage, ...], dict[str, dict[date, int]]]:
-    """Measure the coverage of each entity, over all days and on each, and count the positives, in one pass.
+) -> tuple[tuple[Coverage, ...], dict[str, dict[date, LabelCount]]]:
+    """Measure the coverage of each entity, over all days and on each, and count the labels, in one pass.
 
-    `values` has `date`, the entities' `matched_column`s and `age_column`s, and the labels of the `objectives`. The
-    positives are rows with label 1 by objective, and by day where a label is known.
+    `values` has `date`, the entities' `matched_column`s and `age_column`s, and the labels of the `objectives`. These
+    are counted by objective, and by day where a label is known.
     """
     made = [column for name in names for column in _measures(name)]
-    # The sum of no known label is null.
-    labels = [F.sum(label_column(name)).alias(label_column(name)) for name in objectives]
+    labels = [
+        F.struct(F.sum(label_column(name)).alias("positive"), F.count(label_column(name)).alias("known")).alias(
+            label_column(name)
+        )
+        for name in objectives
+    ]
     rows = values.rollup("date").agg(F.count(F.lit(1)).alias("rows"), *made, *labels).collect()
     ordered = sorted(rows, key=lambda row: (row["date"] is not None, row["date"] or date.min))
     return _coverage(ordered, names), {
         name: {
-            row["date"]: row[label_column(name)]
+            row["date"]: LabelCount(**row[label_column(name)].asDict())
             for row in ordered
-            if row["date"] is not None and row[label_column(name)] is not None
+            if row["date"] is not None and row[label_column(name)]["known"]
         }
         for name in objectives
     }
