@@ -28,7 +28,6 @@ REMEDIES = (
     (re.escape(RAISED), ""),
     ("OutOfMemoryError|GC overhead limit", "give Spark more memory (spark.driver.memory, spark.executor.memory)"),
     ("SQLSTATE: 22", "use try_cast, or another function that begins with try_, in that expression, or mend the input"),
-    (r"\[FAILED_READ_FILE", "put a sound copy of that file in its place, or take it out"),
     (r"\[INVALID_TIMEZONE", "name a time zone that Java knows"),
 )
 # SQL states of data exceptions and broken constraints, whose messages quote the value.

@@ -80,6 +80,7 @@ def test_every_outcome_read_has_one_fate(built):
     counts, rows = built.counts[0], built.rows[0]
     fates = dict(counts["outcomes"])
     positive = fates.pop("positive")
+    assert (fates.pop("misfiled"), fates.pop("told_late")) == (0, {})
     assert positive == {"click": sum(row.label_click == 1 for row in rows.values())}
     assert fates.pop("read") == len(dirty()[1]) == sum(fates.values())
     assert {fate: rows for fate, rows in fates.items() if rows} == {

@@ -17,6 +17,8 @@ from tests.paths import ROOT
 from tests.stream.blocks import blocks, plan_of
 from tests.stream.lake import COLUMNS, write_table
 
+pytestmark = pytest.mark.lengthy
+
 EVEN = [(slot, day, [100] * 4) for slot in range(3) for day in range(4)]
 UNEVEN = [(slot, day, [300, 7, 60 + 40 * day, 1, 180]) for slot in range(3) for day in range(4)]
 # Without keys, which come beside the buffers.
@@ -31,8 +33,6 @@ from camoe.stream.planning.plan import make_plan
 from camoe.stream.stream import ReadOptions, stream
 from tests.stream.lake import COLUMNS
 from tests.stream.blocks import ONE
-
-pytestmark = pytest.mark.lengthy
 
 plan, columns = make_plan(pin(Path(sys.argv[1])), seed=1, epoch=0, batch_size=4096, lanes=2), replace(COLUMNS, keys=())
 rows = sum(block.rows for block in stream(plan, columns, ONE, ReadOptions(2), ledger=Ledger()))

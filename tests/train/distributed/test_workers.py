@@ -12,11 +12,11 @@ import pytest
 from camoe.contracts.errors import TrainingError
 from camoe.train.distributed.workers import join_workers, usable_cores
 
+pytestmark = pytest.mark.lengthy
+
 THREADS = """
 import torch
 from camoe.train.distributed.workers import join_workers
-
-pytestmark = pytest.mark.lengthy
 join_workers()
 print(torch.get_num_threads())
 """

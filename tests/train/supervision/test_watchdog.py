@@ -15,14 +15,14 @@ from camoe.train.supervision.heartbeats import clear, read_heartbeat
 from camoe.train.supervision.watchdog import EXIT_CODE, Watchdog
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.lengthy
+
 # Arguments from the fifth on are beats, or, with a "+", seconds with a sign of progress every 0.1 s. Then comes a wait.
 WORKER = """
 import sys, time
 from pathlib import Path
 from camoe.stream.planning.world import World
 from camoe.train.supervision.watchdog import Watchdog
-
-pytestmark = pytest.mark.lengthy
 rank, timeout_s, wait_s, phases = int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), sys.argv[5:]
 with Watchdog(World(rank, 2), timeout_s, Path(sys.argv[1]), longest_poll_s=0.1) as dog:
     print("ready", flush=True)
