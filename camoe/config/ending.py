@@ -21,6 +21,7 @@ from types import FrameType
 from typing import IO, NoReturn
 
 from camoe.contracts.errors import CamoeError
+from camoe.contracts.shown.printable import printable
 from camoe.contracts.shown.redaction import redacted, redacted_override
 
 # The exit code of a job that has said what is wrong.
@@ -149,7 +150,7 @@ def _ended(number: int, again: str) -> str:
 
 
 def _told(message: str, code: int) -> int:
-    line = f"error: {redacted(message)}"
+    line = f"error: {printable(redacted(message))}"
     if _java_stderr and os.getppid() != _java:
         os.write(_java_stderr[0], f"{line}\n".encode())
         # Python flushes both when it ends, into pipes that nobody reads any more.

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.shown.printable import printable
 
 # Slot and modality names become folder names of the lake, so they are kept to safe characters.
 SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+def _shown(name: str) -> str:
+    if printable(name) != name:
+        raise ValueError(f"the name {printable(name)} holds control characters; take them out")
+    return name
 
 
 class Slot(Section):
     """One placement; `attributes` are what heads select on (content, focus, ...)."""
 
     id: SafeName
-    name: str
+    name: Annotated[str, AfterValidator(_shown)]
     modality: SafeName
     attributes: dict[str, str] = Field(default_factory=dict)
 

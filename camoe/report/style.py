@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -47,6 +48,9 @@ SETTINGS: Any = MappingProxyType(
         "xtick.color": INK,
         "ytick.color": INK,
         "svg.hashsalt": "camoe",
+        # Names are data: a `$` in one is no formula, and browsers have letters that matplotlib's own font lacks.
+        "text.parse_math": False,
+        "svg.fonttype": "none",
     }
 )
 
@@ -66,10 +70,19 @@ def tidy(axes: Axes, grid: str) -> None:
 
 def svg_uri(figure: Figure) -> str:
     """Return the figure as a data URI of an SVG image."""
+    return (
+        "data:image/svg+xml;base64," + base64.b64encode(saved(figure, format="svg", metadata={"Date": None})).decode()
+    )
+
+
+def saved(figure: Figure, **how: Any) -> bytes:
+    """Return the figure as an image, as `Figure.savefig` makes it."""
     buffer = io.BytesIO()
-    with rc_context(dict(SETTINGS)):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()
+    with rc_context(dict(SETTINGS)), warnings.catch_warnings():
+        # Of letters that the font lacks: in a page the browser has them.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, **how)
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)

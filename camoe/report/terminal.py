@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from camoe.report import text
@@ -33,7 +34,7 @@ def metrics_table(document: Mapping[str, Any], objective: str) -> Table:
         if previous not in (None, group):
             table.add_section()
         style = "bold" if row["predictor"] == "model" else ""
-        table.add_row(_name(*group) if group != previous else "", *_cells(row), style=style)
+        table.add_row(escape(_name(*group)) if group != previous else "", *_cells(row), style=style)
         previous = group
     return table
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from camoe.contracts.errors import InputError
 from camoe.contracts.files import atomic_file, write_json, write_text
 from camoe.contracts.layout import Layout
 from camoe.report.page import render, summary_figure
+from camoe.report.style import saved
 
 SUMMARY_DPI = 150
 
@@ -28,7 +26,7 @@ def write_report(layout: Layout, document: Mapping[str, Any]) -> tuple[Path, ...
     """
     metrics, page, summary = (layout.report / name for name in ("metrics.json", "index.html", "summary.png"))
     html = render(document, read_json(layout.bundle / "metrics.json"), read_json(layout.counts))
-    picture = _png(summary_figure(document, next(iter(document["bar"]))))
+    picture = saved(summary_figure(document, next(iter(document["bar"]))), format="png", dpi=SUMMARY_DPI)
     write_json(metrics, document)
     write_text(page, html)
     with atomic_file(summary) as temporary:
@@ -42,9 +40,3 @@ def read_json(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error}); restore it, or run the job that writes it again") from None
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=SUMMARY_DPI)
-    return buffer.getvalue()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import json
 import re
@@ -57,6 +59,16 @@ def test_the_page_is_self_contained_and_free_of_nan(page):
     assert all(source.startswith("data:image/svg+xml;base64,") for source in page[0].images)
     assert not re.search(r"(src|href)=\"(?!data:)", page[1])
     assert not re.search(r">\s*(nan|None)\b", page[1])
+
+
+def test_names_are_data_in_pictures_and_in_the_terminal(metrics):
+    """Not formulas, not markup, and of any script."""
+    wanted = dict(zip(metrics["names"], ("10 $ off, $x$", "音声 [bold]", "<b>&"), strict=False))
+    named = {**metrics, "names": metrics["names"] | wanted}
+    images = parsed(render(named, TRAINING, COUNTS)).images
+    drawn = "".join(base64.b64decode(image.partition(",")[2]).decode() for image in images)
+    assert all(html.escape(name, quote=False) in drawn for name in wanted.values())
+    summary_figure(named, next(iter(named["bar"]))).savefig(io.BytesIO(), format="png")
 
 
 def test_pictures_of_training_appear_only_with_their_numbers(metrics, page):
