@@ -16,7 +16,7 @@ demo: $(READY)
 	@$(ACTIVE) python jobs/demo.py --config conf/$(DATA).yaml out="$(OUT)" $(if $(INPUT),input="$(INPUT)",$(LAKE)) $(if $(REPLACE),--replace)
 
 test: $(READY) lint
-	@$(ACTIVE) python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not slow"
+	@$(ACTIVE) python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-fast: $(READY)
 	@$(ACTIVE) python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not spark and not horovod and not bundle and not lengthy"
