@@ -112,9 +112,9 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
     """Return the `short_hash` of all that decides a day's rows, given the input's content.
 
     Left out: where the tables lie, limits and floors, how a join is carried out, the name of the variable that holds a
-    hashing key, what only the model does with a feature, and the slots, which a table
-    lists for itself. Included: how many days back repeats are looked for, also where it follows from the path; and a
-    hashing key's fingerprint, since rows hashed with another key would join with none of the earlier ones.
+    hashing key, what only the model does with a feature, and the slots, which a table lists for itself. Included: how
+    many days back repeats are looked for, also where it follows from the path; and a hashing key's fingerprint, since
+    rows hashed with another key would join with none of the earlier ones.
 
     Raises:
         ConfigError: a hashing key is missing or short.

@@ -184,10 +184,10 @@ def _outcome_log(inputs: RunInputs) -> OutcomeLog:
     plan, table = inputs.plan, inputs.plan.sources.outcomes
     if inputs.outcomes is None or table is None:
         return OutcomeLog()
-    filed_by = {"event": "ts", "arrival": "told"}[table.day]
+    filed_by = {"event": "ts", "arrival": "available_at"}[table.day]
     objectives = logged_objectives(plan.sources)
     found = outcome_dispositions(inputs.judged, inputs.outcomes, objectives, plan.window, filed_by)
-    found.require_filed(plan.sources.max_misfiled, {"ts": "ts", "told": "available_at"}[filed_by])
+    found.require_filed(plan.sources.max_misfiled, filed_by)
     return found
 
 

@@ -31,8 +31,6 @@ CATEGORICAL = "categorical"
 NUMERIC = "numeric"
 SEQUENCES = "sequences"
 PROBABILITY = "p"
-
-
 CHANGED = "is not the file that training wrote"
 
 
@@ -102,10 +100,9 @@ def open_bundle(folder: Path) -> Bundle:
     """
     at = folder.resolve()
     manifest = read_manifest(at)
-    found = file_hashes(at)
-    wrong = sorted(name for name, digest in manifest.files.items() if found.get(name) != digest)
+    wrong = hashing.changed_files(at, manifest.files)
     if wrong:
-        raise broken(at, wrong[0], "is missing" if wrong[0] not in found else CHANGED)
+        raise broken(at, wrong[0], CHANGED if (at / wrong[0]).is_file() else "is missing")
     _require_listed(at, manifest, [SPEC])
     try:
         spec = ModelSpec.model_validate_json(_checked(at, manifest, SPEC))

@@ -14,8 +14,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 from typing import IO, NoReturn
@@ -41,8 +41,6 @@ SYSTEM_REMEDIES = {
     errno.EMFILE: "allow more open files (ulimit -n)",
     errno.ENOMEM: "give the job more memory",
 }
-
-
 # What a driver below Spark writes to when Spark is gone.
 _java_stderr: list[int] = []
 _java = os.getppid()
@@ -52,10 +50,6 @@ _received: list[int] = []
 
 class Ended(BaseException):
     """A signal that asks the job to end; no handler of errors may stop it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 class LostSparkError(CamoeError):
@@ -98,23 +92,34 @@ def end_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run_below(command: Sequence[str], stderr: IO[str], environment: Mapping[str, str]) -> int:
-    """Run `command`, which is asked to end when this process ends; return its exit code."""
+@contextmanager
+def below(
+    command: Sequence[str], environment: Mapping[str, str], *, stdout: int | None = None, stderr: int | IO[str] | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start `command` and yield its process; wait for its end when the block ends.
+
+    It gets SIGTERM when the block fails, and when this process is gone. The system tells it of the latter when the
+    *thread* that started it ends, so that has to be the main one.
+    """
     ending = partial(end_with, os.getpid())
-    with subprocess.Popen(command, stderr=stderr, env=environment, preexec_fn=ending) as process:  # noqa: PLW1509 - it takes no lock
+    with subprocess.Popen(command, stdout=stdout, stderr=stderr, env=environment, preexec_fn=ending) as process:  # noqa: PLW1509 - it takes no lock
         try:
-            return process.wait()
+            yield process
         except BaseException:
             process.terminate()
             raise
 
 
+def run_below(command: Sequence[str], stderr: IO[str], environment: Mapping[str, str]) -> int:
+    """Run `command`, which is asked to end when this process ends; return its exit code."""
+    with below(command, environment, stderr=stderr) as process:
+        return process.wait()
+
+
 def _run(main: Callable[[list[str]], None], again: str) -> int:
     try:
         main(sys.argv[1:])
-    except Ended as error:
-        return _told(_ended(error.number, again), 128 + error.number)
-    except Exception as error:
+    except (Ended, Exception) as error:
         # What is released while the job ends may fail, as Spark is ending, too.
         if _received:
             return _told(_ended(_received[0], again), 128 + _received[0])
@@ -137,7 +142,7 @@ def _end(number: int, _frame: FrameType | None) -> None:
     last = threading.Timer(RELEASE_S, _leave, (number,))
     last.daemon = True
     last.start()
-    raise Ended(number)
+    raise Ended
 
 
 def _leave(number: int) -> None:

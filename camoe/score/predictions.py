@@ -12,7 +12,6 @@ from camoe.contracts.snapshot import Snapshot, is_delta_table
 from camoe.contracts.storage import delta_options
 
 IDS = ("impression_id", "user_id", "campaign_id")
-TEXTS = ("objective", "head")
 
 
 def predictions_schema(snapshot: Snapshot) -> pa.Schema:
@@ -24,7 +23,7 @@ def predictions_schema(snapshot: Snapshot) -> pa.Schema:
             *((name, types.field(name).type) for name in IDS),
             *((name, pa.string()) for name in ("modality", "slot")),
             ("date", pa.date32()),
-            *((name, pa.string()) for name in TEXTS),
+            *((name, pa.string()) for name in ("objective", "head")),
             ("p_raw", pa.float64()),
             ("p", pa.float64()),
             ("model_version", pa.string()),

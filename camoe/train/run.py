@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 
 from camoe.bundle.versions import current
@@ -110,8 +109,8 @@ def _write_bundle(
     run.train_step.optimisers.release()
     bundle, origin = config.layout.bundle, Origin(inputs.train, inputs.encoder, config)
     replaced, model, keep = current(bundle), run.train_step.model, config.training.keep_bundles
-    writing = partial(write_bundle, keep=keep, alive=run.watchdog.alive)
-    manifest = writing(bundle, model, spec, origin, metrics, calibration=calibrated.by_head)
+    calibration, alive = calibrated.by_head, run.watchdog.alive
+    manifest = write_bundle(bundle, model, spec, origin, metrics, calibration=calibration, keep=keep, alive=alive)
     instead = f" in place of {replaced.model_version}" if replaced else ""
     print(f"train: bundle {manifest.model_version} written to {bundle}{instead}; the newest {keep} stay in {bundle}s")
     for tracker in run.trackers:

@@ -42,8 +42,7 @@ def require_accepted(found: tuple[str, ...], reason: str) -> None:
         more = f"; and {len(found) - 1} more like it" if len(found) > 1 else ""
         raise InputError(
             f"{found[0]}{more}; mend the input, lower that floor, or go on with --accept REASON, which the run's "
-            "record "
-            "keeps; nothing was written"
+            "record keeps; nothing was written"
         )
 
 
@@ -56,6 +55,5 @@ def _fallen(name: str, day: date, days: Mapping[date, LabelCount], share: float)
         return ""
     return (
         f"objective '{name}' has {here.positive:,} positive labels of {here.known:,} on {day}, where the other days "
-        "let "
-        f"{expected:,.0f} expect, and {share:g} of these is its min_share"
+        f"let {expected:,.0f} expect, and {share:g} of these is its min_share"
     )

@@ -51,7 +51,7 @@ def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataF
     """Return the outcomes with typed columns.
 
     These are `_folder_day`, `impression_id`, `objective`, `ts` (timestamp), `happened` (its value, where one is mapped,
-    is 1), `known` at `as_of`, `told` (its available_at), `invalid`. The id has the type that it has in `impressions`,
+    is 1), `known` at `as_of`, `available_at`, `invalid`. The id has the type that it has in `impressions`,
     null where it does not fit: no impression can have it then.
     """
     ts = as_instant(F.col("ts"))
@@ -71,7 +71,7 @@ def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataF
         ts.alias("ts"),
         F.coalesce(value == 1, F.lit(False)).alias("happened"),
         known.alias("known"),
-        available.alias("told"),
+        available.alias("available_at"),
         (untold | (known & (ts.isNull() | ~is_label))).alias("invalid"),
     )
 

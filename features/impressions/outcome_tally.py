@@ -104,7 +104,7 @@ def outcome_dispositions(
     joined = typed(outcomes, judged, as_of).join(shown, on="impression_id", how="left")
     name, closes = F.col("objective"), _by_objective(objectives, window_end)
     inside = F.col("_written") & F.col("happened") & F.col("ts").between(F.col("_shown"), closes)
-    late = inside & (F.col("told") > _by_objective(objectives, matures))
+    late = inside & (F.col("available_at") > _by_objective(objectives, matures))
     local = F.from_utc_timestamp(filed_by, window.zone).cast("date")
     counted = (
         joined.groupBy(
@@ -116,7 +116,7 @@ def outcome_dispositions(
             F.count_if(local != F.col(FOLDER_DAY)).alias("misfiled"),
             F.count_if(inside).alias("inside"),
             F.count_if(late).alias("late"),
-            F.max(F.when(late, F.unix_seconds("told") - F.unix_seconds(closes))).alias("longest"),
+            F.max(F.when(late, F.unix_seconds("available_at") - F.unix_seconds(closes))).alias("longest"),
         )
         .collect()
     )

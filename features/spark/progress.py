@@ -7,10 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from pyspark import SparkContext
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from camoe.contracts.beside import beside
 
 POLL_S = 0.2
 LINE_S = 5.0
@@ -20,15 +23,9 @@ LINE_S = 5.0
 def step(context: SparkContext, what: str) -> Iterator[None]:
     """Show tasks done of tasks known while the block runs, and a line at its end. On stdout, as the results."""
     started = time.monotonic()
-    done = threading.Event()
     show = _bar if sys.stdout.isatty() else _lines
-    thread = threading.Thread(target=show, args=(context, what, done), daemon=True)
-    thread.start()
-    try:
+    with beside(partial(show, context, what), "progress"):
         yield
-    finally:
-        done.set()
-        thread.join()
     print(f"{what}: done in {time.monotonic() - started:.1f} s", flush=True)
 
 

@@ -17,9 +17,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
+from camoe.contracts.beside import beside
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import held
@@ -92,14 +94,8 @@ def leased(lease: Path, what: str, refused: type[CamoeError]) -> Iterator[None]:
 @contextmanager
 def renewed(lease: Path, mine: bytes) -> Iterator[None]:
     """Renew `lease`, which holds `mine`, while the block runs; end this process when another has taken it over."""
-    over = Event()
-    thread = Thread(target=_renew, args=(lease, mine, over), daemon=True, name=f"renews {lease.name}")
-    thread.start()
-    try:
+    with beside(partial(_renew, lease, mine), f"renews {lease.name}"):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def holder_of(lease: Path) -> tuple[Holder | None, str]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from camoe.contracts.files import atomic_folder, remove_folder, write_json
-from camoe.contracts.hashing import file_hashes
+from camoe.contracts.hashing import changed_files, file_hashes
 
 STAGING = ".staging-"
 # SHA-256 of each of its other files.
@@ -73,8 +73,7 @@ def damage(checkpoint: Path) -> str:
         return ""
     except ValueError:
         return f"{HASHES} is damaged"
-    found = file_hashes(checkpoint)
-    wrong = sorted(name for name, digest in written.items() if found.get(name) != digest)
+    wrong = changed_files(checkpoint, written)
     return f"{wrong[0]} is not the file that was written" if wrong else ""
 
 

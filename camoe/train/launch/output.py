@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn
 
+from camoe.contracts.beside import beside
 from camoe.train.supervision.messages import StepProgress
 
 POLL_S = 0.5
@@ -69,14 +70,8 @@ def tee_stdout(file: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def following(file: Path, show: Callable[[str], None]) -> Iterator[None]:
     """Give `show` each whole line that `file` gets while the block runs; it may not be there yet."""
-    over = threading.Event()
-    thread = threading.Thread(target=_follow, args=(file, show, over), daemon=True, name="follow")
-    thread.start()
-    try:
+    with beside(partial(_follow, file, show), "follow"):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _follow(file: Path, show: Callable[[str], None], over: threading.Event) -> None:

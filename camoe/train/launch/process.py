@@ -7,34 +7,19 @@ import select
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import IO
 
-from camoe.config.ending import end_with
+from camoe.config.ending import below
 
 
 @contextmanager
 def started(
     command: Sequence[str], environment: Mapping[str, str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    """Start `command` and yield it with its output, stderr's too; wait for its end when the block ends.
-
-    It gets SIGTERM when the block fails, and when this process is gone. The system tells it of the latter when the
-    *thread* that started it ends, so that has to be the main one.
-    """
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=environment,
-        preexec_fn=partial(end_with, os.getpid()),  # noqa: PLW1509 - it takes no lock
-    ) as process:
+    """Start `command` as `below` does and yield it with its output, stderr's too."""
+    with below(command, environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout is not None
-        try:
-            yield process, process.stdout
-        except BaseException:
-            process.terminate()
-            raise
+        yield process, process.stdout
 
 
 def lines(output: IO[bytes], poll_s: float) -> Iterator[str | None]:

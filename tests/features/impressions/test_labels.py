@@ -236,7 +236,7 @@ def test_outcomes_that_were_told_after_their_labels_counted_as_mature_are_measur
     assert "the last came 3,940 s after its window: declare report_s" in str(late["click"])
 
 
-@pytest.mark.parametrize(("filed_by", "misfiled"), [("ts", 1), ("told", 2)])
+@pytest.mark.parametrize(("filed_by", "misfiled"), [("ts", 1), ("available_at", 2)])
 def test_outcomes_in_the_folder_of_another_day_are_counted_and_limited(spark, filed_by, misfiled):
     day, night = SHOWN.date(), 43_200
     rows = [("kept", "click", 1, 1, "1"), ("kept", "buy", 2, night, "1"), ("kept", "buy", night, night, "1")]
