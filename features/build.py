@@ -118,6 +118,7 @@ def _report(ready: PreparedRun, encoder: Encoder, version: int) -> dict[str, Any
     facts = RunFacts(
         run_id=plan.run_id,
         as_of=plan.window.as_of.isoformat(),
+        label_as_of={day.isoformat(): plan.window.label_as_of(day).isoformat() for day in plan.window.days},
         encoder_version=encoder.version,
         table=str(plan.layout.training),
         table_version=version,

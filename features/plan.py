@@ -101,6 +101,7 @@ class Plan:
             logs=self.logs,
             input_versions=input_versions or {},
             as_of=self.window.as_of,
+            label_as_of={day: self.window.label_as_of(day) for day in days},
             encoder_version=encoder_version,
             asked=self.asked,
             days=days,
@@ -155,7 +156,7 @@ def window_of(
                 f"as-of time {moment.isoformat()} has not come yet (the run started at {started.isoformat()}), and "
                 "labels whose windows are open would be taken for 0; give an earlier --as-of or days.as_of, or none"
             )
-    return DayWindow(days.zone, tuple(sorted(asked)), moment.astimezone(UTC))
+    return DayWindow(days.zone, tuple(sorted(asked)), moment.astimezone(UTC), days.label_cuts())
 
 
 def new_run_id(now: datetime) -> str:

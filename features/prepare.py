@@ -17,7 +17,7 @@ from features.encoding.encode import apply, feature_values, fit_vocabularies
 from features.encoding.profile import profile
 from features.impressions.floors import Labels, below_floors, require_accepted
 from features.impressions.judge import FOUND_LATE, with_raw
-from features.impressions.labels import logged_objectives
+from features.impressions.labels import label_as_of, logged_objectives
 from features.impressions.outcome_tally import OutcomeLog, OutcomeTally, outcome_dispositions, require_positives
 from features.impressions.tally import Tally, count_impressions, kept_rows, quarantined_rows
 from features.incremental import earlier_profiles, require_vocabularies
@@ -77,7 +77,9 @@ def encoded_rows(plan: Plan, values: DataFrame, encoder: Encoder) -> DataFrame:
     """Return the rows of the training table."""
     encoded = apply(values, encoder, plan.features)
     objectives = list(plan.sources.objectives)
-    return training_rows(encoded, plan.slots, objectives, plan.features, as_of=plan.window.as_of, run_id=plan.run_id)
+    return training_rows(
+        encoded, plan.slots, objectives, plan.features, as_of=label_as_of(plan.window), run_id=plan.run_id
+    )
 
 
 def refused_rows(ready: PreparedRun) -> DataFrame:

@@ -53,6 +53,7 @@ class BuildResult:
             "run_id": self.plan.run_id,
             "days": [day.isoformat() for day in self.plan.window.days],
             "as_of": self.plan.window.as_of.isoformat(),
+            "label_as_of": self.report["run"]["label_as_of"],
             "read": self.tally.read,
             "excluded": dict(self.tally.excluded),
             "duplicates": self.tally.duplicates,

@@ -56,7 +56,7 @@ def _train(chosen: Namespace, asked: Config, config: Config, slots: Sequence[str
     inputs = open_training_inputs(config, begin.table_version)
     print(
         f"train: {inputs.train.rows:,} rows of {inputs.train.table} version {inputs.version}, "
-        f"{describe_batch(asked.training, chosen.workers)}; {begin.description}",
+        f"{describe_batch(asked.training, chosen.workers)}; {begin.description}{inputs.labels}",
         flush=True,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from camoe.bundle.manifest import Manifest
@@ -78,8 +78,13 @@ def _data(manifest: Manifest, data: Mapping[str, Any]) -> str:
         f"- Table {manifest.table}, version {manifest.table_version}, file list {manifest.snapshot_hash}\n"
         f"- Training days {train[0]} to {train[-1]}: {data['train_rows']:,} impressions\n"
         f"- Validation days {validation[0]} to {validation[-1]}: {data['validation_rows']:,} impressions\n"
+        f"- Labels as known at {data['labels_as_of']}{_late(data['labels_late'])}\n"
         f"- Feature schema {manifest.feature_schema_hash}, encoder version {manifest.encoder_version}\n"
     )
+
+
+def _late(days: Sequence[str]) -> str:
+    return f", later than training could have run for the test days: {', '.join(days)}" if days else ""
 
 
 def _results(rows: list[Mapping[str, Any]], heads: HeadSet) -> str:

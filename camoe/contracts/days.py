@@ -22,10 +22,11 @@ Zone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class DayRange(Section):
-    """Days from `first` to `last`, both included."""
+    """Days from `first` to `last`, both included. `as_of`, where it is given, is when their labels are taken."""
 
     first: date
     last: date
+    as_of: datetime | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> DayRange:
@@ -56,6 +57,19 @@ class Days(Section):
     def all_days(self) -> tuple[date, ...]:
         """Return the training, validation and test days, in order."""
         return self.train.days() + self.validation.days() + self.test.days()
+
+    def label_cuts(self) -> dict[date, datetime]:
+        """Return, for days whose labels are not taken as late as a run knows them, the time when they are, in UTC.
+
+        That is as declared, else for training and validation days when the first test day begins: so late training
+        could have run for it, and what became known afterwards would not have been there.
+        """
+        midnight = datetime.combine(self.test.first, time())
+        declared = ((self.train, midnight), (self.validation, midnight), (self.test, None))
+        cuts = {part: part.as_of or default for part, default in declared}
+        return {
+            day: in_zone(cut, self.zone).astimezone(UTC) for part, cut in cuts.items() if cut for day in part.days()
+        }
 
     def known_at(self, longest_maturity_s: int, last: date | None = None) -> datetime:
         """Return the as-of time, with its zone: as declared, else when every label is mature.

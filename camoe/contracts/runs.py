@@ -56,8 +56,8 @@ class RunRecord(Section):
 
     `built` is when it began to read and orders runs. `asked` are the days that were asked for, `days` all that it built
     (a cascade adds some), each with its rows by slot. `input` is the folder of the raw tables, `logs` the paths of the
-    impressions that were read in it. `labels` counts them by objective and day; `accepted` is what lay under its floor,
-    and why it was written all the same.
+    impressions that were read in it. Labels of a day are those known at its `label_as_of`, and `labels` counts them by
+    objective and day; `accepted` is what lay under its floor, and why it was written all the same.
     """
 
     run_id: RunId
@@ -67,12 +67,17 @@ class RunRecord(Section):
     logs: tuple[str, ...] = ()
     input_versions: Mapping[str, str] = Field(default_factory=dict)
     as_of: datetime
+    label_as_of: Mapping[date, datetime] = Field(default_factory=dict)
     encoder_version: int
     asked: tuple[date, ...] = ()
     days: Mapping[date, Mapping[str, int]]
     entities: Mapping[str, EntityState] = Field(default_factory=dict)
     labels: Mapping[str, Mapping[date, LabelCount]] = Field(default_factory=dict)
     accepted: tuple[str, ...] = ()
+
+    def labelled_as_of(self, day: date) -> datetime:
+        """Return the time as of which the labels of `day` were taken; older records have one for all their days."""
+        return self.label_as_of.get(day, self.as_of)
 
 
 def lock_of(runs: Path, run_id: str) -> Path:

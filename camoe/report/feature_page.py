@@ -37,6 +37,7 @@ def render_features(document: Document) -> str:
     return environment.get_template("features.html").render(
         document=document,
         later=later,
+        labelled=_labelled(document),
         training=TRAINING if TRAINING in document["groups"] else None,
         tiles=list(_tiles(document, later)),
         features=most_shifted(document),
@@ -47,6 +48,14 @@ def render_features(document: Document) -> str:
         share_pictures=list(_share_pictures(document, later)),
         age_pictures=list(_age_pictures(document)),
     )
+
+
+def _labelled(document: Document) -> dict[str, list[str]]:
+    """Return the days whose labels are taken as of each time."""
+    days: dict[str, list[str]] = {}
+    for day, moment in sorted(document["run"]["label_as_of"].items()):
+        days.setdefault(moment, []).append(day)
+    return days
 
 
 def _tiles(document: Document, later: Sequence[str]) -> Iterator[tuple[str, str, str]]:

@@ -37,6 +37,8 @@ def training_metrics(
         "data": {
             "train_days": [day.isoformat() for day in days.train.days()],
             "validation_days": [day.isoformat() for day in days.validation.days()],
+            "labels_as_of": inputs.labels.as_of.isoformat(),
+            "labels_late": [day.isoformat() for day in inputs.labels.late],
             "train_rows": inputs.train.rows,
             "validation_rows": inputs.validation.rows,
         },

@@ -11,7 +11,7 @@ from camoe.contracts.sources import Objective, Sources
 from features.impressions.checks import INVALID_LABEL, REASONS, check
 from features.impressions.duplicates import CONFLICT, DUPLICATE, mark_duplicates, payload_columns
 from features.impressions.exclusions import EXCLUDED, OUTSIDE_DAYS, exclude
-from features.impressions.labels import label, logged_objectives, mature
+from features.impressions.labels import label, label_as_of, logged_objectives, mature
 from features.read.damage import DAMAGE
 from features.read.raw import FOLDER_DAY, RAW, RAW_HASH
 from features.read.window import DayWindow
@@ -28,8 +28,8 @@ def judged_impressions(
     `_excluded`: name of the exclusion, or null. `_duplicate`: true for a repeat of a row that is kept, or would be kept
     if its day were one of the run's. `_reasons`: why it is quarantined, empty when it is not. `_raw`: the raw row as
     JSON where there are reasons that lie in the row itself; `with_raw` finds the others by `_raw_hash`. A label is null
-    until the window of its objective has closed by the as-of time. Rows in the folders of other days than the run's are
-    compared for repeats and left out.
+    until the window of its objective has closed by the time as of which its day is labelled. Rows in the folders of
+    other days than the run's are compared for repeats and left out.
 
     Raises:
         InputError, ConfigError: an exclusion or the payload names what is not mapped.
@@ -48,7 +48,7 @@ def judged_impressions(
     mine = F.coalesce(F.col(FOLDER_DAY).isin(list(window.days)), F.lit(True))
     judged = mark_duplicates(timed.where(compared), payload, log.survivor, log.reach_days).where(mine)
     if outcomes is not None:
-        judged = label(judged, outcomes, logged_objectives(sources), window.as_of)
+        judged = label(judged, outcomes, logged_objectives(sources), window)
     judged = judged.withColumns(_once_mature(sources, window))
     set_apart = timed.where(~compared & mine).withColumn(DUPLICATE, F.lit(False))
     both = judged.unionByName(set_apart, allowMissingColumns=True).drop(FOLDER_DAY)
@@ -72,4 +72,4 @@ def with_raw(refused: DataFrame, impressions: DataFrame) -> DataFrame:
 def _once_mature(sources: Sources, window: DayWindow) -> dict[str, Column]:
     """Return the labels that the log itself carries, null until the window of their objective has closed."""
     columns = {label_column(name): sources.objectives.get(name, Objective()) for name in sources.impressions.labels}
-    return {name: F.when(mature(objective, window.as_of), F.col(name)) for name, objective in columns.items()}
+    return {name: F.when(mature(objective, label_as_of(window)), F.col(name)) for name, objective in columns.items()}

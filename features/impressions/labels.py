@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -31,38 +31,46 @@ def read_outcomes(spark: SparkSession, folder: Path, sources: Sources, window: D
 
 
 def label(
-    impressions: DataFrame, outcomes: DataFrame, objectives: Mapping[str, Objective], as_of: datetime
+    impressions: DataFrame, outcomes: DataFrame, objectives: Mapping[str, Objective], window: DayWindow
 ) -> DataFrame:
     """Add `label_<objective>` (tinyint) for each objective; rows out = rows in.
 
-    Null: the window [ts, ts + window] had not closed by `as_of` for as long as outcomes take to be told, whatever had
-    happened by then: if a label were 1 before and 0 only after that, recent days would be all positive. 1: an outcome
-    within the window that was known at `as_of` (available_at, else its ts, not after it). 0: none. Outcomes with an
-    unparsable available_at, or known by then with a null or unparsable ts or a mapped `value` other than 0 and 1, make
-    the impression invalid_label; a `value` of 0 is no outcome.
+    Each as of its day's time. Null: the window [ts, ts + window_s] had not closed by then for as long as outcomes take
+    to be told, whatever had happened: if a label were 1 before and 0 only after that, recent days would be all
+    positive. 1: an outcome within the window that was known (available_at, else its ts, not after it). 0: none.
+    Outcomes with an unparsable available_at, or known by then with a null or unparsable ts or a mapped `value` other
+    than 0 and 1, make the impression invalid_label; a `value` of 0 is no outcome.
     """
-    joined = impressions.join(_collected(typed(outcomes, impressions, as_of)), on="impression_id", how="left")
+    joined = impressions.join(_collected(typed(outcomes, impressions)), on="impression_id", how="left")
+    as_of = label_as_of(window)
     labels = {label_column(name): _label(name, objective, as_of) for name, objective in objectives.items()}
-    broken = F.exists("_outcomes", lambda one: one.invalid & one.objective.isin(list(objectives)))
+    broken = F.exists("_outcomes", lambda one: invalid(one, as_of) & one.objective.isin(list(objectives)))
     return joined.withColumns({**labels, REASONS: add_reason(broken, INVALID_LABEL)}).drop("_outcomes")
 
 
-def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataFrame:
+def label_as_of(window: DayWindow) -> Column:
+    """Return the time as of which the labels of an impression of `date` are taken."""
+    days: dict[datetime, list[date]] = {}
+    for day in window.days:
+        days.setdefault(window.label_as_of(day), []).append(day)
+    cuts = [F.when(F.col("date").isin(some), F.lit(cut)) for cut, some in days.items() if cut != window.as_of]
+    return F.coalesce(*cuts, F.lit(window.as_of))
+
+
+def typed(outcomes: DataFrame, impressions: DataFrame) -> DataFrame:
     """Return the outcomes with typed columns.
 
     These are `_folder_day`, `impression_id`, `objective`, `ts` (timestamp), `happened` (its value, where one is mapped,
-    is 1), `known` at `as_of`, `available_at`, `invalid`. The id has the type that it has in `impressions`,
-    null where it does not fit: no impression can have it then.
+    is 1), `available_at`, `known_from` (that, else `ts`), `timeless` (when it was known is not told) and `unfit` (its
+    `ts` or value is none). The id has the type that it has in `impressions`, null where it does not fit: no impression
+    can have it then.
     """
     ts = as_instant(F.col("ts"))
     told = F.col("available_at") if "available_at" in outcomes.columns else F.lit(None).cast("timestamp")
     available = told.try_cast("timestamp")
     value = F.col("value").try_cast("double") if "value" in outcomes.columns else F.lit(1.0)
     is_label = F.coalesce(value.isin(0.0, 1.0), F.lit(False))
-    when = F.coalesce(available, ts)
-    known = F.coalesce(when <= F.lit(as_of), F.lit(False))
-    # An outcome that came later must not decide about a row; one without a time may have come at any.
-    untold = when.isNull() | (told.isNotNull() & available.isNull())
+    known_from = F.coalesce(available, ts)
     folder = F.col(FOLDER_DAY) if FOLDER_DAY in outcomes.columns else F.lit(None).cast("date")
     return outcomes.select(
         folder.alias(FOLDER_DAY),
@@ -70,10 +78,24 @@ def typed(outcomes: DataFrame, impressions: DataFrame, as_of: datetime) -> DataF
         F.col("objective").cast("string").alias("objective"),
         ts.alias("ts"),
         F.coalesce(value == 1, F.lit(False)).alias("happened"),
-        known.alias("known"),
         available.alias("available_at"),
-        (untold | (known & (ts.isNull() | ~is_label))).alias("invalid"),
+        known_from.alias("known_from"),
+        (known_from.isNull() | (told.isNotNull() & available.isNull())).alias("timeless"),
+        (ts.isNull() | ~is_label).alias("unfit"),
     )
+
+
+def known(outcome: Column, as_of: Column) -> Column:
+    """Return whether the `outcome`, a struct of what `typed` gives, was known at `as_of`."""
+    return F.coalesce(outcome.known_from <= as_of, F.lit(False))
+
+
+def invalid(outcome: Column, as_of: Column) -> Column:
+    """Return whether the `outcome` makes its impression invalid.
+
+    One that came later must not decide about a row; one without a time may have come at any.
+    """
+    return outcome.timeless | (known(outcome, as_of) & outcome.unfit)
 
 
 def window_end(shown: Column, objective: Objective) -> Column:
@@ -86,21 +108,24 @@ def matures(shown: Column, objective: Objective) -> Column:
     return shown + F.make_dt_interval(secs=F.lit(objective.matures_s))
 
 
-def mature(objective: Objective, as_of: datetime) -> Column:
+def mature(objective: Objective, as_of: Column) -> Column:
     """Return whether the label of `objective` was mature at `as_of` for the impression of the time `ts`."""
-    return matures(F.col("ts"), objective) <= F.lit(as_of)
+    return matures(F.col("ts"), objective) <= as_of
 
 
 def _collected(outcomes: DataFrame) -> DataFrame:
-    """Return one row an impression_id, with `_outcomes`: an array of {objective, ts, positive, invalid}."""
-    positive = (F.col("known") & F.col("happened")).alias("positive")
-    outcome = F.struct("objective", "ts", positive, "invalid")
+    """Return one row an impression_id, with `_outcomes`: an array of structs of what `typed` gives."""
+    outcome = F.struct("objective", "ts", "happened", "known_from", "timeless", "unfit")
     named = outcomes.where(F.col("impression_id").isNotNull())
     return named.groupBy("impression_id").agg(F.collect_list(outcome).alias("_outcomes"))
 
 
-def _label(name: str, objective: Objective, as_of: datetime) -> Column:
+def _label(name: str, objective: Objective, as_of: Column) -> Column:
     shown = F.col("ts")
     closes = window_end(shown, objective)
-    happened = F.exists("_outcomes", lambda one: (one.objective == name) & one.positive & one.ts.between(shown, closes))
+
+    def positive(one: Column) -> Column:
+        return (one.objective == name) & one.happened & known(one, as_of) & one.ts.between(shown, closes)
+
+    happened = F.exists("_outcomes", positive)
     return F.when(mature(objective, as_of), F.coalesce(happened, F.lit(False)).cast("tinyint"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.errors import InputError
 from camoe.contracts.runs import LabelCount
 from camoe.contracts.sources import Objective
-from features.impressions.labels import matures, typed, window_end
+from features.impressions.labels import label_as_of, matures, typed, window_end
 from features.impressions.tally import is_kept
 from features.read.raw import FOLDER_DAY
 from features.read.window import DayWindow
@@ -97,11 +97,13 @@ def outcome_dispositions(
 
     `filed_by` is the column of `typed` whose day that of the row's folder has to be.
     """
-    as_of = window.as_of
     # The time of the written row: repeats may differ in it where the payload leaves it out.
     written = F.max(F.when(is_kept(), F.col("ts")))
-    shown = judged.groupBy("impression_id").agg(written.alias("_shown"), F.max(is_kept()).alias("_written"))
-    joined = typed(outcomes, judged, as_of).join(shown, on="impression_id", how="left")
+    as_of = F.max(F.when(is_kept(), label_as_of(window)))
+    shown = judged.groupBy("impression_id").agg(
+        written.alias("_shown"), F.max(is_kept()).alias("_written"), as_of.alias("_as_of")
+    )
+    joined = typed(outcomes, judged).join(shown, on="impression_id", how="left")
     name, closes = F.col("objective"), _by_objective(objectives, window_end)
     inside = F.col("_written") & F.col("happened") & F.col("ts").between(F.col("_shown"), closes)
     late = inside & (F.col("available_at") > _by_objective(objectives, matures))
@@ -109,7 +111,7 @@ def outcome_dispositions(
     counted = (
         joined.groupBy(
             F.when(name.isin(list(objectives)), name).alias("objective"),
-            _disposition(objectives, as_of).alias("disposition"),
+            _disposition(objectives).alias("disposition"),
         )
         .agg(
             F.count(F.lit(1)).alias("rows"),
@@ -149,8 +151,8 @@ def _by_objective(objectives: Mapping[str, Objective], moment: Callable[[Column,
     return F.coalesce(*[F.when(name == key, moment(shown, objective)) for key, objective in objectives.items()])
 
 
-def _disposition(objectives: Mapping[str, Objective], as_of: datetime) -> Column:
-    name, shown = F.col("objective"), F.col("_shown")
+def _disposition(objectives: Mapping[str, Objective]) -> Column:
+    name, shown, as_of = F.col("objective"), F.col("_shown"), F.col("_as_of")
     inside = F.col("ts").between(shown, _by_objective(objectives, window_end))
     declared = F.coalesce(name.isin(list(objectives)), F.lit(False))
     holds = (
@@ -158,9 +160,9 @@ def _disposition(objectives: Mapping[str, Objective], as_of: datetime) -> Column
         F.col("_written").isNull(),
         ~F.col("_written"),
         ~F.col("happened"),
-        ~F.col("known"),
+        ~F.coalesce(F.col("known_from") <= as_of, F.lit(False)),
         ~inside,
-        _by_objective(objectives, matures) > F.lit(as_of),
+        _by_objective(objectives, matures) > as_of,
     )
     return F.coalesce(
         *[F.when(one, F.lit(disposition)) for one, disposition in zip(holds, DISPOSITIONS, strict=False)],

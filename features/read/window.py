@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -12,16 +12,22 @@ from zoneinfo import ZoneInfo
 class DayWindow:
     """Days that a run builds, and the time as of which it takes its input.
 
-    `days`: dates in `zone`, in order. `as_of` (with its zone): the run uses what was known then.
+    `days`: dates in `zone`, in order. `as_of` (with its zone): the run uses what was known then. `label_cuts`: earlier
+    times as of which the labels of some days are taken.
     """
 
     zone: str
     days: tuple[date, ...]
     as_of: datetime
+    label_cuts: Mapping[date, datetime] = field(default_factory=dict)
 
     def begins(self, day: date) -> datetime:
         """Return the first instant of `day` in the zone, in UTC."""
         return datetime.combine(day, time(), ZoneInfo(self.zone)).astimezone(UTC)
+
+    def label_as_of(self, day: date) -> datetime:
+        """Return the time as of which the labels of `day` are taken."""
+        return min(self.as_of, self.label_cuts.get(day, self.as_of))
 
     def reached(self, seconds: int) -> tuple[date, ...]:
         """Return, in order, the days on which something can happen within `seconds` of an impression of the run."""

@@ -33,6 +33,7 @@ class RunFacts:
 
     run_id: str
     as_of: str
+    label_as_of: Mapping[str, str]
     encoder_version: int
     table: str
     table_version: int
@@ -75,6 +76,7 @@ def feature_report(
         "run": {
             "run_id": run.run_id,
             "as_of": run.as_of,
+            "label_as_of": dict(run.label_as_of),
             "encoder_version": run.encoder_version,
             "table": run.table,
             "table_version": run.table_version,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from math import ceil, sqrt
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def training_rows(
     objectives: Collection[str],
     features: FeatureSet,
     *,
-    as_of: datetime,
+    as_of: Column,
     run_id: str,
 ) -> DataFrame:
     """Return the training table's columns, in order: keys, run, date, labels, features, physical ids, partition names.
@@ -85,7 +85,7 @@ def training_rows(
         F.lit(run_id).alias(RUN_ID),
         "date",
         *[label_column(objective) for objective in objectives],
-        F.lit(as_of).alias("label_as_of"),
+        as_of.alias("label_as_of"),
         *features.columns,
         _by_slot({name: modality for name, (_, modality, _) in ids.items()}).cast("int").alias("modality_id"),
         _by_slot({name: slot for name, (slot, _, _) in ids.items()}).cast("int").alias("slot_id"),

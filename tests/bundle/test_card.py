@@ -16,7 +16,14 @@ from tests.model.specs import HEADS, SLOTS, SPEC
 
 USERS = 10
 SETTINGS = EvaluationConfig(user_buckets=USERS, bootstrap=20)
-DATA = {"train_days": ["d1", "d2"], "validation_days": ["d3"], "train_rows": 9000, "validation_rows": 3000}
+DATA = {
+    "train_days": ["d1", "d2"],
+    "validation_days": ["d3"],
+    "labels_as_of": "2026-01-05",
+    "labels_late": ["d2"],
+    "train_rows": 9000,
+    "validation_rows": 3000,
+}
 METRICS = {"parameters": 1234, "data": DATA}
 
 
@@ -70,6 +77,7 @@ def test_the_card_tells_results_calibration_files_and_limits(calibrated):
     assert f"{row['ne']:.4f} ({row['ne_interval']['low']:.4f} to {row['ne_interval']['high']:.4f})" in line
     assert "- video: none: its labelled rows have one class only (40 labelled rows, 0 positive)" in card
     assert f"slope {calibration['audio'].slope:.4f}" in card
+    assert "Labels as known at 2026-01-05, later than training could have run for the test days: d2" in card
     for part in ("version 3", "d1 to d2: 9,000", "camoe.load", "calibration.json", "## Limits"):
         assert part in card
 

@@ -68,3 +68,15 @@ def test_a_run_of_later_days_waits_for_their_windows():
     configured = days("2026-02-10")
     assert configured.known_at(THREE_DAYS_S, date(2026, 2, 20)) == datetime(2026, 2, 23, 23, tzinfo=UTC)
     assert configured.known_at(THREE_DAYS_S, date(2026, 1, 1)) == configured.known_at(THREE_DAYS_S)
+
+
+def test_labels_of_training_days_are_those_of_the_time_when_the_test_day_begins_unless_declared():
+    declared = {
+        "zone": "Europe/Stockholm",
+        "train": {"first": "2026-03-01", "last": "2026-03-02"},
+        "validation": {"first": "2026-03-03", "last": "2026-03-03", "as_of": "2026-03-05T12:00"},
+        "test": {"first": "2026-03-04", "last": "2026-03-04"},
+    }
+    begins, told = datetime(2026, 3, 3, 23, tzinfo=UTC), datetime(2026, 3, 5, 11, tzinfo=UTC)
+    cuts = Days.model_validate(declared).label_cuts()
+    assert {day.day: cut for day, cut in cuts.items()} == {1: begins, 2: begins, 3: told}

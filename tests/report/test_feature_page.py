@@ -39,6 +39,7 @@ def document():
         "run": {
             "run_id": "run-1",
             "as_of": "2026-01-05T00:00:00+00:00",
+            "label_as_of": {"2026-01-01": "2026-01-04"},
             "encoder_version": 2,
             "table": "/out/training",
             "table_version": 3,

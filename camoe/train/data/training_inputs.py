@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 
 from camoe.config.pipeline import Config
 from camoe.contracts import encoder as encoders
+from camoe.contracts.days import day_list
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import SnapshotError
-from camoe.contracts.runs import active_records, encoder_version, require_fresh
+from camoe.contracts.runs import RunRecord, active_records, encoder_version, require_fresh
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, SLOTS_PROPERTY
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.snapshot import Snapshot, logged, opened
@@ -16,13 +19,34 @@ from camoe.stream.reading.columns import Columns, model_columns
 
 
 @dataclass(frozen=True)
+class KnownLabels:
+    """The latest time as of which labels of training and validation days were taken.
+
+    `late` are the days of which that time lies after the one that the configuration names for them.
+    """
+
+    as_of: datetime
+    late: tuple[date, ...] = ()
+
+    def __str__(self) -> str:
+        """Return what to know of late ones, else nothing."""
+        if not self.late:
+            return ""
+        return (
+            f"; labels of {day_list(self.late)} are those known at {self.as_of.isoformat()}, later than training could "
+            "have run for the test days: build these days again, or declare the as_of of train and validation"
+        )
+
+
+@dataclass(frozen=True)
 class TrainingInputs:
-    """The pinned rows and the encoder they were written with."""
+    """The pinned rows, the encoder they were written with, and when their labels were known."""
 
     version: int
     train: Snapshot
     validation: Snapshot
     encoder: Encoder
+    labels: KnownLabels
 
 
 def open_training_inputs(config: Config, version: int | None = None) -> TrainingInputs:
@@ -46,7 +70,18 @@ def open_training_inputs(config: Config, version: int | None = None) -> Training
     records = active_records(snapshot, config.layout.runs)
     require_fresh(records, first + second, f"{snapshot.table} version {snapshot.version}")
     encoder = encoders.read(config.layout.encoder, encoder_version(records))
-    return TrainingInputs(snapshot.version, train, validation, encoder)
+    labels = _known_labels(config, {day: records[day] for day in first + second})
+    return TrainingInputs(snapshot.version, train, validation, encoder, labels)
+
+
+def _known_labels(config: Config, records: Mapping[date, RunRecord]) -> KnownLabels:
+    taken = {day: record.labelled_as_of(day) for day, record in records.items()}
+    objectives, logged_with_rows = config.sources.objectives, config.sources.impressions.labels
+    # A label that stands in its row and is known at once is the same at any time.
+    grow = any(name not in logged_with_rows or objectives[name].matures_s for name in config.heads.objectives)
+    cuts = config.days.label_cuts()
+    late = tuple(day for day, moment in sorted(taken.items()) if grow and moment > cuts[day])
+    return KnownLabels(max(taken.values()), late)
 
 
 def require_slots(snapshot: Snapshot, slots: SlotCatalogue) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,6 +29,8 @@ from features.report.coverage import measure_days
 SHOWN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WINDOWS = {"click": Objective(window_s=60), "buy": Objective(window_s=3600)}
 LATER = SHOWN + timedelta(days=1)
+LABELLED = f"impression_id string, ts timestamp, date date, {REASONS} array<string>"
+JUDGED = f"{LABELLED}, {EXCLUDED} string, {DUPLICATE} boolean"
 
 
 def at(second):
@@ -49,12 +52,13 @@ def as_of(moment):
     return DayWindow("UTC", (SHOWN.date(),), moment)
 
 
-def labelled(spark, rows, as_of=LATER, ids=("i",)):
+def labelled(spark, rows, moment=LATER, ids=("i",)):
     """Labels and reasons by impression; `rows` are (id, objective, happened at, available at, value)."""
     impressions = spark.createDataFrame(
-        [(name, SHOWN, []) for name in ids], f"impression_id string, ts timestamp, {REASONS} array<string>"
+        [(name, SHOWN, SHOWN.date(), []) for name in ids],
+        LABELLED,
     )
-    answer = label(impressions, outcome_log(spark, rows), WINDOWS, as_of).collect()
+    answer = label(impressions, outcome_log(spark, rows), WINDOWS, as_of(moment)).collect()
     assert len(answer) == len(ids)
     return {row.impression_id: (row.label_click, row.label_buy, row[REASONS]) for row in answer}
 
@@ -103,12 +107,13 @@ def test_an_outcome_without_available_at_is_known_from_its_own_time(spark):
 
 def test_ids_of_the_log_take_the_type_of_the_impressions(spark):
     """A log of text beside impressions of numbers: what is no number belongs to no impression."""
-    shown = [(number, SHOWN, [], None, False) for number in (1, 2)]
+    shown = [(number, SHOWN, SHOWN.date(), [], None, False) for number in (1, 2)]
     impressions = spark.createDataFrame(
-        shown, f"impression_id long, ts timestamp, {REASONS} array<string>, {EXCLUDED} string, {DUPLICATE} boolean"
+        shown,
+        f"impression_id long, ts timestamp, date date, {REASONS} array<string>, {EXCLUDED} string, {DUPLICATE} boolean",
     )
     log = outcome_log(spark, [("1", "click", 1, 1, "1"), ("none", "click", 1, 1, "1")])
-    assert {row.impression_id: row.label_click for row in label(impressions, log, WINDOWS, LATER).collect()} == {
+    assert {row.impression_id: row.label_click for row in label(impressions, log, WINDOWS, as_of(LATER)).collect()} == {
         1: 1,
         2: 0,
     }
@@ -120,9 +125,12 @@ def judged_log(spark):
     """Impressions kept, repeated with another time, refused, and without an id."""
     shown = [("kept", True), ("twice", True), ("refused", False)]
     return spark.createDataFrame(
-        [(name, SHOWN, [] if good else ["null_slot"], None, False) for name, good in [*shown, (None, False)]]
-        + [("twice", SHOWN + timedelta(hours=2), [], None, True)],
-        f"impression_id string, ts timestamp, {REASONS} array<string>, {EXCLUDED} string, {DUPLICATE} boolean",
+        [
+            (name, SHOWN, SHOWN.date(), [] if good else ["null_slot"], None, False)
+            for name, good in [*shown, (None, False)]
+        ]
+        + [("twice", SHOWN + timedelta(hours=2), SHOWN.date(), [], None, True)],
+        JUDGED,
     )
 
 
@@ -197,6 +205,36 @@ def test_outcomes_without_an_impression_and_of_null_ids_add_no_rows(spark):
     assert labelled(spark, [("stranger", "click", 1, 1, "1"), (None, "click", 1, 1, "1")])["i"] == (0, 0, [])
 
 
+def test_each_day_is_labelled_as_of_its_own_time(spark):
+    """What became known of a training day only after the test day began is no label of it."""
+    shown = {"train": SHOWN, "test": SHOWN + timedelta(days=1)}
+    impressions = spark.createDataFrame(
+        [(name, ts, ts.date(), [], None, False) for name, ts in shown.items()],
+        JUDGED,
+    )
+    begins = SHOWN + timedelta(hours=12)
+    log = outcome_log(
+        spark,
+        [
+            ("train", "click", 1, 12 * 3600, "1"),
+            ("train", "buy", 1, 12 * 3600 + 1, "1"),
+            ("test", "click", 86_401, 90_000, "1"),
+            ("test", "buy", 86_401, 86_401, "1"),
+        ],
+    )
+    window = DayWindow("UTC", (SHOWN.date(), LATER.date()), LATER, {SHOWN.date(): begins})
+    late = replace(window, as_of=LATER + timedelta(days=1))
+    found = {
+        row.impression_id: (row.label_click, row.label_buy) for row in label(impressions, log, WINDOWS, late).collect()
+    }
+    assert found == {"train": (1, 0), "test": (1, 1)}
+    dispositions = outcome_dispositions(impressions, log, WINDOWS, late).dispositions
+    assert (dispositions["used"], dispositions["not_known_at_as_of"]) == (3, 1)
+    # A run's own time, where it is the earlier one, holds for all days.
+    early = replace(window, as_of=SHOWN + timedelta(seconds=60))
+    assert {row.label_buy for row in label(impressions, log, WINDOWS, early).collect()} == {None}
+
+
 REPORTED = {"click": Objective(window_s=60, report_s=240), "buy": Objective(window_s=3600)}
 
 
@@ -204,12 +242,14 @@ def test_a_label_is_mature_when_its_outcomes_have_had_the_time_to_be_told(spark)
     """A click that is told four minutes later is no 0 before: the label waits for it."""
     rows = [("told_late", "click", 30, 290, "1")]
     impressions = spark.createDataFrame(
-        [(name, SHOWN, []) for name in ("told_late", "none")],
-        f"impression_id string, ts timestamp, {REASONS} array<string>",
+        [(name, SHOWN, SHOWN.date(), []) for name in ("told_late", "none")],
+        LABELLED,
     )
 
     def at_second(second, objectives):
-        found = label(impressions, outcome_log(spark, rows), objectives, SHOWN + timedelta(seconds=second)).collect()
+        found = label(
+            impressions, outcome_log(spark, rows), objectives, as_of(SHOWN + timedelta(seconds=second))
+        ).collect()
         return {row.impression_id: row.label_click for row in found}
 
     assert at_second(299, REPORTED) == {"told_late": None, "none": None}

@@ -73,7 +73,9 @@ def made(values):
 
 def document_of(made, groups, cells=None):
     encoder, own, coverage = made
-    facts = RunFacts("r1", "2026-01-05T00:00:00+00:00", 1, "/out/training", 0, groups)
+    facts = RunFacts(
+        "r1", "2026-01-05T00:00:00+00:00", {"2026-01-01": "2026-01-04T23:00:00+00:00"}, 1, "/out/training", 0, groups
+    )
     day = date(2026, 1, 1)
     tally = Tally(1000, {"house": 100}, 7, {"unknown_slot": 3}, {(day, "s"): 890}, 900, {})
     return feature_report(

@@ -27,7 +27,14 @@ METRICS = {
     "epochs": [{"validation_ne": [0.9, 0.8]}],
     "best_epoch": 0,
     "parameters": 1,
-    "data": {"train_days": ["d"], "validation_days": ["d"], "train_rows": 1, "validation_rows": 1},
+    "data": {
+        "train_days": ["d"],
+        "validation_days": ["d"],
+        "labels_as_of": "t",
+        "labels_late": [],
+        "train_rows": 1,
+        "validation_rows": 1,
+    },
     "learning": {"mask": True, "negatives": {}},
     "validation": [],
 }
