@@ -58,7 +58,7 @@ def write_run(spark: SparkSession, ready: PreparedRun) -> BuildResult:
     plan, before = ready.inputs.plan, ready.inputs.before
     remedy = "mend what it says and run again"
     with step(spark.sparkContext, f"{JOB}: writing"), as_input_errors(f"cannot write to {plan.layout.root}", remedy):
-        encoder = encoders.append_version(ready.fitted, plan.layout.encoder)
+        encoder = encoders.append_version(ready.fitted, plan.layout.encoder, plan.training_range)
         record = plan.record(ready.inputs.states, encoder.version, ready.tally.kept, ready.inputs.input_versions)
         record = record.model_copy(update={"labels": ready.outcomes.labels, "accepted": ready.accepted})
         run = plan.signature(record.input_versions)

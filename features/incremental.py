@@ -17,7 +17,8 @@ from camoe.contracts.features import FeatureSet
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import EntityState, RunError, RunRecord, active_records, makers, stale_days
 from camoe.contracts.schema import RUN_ID
-from camoe.contracts.snapshot import is_delta_table, logged
+from camoe.contracts.snapshot import Snapshot, is_delta_table, logged
+from features.delta.commit import latest_version
 from features.delta.lost_log import require_log
 from features.join.entity_states import reaching
 from features.plan import Plan
@@ -29,12 +30,14 @@ from features.tables.training import is_remade
 class ExistingTable:
     """The training table as a run found it: the runs that the files of each day name, and the records of those runs.
 
-    There are no records of the days that the run builds again: a damaged day can always be built again.
+    There are no records of the days that the run builds again: a damaged day can always be built again. `profiles` is
+    the version of the profiles' table that has the counts of these runs.
     """
 
     version: int
     makers: Mapping[date, frozenset[str]]
     records: Mapping[date, RunRecord]
+    profiles: int = -1
 
     def without(self, days: Collection[date]) -> ExistingTable:
         """Return the same for a run that builds `days`: without their records."""
@@ -57,9 +60,18 @@ def find_existing(plan: Plan) -> ExistingTable:
         return NO_TABLE
     if is_remade(plan.target):
         return NO_TABLE
-    snapshot = logged(plan.layout.training)
+    snapshot, profiles = _at_one_time(plan.layout)
     records = active_records(snapshot, plan.layout.runs, without=plan.window.days)
-    return ExistingTable(snapshot.version, makers(snapshot), records)
+    return ExistingTable(snapshot.version, makers(snapshot), records, profiles)
+
+
+def _at_one_time(layout: Layout) -> tuple[Snapshot, int]:
+    """Return the training table, and the version of the profiles' table before any later run pruned it."""
+    while True:
+        snapshot, profiles = logged(layout.training), latest_version(layout.profiles)
+        # A run prunes what it superseded after its commit: while the table stays as it is, nothing of it has gone.
+        if latest_version(layout.training) == snapshot.version:
+            return snapshot, profiles
 
 
 def cascaded(plan: Plan, before: ExistingTable, entities: Mapping[str, EntityState]) -> tuple[date, ...]:
@@ -98,14 +110,15 @@ def earlier_profiles(
     wanted = {(day, record.run_id) for day, record in before.records.items() if day in days}
     if not wanted:
         return None
-    missing = sorted({day for day, _ in wanted - days_of_runs(layout.profiles)})
+    missing = sorted({day for day, _ in wanted - days_of_runs(layout.profiles, before.profiles)})
     if missing:
         raise RunError(
             f"{layout.profiles} lacks the counts of {day_list(missing)}, which the encoder is fitted on; "
             f"build them again with --days {day_list(missing)}"
         )
     pairs = spark.createDataFrame(sorted(wanted), f"date date, {RUN_ID} string")
-    rows = spark.read.format("delta").load(str(layout.profiles.resolve()))
+    pinned = spark.read.format("delta").option("versionAsOf", before.profiles)
+    rows = pinned.load(str(layout.profiles.resolve()))
     # Days and runs by themselves let Delta skip the files of others.
     near = F.col("date").isin([day for day, _ in wanted]) & F.col(RUN_ID).isin([run for _, run in wanted])
     return rows.where(near).join(F.broadcast(pairs), on=["date", RUN_ID], how="left_semi")

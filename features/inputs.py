@@ -14,7 +14,7 @@ from features.incremental import ExistingTable, cascaded, find_existing
 from features.join.entities import read_entities
 from features.join.entity_states import entity_states, reaching
 from features.plan import JOB, Plan
-from features.read.files import input_versions
+from features.read.files import input_versions, pinned
 from features.read.raw import read_impressions
 from features.spark.progress import step
 
@@ -44,8 +44,8 @@ def read_inputs(spark: SparkSession, plan: Plan) -> RunInputs:
     """
     before = find_existing(plan)
     versions = input_versions(spark, plan.folder, plan.sources, plan.window)
-    impressions, judged, outcomes = _judged(spark, plan)
-    tables = read_entities(spark, plan.folder, plan.sources, judged)
+    impressions, judged, outcomes = _judged(spark, plan, versions)
+    tables = read_entities(spark, plan.folder, pinned(plan.sources, versions), judged)
     with step(spark.sparkContext, f"{JOB}: reading {', '.join(tables) or 'the impressions'}"):
         states = entity_states(tables, plan.sources, plan.window.zone, plan.window.days)
     days = cascaded(plan, before, states) if plan.cascade else plan.window.days
@@ -55,12 +55,15 @@ def read_inputs(spark: SparkSession, plan: Plan) -> RunInputs:
         entities = {name: versions[name] for name in tables}
         versions = {**input_versions(spark, plan.folder, plan.sources, plan.window), **entities}
         states = reaching(states, plan.sources, plan.window.zone, days)
-        impressions, judged, outcomes = _judged(spark, plan)
+        impressions, judged, outcomes = _judged(spark, plan, versions)
     return RunInputs(plan, before, impressions, judged, outcomes, tables, states, versions)
 
 
-def _judged(spark: SparkSession, plan: Plan) -> tuple[DataFrame, DataFrame, DataFrame | None]:
-    outcomes = read_outcomes(spark, plan.folder, plan.sources, plan.window)
-    impressions = read_impressions(spark, plan.folder, plan.sources, plan.window)
+def _judged(
+    spark: SparkSession, plan: Plan, versions: Mapping[str, str]
+) -> tuple[DataFrame, DataFrame, DataFrame | None]:
+    at_versions = pinned(plan.sources, versions)
+    outcomes = read_outcomes(spark, plan.folder, at_versions, plan.window)
+    impressions = read_impressions(spark, plan.folder, at_versions, plan.window)
     judged = judged_impressions(impressions, outcomes, plan.sources, plan.slots, plan.window)
     return impressions, judged, outcomes

@@ -55,6 +55,11 @@ class Plan:
         return tuple(day for day in self.window.days if day in self.days.train.days())
 
     @property
+    def training_range(self) -> tuple[date, date]:
+        """The first and the last training day."""
+        return self.days.train.first, self.days.train.last
+
+    @property
     def settings_hash(self) -> str:
         """Hash of the settings that decide the rows of a day, given its input."""
         return settings_hash(self.sources, self.features, self.window.zone)

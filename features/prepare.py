@@ -36,8 +36,8 @@ class PreparedRun:
     """A run that has passed its checks.
 
     `values` are the kept impressions with the value of each feature, `profiled` the count of each value, `history` the
-    same with the training days that the run leaves alone. `fitted` is empty without training days. `accepted` is what
-    lies under its floor and was accepted all the same.
+    same with the training days that the run leaves alone. `fitted` is empty where no training day is built. `accepted`
+    is what lies under its floor and was accepted all the same.
     """
 
     inputs: RunInputs
@@ -176,8 +176,9 @@ def _history(inputs: RunInputs, profiled: DataFrame) -> DataFrame:
 
 def _fitted(inputs: RunInputs, history: DataFrame) -> dict[str, list[str]]:
     plan = inputs.plan
-    if plan.training_days:
-        return fit_vocabularies(history, plan.features, plan.days.train.days())
+    training = plan.days.train.days()
+    if plan.training_days or any(day in training for day in inputs.before.records):
+        return fit_vocabularies(history, plan.features, training)
     require_vocabularies(plan.layout.encoder, plan.features)
     return {}
 

@@ -1,7 +1,8 @@
 """The encoder: versioned, append-only vocabularies that turn category values into indices.
 
 On disk `encoder/v<N>/` holds `encoder.json` and `vocabulary.parquet` (feature, value, index). A refit adds entries
-and never renumbers, so rows written with an older version stay valid.
+and never renumbers, so rows written with an older version stay valid. A version belongs to a range of training days:
+values that other days brought in, and these do not have often enough, are hidden from its models.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,11 +44,15 @@ class VersionTakenError(EncoderError):
 class Encoder:
     """Values per feature with a vocabulary, each at index `FIRST + position`; null is `MISSING`, any other `UNKNOWN`.
 
-    Hashed features have no vocabulary here: what they need is in the feature set.
+    Hashed features have no vocabulary here: what they need is in the feature set. `days` are the first and the last
+    training day that the version is fitted on, None where that is not known. `hidden`: indices, by feature that has
+    some, that are unknown to a model of these days.
     """
 
     version: int
     values: Mapping[str, tuple[str, ...]]
+    days: tuple[date, date] | None = None
+    hidden: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def size(self, feature: str) -> int:
         """Return the rows that an embedding of `feature` needs, the two reserved ones included."""
@@ -56,38 +62,65 @@ class Encoder:
         """Return `size` of every feature."""
         return {feature: self.size(feature) for feature in self.values}
 
+    def shown(self, feature: str) -> tuple[str, ...]:
+        """Return the values that a model knows, in the order of their indices."""
+        hidden = frozenset(self.hidden.get(feature, ()))
+        return tuple(value for index, value in enumerate(self.values[feature], FIRST) if index not in hidden)
+
+    def as_known_by(self, older: Encoder) -> Encoder:
+        """Return the encoder without the values that `older` lacks: no row that it wrote has one of them."""
+        values = {name: known[: len(older.values.get(name, ()))] for name, known in self.values.items()}
+        kept = {
+            name: tuple(index for index in indices if index < FIRST + len(values[name]))
+            for name, indices in self.hidden.items()
+        }
+        return replace(self, values=values, hidden={name: indices for name, indices in kept.items() if indices})
+
+    def column_hidden(self, features: FeatureSet) -> dict[str, tuple[int, ...]]:
+        """Return the hidden indices of each of the features' `embedded_columns` that has some."""
+        found = {column: self.hidden.get(made.name, ()) for column, made in self._makers(features).items()}
+        return {column: indices for column, indices in found.items() if indices}
+
     def column_sizes(self, features: FeatureSet) -> dict[str, int]:
         """Return the rows that the embedding of each of the features' `embedded_columns` needs, in their order."""
+        return {column: self._rows(made) for column, made in self._makers(features).items()}
+
+    def _makers(self, features: FeatureSet) -> dict[str, Categorical | SequenceFeature]:
         categorical = {column: feature for feature in features.categorical for column in feature.columns}
         sequences = {column.name: item for item in features.sequence for column in features.columns_of(item)}
         made: dict[str, Categorical | SequenceFeature] = {**categorical, **sequences}
-        return {column: self._rows(made[column]) for column in features.embedded_columns}
+        return {column: made[column] for column in features.embedded_columns}
 
     def _rows(self, feature: Categorical | SequenceFeature) -> int:
         return self.size(feature.name) if feature.hashing is None else FIRST + feature.hashing.buckets
 
     def content_hash(self) -> str:
-        """Return the `short_hash` of all vocabularies."""
-        text = json.dumps({name: list(values) for name, values in sorted(self.values.items())})
-        return short_hash(text)
+        """Return the `short_hash` of all vocabularies, and of what is hidden in them."""
+        values = {name: list(values) for name, values in sorted(self.values.items())}
+        hidden = {name: list(indices) for name, indices in sorted(self.hidden.items())}
+        return short_hash(json.dumps([values, hidden] if hidden else values))
 
     def continues(self, older: Encoder) -> bool:
         """Return whether every index of `older` still means the same value here."""
         return all(self.values.get(name, ())[: len(values)] == values for name, values in older.values.items())
 
-    def grow(self, fitted: Mapping[str, Sequence[str]]) -> Encoder:
-        """Return the next version: known values keep their index, new ones are appended in the order given.
+    def grow(self, fitted: Mapping[str, Sequence[str]], days: tuple[date, date] | None = None) -> Encoder:
+        """Return the next version, which belongs to `days`, on which the `fitted` values were seen.
 
-        Returns self when nothing is new. Features absent from `fitted` are kept.
+        Known values keep their index, new ones are appended in the order given, and those that are not among the
+        fitted ones are hidden. Returns self when nothing is new. Features absent from `fitted` are kept.
         """
         grown = dict(self.values)
+        hidden = dict[str, tuple[int, ...]]()
         for feature, values in fitted.items():
-            known = self.values.get(feature, ())
+            known, seen_now = self.values.get(feature, ()), frozenset(values)
             seen = frozenset(known)
             grown[feature] = (*known, *(value for value in values if value not in seen))
-        if grown == dict(self.values):
-            return self
-        return Encoder(self.version + 1, grown)
+            unseen = tuple(index for index, value in enumerate(known, FIRST) if value not in seen_now)
+            if unseen:
+                hidden[feature] = unseen
+        same = replace(self, values=grown, days=days or self.days, hidden=hidden) if fitted else self
+        return self if same == self else replace(same, version=self.version + 1)
 
 
 EMPTY = Encoder(0, {})
@@ -99,14 +132,14 @@ def latest_version(folder: Path) -> int:
     return max(versions, default=0)
 
 
-def append_version(fitted: Mapping[str, Sequence[str]], folder: Path) -> Encoder:
-    """Grow the newest version by the `fitted` values and publish that; nothing is written when nothing is new.
+def append_version(fitted: Mapping[str, Sequence[str]], folder: Path, days: tuple[date, date] | None = None) -> Encoder:
+    """Grow the newest version by the values `fitted` on `days` and publish that, unless nothing is new.
 
     When another run takes the version meanwhile, this one grows from what that run published.
     """
     while True:
         known = latest_version(folder)
-        grown = (read(folder, known) if known else EMPTY).grow(fitted)
+        grown = (read(folder, known) if known else EMPTY).grow(fitted, days)
         try:
             write(grown, folder)
         except VersionTakenError:
@@ -146,7 +179,13 @@ def _fill(folder: Path, encoder: Encoder) -> None:
     pq.write_table(pa.table([list(column) for column in columns], schema=schema), folder / "vocabulary.parquet")
     write_json(
         folder / "encoder.json",
-        {"version": encoder.version, "hash": encoder.content_hash(), "sizes": encoder.sizes()},
+        {
+            "version": encoder.version,
+            "hash": encoder.content_hash(),
+            "sizes": encoder.sizes(),
+            "days": [day.isoformat() for day in encoder.days or ()],
+            "hidden": encoder.hidden,
+        },
     )
 
 
@@ -165,6 +204,34 @@ def read(folder: Path, version: int | None = None) -> Encoder:
     return read_version(folder / f"v{chosen}")
 
 
+def read_fitted_on(folder: Path, days: tuple[date, date], older: Encoder) -> Encoder:
+    """Read the newest version that is fitted on `days`, without the values that `older`, which wrote the rows, lacks.
+
+    It is `older` itself where no version says on which days it is fitted, as those of before did not.
+
+    Raises:
+        EncoderError: there is none, or it is damaged.
+    """
+    told = False
+    for version in range(latest_version(folder), 0, -1):
+        path = folder / f"v{version}"
+        fitted_on = read_version(path).days if path.is_dir() else None
+        if fitted_on == days:
+            return read_version(path).as_known_by(older)
+        told = told or fitted_on is not None
+    if not told:
+        return older
+    raise EncoderError(
+        f"no encoder at {folder} is fitted on the training days {days[0]} to {days[1]}, so that one would know values "
+        "of later days, or lack some; run jobs/build_features.py with this configuration and --days of any day: it "
+        "fits one from the counts of days that are built"
+    )
+
+
+def _range(days: Sequence[str]) -> tuple[date, date] | None:
+    return (date.fromisoformat(days[0]), date.fromisoformat(days[1])) if days else None
+
+
 def read_version(folder: Path) -> Encoder:
     """Read one version's own folder. Raises `EncoderError` as `read` does."""
     if not folder.is_dir():
@@ -175,7 +242,12 @@ def read_version(folder: Path) -> Encoder:
         values: dict[str, list[str]] = {feature: [] for feature in manifest["sizes"]}
         for feature, value in zip(table["feature"].to_pylist(), table["value"].to_pylist(), strict=True):
             values[feature].append(value)
-        encoder = Encoder(manifest["version"], {feature: tuple(items) for feature, items in values.items()})
+        encoder = Encoder(
+            manifest["version"],
+            {feature: tuple(items) for feature, items in values.items()},
+            _range(manifest.get("days", ())),
+            {feature: tuple(indices) for feature, indices in manifest.get("hidden", {}).items()},
+        )
         written = manifest["hash"]
     except (ValueError, OSError, KeyError) as error:
         raise EncoderError(f"the encoder at {folder} is damaged ({error}); {REMEDY}") from None

@@ -26,7 +26,7 @@ class Camoe(nn.Module):
 
     def __init__(self, spec: ModelSpec, transforms: Sequence[NumericTransform]) -> None:
         super().__init__()
-        self.embedding = JointEmbedding(spec.vocabulary_sizes, spec.model.embedding_dim)
+        self.embedding = JointEmbedding(spec.vocabulary_sizes, spec.model.embedding_dim, spec.hidden_rows)
         self.categorical_columns = len(spec.features.categorical_columns)
         self.sequences = sequences_of(spec.features)
         self.scaling = NumericScaling(spec.features.numeric, transforms)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pydantic import Field
+
 from camoe.config.model import ModelConfig
 from camoe.contracts.config_file import Section
 from camoe.contracts.features import FeatureSet
@@ -13,7 +17,7 @@ class ModelSpec(Section):
     """Architecture, features, heads and slots.
 
     `vocabulary_sizes` holds one embedding size for each of the features' `embedded_columns`, in order; `head_indices`
-    the vocabulary's index of each of the heads' `values`.
+    the vocabulary's index of each of the heads' `values`; `hidden` by such column the indices that read as unknown.
     """
 
     model: ModelConfig
@@ -22,12 +26,22 @@ class ModelSpec(Section):
     slots: SlotCatalogue
     vocabulary_sizes: tuple[int, ...]
     head_indices: tuple[int, ...] = ()
+    hidden: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
 
     @property
     def head_column(self) -> int:
         """Position, among the categorical columns, of the one that heads select by; 0 where they select by none."""
         column = self.heads.column
         return 0 if column is None else self.features.categorical_columns.index(f"cat_{column}")
+
+    @property
+    def hidden_rows(self) -> tuple[int, ...]:
+        """Rows of the joint embedding table that read as unknown."""
+        found, start = list[int](), 0
+        for column, size in zip(self.features.embedded_columns, self.vocabulary_sizes, strict=True):
+            found += [start + index for index in self.hidden.get(column, ())]
+            start += size
+        return tuple(found)
 
     @property
     def bottom_width(self) -> int:

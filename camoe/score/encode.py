@@ -41,8 +41,7 @@ def encode(table: pa.Table, features: FeatureSet, encoder: Encoder) -> pa.Table:
 
 def _categorical(table: pa.Table, feature: Categorical, encoder: Encoder) -> dict[str, pa.ChunkedArray]:
     values = _as_value(table, feature.name)
-    vocabulary = encoder.values.get(feature.name, ())
-    return dict(zip(feature.columns, _indices(values, vocabulary, feature.hashing), strict=True))
+    return dict(zip(feature.columns, _indices(values, encoder, feature.name, feature.hashing), strict=True))
 
 
 def _sequence(
@@ -51,18 +50,21 @@ def _sequence(
     """Return the lists that the features' build makes of the sequence: indices, without nulls, cut to length."""
     kept = elements_of(table, feature)
     values = _as_value(pa.table({feature.name: kept.values}), feature.name)
-    vocabulary = encoder.values.get(feature.vocabulary or feature.name, ())
-    columns = _indices(values, vocabulary, features.hashing_of(feature))
+    columns = _indices(values, encoder, feature.vocabulary or feature.name, features.hashing_of(feature))
     names = [column.name for column in features.columns_of(feature)]
     return {name: kept.lists(indices) for name, indices in zip(names, columns, strict=True)}
 
 
-def _indices(values: pa.ChunkedArray, vocabulary: tuple[str, ...], hashing: Hashing | None) -> list[pa.ChunkedArray]:
+def _indices(
+    values: pa.ChunkedArray, encoder: Encoder, vocabulary: str, hashing: Hashing | None
+) -> list[pa.ChunkedArray]:
     """Return the index of each text, null MISSING; with hashing once a seed."""
     if hashing is not None:
         return [_or_missing(values, _bucket(values, seed, hashing)) for seed in hashing.seeds]
-    place = pc.fill_null(pc.index_in(values, value_set=pa.array(vocabulary, pa.string())), UNKNOWN - FIRST)
-    return [_or_missing(values, pc.add(place, pa.scalar(FIRST, pa.int32())))]
+    known = pa.array(encoder.values.get(vocabulary, ()), pa.string())
+    index = pc.add(pc.fill_null(pc.index_in(values, value_set=known), UNKNOWN - FIRST), pa.scalar(FIRST, pa.int32()))
+    hidden = pc.is_in(index, value_set=pa.array(encoder.hidden.get(vocabulary, ()), pa.int32()))
+    return [_or_missing(values, pc.if_else(hidden, pa.scalar(UNKNOWN, pa.int32()), index))]
 
 
 def _bucket(values: pa.ChunkedArray, seed: int, hashing: Hashing) -> pa.ChunkedArray:

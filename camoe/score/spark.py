@@ -18,7 +18,7 @@ from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot
 from camoe.score.alone import one_line
 from camoe.score.scorer import Scorer, ScoringModel
-from camoe.score.unknown import Unknown, known_elements, known_sizes
+from camoe.score.unknown import Unknown, Vocabulary, category_vocabularies, element_vocabularies
 
 # Delta's errors when another commit came first; PySpark knows them once they are imported.
 CONFLICTS = tuple(
@@ -36,11 +36,11 @@ def read_rows(spark: SparkSession, snapshot: Snapshot, days: Collection[date], m
 
 def count_unknown(rows: DataFrame, model: ScoringModel) -> Unknown:
     """Count what of `rows` the model does not know; reads the columns that have a vocabulary alone."""
-    places, elements = known_sizes(model.spec), known_elements(model.spec)
-    found = {name: F.count_if(_unknown(F.col(name), size)) for name, size in places.items()}
+    places, elements = category_vocabularies(model.spec), element_vocabularies(model.spec)
+    found = {name: F.count_if(_unknown(F.col(name), known)) for name, known in places.items()}
     seen = {name: F.count(F.lit(1)) for name in places}
-    for name, size in elements.items():
-        found[name] = F.sum(_unknown_elements(name, size))
+    for name, known in elements.items():
+        found[name] = F.sum(_unknown_elements(name, known))
         seen[name] = F.sum(F.size(name))
     if not found:
         return Unknown()
@@ -49,12 +49,13 @@ def count_unknown(rows: DataFrame, model: ScoringModel) -> Unknown:
     return Unknown(Counter(counted["found"].asDict()), Counter(counted["seen"].asDict()))
 
 
-def _unknown_elements(name: str, size: int) -> Column:
-    return F.size(F.filter(name, lambda index: _unknown(index, size)))
+def _unknown_elements(name: str, known: Vocabulary) -> Column:
+    return F.size(F.filter(name, lambda index: _unknown(index, known)))
 
 
-def _unknown(index: Column, size: int) -> Column:
-    return (index == UNKNOWN) | (index >= size)
+def _unknown(index: Column, known: Vocabulary) -> Column:
+    outside = (index == UNKNOWN) | (index >= known.size)
+    return outside | index.isin(list(known.hidden)) if known.hidden else outside
 
 
 def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame:

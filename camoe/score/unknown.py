@@ -40,37 +40,50 @@ class Unknown:
         return ", ".join(f"{name} {share:.2%}" for name, share in largest) or "none"
 
 
-def known_sizes(spec: ModelSpec) -> dict[str, int]:
-    """Return, by categorical column that has a vocabulary, the first index that the model has no embedding for."""
-    sizes = dict(zip(spec.features.embedded_columns, spec.vocabulary_sizes, strict=True))
-    return {feature.column: sizes[feature.column] for feature in spec.features.categorical if feature.hashing is None}
+@dataclass(frozen=True)
+class Vocabulary:
+    """Indices of a column that a model knows: those below `size` but for the `hidden` ones."""
+
+    size: int
+    hidden: tuple[int, ...]
 
 
-def known_elements(spec: ModelSpec) -> dict[str, int]:
-    """Return what `known_sizes` does, by column of sequences."""
-    sizes = dict(zip(spec.features.embedded_columns, spec.vocabulary_sizes, strict=True))
-    features = spec.features
+def category_vocabularies(spec: ModelSpec) -> dict[str, Vocabulary]:
+    """Return what the model knows of each categorical column that has a vocabulary."""
+    of_table = _by_table(spec)
+    return {item.column: of_table[item.column] for item in spec.features.categorical if item.hashing is None}
+
+
+def element_vocabularies(spec: ModelSpec) -> dict[str, Vocabulary]:
+    """Return the same by column of sequences."""
+    of_table, features = _by_table(spec), spec.features
     plain = [item for item in features.sequence if features.hashing_of(item) is None]
-    return {column.name: sizes[column.table] for item in plain for column in features.columns_of(item)}
+    return {column.name: of_table[column.table] for item in plain for column in features.columns_of(item)}
+
+
+def _by_table(spec: ModelSpec) -> dict[str, Vocabulary]:
+    sizes = zip(spec.features.embedded_columns, spec.vocabulary_sizes, strict=True)
+    return {column: Vocabulary(size, spec.hidden.get(column, ())) for column, size in sizes}
 
 
 def unknown_in(categorical: Indices, sequences: Indices, spec: ModelSpec) -> Unknown:
     """Count what the model does not know of indices `[rows, C]` and sequences `[rows, S]`, packed as in `Block`."""
     places = {name: place for place, name in enumerate(spec.features.categorical_columns)}
     counted = Unknown()
-    for name, size in known_sizes(spec).items():
+    for name, known in category_vocabularies(spec).items():
         indices = categorical[:, places[name]]
-        counted.found[name], counted.seen[name] = _unknown(indices, size), len(indices)
-    sizes, begin = known_elements(spec), 0
+        counted.found[name], counted.seen[name] = _unknown(indices, known), len(indices)
+    vocabularies, begin = element_vocabularies(spec), 0
     for column in spec.features.sequence_columns:
         lengths, padded = sequences[:, begin], sequences[:, begin + 1 : begin + 1 + column.length]
         begin += 1 + column.length
-        if column.name in sizes:
+        if column.name in vocabularies:
             elements = padded[np.arange(column.length) < lengths[:, np.newaxis]]
-            counted.found[column.name] = _unknown(elements, sizes[column.name])
+            counted.found[column.name] = _unknown(elements, vocabularies[column.name])
             counted.seen[column.name] = len(elements)
     return counted
 
 
-def _unknown(indices: Indices, size: int) -> int:
-    return int(np.count_nonzero((indices == UNKNOWN) | (indices >= size)))
+def _unknown(indices: Indices, known: Vocabulary) -> int:
+    outside = (indices == UNKNOWN) | (indices >= known.size)
+    return int(np.count_nonzero(outside | np.isin(indices, known.hidden) if known.hidden else outside))

@@ -27,6 +27,7 @@ def model_spec(
         slots=slots,
         vocabulary_sizes=tuple(encoder.column_sizes(features).values()),
         head_indices=_head_indices(heads, encoder),
+        hidden=encoder.column_hidden(features),
     )
     return with_matched_parameters(spec)
 
@@ -34,8 +35,8 @@ def model_spec(
 def _head_indices(heads: HeadSet, encoder: Encoder) -> tuple[int, ...]:
     if heads.column is None:
         return ()
-    known = encoder.values[heads.column]
-    missing = [value for value in heads.values if value not in known]
+    known, shown = encoder.values[heads.column], encoder.shown(heads.column)
+    missing = [value for value in heads.values if value not in shown]
     if missing:
         raise ConfigError(
             f"a head selects {heads.column} '{missing[0]}', which the training days have too rarely for the "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from delta.tables import DeltaTable as SparkDeltaTable
 from deltalake import DeltaTable
@@ -21,6 +21,11 @@ from camoe.contracts.snapshot import is_delta_table
 from camoe.contracts.sources import DAY, Outcomes, Sources, Table
 from features.read.listing import as_listed, decoded, listed
 from features.read.window import DayWindow
+
+VERSION = "delta version "
+# Options by which Spark reads another version than the newest.
+OF_A_VERSION = frozenset(("versionasof", "timestampasof"))
+TableT = TypeVar("TableT", bound=Table)
 
 
 def impression_paths(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> list[Path]:
@@ -92,6 +97,22 @@ def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: 
     return {name: _version(spark, name, table, paths) for name, (table, paths) in places.items()}
 
 
+def pinned(sources: Sources, versions: Mapping[str, str]) -> Sources:
+    """Return the sources with each Delta table read at its version among those of `input_versions`."""
+    tables = {"impressions": sources.impressions, "outcomes": sources.outcomes}
+    at_versions = {name: _at_version(table, versions[name]) for name, table in tables.items() if table is not None}
+    entities = {name: _at_version(entity, versions[name]) for name, entity in sources.entities.items()}
+    return sources.model_copy(update={**at_versions, "entities": entities})
+
+
+def _at_version(table: TableT, version: str) -> TableT:
+    number = version.removeprefix(VERSION)
+    if table.format != "delta" or not number.isdigit():
+        return table
+    kept = {name: value for name, value in table.options.items() if name.lower() not in OF_A_VERSION}
+    return table.model_copy(update={"options": {**kept, "versionAsOf": number}})
+
+
 def require_delta(path: Path, what: str) -> None:
     """Raise `InputError` unless a Delta table lies at `path`, of which Spark and delta-rs read each character alike."""
     misread = misread_character(path)
@@ -104,7 +125,7 @@ def require_delta(path: Path, what: str) -> None:
 def _version(spark: SparkSession, name: str, table: Table, paths: Sequence[Path]) -> str:
     if table.format == "delta":
         require_delta(paths[0], name)
-        return f"delta version {_delta_version(spark, paths[0], table)}"
+        return f"{VERSION}{_delta_version(spark, paths[0], table)}"
     stats = [(str(path), path.stat()) for path in listed(spark, name, paths, table)]
     content = json.dumps([[file, stat.st_size, stat.st_mtime_ns] for file, stat in stats])
     return short_hash(content)

@@ -72,7 +72,7 @@ def _named(reference_rows: DataFrame) -> DataFrame:
 
 
 def _known(profile_rows: DataFrame, encoder: Encoder, vocabularies: Mapping[str, str]) -> DataFrame:
-    pairs = [(name, value) for name, vocabulary in vocabularies.items() for value in encoder.values[vocabulary]]
+    pairs = [(name, value) for name, vocabulary in vocabularies.items() for value in encoder.shown(vocabulary)]
     table = pa.table(
         {"feature": [name for name, _ in pairs], "value": [value for _, value in pairs]},
         schema=pa.schema([("feature", pa.string()), ("value", pa.string())]),

@@ -71,11 +71,11 @@ def put(rows: DataFrame, table: Path, run: CommitMetadata) -> int:
     return 0 if commit is None else commit.rows
 
 
-def days_of_runs(table: Path) -> set[DayOfRun]:
-    """Return the (date, run) pairs of which `table` has files."""
+def days_of_runs(table: Path, version: int | None = None) -> set[DayOfRun]:
+    """Return the (date, run) pairs of which `table` has files at `version` (default: the newest)."""
     if not is_delta_table(table):
         return set()
-    actions = DeltaTable(str(table.resolve())).get_add_actions(flatten=True)
+    actions = DeltaTable(str(table.resolve()), version).get_add_actions(flatten=True)
     days, runs = (actions.column(f"partition.{name}").to_pylist() for name in SIDE_PARTITIONS)
     return set(zip(days, runs, strict=True))
 

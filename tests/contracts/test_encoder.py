@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import date
 
 import pyarrow.parquet as pq
 import pytest
@@ -42,6 +43,36 @@ def test_what_is_read_is_what_was_written(tmp_path):
 def test_nothing_new_is_no_new_version():
     one = EMPTY.grow({"genre": ["jazz"]})
     assert one.grow({"genre": ["jazz"]}) is one
+
+
+EARLY, LATE = (date(2026, 1, 1), date(2026, 1, 2)), (date(2026, 1, 1), date(2026, 1, 4))
+
+
+def test_a_version_hides_what_its_training_days_do_not_have_from_its_models_alone(tmp_path):
+    late = encoders.append_version({"genre": ["jazz", "folk", "rock"]}, tmp_path, LATE)
+    early = encoders.append_version({"genre": ["rock", "jazz"]}, tmp_path, EARLY)
+    assert (late.hidden, late.shown("genre")) == ({}, ("jazz", "folk", "rock"))
+    assert (early.values, early.hidden) == (late.values, {"genre": (FIRST + 1,)})
+    assert early.shown("genre") == ("jazz", "rock")
+    assert encoders.read(tmp_path) == early != late
+    assert encoders.append_version({"genre": ["rock", "jazz"]}, tmp_path, EARLY) == early
+    # Each range of days has its own, whichever is the newest.
+    assert encoders.read_fitted_on(tmp_path, LATE, early) == late
+    assert encoders.read_fitted_on(tmp_path, EARLY, early) == early
+    with pytest.raises(EncoderError, match=r"fitted on the training days 2026-01-01 to 2026-01-03.*build_features"):
+        encoders.read_fitted_on(tmp_path, (date(2026, 1, 1), date(2026, 1, 3)), early)
+
+
+def test_a_model_knows_no_value_that_the_encoder_of_its_rows_did_not_have(tmp_path):
+    wrote = encoders.append_version({"genre": ["jazz", "folk"]}, tmp_path, EARLY)
+    encoders.append_version({"genre": ["rock"]}, tmp_path, LATE)
+    read = encoders.read_fitted_on(tmp_path, LATE, wrote)
+    assert (read.values, read.shown("genre")) == ({"genre": ("jazz", "folk")}, ())
+
+
+def test_an_encoder_that_does_not_say_its_days_is_for_all_of_them(tmp_path):
+    told_nothing = encoders.append_version({"genre": ["jazz"]}, tmp_path)
+    assert encoders.read_fitted_on(tmp_path, EARLY, told_nothing) == told_nothing
 
 
 def test_a_changed_vocabulary_is_refused(tmp_path):

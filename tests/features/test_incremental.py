@@ -11,6 +11,7 @@ import pytest
 from camoe.config.pipeline import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.config_file import load
+from camoe.contracts.encoder import EncoderError
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError, active_runs
 from camoe.contracts.snapshot import pin
@@ -184,6 +185,27 @@ def test_the_report_tells_of_the_last_run(daily):
     report = daily.layout.feature_report
     assert json.loads((report / "features.json").read_text())["run"]["run_id"] == "cascade"
     assert "Run cascade," in (report / "index.html").read_text()
+
+
+def test_a_back_test_of_earlier_days_knows_no_value_of_a_later_one(daily):
+    """In the same folder, and with no training day built again; the table's indices stay what they are."""
+    earlier = [
+        f"days.train.last={lake.DAYS[0]}",
+        *(f"days.validation.{end}={lake.DAYS[1]}" for end in ("first", "last")),
+    ]
+    earlier += [f"days.test.{end}={lake.DAYS[2]}" for end in ("first", "last")]
+    later, back_test = load(daily.config, Config), load(daily.config, Config, earlier)
+    with pytest.raises(EncoderError, match="fitted on the training days 2026-01-01 to 2026-01-01"):
+        open_training_inputs(back_test)
+    assert lake.run_job(daily.config, "--days", lake.DAYS[2], "--run-id", "back", *earlier) == 0
+    inputs = open_training_inputs(back_test)
+    assert "a9" in inputs.encoder.values["advertiser"]
+    assert "a9" not in inputs.encoder.shown("advertiser")
+    # Built as one of the training days of the later range, when more was known than at the back-test's test day.
+    assert inputs.labels.late == (DAYS[0], DAYS[1])
+    assert "a9" in open_training_inputs(later).encoder.shown("advertiser")
+    # And the back-test's test day is one on which the later range validates.
+    assert open_training_inputs(later).labels.late == (DAYS[2],)
 
 
 def test_a_slot_may_be_appended_and_the_table_refuses_rows_that_cannot_be(spark, daily, capfd):

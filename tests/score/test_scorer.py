@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from camoe.bundle import manifest as names
 from camoe.bundle.write import Origin, write_bundle
-from camoe.contracts.encoder import Encoder
+from camoe.contracts.encoder import UNKNOWN, Encoder
 from camoe.contracts.errors import BundleError
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
@@ -28,23 +28,26 @@ from camoe.model.camoe import Camoe
 from camoe.score import scorer
 from camoe.score.graph_inputs import graph_inputs
 from camoe.score.scorer import ROWS_AT_ONCE, Scorer, expected_predictions, read_model, require_fit, require_vocabulary
+from camoe.score.unknown import unknown_in
 from tests.model.specs import MOMENTS, SPEC
 from tests.score.pipeline import CALIBRATION, METRICS
 from tests.stream.plans import snapshot_of
 
 LARGE = 100_000
+# One index that a later day brought in reads as unknown.
+HIDING = SPEC.model_copy(update={"hidden": {"cat_x": (4,)}})
 
 
 @pytest.fixture(scope="module")
 def torch_model():
     torch.manual_seed(11)
-    return Camoe(SPEC, MOMENTS)
+    return Camoe(HIDING, MOMENTS)
 
 
 @pytest.fixture(scope="module")
 def bundle(torch_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    write(folder, torch_model, SPEC)
+    write(folder, torch_model, HIDING)
     return folder
 
 
@@ -89,6 +92,18 @@ def test_predictions_are_the_torch_models_whatever_the_number_of_rows(bundle, to
     np.testing.assert_allclose(found["p_raw"], expected, atol=1e-6)
     assert found["head"].to_pylist() == ["video" if one else "audio" for one in head]
     assert found["slot"].to_pylist() == rows["slot"].to_pylist()
+
+
+def test_a_value_that_is_hidden_is_unknown(bundle):
+    rows = rows_of(50)
+    found = [
+        Scorer(read_model(bundle)).predict(rows.set_column(1, "cat_x", pa.array([index] * 50, pa.int32())))["p_raw"]
+        for index in (4, UNKNOWN, 3)
+    ]
+    assert found[0] == found[1] != found[2]
+    indices = np.column_stack([rows["cat_x"], rows["cat_y"]]).astype(np.int64)
+    strange = np.count_nonzero(np.isin(indices[:, 0], (UNKNOWN, 4)) | (indices[:, 0] >= 6))
+    assert unknown_in(indices, np.empty((50, 0), np.int64), read_model(bundle).spec).found["cat_x"] == strange > 0
 
 
 def test_each_head_has_a_calibration_of_its_own(bundle):

@@ -59,7 +59,7 @@ def pooled(embedding: JointEmbedding, feature: int, indices: Tensor, lengths: Te
     real = torch.arange(indices.shape[1], device=indices.device) < lengths.unsqueeze(1)
     if torch.compiler.is_exporting():
         return _pooled_in_a_graph(embedding, feature, indices, real, pooling)
-    rows = _rows(embedding, feature, indices[real])
+    rows = embedding.rows(indices[real].to(torch.int64), feature)
     counts = real.sum(dim=1)
     return functional.embedding_bag(
         rows, embedding.table.weight, counts.cumsum(dim=0) - counts, mode=pooling, sparse=True
@@ -70,13 +70,8 @@ def _pooled_in_a_graph(
     embedding: JointEmbedding, feature: int, indices: Tensor, real: Tensor, pooling: Pooling
 ) -> Tensor:
     """Pool as `pooled` does, from tensors whose shapes rest on the number of rows alone, as a graph needs it."""
-    looked_up = embedding.table(_rows(embedding, feature, torch.where(real, indices, UNKNOWN)))
+    looked_up = embedding.table(embedding.rows(torch.where(real, indices, UNKNOWN).to(torch.int64), feature))
     total: Tensor = torch.where(real.unsqueeze(2), looked_up, 0.0).sum(dim=1)
     if pooling == "sum":
         return total
     return total / real.sum(dim=1, keepdim=True).clamp(min=1)
-
-
-def _rows(embedding: JointEmbedding, feature: int, indices: Tensor) -> Tensor:
-    read = indices.to(torch.int64)
-    return torch.where(read < embedding.sizes[feature], read, UNKNOWN) + embedding.offsets[feature]

@@ -69,7 +69,9 @@ def open_training_inputs(config: Config, version: int | None = None) -> Training
     train, validation = rows.on(first), rows.on(second)
     records = active_records(snapshot, config.layout.runs)
     require_fresh(records, first + second, f"{snapshot.table} version {snapshot.version}")
-    encoder = encoders.read(config.layout.encoder, encoder_version(records))
+    fitted_on = config.days.train.first, config.days.train.last
+    wrote = encoders.read(config.layout.encoder, encoder_version({day: records[day] for day in first}))
+    encoder = encoders.read_fitted_on(config.layout.encoder, fitted_on, wrote)
     labels = _known_labels(config, {day: records[day] for day in first + second})
     return TrainingInputs(snapshot.version, train, validation, encoder, labels)
 

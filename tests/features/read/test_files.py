@@ -10,7 +10,7 @@ import pytest
 from camoe.contracts.errors import ConfigError, InputError
 from camoe.contracts.sources import Sources
 from features.join.entities import read_entities
-from features.read.files import impression_paths, input_versions, outcome_paths
+from features.read.files import impression_paths, input_versions, outcome_paths, pinned
 from features.read.raw import FOLDER_DAY, read_impressions, read_outcome_log, read_table
 from features.read.window import DayWindow
 from tests.features import lake
@@ -184,6 +184,12 @@ def test_the_version_of_a_delta_table_is_the_one_that_is_read(spark, tmp_path):
         read = log.model_copy(update={"entities": {"user": entity}})
         assert input_versions(spark, tmp_path, read, window(0))["user"] == f"delta version {version}"
         assert read_table(spark, tmp_path, "user", entity, None).count() == version + 1
+    # What is appended while a run reads is none of its rows: they are those of the version in its record.
+    versions = input_versions(spark, tmp_path, read, window(0))
+    users.write.format("delta").mode("append").save(str(table))
+    at_versions = pinned(read, versions)
+    assert read_table(spark, tmp_path, "user", at_versions.entities["user"], None).count() == 3
+    assert at_versions.impressions == read.impressions
 
 
 @pytest.mark.parametrize("options", [{}, {"versionAsOf": "0"}, {"timestampAsOf": "2026-01-01"}])

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunRecord, active_records
 from camoe.contracts.snapshot import logged
-from features.delta.commit import CommitMetadata, signed
+from features.delta.commit import CommitMetadata, latest_version, signed
 from features.incremental import ExistingTable, earlier_profiles
 from features.tables.publish import committed_at
 from features.tables.side import days_of_runs, prune, put, superseded
@@ -120,7 +120,9 @@ def test_a_small_day_is_one_file_and_a_large_one_is_written_by_several_tasks(pro
 
 def test_earlier_profiles_are_those_of_the_run_that_built_each_day(spark, profiles):
     records = {ONE: record("a", 0, [ONE]), TWO: record("b", 1, [TWO]), THREE: record("a", 0, [THREE])}
-    found = earlier_profiles(spark, profiles, ExistingTable(1, {}, records), [ONE, TWO, THREE])
+    found = earlier_profiles(
+        spark, profiles, ExistingTable(1, {}, records, latest_version(profiles.profiles)), [ONE, TWO, THREE]
+    )
     assert dict(Counter((row["date"], row["run_id"]) for row in found.collect())) == {
         (ONE, "a"): 5,
         (TWO, "b"): 5,

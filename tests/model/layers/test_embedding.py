@@ -25,6 +25,14 @@ def test_each_feature_reads_its_own_rows(embedding, dtype):
     torch.testing.assert_close(found.detach(), rows[torch.tensor(expected)].flatten(1), rtol=0, atol=0)
 
 
+def test_a_hidden_row_reads_as_unknown():
+    embedding = JointEmbedding(SIZES, DIM, hidden=[3, 4 + 7])
+    found = embedding.rows(torch.tensor([[3, 7, 2], [2, 8, 0]]), slice(3))
+    assert found.tolist() == [[UNKNOWN, 4 + UNKNOWN, 906], [2, 12, 904]]
+    assert embedding.rows(torch.tensor([7, 8]), 1).tolist() == [4 + UNKNOWN, 12]
+    assert "hidden" not in embedding.state_dict()
+
+
 def test_the_table_starts_small_and_learns_sparsely(embedding):
     weight = embedding.table.weight
     assert weight.shape == (sum(SIZES), DIM)
