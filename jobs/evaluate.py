@@ -12,7 +12,7 @@ import time
 
 from rich.console import Console
 
-from camoe.bundle.manifest import read_manifest
+from camoe.bundle.manifest import METRICS, read_manifest
 from camoe.config.command_line import load_config, next_line, parse, parser, submit_line
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
@@ -20,7 +20,7 @@ from camoe.contracts.counts import record
 from camoe.evaluation.document import metrics_document
 from camoe.evaluation.evaluate import ScoredRun, evaluate
 from camoe.report.terminal import metrics_table
-from camoe.report.write import write_report
+from camoe.report.write import read_json, write_report
 from features.spark.failures import as_input_errors, told
 from features.spark.progress import step
 from features.spark.session import spark_session
@@ -33,7 +33,9 @@ def main(argv: list[str]) -> None:
     started = time.monotonic()
     arguments = parse(parser(__doc__ or ""), argv)
     config = load_config(arguments)
-    version = read_manifest(config.layout.bundle).model_version
+    # A training may end meanwhile: its model is another one.
+    bundle = config.layout.bundle.resolve()
+    version, training = read_manifest(bundle).model_version, read_json(bundle / METRICS)
     spark = spark_session("evaluate")
     remedy = (
         "if a file is damaged, run the job that wrote its folder again (jobs/score.py: predictions, "
@@ -46,7 +48,7 @@ def main(argv: list[str]) -> None:
         evaluation = evaluate(spark, _scored_run(config, version, arguments.config), config.evaluation)
     record(config.layout.counts, "evaluate", evaluation.counts)
     document = metrics_document(config, evaluation, version)
-    written = write_report(config.layout, document)
+    written = write_report(config.layout, document, training)
     console = Console(width=TERMINAL_COLUMNS)
     for objective in config.heads.objectives:
         console.print(metrics_table(document, objective))

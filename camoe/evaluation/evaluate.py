@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.counts import require_equal
 from camoe.contracts.days import Days
 from camoe.contracts.layout import Layout
+from camoe.contracts.places.pins import pinned
 from camoe.contracts.schema import label_column
 from camoe.evaluation import scored
 from camoe.evaluation.states import cells, group_states
@@ -46,15 +47,22 @@ class Evaluation:
 
 
 def evaluate(spark: SparkSession, run: ScoredRun, settings: EvaluationConfig) -> Evaluation:
-    """Build the states of a model version on the test days.
+    """Build the states of a model version on the test days, from one version of each table whatever commits meanwhile.
 
     Raises:
         InputError: predictions or the training table are missing, lack a day or a column, or know no training label.
         CountError: rows were lost or doubled on the way from the predictions to the states.
         MetricError: a prediction is no probability.
     """
-    read = _read_predictions(spark, run)
-    frame = _with_yardsticks(spark, run, read)
+    layout, why = run.layout, "evaluation reads it"
+    version = scored.newest_version(layout.predictions, run.command("score"))
+    with pinned(layout.pins, layout.predictions, version, "evaluate", why):
+        read = _read_predictions(spark, run, version)
+        with pinned(layout.pins, layout.training, read.snapshot_version, "evaluate", why):
+            return _evaluation(_with_yardsticks(spark, run, read), read, run, settings)
+
+
+def _evaluation(frame: DataFrame, read: scored.Scored, run: ScoredRun, settings: EvaluationConfig) -> Evaluation:
     columns = {BASE_RATE: BASE_RATE, SLOT_RATE: SLOT_RATE, MODEL: "p"}
     columns |= {MODEL_RAW: "p_raw"} if read.recalibrated else {}
     columns |= {TRUTH: TRUTH} if run.truth else {}
@@ -66,10 +74,10 @@ def evaluate(spark: SparkSession, run: ScoredRun, settings: EvaluationConfig) ->
     return Evaluation(states, tuple(columns), read.snapshot_version, counts)
 
 
-def _read_predictions(spark: SparkSession, run: ScoredRun) -> scored.Scored:
+def _read_predictions(spark: SparkSession, run: ScoredRun, version: int) -> scored.Scored:
     command = run.command("score")
     columns = (*scored.PREDICTION_COLUMNS, *scored.VERSION_COLUMNS)
-    table = scored.read_table(spark, run.layout.predictions, columns, command)
+    table = scored.read_table(spark, run.layout.predictions, columns, command, version)
     of_model = table.where(F.col("model_version") == run.model_version)
     return scored.read_scored(of_model, run.days.test.days(), run.objectives, command)
 

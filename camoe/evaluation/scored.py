@@ -9,6 +9,7 @@ from functools import reduce
 from pathlib import Path
 
 import pyarrow as pa
+from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -57,14 +58,18 @@ def read_scored(table: DataFrame, days: Sequence[date], objectives: Sequence[str
     return Scored(frame, versions[0], sum(row["rows"] for row in found), sum(row["recalibrated"] for row in found))
 
 
-def read_table(
-    spark: SparkSession, path: Path, columns: Sequence[str], command: str, version: int | None = None
-) -> DataFrame:
+def newest_version(path: Path, command: str) -> int:
+    """Return the version that a Delta table is at. Raises `InputError` when there is none; `command` makes it."""
+    if not is_delta_table(path):
+        raise InputError(f"no table at {path}; run {command}")
+    return DeltaTable(str(path.resolve())).version()
+
+
+def read_table(spark: SparkSession, path: Path, columns: Sequence[str], command: str, version: int) -> DataFrame:
     """Read a Delta table that has `columns`, at a version. Raises `InputError` when it has not; `command` makes it."""
     if not is_delta_table(path):
         raise InputError(f"no table at {path}; run {command}")
-    reader = spark.read.format("delta")
-    table = (reader if version is None else reader.option("versionAsOf", version)).load(str(path))
+    table = spark.read.format("delta").option("versionAsOf", version).load(str(path))
     absent = [name for name in columns if name not in table.columns]
     if absent:
         raise InputError(f"the table at {path} has no column {', '.join(absent)}; run {command}")

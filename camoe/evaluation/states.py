@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
@@ -23,13 +23,13 @@ def group_states(table: pa.Table, groups: Sequence[str], buckets: int) -> dict[S
         MetricError: a probability or a label of the rows is none.
     """
     _refuse_invalid(table)
-    objective, predictor = (np.asarray(table[name].to_pylist(), object) for name in ("objective", "predictor"))
     states: dict[StateKey, Histogram] = {}
     for kind in (*groups, ALL):
-        value = np.asarray(table[kind].to_pylist() if kind != ALL else [ALL] * table.num_rows, object)
-        for key in sorted(set(zip(objective, predictor, value, strict=True))):
-            chosen = (objective == key[0]) & (predictor == key[1]) & (value == key[2])
-            states[StateKey(key[0], kind, key[2], key[1])] = _state(table.filter(pa.array(chosen)), buckets)
+        names = ["objective", "predictor", *([] if kind == ALL else [kind])]
+        for key in table.group_by(names).aggregate([]).to_pylist():
+            chosen = reduce(pc.and_, (pc.equal(table[name], key[name]) for name in names))
+            group = StateKey(key["objective"], kind, key.get(kind, ALL), key["predictor"])
+            states[group] = _state(table.filter(chosen), buckets)
     return states
 
 

@@ -16,16 +16,17 @@ from camoe.report.style import saved
 SUMMARY_DPI = 150
 
 
-def write_report(layout: Layout, document: Mapping[str, Any]) -> tuple[Path, ...]:
+def write_report(layout: Layout, document: Mapping[str, Any], training: Mapping[str, Any]) -> tuple[Path, ...]:
     """Write metrics.json, index.html and summary.png (of the first objective) to the report's folder; their paths.
 
-    All are made before the first is written: a failure leaves the former report as it was.
+    `training` is the bundle's metrics.json. All are made before the first is written: a failure leaves the former
+    report as it was.
 
     Raises:
-        InputError: the bundle's metrics.json or counts.json is damaged.
+        InputError: counts.json is damaged.
     """
     metrics, page, summary = (layout.report / name for name in ("metrics.json", "index.html", "summary.png"))
-    html = render(document, read_json(layout.bundle / "metrics.json"), read_json(layout.counts))
+    html = render(document, training, read_json(layout.counts))
     picture = saved(summary_figure(document, next(iter(document["bar"]))), format="png", dpi=SUMMARY_DPI)
     write_json(metrics, document)
     write_text(page, html)

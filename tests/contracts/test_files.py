@@ -8,6 +8,7 @@ import stat
 import pytest
 
 from camoe.contracts.files import atomic_file, atomic_folder, is_temporary, write_text
+from tests.killed import killed_at_each
 
 
 def names(folder):
@@ -33,6 +34,16 @@ def test_a_file_whose_writing_fails_leaves_the_old_one_alone(tmp_path):
         raise ValueError("half")
     assert path.read_text() == "old"
     assert names(tmp_path) == ["report.json"]
+
+
+def test_a_writer_that_is_killed_leaves_the_old_file_or_the_new_one(tmp_path):
+    path = tmp_path / "report.json"
+    write_text(path, "old")
+    found = []
+    for through in killed_at_each(lambda: write_text(path, "new")):
+        found.append((path.read_text(), through))
+        assert all(is_temporary(beside) for beside in tmp_path.iterdir() if beside != path)
+    assert set(found) == {("old", False), ("new", False), ("new", True)}
 
 
 @pytest.mark.parametrize("before", [None, "killed"])

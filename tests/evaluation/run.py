@@ -76,8 +76,19 @@ def write_run(out: Path, frame: pd.DataFrame, *, truth: bool, power: float) -> N
     other_labels = table_of(frame[[*COLUMNS, "label_click"]].assign(label_click=1 - frame["label_click"]))
     for version in (rows, other_labels):
         write_deltalake(out / "training", version, partition_by=PARTITIONS, mode="overwrite")
+    scored = predicted(frame, power)
+    both = pd.concat([scored, scored.assign(p=0.5, model_version="m0")])
+    write_deltalake(out / "predictions", table_of(both), partition_by=[*PARTITIONS, "model_version"])
+    if truth:
+        write_truth(out, frame)
+    write_bundle(out)
+    (out / "run.yaml").write_text(yaml.safe_dump(tree(out)))
+
+
+def predicted(frame: pd.DataFrame, power: float) -> pd.DataFrame:
+    """Return the predictions of the test day: p is the truth, p_raw the truth to a power."""
     test = frame[frame["date"] == TEST]
-    scored = test[COLUMNS].assign(
+    return test[COLUMNS].assign(
         p=test["truth"],
         p_raw=test["truth"] ** power,
         objective="click",
@@ -86,12 +97,6 @@ def write_run(out: Path, frame: pd.DataFrame, *, truth: bool, power: float) -> N
         snapshot_version=0,
         scored_at=datetime.now(UTC),
     )
-    both = pd.concat([scored, scored.assign(p=0.5, model_version="m0")])
-    write_deltalake(out / "predictions", table_of(both), partition_by=[*PARTITIONS, "model_version"])
-    if truth:
-        write_truth(out, frame)
-    write_bundle(out)
-    (out / "run.yaml").write_text(yaml.safe_dump(tree(out)))
 
 
 def table_of(frame: pd.DataFrame) -> pa.Table:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -15,17 +17,21 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 from camoe.contracts.counts import CountError
 from camoe.contracts.errors import BundleError, InputError
 from jobs.evaluate import main
+from jobs.maintain import main as maintain
 from tests.evaluation.run import (
     COLUMNS,
     FIRST,
+    PARTITIONS,
     TEST,
     VERSION,
     impressions,
+    predicted,
     table_of,
     write_bundle,
     write_run,
     write_truth,
 )
+from tests.waiting import wait_until
 
 ROUNDING = 1e-9
 
@@ -171,6 +177,42 @@ def test_the_truth_of_another_lake_is_left_alone(run, tmp_path):
     main(["--config", str(run / "run.yaml"), f"out={out}", f"input={tmp_path}"])
     written = json.loads((out / "report/metrics.json").read_text())
     assert "truth" not in {row["predictor"] for row in written["rows"]}
+
+
+def test_what_others_write_and_vacuum_meanwhile_changes_nothing(run, document, tmp_path, frame):
+    out = tmp_path / "out"
+    shutil.copytree(run, out, ignore=shutil.ignore_patterns("report"))
+    manifest = out / "bundle/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"table_version": 0', '"table_version": 1'))
+    for file in (out / "predictions").rglob("model_version=m0/*.parquet"):
+        file.write_bytes(b"no parquet, and of another model")
+
+    def score_again_and_vacuum():
+        wait_until(lambda: len(list((out / "pins").glob("evaluate-*.json"))) == 2, 60)
+        other = table_of(predicted(frame, 1.1).assign(p=0.5, snapshot_version=1))
+        scored = {"predicate": f"model_version = '{VERSION}'", "mode": "overwrite"}
+        write_deltalake(out / "predictions", other, partition_by=[*PARTITIONS, "model_version"], **scored)
+        vacuum = ["vacuum", "--config", str(run / "run.yaml"), f"out={out}", "--retain", "0s", "--force", "--delete"]
+        time.sleep(0.01)
+        maintain(vacuum)
+
+    with ThreadPoolExecutor(1) as pool:
+        meanwhile = pool.submit(score_again_and_vacuum)
+        main(["--config", str(run / "run.yaml"), f"out={out}"])
+        meanwhile.result()
+
+    def entropies(of):
+        return [row["ne"] for row in of["rows"] if row["predictor"] == "model" and row["ne"] is not None]
+
+    def found():
+        return json.loads((out / "report/metrics.json").read_text())
+
+    assert found()["counts"] == document["counts"]
+    assert entropies(found()) == pytest.approx(entropies(document))
+    assert not list((out / "pins").iterdir())
+    main(["--config", str(run / "run.yaml"), f"out={out}"])
+    assert found()["run"]["snapshot_version"] == 1
+    assert entropies(found()) != pytest.approx(entropies(document))
 
 
 def test_a_modality_without_training_labels_has_the_rate_of_all(tmp_path, frame):

@@ -115,7 +115,7 @@ def test_the_terminal_table_fits_120_columns(metrics):
 
 def test_files_are_written_and_the_summary_is_a_picture(metrics, tmp_path):
     layout = Layout(tmp_path)
-    paths = write_report(layout, metrics)
+    paths = write_report(layout, metrics, TRAINING)
     assert [path.name for path in paths] == ["metrics.json", "index.html", "summary.png"]
     assert json.loads(paths[0].read_text())["rows"] == json.loads(json.dumps(metrics["rows"], allow_nan=False))
     picture = matplotlib.image.imread(paths[2])
@@ -127,12 +127,11 @@ def test_files_are_written_and_the_summary_is_a_picture(metrics, tmp_path):
 @pytest.mark.parametrize("content", [b'{"epochs": [', b"\xff\xfe", b"[1]"])
 def test_a_page_that_cannot_be_made_leaves_the_former_report(metrics, tmp_path, content):
     layout = Layout(tmp_path)
-    former = {path: path.read_bytes() for path in write_report(layout, metrics)}
-    layout.bundle.mkdir()
-    (layout.bundle / "metrics.json").write_bytes(content)
+    former = {path: path.read_bytes() for path in write_report(layout, metrics, TRAINING)}
+    layout.counts.write_bytes(content)
     changed = {**metrics, "counts": {"predictions": 1}}
-    with pytest.raises(InputError, match=r"bundle/metrics.json is damaged .*again"):
-        write_report(layout, changed)
+    with pytest.raises(InputError, match=r"counts.json is damaged .*again"):
+        write_report(layout, changed, TRAINING)
     assert {path: path.read_bytes() for path in layout.report.iterdir()} == former
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import partial
 
 import pyarrow as pa
 import pytest
@@ -12,7 +13,7 @@ from camoe.contracts.errors import SnapshotError
 from camoe.contracts.snapshot import is_delta_table, logged
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.predictions import predictions_schema, require_writable
-from camoe.score.spark import write_predictions
+from camoe.score.spark import count_predictions, write_predictions
 
 DAY, MODEL = date(2026, 1, 3), "0123456789ab"
 NOW = datetime(2026, 1, 6, tzinfo=UTC)
@@ -25,18 +26,18 @@ def training(folder, **types):
     return logged(folder)
 
 
-def scored(snapshot):
+def scored(snapshot, model=MODEL):
     """A prediction as a scorer makes it."""
     ids = {"impression_id": 1, "user_id": 2, "campaign_id": 3}
     types = predictions_schema(snapshot)
     columns = {name: pa.array([str(value)]).cast(types.field(name).type) for name, value in ids.items()}
-    texts = {"modality": "audio", "slot": "s0", "objective": "click", "head": "audio", "model_version": MODEL}
+    texts = {"modality": "audio", "slot": "s0", "objective": "click", "head": "audio", "model_version": model}
     named = {name: pa.array([value]) for name, value in texts.items()}
     return pa.table({**columns, **named, "date": pa.array([DAY]), "p_raw": pa.array([0.1]), "p": pa.array([0.2])})
 
 
-def write_locally(snapshot, path):
-    replace_predictions([scored(snapshot)], snapshot, path, [DAY], MODEL, scored_at=NOW)
+def write_locally(snapshot, path, model=MODEL):
+    replace_predictions([scored(snapshot, model)], snapshot, path, [DAY], model, scored_at=NOW)
 
 
 def write_by_spark(spark, snapshot, path):
@@ -55,6 +56,21 @@ def test_spark_and_local_scoring_write_one_schema(spark, tmp_path, kind, local_f
         write_locally(snapshot, path) if local else write_by_spark(spark, snapshot, path)
         assert pa.schema(DeltaTable(str(path)).schema().to_arrow()).equals(predictions_schema(snapshot))
         assert predictions_by_slot(path, [DAY], MODEL) == {"s0": 1}
+
+
+def test_a_day_is_scored_again_without_a_look_at_the_files_of_fifty_other_models(spark, tmp_path):
+    snapshot, path = training(tmp_path / "training"), tmp_path / "predictions"
+    others = [f"{number:012x}" for number in range(50)]
+    for model in (MODEL, *others):
+        write_locally(snapshot, path, model)
+    unreadable = [file for model in others for file in path.rglob(f"model_version={model}/*.parquet")]
+    for file in unreadable:
+        file.write_bytes(b"no parquet")
+    for write in (write_locally, partial(write_by_spark, spark)):
+        write(snapshot, path)
+        assert predictions_by_slot(path, [DAY], MODEL) == count_predictions(spark, path, [DAY], MODEL) == {"s0": 1}
+    assert {*map(str, unreadable)} < set(DeltaTable(str(path)).file_uris())
+    assert len(unreadable) == len(others)
 
 
 def test_predictions_whose_ids_have_another_type_are_refused_by_name(tmp_path):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import signal
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -29,6 +27,7 @@ from camoe.train.loop.seeding import draw_rows, seed_step
 from camoe.train.optimiser.optimisers import make_optimisers
 from camoe.train.spec import model_spec
 from tests.disk import FULL, small_disk
+from tests.killed import killed_at_each
 from tests.train.pipeline import CONFIG, VALUES
 
 RUN = "20260101T000000000000Z"
@@ -195,19 +194,6 @@ def test_a_checkpoint_without_hashes_is_taken_as_it_is(run_of_three):
     assert newest_whole(saved.folder) == (last, ())
 
 
-def in_child(work):
-    """How a forked process ends that does `work`: 0, or minus the signal that killed it."""
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
 @pytest.mark.lengthy
 def test_killed_at_any_file_operation_the_newest_checkpoint_is_whole(config, tmp_path):
     """The writer is killed at its first, second, ... operation on the disk, until it gets through."""
@@ -215,35 +201,17 @@ def test_killed_at_any_file_operation_the_newest_checkpoint_is_whole(config, tmp
     checkpoints(tmp_path, keep=1).save(model, optimisers, History())
     before = weights(newest(tmp_path))
     learn(model, optimisers, range(2))
-    operations = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.listdir", "os.scandir", "shutil.rmtree")
-
-    def killed_at(number):
-        seen = 0
-
-        def hook(event, _arguments):
-            nonlocal seen
-            if event in operations:
-                seen += 1
-                if seen == number:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(hook)
-        checkpoints(tmp_path, keep=1).save(model, optimisers, History((), (0.5, 0.4)))
-
+    after = History((), (0.5, 0.4))
     outcomes = []
-    for number in range(1, 200):
-        code = in_child(lambda: killed_at(number))  # noqa: B023
+    for through in killed_at_each(lambda: checkpoints(tmp_path, keep=1).save(model, optimisers, after)):
         path = newest(tmp_path)
         steps = read_run_state(path).history.step
         assert steps in (0, 2)
         found = weights(path)
         for name, value in (before if steps == 0 else model.state_dict()).items():
             assert torch.equal(found[name], value)
-        outcomes.append((code, steps))
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL
-    assert {(-signal.SIGKILL, 0), (-signal.SIGKILL, 2), (0, 2)} == set(outcomes)
+        outcomes.append((through, steps))
+    assert {(False, 0), (False, 2), (True, 2)} == set(outcomes)
     assert [path.name for path in tmp_path.iterdir()] == [newest(tmp_path).name]
 
 
