@@ -43,6 +43,7 @@ def read_inputs(spark: SparkSession, plan: Plan) -> RunInputs:
         InputError, ConfigError, RunError, SnapshotError: as `features.build.build` says.
     """
     before = find_existing(plan)
+    plan = plan.after(before.records.values())
     versions = input_versions(spark, plan.folder, plan.sources, plan.window)
     impressions, judged, outcomes = _judged(spark, plan, versions)
     tables = read_entities(spark, plan.folder, pinned(plan.sources, versions), judged)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from camoe.contracts.days import Days, day_list, in_zone
@@ -24,6 +24,7 @@ from features.read.window import DayWindow
 from features.tables.training import TrainingTable
 
 JOB = "build_features"
+JUST_AFTER = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class Plan:
     def logs(self) -> tuple[str, ...]:
         """Paths of the impressions that the run reads, in the input folder."""
         return tuple(dict.fromkeys(self.sources.impressions.path_on(day) for day in self.window.days))
+
+    def after(self, earlier: Iterable[RunRecord]) -> Plan:
+        """Return the run as one that started after the `earlier` ones did, also where a clock was set back since."""
+        return replace(self, started=max([self.started, *(one.built + JUST_AFTER for one in earlier)]))
 
     def on(self, days: Sequence[date]) -> Plan:
         """Return the run with `days` to build in place of its own."""

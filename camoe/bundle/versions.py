@@ -14,14 +14,15 @@ from pathlib import Path
 
 from camoe.bundle.manifest import Manifest, read_manifest
 from camoe.contracts.errors import BundleError
-from camoe.contracts.files import move, publish_folder, remove_folder
+from camoe.contracts.files import move, publish_folder, remove_folder, staged
+from camoe.contracts.places.stamps import STAMP, next_stamp, stamp
 
 STAGING = ".staging-"
 
 
 def versions(link: Path) -> list[Path]:
-    """List the bundles that `link` names or named, oldest first."""
-    return sorted(path for path in _home(link).glob("[!.]*") if path.is_dir())
+    """List the bundles that `link` names or named, oldest first; folders of other names are somebody else's."""
+    return sorted(path for path in _home(link).glob("*") if STAMP.match(path.name) and path.is_dir())
 
 
 def current(link: Path) -> Manifest | None:
@@ -39,18 +40,14 @@ def new_version(link: Path, keep: int) -> Iterator[Path]:
     When the block or the disk fails, nothing of it stays and `link` names what it named.
     """
     home = _home(link)
-    home.mkdir(parents=True, exist_ok=True)
     for left in home.glob(f"{STAGING}*"):
         shutil.rmtree(left)
-    staging = home / f"{STAGING}{_stamp(datetime.now(UTC))}"
-    staging.mkdir()
-    try:
+    before = [_written(link)] if link.exists() else []
+    made = next_stamp([*before, *(path.name for path in versions(link))])
+    with staged(home / f"{STAGING}{made}") as staging:
         yield staging
-        target = home / f"{staging.name.removeprefix(STAGING)}-{read_manifest(staging).model_version}"
+        target = home / f"{made}-{read_manifest(staging).model_version}"
         publish_folder(staging, target)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
     _keep_plain(link)
     _name(link, target)
     for old in versions(link)[:-keep]:
@@ -61,8 +58,11 @@ def _keep_plain(link: Path) -> None:
     """Move a bundle that lies at `link` itself, as a copied one does, to the others."""
     if link.is_dir() and not link.is_symlink():
         made = current(link)
-        written = datetime.fromtimestamp(link.stat().st_mtime, UTC)
-        move(link, _home(link) / f"{_stamp(written)}-{made.model_version if made else 'unreadable'}")
+        move(link, _home(link) / f"{_written(link)}-{made.model_version if made else 'unreadable'}")
+
+
+def _written(link: Path) -> str:
+    return stamp(datetime.fromtimestamp(link.stat().st_mtime, UTC))
 
 
 def _name(link: Path, target: Path) -> None:
@@ -75,7 +75,3 @@ def _name(link: Path, target: Path) -> None:
 
 def _home(link: Path) -> Path:
     return link.with_name(f"{link.name}s")
-
-
-def _stamp(time: datetime) -> str:
-    return time.strftime("%Y%m%dT%H%M%S%fZ")

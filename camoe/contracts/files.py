@@ -58,14 +58,24 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def atomic_folder(target: Path, staging: Path) -> Iterator[Path]:
     """Yield the empty folder `staging`; once the block ends, `publish_folder` it as `target`.
 
-    What a killed process left at `staging` goes first. When the block or the disk fails, nothing of it stays.
+    When the block or the disk fails, nothing of it stays.
+    """
+    with staged(staging):
+        yield staging
+        publish_folder(staging, target)
+
+
+@contextmanager
+def staged(staging: Path) -> Iterator[Path]:
+    """Yield the empty folder `staging`, which goes when the block fails.
+
+    What a killed process left there goes first.
     """
     if staging.exists():
         shutil.rmtree(staging)
     staging.mkdir(parents=True)
     try:
         yield staging
-        publish_folder(staging, target)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise

@@ -44,7 +44,7 @@ def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = N
     workers = join_workers()
     watchdog.beat("agreeing on the table version")
     inputs = _agreed_inputs(config, table_version)
-    name = broadcast(run or new_run(), "run")
+    name = broadcast(run or new_run(layout.checkpoints), "run")
     start = _start(layout.checkpoints, name, workers.leads)
     begun = read_run_state(start).history if start else History()
     data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))

@@ -9,6 +9,7 @@ import pytest
 from camoe.bundle.manifest import read_manifest, write_manifest
 from camoe.bundle.versions import current, new_version, versions
 from tests.bundle.manifest import MANIFEST
+from tests.killed import killed_at_each
 
 
 def write(link, number, keep=3):
@@ -56,6 +57,34 @@ def test_a_bundle_that_lies_there_itself_joins_the_others(tmp_path):
     after = write(link, 2)
     assert [read_manifest(path) for path in versions(link)] == [made, after]
     assert read_manifest(link) == after
+
+
+def test_a_clock_that_was_set_back_costs_no_bundle(tmp_path):
+    """The one that was written last counts as the newest, and a folder of somebody else stays."""
+    link = tmp_path / "bundle"
+    write(link, 1)
+    later = tmp_path / "bundles/29991231T235959999999Z-000000000001"
+    link.resolve().rename(later)
+    other = tmp_path / "bundles/a note"
+    other.mkdir()
+    for number in (2, 3):
+        made = write(link, number, keep=1)
+        assert read_manifest(link) == made
+        assert versions(link) == [link.resolve()]
+    assert link.resolve().name > later.name
+    assert other.is_dir()
+
+
+def test_a_writer_that_is_killed_leaves_the_bundle_before_or_its_own(tmp_path):
+    link = tmp_path / "bundle"
+    before = write(link, 1, keep=1)
+    found = []
+    for through in killed_at_each(lambda: write(link, 2, keep=1)):
+        found.append((read_manifest(link).model_version, through))
+        assert (link / "weights").read_text() == str(int(found[-1][0]))
+    assert {name for name, through in found if not through} == {before.model_version, f"{2:012}"}
+    assert found[-1] == (f"{2:012}", True)
+    assert listed(tmp_path / "bundles") == [link.resolve().name]
 
 
 def test_a_writer_that_fails_or_was_killed_leaves_the_bundle_before(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from pydantic import TypeAdapter
@@ -132,3 +132,12 @@ def test_a_retry_is_of_the_same_as_of_time_also_in_a_repeated_hour_and_when_none
     assert finished(plan(tmp_path, "--run-id", "r1")) is None
     with pytest.raises(RunError, match="other as-of time"):
         finished(plan(tmp_path, "--run-id", "r1", "--as-of", "2026-01-04T11:00+00:00"))
+
+
+def test_a_run_starts_after_those_that_it_builds_on_also_where_a_clock_was_set_back(tmp_path):
+    """So that what it changes is seen to be newer than the days that rest on it."""
+    made = plan(tmp_path)
+    moments = [made.started + timedelta(hours=hours) for hours in (-1, 2)]
+    earlier = [made.record({}).model_copy(update={"built": moment}) for moment in moments]
+    assert made.after(earlier[:1]) == made.after([]) == made
+    assert made.after(earlier).record({}).built > moments[1]

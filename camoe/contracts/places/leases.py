@@ -114,18 +114,20 @@ def holder_of(lease: Path) -> tuple[Holder | None, str]:
 
 
 def _take(lease: Path, mine: bytes, what: str, refused: type[CamoeError]) -> None:
-    first = None
+    first, began = None, time.monotonic()
     for tries in range(TRIES + round(2 * LEASE_S / POLL_S)):
         # Lease and folder may go again between any two of these, with the one who holds it.
         with suppress(FileNotFoundError):
             lease.parent.mkdir(parents=True, exist_ok=True)
             if _created(lease, mine):
                 return
-            (holder, state), renewed_at = holder_of(lease), lease.stat().st_mtime_ns
-            first = first or (holder, renewed_at)
-            if state == RUNNING or first != (holder, renewed_at):
+            found = _content(lease), lease.stat().st_mtime_ns
+            first = first or found
+            holder, state = holder_of(lease)
+            if state == RUNNING or first != found:
                 raise refused(_in_use(lease, what, holder))
-            if state == ENDED and _taken_over(lease, mine):
+            # A clock that was set back does not tell of silence; that nothing was heard all the while does.
+            if (state == ENDED or time.monotonic() - began > LEASE_S) and _taken_over(lease, mine, first):
                 return
             if tries == 0 and state == ELSEWHERE:
                 print(f"waits up to {LEASE_S:.0f} s for a sign of life: {_in_use(lease, what, holder)}", flush=True)
@@ -142,10 +144,10 @@ def _created(lease: Path, mine: bytes) -> bool:
     return True
 
 
-def _taken_over(lease: Path, mine: bytes) -> bool:
-    """Make the lease of one that has ended `mine`; of several that try, one succeeds."""
+def _taken_over(lease: Path, mine: bytes, seen: tuple[bytes | None, int]) -> bool:
+    """Make the lease of one that has ended `mine` if it is as it was `seen`; of several that try, one succeeds."""
     with held(lease):
-        if holder_of(lease)[1] != ENDED:
+        if (_content(lease), lease.stat().st_mtime_ns) != seen:
             return False
         lease.write_bytes(mine)
     return True

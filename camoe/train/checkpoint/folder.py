@@ -6,26 +6,26 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime
 from pathlib import Path
 
 from camoe.contracts.files import atomic_folder, remove_folder, write_json
 from camoe.contracts.hashing import changed_files, file_hashes
+from camoe.contracts.places.stamps import STAMP, next_stamp
 
 STAGING = ".staging-"
 # SHA-256 of each of its other files.
 HASHES = "hashes.json"
-NAME = re.compile(r"(?P<run>\d{8}T\d{12}Z)-epoch\d{4}-step\d{8}")
-
-
-def new_run() -> str:
-    """Make a name for a run that starts now; names are in the order of time."""
-    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+NAME = re.compile(rf"(?P<run>{STAMP.pattern})-epoch\d{{4}}-step\d{{8}}")
 
 
 def checkpoint_name(run: str, epoch: int, step: int) -> str:
     """Name the checkpoint from which `run` goes on at (epoch, step); names are in the order of training."""
     return f"{run}-epoch{epoch:04d}-step{step:08d}"
+
+
+def new_run(folder: Path) -> str:
+    """Make a name for a run that starts now, after those with checkpoints in `folder`; names are in that order."""
+    return next_stamp(path.name for path in complete(folder))
 
 
 def complete(folder: Path, run: str | None = None) -> list[Path]:

@@ -29,17 +29,17 @@ def resume_point(folder: Path, resume: bool, table_version: int | None) -> Resum
     """
     there = complete(folder)
     if not there:
-        return ResumePoint(new_run(), table_version, "starts from the beginning")
+        return ResumePoint(new_run(folder), table_version, "starts from the beginning")
     if not resume:
         left = f"{len(there)} checkpoints of an unfinished run in {folder}"
         description = (
             f"starts from the beginning; the {left} go when this run writes its first (--resume continues them)"
         )
-        return ResumePoint(new_run(), table_version, description)
+        return ResumePoint(new_run(folder), table_version, description)
     last, faults = newest_whole(folder)
     passed_over = "".join(f"; passed over {fault}" for fault in faults)
     if last is None:
-        return ResumePoint(new_run(), table_version, f"starts from the beginning{passed_over}")
+        return ResumePoint(new_run(folder), table_version, f"starts from the beginning{passed_over}")
     state = read_run_state(last)
     version = state.settings[TABLE_VERSION] if table_version is None else table_version
     return ResumePoint(run_of(last), version, f"continues {last} at {state.history.describe()}{passed_over}")

@@ -95,6 +95,14 @@ def test_one_that_nobody_can_ask_loses_it_when_it_is_renewed_no_more(tmp_path, c
     assert capsys.readouterr().out.count("waits up to 1 s for a sign of life") == 1
 
 
+def test_one_that_nobody_can_ask_loses_it_also_where_a_clock_was_set_back(tmp_path):
+    (tmp_path / "x").write_text(elsewhere())
+    ahead = time.time() + 3600
+    os.utime(tmp_path / "x", (ahead, ahead))
+    with leased(tmp_path / "x", "training", TrainingError):
+        assert holder_of(tmp_path / "x")[1] == RUNNING
+
+
 def test_one_that_nobody_can_ask_keeps_it_while_it_is_renewed(tmp_path):
     (tmp_path / "x").write_text(elsewhere())
     renewing = Thread(target=lambda: [time.sleep(0.1) or os.utime(tmp_path / "x") for _ in range(20)])

@@ -128,7 +128,7 @@ def test_the_job_keeps_what_an_interrupted_training_goes_on_with(layout, capsys)
     build_day(layout, "r4", DAYS[1])
     build_day(layout, "r5", DAYS[0])
     before = content(layout.training, 1)
-    checkpoint = layout.checkpoints / checkpoint_name(new_run(), 1, 100)
+    checkpoint = layout.checkpoints / checkpoint_name(new_run(layout.checkpoints), 1, 100)
     write_run_state(checkpoint, RunState({TABLE_VERSION: 1}, History(), [], []))
     asked = [*command("vacuum", layout), "--retain", "0s", "--force", "--delete"]
     main(asked)
