@@ -26,7 +26,7 @@ from camoe.score.predictions import require_writable
 from camoe.score.scorer import ScoringModel, expected_predictions, read_model, require_fit, require_vocabulary
 from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
 from camoe.score.unknown import Unknown
-from features.spark.failures import told
+from features.spark.failures import as_input_errors, told
 from features.spark.progress import step
 from features.spark.session import spark_session
 
@@ -79,9 +79,9 @@ def main(argv: list[str]) -> None:
 
 def _with_spark(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> tuple[Counts, Unknown]:
     """Write the predictions; their rows by slot, and what of the impressions the model does not know."""
-    spark = spark_session("score")
-    version = model.manifest.model_version
-    with step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"):
+    spark, version = spark_session("score"), model.manifest.model_version
+    remedy = "if a file is damaged or gone, build its day again (jobs/build_features.py), then score again"
+    with step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"), as_input_errors("cannot score", remedy):
         rows = read_rows(spark, snapshot, days, model)
         write_predictions(score(rows, model, snapshot), path, days, version)
         return count_predictions(spark, path, days, version), count_unknown(rows, model)

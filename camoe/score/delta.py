@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 
@@ -37,10 +37,12 @@ def replace_predictions(
     Raises:
         RunError: another job committed first, and the two cannot both hold.
         OSError: the disk did not take them.
+        Exception: what `tables` raises.
     """
     schema = predictions_schema(snapshot)
     stamps = pa.scalar(snapshot.version, pa.int64()), pa.scalar(scored_at, pa.timestamp("us", "UTC"))
-    batches = (batch for table in tables for batch in _stamped(table, schema, *stamps).to_batches())
+    failed: list[Exception] = []
+    batches = (batch for table in _noting(tables, failed) for batch in _stamped(table, schema, *stamps).to_batches())
     listed = ", ".join(f"'{day.isoformat()}'" for day in sorted(days))
     target = str(path.resolve())
     with one_line((CommitFailedError,), path):
@@ -55,6 +57,8 @@ def replace_predictions(
                 predicate=f"date in ({listed}) and model_version = '{model_version}'",
             )
         except DeltaError as error:
+            if failed:
+                raise failed[0] from None
             found = OF_THE_SYSTEM.search(str(error))
             if not found or int(found[1]) not in SYSTEM_REMEDIES:
                 raise
@@ -70,6 +74,15 @@ def predictions_by_slot(path: Path, days: Collection[date], model_version: str) 
             slot = str(file["partition.slot"])
             counts[slot] = counts.get(slot, 0) + int(file["num_records"])
     return counts
+
+
+def _noting(tables: Iterable[pa.Table], failed: list[Exception]) -> Iterator[pa.Table]:
+    """Yield `tables`; what they raise is added to `failed`, as delta-rs makes a text of it on the way."""
+    try:
+        yield from tables
+    except Exception as error:
+        failed.append(error)
+        raise
 
 
 def _stamped(table: pa.Table, schema: pa.Schema, version: pa.Scalar, at: pa.Scalar) -> pa.Table:
