@@ -60,7 +60,9 @@ def validation_ne(config: Config, inputs: TrainingInputs, order: Order) -> tuple
         for block in SOURCES[order](data.epoch(config.training, epoch), data.columns):
             train_step.step(block)
     blocks = from_stream(data.check(config.training), data.columns)
-    return validate(train_step.model, train_step.masking, blocks, train_step.workers, train_step.dtype).ne
+    return validate(
+        train_step.model, train_step.masking, blocks, train_step.workers, dtype=train_step.dtype, select_by="rows"
+    ).ne
 
 
 def _seeded(config: Config, seed: int) -> Config:

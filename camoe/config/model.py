@@ -13,6 +13,7 @@ Width = Annotated[int, Field(ge=1)]
 Widths = tuple[Width, ...]
 Hidden = Annotated[Widths, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Scale = Annotated[float, Field(ge=0)]
 
 
 def scaled_width(width: int, factor: float) -> int:
@@ -70,12 +71,15 @@ ExpertConfig = Annotated[Annotated[DcnConfig, Tag("dcn")] | Annotated[MlpConfig,
 class CommonConfig(Section):
     """Parts of every model: embeddings of `embedding_dim`, `dropout`, and a tower of `tower_hidden` units a head.
 
+    `input_dropout` is that of the shared bottom, what all else reads; without it that is `dropout`, as of hidden units.
+
     With `match_parameters` all hidden widths and ranks are scaled by one factor, so that the model has about that many
     parameters beside the embeddings; models can then be compared at equal size.
     """
 
     embedding_dim: Width = 16
     dropout: Share = 0.0
+    input_dropout: Share | None = None
     tower_hidden: Widths = (32,)
     match_parameters: int | None = Field(default=None, ge=1)
 
@@ -83,13 +87,15 @@ class CommonConfig(Section):
 class CamoeConfig(CommonConfig):
     """CAMoE: `experts` shared by all heads, mixed by a gate a head.
 
-    `gate_dropout`: how often, in training, a gate leaves an expert out.
+    `gate_dropout`: how often, in training, a gate leaves an expert out. `gate_scale` multiplies the gates' first
+    weights: near zero all experts begin with the same part in every head.
     """
 
     kind: Literal["camoe"] = "camoe"
     experts: Width = 4
     expert: ExpertConfig = DcnConfig()
     gate_dropout: Share = 0.0
+    gate_scale: Scale = 1.0
 
     @property
     def summary(self) -> str:
@@ -109,6 +115,7 @@ class MmoeConfig(CommonConfig):
     experts: Width = 4
     expert_hidden: Hidden = (64, 32)
     gate_dropout: Share = 0.0
+    gate_scale: Scale = 1.0
 
     @property
     def summary(self) -> str:
@@ -130,6 +137,7 @@ class PleConfig(CommonConfig):
     shared_experts: Width = 2
     expert: ExpertConfig = MlpConfig(kind="mlp")
     gate_dropout: Share = 0.0
+    gate_scale: Scale = 1.0
 
     @property
     def summary(self) -> str:

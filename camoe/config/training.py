@@ -41,6 +41,12 @@ class TrainingConfig(Section):
     into a `batch_size` and rates before anything else looks at them. A `batch_size` of null is none.
 
     `precision` is that of the forward pass; `auto` is bf16 where all workers' processors compute it, else fp32.
+    `embedding_weight_decay` is that of `embedding_optimiser: adam`, which decays whole tables.
+
+    With `average`, a running mean of the weights is what is validated, kept and served: at step t it takes in the
+    share `1 - min(average, (1 + t) / (10 + t))` of the new weights (Polyak & Juditsky, 1992; as in TensorFlow's
+    ExponentialMovingAverage). It costs a pass over all weights a step, and their memory once more.
+
     `clip_norm` bounds the joint L2 norm of all gradients. A head's mean loss above `exploding_loss` times its running
     mean ends training, unless it is still below that of a model that knows nothing, ln 2. `negatives` maps a head to
     the share of its negatives that it learns from; validation sees all.
@@ -49,7 +55,9 @@ class TrainingConfig(Section):
     `tensorboard` (under logs/tensorboard) and `tracking`. `warm_start` is a bundle whose weights training starts from.
 
     All epochs are run, and the best one's weights kept, unless `patience` says after how many epochs without a better
-    one training stops: within a cosine the gain may come last, when the rates are small.
+    one training stops: within a cosine the gain may come last, when the rates are small. The best is that of the least
+    log loss over all validation rows (`select_by: rows`), or of the least mean NE of the heads by their weights
+    (`heads`), in which a head of few rows says as much as one of many.
 
     With `steps`, training ends after so many steps, within an epoch if need be, and `epochs` is not looked at.
 
@@ -68,10 +76,13 @@ class TrainingConfig(Section):
     embedding_learning_rate: float = Field(default=0.02, gt=0)
     embedding_optimiser: Literal["adagrad", "rowwise_adagrad", "adam"] = "adagrad"
     weight_decay: float = Field(default=0.01, ge=0)
+    embedding_weight_decay: float = Field(default=0.0, ge=0)
+    average: float | None = Field(default=None, gt=0, lt=1)
     warmup_steps: int = Field(default=20, ge=0)
     patience: int | None = Field(
         default=None, ge=1, description="epochs without a better validation NE before stopping"
     )
+    select_by: Literal["rows", "heads"] = "rows"
     seed: int = Field(default=1, ge=0, lt=2**63)
     dtype: Literal["float32", "float64"] = "float32"
     normalise: Literal["head", "batch", "expected"] = "head"
@@ -108,6 +119,15 @@ class TrainingConfig(Section):
             raise ValueError(
                 "learning_rate_scaling needs worker_batch_size: a batch_size does not grow with the workers, so there "
                 "is nothing for the rates to follow"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _decay_of_whole_tables(self) -> TrainingConfig:
+        if self.embedding_weight_decay and self.embedding_optimiser != "adam":
+            raise ValueError(
+                f"embedding_weight_decay needs embedding_optimiser adam: {self.embedding_optimiser} moves the rows of "
+                "a batch only, and those that never come would not decay"
             )
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ _OFFSET = _STRIDE // 2
 
 class MetricError(CamoeError):
     """Predictions or labels that no metric can be computed from."""
+
+
+_ENTRIES = ("bucket", "bin", "count", "positives", "p_sum", "log_loss")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +107,11 @@ class Histogram:
 
         return Bins(spread(self.count), spread(self.positives), spread(self.p_sum), spread(self.log_loss))
 
+    def only(self, entries: npt.NDArray[np.bool_]) -> Histogram:
+        """Return the state of the rows of some `entries`; it knows of no row without a label."""
+        picked = {name: getattr(self, name)[entries] for name in _ENTRIES}
+        return Histogram(buckets=self.buckets, **picked)
+
     @property
     def rows(self) -> int:
         """Evaluated rows, those with a label."""
@@ -148,11 +156,7 @@ def merge(states: Iterable[Histogram], buckets: int) -> Histogram:
     odd = sorted({part.buckets for part in parts} - {buckets})
     if odd:
         raise MetricError(f"a state of {odd[0]} user buckets cannot be added to one of {buckets}; use one number")
-    arrays = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Histogram)
-        if field.name not in ("buckets", "unknown")
-    }
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ENTRIES}
     return Histogram(buckets=buckets, unknown=sum(part.unknown for part in parts), **arrays)._collapsed()
 
 

@@ -20,9 +20,8 @@ def by_slot(state: Histogram, slots: int) -> tuple[Histogram, ...]:
     buckets = state.buckets // slots
     parts = []
     for slot in range(slots):
-        own = state.bucket // buckets == slot
-        entries = {name: getattr(state, name)[own] for name in ("bin", "count", "positives", "p_sum", "log_loss")}
-        parts.append(Histogram(buckets=buckets, bucket=state.bucket[own] % buckets, **entries))
+        own = state.only(state.bucket // buckets == slot)
+        parts.append(replace(own, buckets=buckets, bucket=own.bucket % buckets))
     return tuple(parts)
 
 

@@ -30,7 +30,8 @@ class Camoe(nn.Module):
         self.categorical_columns = len(spec.features.categorical_columns)
         self.sequences = sequences_of(spec.features)
         self.scaling = NumericScaling(spec.features.numeric, transforms)
-        self.dropout = nn.Dropout(spec.model.dropout)
+        own = spec.model.input_dropout
+        self.dropout = nn.Dropout(spec.model.dropout if own is None else own)
         self.body = make_body(spec.model, spec.bottom_width, len(spec.heads.heads))
 
     @property

@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from camoe.metrics.calibration import expected_calibration_error, normalised_entropy, pcoc
 from camoe.metrics.histogram import Histogram, merge
-from camoe.metrics.platt import Platt, calibrated_state, fit_platt
+from camoe.metrics.platt import Platt, calibrated_state, fit_platt, keep_if_better
 
 
 def simulated(rows=40_000, slope=0.6, intercept=-1.0, seed=0):
@@ -97,3 +97,24 @@ def test_certain_predictions_are_calibrated_to_numbers():
     p = Platt(slope=2.0, intercept=1.0, rows=1, positives=1).calibrated(np.array([0.0, 1.0]))
     assert np.isfinite(p).all()
     assert p[0] < p[1]
+
+
+def test_a_calibration_is_kept_only_where_it_helps_users_that_it_was_not_fitted_to():
+    users = 50
+
+    def kept(p_raw, y):
+        bucket = np.arange(len(y)) % (2 * users)
+        state = Histogram.from_rows(p_raw, y, bucket, 2 * users)
+        return keep_if_better(fit_platt(state, 1), state, users)
+
+    assert kept(*simulated(rows=5_000)).reason is None
+    # Right already: of what is fitted to chance, other users have the more log loss.
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(20):
+        p = expit(rng.normal(-2, 1, 600))
+        found.append(kept(p, (rng.random(600) < p).astype(float)))
+    assert sum(one.reason is not None for one in found) > 14
+    assert all("more log loss with it" in one.reason and one.slope == 1 for one in found if one.reason)
+    few = Histogram.from_rows([0.1, 0.2], [0.0, 0.0], [0, 1], users)
+    assert keep_if_better(fit_platt(few, 1), few, users) == fit_platt(few, 1)

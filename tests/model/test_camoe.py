@@ -91,3 +91,10 @@ def test_an_index_beyond_the_vocabulary_reads_as_unknown(model):
 def test_embedding_gradients_are_sparse(model, batch):
     loss_of(model, batch, torch.zeros(8, dtype=torch.int64), torch.ones(8, 1, dtype=torch.int64)).backward()
     assert model.embedding.table.weight.grad.is_sparse
+
+
+@pytest.mark.parametrize(("own", "share"), [(None, 0.5), (0.0, 0.0)])
+def test_what_all_experts_read_has_a_dropout_of_its_own(own, share):
+    config = SPEC.model.model_copy(update={"dropout": 0.5, "input_dropout": own})
+    bottom = Camoe(SPEC.model_copy(update={"model": config}), MOMENTS).train().dropout
+    assert (bottom(torch.ones(10_000)) == 0).double().mean().item() == pytest.approx(share, abs=0.03)

@@ -19,11 +19,15 @@ class Gate(nn.Module):
         width: width `D` of the input, the shared bottom.
         experts: number `K` of experts.
         dropout: share of weights left out.
+        scale: factor of the first `G` and `c`; with 0 every expert begins with the weight `1 / K`.
     """
 
-    def __init__(self, width: int, experts: int, dropout: float) -> None:
+    def __init__(self, width: int, experts: int, dropout: float, scale: float) -> None:
         super().__init__()
         self.linear = AlignedLinear(width, experts)
+        with torch.no_grad():
+            for first in self.linear.parameters():
+                first.mul_(scale)
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:

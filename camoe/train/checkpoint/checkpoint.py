@@ -36,6 +36,8 @@ class Checkpoints:
     def save(self, model: Camoe, optimisers: Optimisers, history: History) -> Path:
         """Write the run as it stands at `history`, then remove what is too old.
 
+        Where weights are averaged, `model` has the average, and the optimisers the weights that training goes on from.
+
         Raises:
             TrainingError: a weight is not finite, or the disk did not take it; the checkpoints before stay.
         """
@@ -80,6 +82,7 @@ class Checkpoints:
         _put_together(optimisers, tensors, state.optimisers)
         for schedule, values in zip(optimisers.schedules, state.schedules, strict=True):
             schedule.load_state_dict({**values, "lr_lambdas": [None]})
+        optimisers.swap()
         return state.history
 
     def load_best(self, history: History, model: Camoe) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from camoe.metrics.config import CalibrationConfig, EvaluationConfig
 from camoe.metrics.histogram import Histogram, merge
-from camoe.metrics.platt import Platt, fit_platt
+from camoe.metrics.platt import Platt, fit_platt, keep_if_better
 from camoe.metrics.validation import by_slot, validation_rows
 from camoe.model.loss import Masking, targets
 from camoe.model.spec import ModelSpec
@@ -40,8 +40,9 @@ def calibrate(
 ) -> Calibrated:
     """Score the validation days once more, with the weights that training kept, and fit each head's calibration.
 
-    A head sees the labelled rows of the slots that it serves, also where it learned from others. The states of all
-    workers are added up before anything is fitted, so the number of workers does not matter.
+    A head sees the labelled rows of the slots that it serves, also where it learned from others, and is calibrated
+    where that helps users that the calibration was not fitted to. The states of all workers are added up before
+    anything is fitted, so the number of workers does not matter.
 
     Raises:
         StreamError: a row of the validation days is missing or came twice.
@@ -51,7 +52,10 @@ def calibrate(
     run.watchdog.beat("adding up the calibration's states")
     buckets = len(slots) * evaluation.user_buckets
     summed = [merge(parts, buckets) for parts in zip(*gather(states, "calibration"), strict=True)]
-    found = {head.name: fit_platt(state, calibration.min_per_class) for head, state in zip(heads, summed, strict=True)}
+    found = {
+        head.name: keep_if_better(fit_platt(state, calibration.min_per_class), state, evaluation.user_buckets)
+        for head, state in zip(heads, summed, strict=True)
+    }
     split = {head.name: by_slot(state, len(slots)) for head, state in zip(heads, summed, strict=True)}
     return Calibrated(found, validation_rows(split, found, spec.heads, spec.slots, evaluation))
 

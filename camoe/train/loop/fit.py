@@ -88,7 +88,9 @@ class TrainingRun:
         """Write a checkpoint; the other workers go on and wait for the first one at the next exchange."""
         self.watchdog.beat("writing a checkpoint")
         if self.workers.leads:
-            self.checkpoints.save(self.train_step.model, self.train_step.optimisers, history)
+            optimisers = self.train_step.optimisers
+            with optimisers.averaged():
+                self.checkpoints.save(self.train_step.model, optimisers, history)
 
 
 def fit(run: TrainingRun, first: OpenEpoch | None, start: Path | None = None) -> History:
@@ -121,6 +123,8 @@ def fit(run: TrainingRun, first: OpenEpoch | None, start: Path | None = None) ->
         if run.workers.leads:
             run.checkpoints.load_best(history, run.train_step.model)
         broadcast_weights(run.train_step.model)
+    else:
+        run.train_step.optimisers.swap()
     return history
 
 
@@ -149,15 +153,16 @@ def _run_epoch(run: TrainingRun, history: History, epoch: OpenEpoch, total: int)
     trained, rows = _train(run, epoch, history)
     # Its first row groups are read while the rows of validation are.
     coming = run.feed.open(history.epoch + 1, 0, total - history.steps - len(steps))
-    result = EpochResult(
-        epoch=plan.epoch,
-        losses=trained.losses,
-        planned=_rows(plan, steps.stop),
-        rows=_rows(plan, steps.start) + rows,
-        seconds=time.monotonic() - started,
-        weights_hash=common_hash(run.train_step.model, run.workers),
-        validation=_validated(run),
-    )
+    with run.train_step.optimisers.averaged():
+        result = EpochResult(
+            epoch=plan.epoch,
+            losses=trained.losses,
+            planned=_rows(plan, steps.stop),
+            rows=_rows(plan, steps.start) + rows,
+            seconds=time.monotonic() - started,
+            weights_hash=common_hash(run.train_step.model, run.workers),
+            validation=_validated(run),
+        )
     return History((*history.epochs, result), levels=trained.levels), coming
 
 
@@ -210,7 +215,10 @@ def _validated(run: TrainingRun) -> Validation:
     blocks = stream(plan, run.data.columns, run.workers.world, run.feed.reading(), ledger=ledger)
     steps = range(plan.steps)
     watched = (block for _, block, _ in run.watched(blocks, "validation", steps))
-    checked = validate(train_step.model, train_step.masking, watched, run.workers, train_step.dtype)
+    chosen_by = run.config.select_by
+    checked = validate(
+        train_step.model, train_step.masking, watched, run.workers, dtype=train_step.dtype, select_by=chosen_by
+    )
     run.count(plan, ledger, steps)
     return checked
 

@@ -1,11 +1,13 @@
-"""NE of each head on the validation days, and how its gate uses the experts."""
+"""NE of each head on the validation days, the score that chooses weights, and how gates use the experts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
+from scipy.special import xlogy
 
 from camoe.metrics.calibration import normalised_entropy
 from camoe.metrics.histogram import Floats, Histogram, merge
@@ -18,11 +20,18 @@ from camoe.train.loop.step import to_tensors
 
 
 def validate(
-    model: Camoe, masking: Masking, blocks: Iterable[Block], workers: Workers, dtype: torch.dtype
+    model: Camoe,
+    masking: Masking,
+    blocks: Iterable[Block],
+    workers: Workers,
+    *,
+    dtype: torch.dtype,
+    select_by: Literal["rows", "heads"],
 ) -> Validation:
     """Score this worker's `blocks`, each row by the heads that serve it, and add up over all workers.
 
-    So it is without masking, too: a head that learned from all rows is judged on those that it scores.
+    So it is without masking, too: a head that learned from all rows is judged on those that it scores. The score is
+    `row_entropy` or, by heads, the mean of their NEs by their weights.
     """
     model.eval()
     serving = masking.serving
@@ -30,22 +39,39 @@ def validate(
     states = [Histogram.empty() for _ in range(heads)]
     gates = torch.zeros(heads, model.gate_width, dtype=torch.float64)
     rows = torch.zeros(heads, dtype=torch.float64)
+    cells = torch.zeros(heads, len(serving.served), 2, dtype=torch.float64)
     with torch.inference_mode():
         for block in blocks:
             batch = to_tensors(block, workers.device, dtype)
             logits, weights = model(batch.categorical, batch.numeric, batch.sequences)
-            label, mask = targets(serving, batch.labels, serving.cells(batch.slot, batch.categorical))
+            cell = serving.cells(batch.slot, batch.categorical)
+            label, mask = targets(serving, batch.labels, cell)
             p = torch.sigmoid(logits)
             for head in range(heads):
                 own = mask[:, head]
                 states[head] += Histogram.from_rows(p[own, head].cpu(), label[own, head].cpu())
+                told = torch.stack([label[own, head] == 0, label[own, head] == 1], dim=1).to(torch.float64)
+                cells[head].index_add_(0, cell[own].cpu(), told.cpu())
             gates += torch.einsum("bh,bhk->hk", mask.to(dtype), weights).cpu()
             rows += mask.sum(dim=0).cpu()
     model.train()
     merged = [merge(parts, 1) for parts in zip(*gather(states, "validation"), strict=True)]
     ne = np.array([float(normalised_entropy(state.bins())) for state in merged])
     mean_gates = sum_over_workers(gates, "gates") / sum_over_workers(rows, "gate_rows").clamp(min=1).unsqueeze(1)
-    return Validation(tuple(ne), tuple(map(tuple, mean_gates.tolist())), _weighted(ne, masking.weight.cpu().numpy()))
+    labels = sum_over_workers(cells, "cells").numpy()
+    score = _weighted(ne, masking.weight.cpu().numpy()) if select_by == "heads" else row_entropy(merged, labels)
+    return Validation(tuple(ne), tuple(map(tuple, mean_gates.tolist())), score)
+
+
+def row_entropy(states: Sequence[Histogram], labels: Floats) -> float:
+    """Return the log loss of all rows over that of the rate of their cell; infinite where every cell has one label.
+
+    `labels` `[heads, cells, 2]` counts the labels 0 and 1 of each. A row has the same part in it whichever heads there
+    are, so models of other heads can be compared by it.
+    """
+    rows = labels.sum(axis=2)
+    entropy = xlogy(rows, rows).sum() - xlogy(labels, labels).sum()
+    return float(sum(state.log_loss.sum() for state in states) / entropy) if entropy > 0 else float("inf")
 
 
 def _weighted(ne: Floats, weight: Floats) -> float:

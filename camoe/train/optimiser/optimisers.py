@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,10 +15,14 @@ from torch.optim.lr_scheduler import LambdaLR
 from camoe.config.training import TrainingConfig
 from camoe.model.camoe import Camoe
 from camoe.train.optimiser.adagrad import SparseAdagrad, each_entry, row_mean
+from camoe.train.optimiser.average import WeightAverage
 
 
-class TableAdam(torch.optim.Adam):
-    """Adam over whole tables: a row without gradient still moves by its momentum, so a step costs the vocabulary."""
+class TableAdam(torch.optim.AdamW):
+    """AdamW over whole tables: rows without gradient move, too, by momentum and decay, so a step costs them all."""
+
+    def __init__(self, tables: list[nn.Parameter], rate: float, decay: float = 0.0) -> None:
+        super().__init__(tables, rate, weight_decay=decay)
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Make sparse gradients dense, then apply them."""
@@ -37,10 +42,11 @@ EMBEDDING_OPTIMISERS: Mapping[str, Callable[[list[nn.Parameter], float], torch.o
 
 @dataclass(frozen=True)
 class Optimisers:
-    """The two optimisers and their schedules, stepped together."""
+    """The two optimisers and their schedules, stepped together, and after them the average of the weights, if any."""
 
     parts: tuple[torch.optim.Optimizer, ...]
     schedules: tuple[LambdaLR, ...]
+    average: WeightAverage | None = None
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -51,6 +57,20 @@ class Optimisers:
         """Forget what is kept of earlier gradients, which takes as much memory as the tables."""
         for part in self.parts:
             part.state.clear()
+
+    def swap(self) -> None:
+        """Exchange the model's weights and their average; nothing without an average."""
+        if self.average is not None:
+            self.average.swap()
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the model have the average of its weights while the block runs."""
+        self.swap()
+        try:
+            yield
+        finally:
+            self.swap()
 
     def step(self) -> None:
         """Apply all gradients, then advance the learning rates."""
@@ -64,16 +84,25 @@ def make_optimisers(model: Camoe, config: TrainingConfig, total_steps: int) -> O
     """Make the optimisers of all weights of `model` for a run of `total_steps`."""
     embedding = list(model.embedding.parameters())
     dense = [weight for name, weight in model.named_parameters() if not name.startswith("embedding.")]
-    parts: tuple[torch.optim.Optimizer, ...] = (
+    rated: tuple[torch.optim.Optimizer, ...] = (
         torch.optim.AdamW(_decayed(dense, config.weight_decay), lr=config.learning_rate),
-        EMBEDDING_OPTIMISERS[config.embedding_optimiser](embedding, config.embedding_learning_rate),
+        _of_embeddings(embedding, config),
     )
+    average = WeightAverage([*embedding, *dense], config.average) if config.average else None
 
     def factor(step: int) -> float:
         warm = min(1.0, (step + 1) / max(1, config.warmup_steps))
         return warm * 0.5 * (1.0 + math.cos(math.pi * min(1.0, step / total_steps)))
 
-    return Optimisers(parts, tuple(LambdaLR(part, factor) for part in parts))
+    schedules = tuple(LambdaLR(part, factor) for part in rated)
+    return Optimisers((*rated, average) if average else rated, schedules, average)
+
+
+def _of_embeddings(tables: list[nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:
+    rate = config.embedding_learning_rate
+    if config.embedding_optimiser == "adam":
+        return TableAdam(tables, rate, config.embedding_weight_decay)
+    return EMBEDDING_OPTIMISERS[config.embedding_optimiser](tables, rate)
 
 
 def _decayed(weights: list[nn.Parameter], decay: float) -> list[dict[str, object]]:

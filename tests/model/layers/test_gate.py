@@ -13,7 +13,7 @@ ROWS = 4000
 @pytest.fixture
 def gate():
     torch.manual_seed(2)
-    return Gate(5, 3, dropout=0.4)
+    return Gate(5, 3, dropout=0.4, scale=1.0)
 
 
 @pytest.fixture
@@ -40,5 +40,10 @@ def test_in_training_experts_are_left_out_and_the_others_keep_their_proportion(g
 
 
 def test_a_gate_without_dropout_is_the_same_in_training(x):
-    gate = Gate(5, 3, dropout=0.0)
+    gate = Gate(5, 3, dropout=0.0, scale=1.0)
     torch.testing.assert_close(gate.train()(x), gate.eval()(x), rtol=0, atol=0)
+
+
+def test_a_gate_that_begins_at_zero_gives_every_expert_the_same_part():
+    gate = Gate(5, 4, dropout=0.0, scale=0.0)
+    assert gate(torch.randn(3, 5)).tolist() == [[0.25] * 4] * 3

@@ -41,13 +41,13 @@ def config(tmp_path_factory):
     return load(path, Config, ["model.dropout=0.3", "training.dtype=float32"])
 
 
-def fresh(config, seed=0):
+def fresh(config, seed=0, average=None):
     torch.manual_seed(seed)
     model = Camoe(
         model_spec(config.model, config.features, config.heads, config.slots, Encoder(1, {"genre": VALUES})),
         [Moments(0.0, 1.0)],
     )
-    return model, make_optimisers(model, config.training, 100)
+    return model, make_optimisers(model, config.training.model_copy(update={"average": average}), 100)
 
 
 def learn(model, optimisers, steps):
@@ -79,18 +79,26 @@ def weights(path):
     return read_tensors(path / "model.safetensors", torch.device("cpu"))
 
 
-def test_training_goes_on_bit_for_bit(config, tmp_path):
-    model, optimisers = fresh(config)
+@pytest.mark.parametrize("average", [None, 0.9])
+def test_training_goes_on_bit_for_bit(config, tmp_path, average):
+    model, optimisers = fresh(config, average=average)
     learn(model, optimisers, range(4))
     history = History(epochs(0.9), (0.3, 0.1 + 0.2), 7.5)
-    path = checkpoints(tmp_path).save(model, optimisers, history)
+    with optimisers.averaged():
+        path = checkpoints(tmp_path).save(model, optimisers, history)
+        kept = {name: value.clone() for name, value in model.state_dict().items()}
+    # What is kept of an epoch, and served, is the average.
+    assert all(torch.equal(value, kept[name]) for name, value in weights(path).items())
     learn(model, optimisers, range(4, 9))
-    other, others = fresh(config, seed=5)
+    other, others = fresh(config, seed=5, average=average)
     read = checkpoints(tmp_path).restore(path, other, others)
     assert repr(read) == repr(history)  # NaN equals itself here.
     learn(other, others, range(4, 9))
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, other.state_dict()[name]), name
+    for _ in range(2):
+        for name, value in model.state_dict().items():
+            assert torch.equal(value, other.state_dict()[name]), name
+        optimisers.swap()
+        others.swap()
     assert [schedule.get_last_lr() for schedule in optimisers.schedules] == [
         schedule.get_last_lr() for schedule in others.schedules
     ]

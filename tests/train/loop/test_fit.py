@@ -24,7 +24,7 @@ PATIENCE, EPOCHS = 2, 9
 # Few rows at high rates: the model soon knows them by heart, and the validation days get worse.
 HOT = {
     "batch_size": 64, "epochs": EPOCHS, "patience": PATIENCE, "learning_rate": 0.05, "embedding_learning_rate": 0.5,
-    "warmup_steps": 0,
+    "warmup_steps": 0, "select_by": "heads",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Validation judges each head on the rows that it scores, and weighs the heads as the loss does."""
+"""Validation judges each head on the rows that it scores; weights are chosen by all rows, or by heads as in the loss."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from tests.train.planted import HEAD_OF_SLOT, SPEC, TRAINING, learned, planted
 ROWS = 6000
 
 
-def judged(train_step, *blocks):
-    return validate(train_step.model, train_step.masking, blocks, train_step.workers, torch.float32)
+def judged(train_step, *blocks, select_by="heads"):
+    model, masking, workers = train_step.model, train_step.masking, train_step.workers
+    return validate(model, masking, blocks, workers, dtype=torch.float32, select_by=select_by)
 
 
 def expected_ne(train_step, rows):
@@ -55,3 +56,22 @@ def test_a_head_with_labels_of_one_class_is_left_out_of_the_score():
     assert found.score == pytest.approx(found.ne[0])
     rows.labels[:] = 0
     assert judged(train_step, rows).score == math.inf
+
+
+def test_by_rows_the_score_is_the_log_loss_of_all_rows_over_that_of_their_slots_rates():
+    train_step, rows = learned(TRAINING, planted(500, 1)), planted(ROWS, 2)
+    rows.labels[::7] = -1
+    found = judged(train_step, rows, select_by="rows").score
+    batch = to_tensors(rows, torch.device("cpu"), torch.float32)
+    with torch.inference_mode():
+        logits, _ = train_step.model.eval()(batch.categorical, batch.numeric, batch.sequences)
+    y, own = rows.labels[:, 0], rows.labels[:, 0] >= 0
+    p = torch.sigmoid(logits).double().numpy()[np.arange(ROWS), HEAD_OF_SLOT[rows.slot]]
+    rate = np.array([y[own & (rows.slot == slot)].mean() for slot in range(len(HEAD_OF_SLOT))])[rows.slot]
+
+    def cost(q):
+        return -np.where(y == 1, np.log(q), np.log(1 - q))[own].sum()
+
+    assert found == pytest.approx(cost(p) / cost(rate), rel=1e-6)
+    rows.labels[:] = 0
+    assert judged(train_step, rows, select_by="rows").score == math.inf

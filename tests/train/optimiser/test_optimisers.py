@@ -9,12 +9,14 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import nn
 
 from camoe.config.training import TrainingConfig
 from camoe.model.camoe import Camoe
 from camoe.train.optimiser.adagrad import EPSILON, SparseAdagrad, each_entry, row_mean
-from camoe.train.optimiser.optimisers import EMBEDDING_OPTIMISERS, make_optimisers
+from camoe.train.optimiser.average import WeightAverage
+from camoe.train.optimiser.optimisers import EMBEDDING_OPTIMISERS, TableAdam, make_optimisers
 from tests.model.specs import MOMENTS, SPEC
 
 VOCABULARY, DIM, LR = 7, 3, 0.1
@@ -152,3 +154,30 @@ def test_rates_rise_in_equal_steps_and_fall_along_a_cosine(warmup):
     falling = [(1 + math.cos(math.pi * step / total)) / 2 for step in range(total)]
     expected = [rise * fall for rise, fall in zip(rising, falling, strict=True)]
     assert shares == pytest.approx([*expected, 0.0, 0.0], abs=1e-12)
+
+
+def test_the_average_of_the_weights_is_the_declared_running_mean():
+    weight = table()
+    average = WeightAverage([weight], 0.6)
+    mean = weight.detach().clone()
+    for step in range(12):
+        with torch.no_grad():
+            weight.add_(gradient([step % VOCABULARY], step).to_dense())
+        average.step()
+        decay = min(0.6, (1 + step) / (10 + step))
+        mean = weight.detach().clone() if step == 0 else decay * mean + (1 - decay) * weight.detach()
+    raw = weight.detach().clone()
+    average.swap()
+    torch.testing.assert_close(weight.detach(), mean, rtol=1e-12, atol=1e-14)
+    average.swap()
+    assert torch.equal(weight.detach(), raw)
+
+
+def test_decay_of_embeddings_is_that_of_whole_tables():
+    weight = table()
+    before = weight.detach().clone()
+    weight.grad = gradient([0], 0)
+    TableAdam([weight], LR, decay=0.1).step()
+    torch.testing.assert_close(weight.detach()[1:], before[1:] * (1 - LR * 0.1), rtol=1e-12, atol=1e-14)
+    with pytest.raises(ValidationError, match="embedding_weight_decay needs embedding_optimiser adam"):
+        TrainingConfig(embedding_weight_decay=0.1)
