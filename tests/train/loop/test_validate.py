@@ -1,4 +1,4 @@
-"""Validation judges each head on the rows that it scores; weights are chosen by all rows, or by heads as in the loss."""
+"""Validation judges each head on its own rows; weights are chosen by all rows, or by heads as the loss weighs them."""
 
 from __future__ import annotations
 
