@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from camoe.config.command_line import SUBMIT
 from camoe.config.ending import heed_signals
 from camoe.contracts.errors import ConfigError
-from features.spark.settings import SETTINGS, require_no_older_meanings
+from features.spark.settings import SETTINGS, require_no_older_meanings, take_no_locale
 
 # These log the message of a failed task, and so the value that could not be cast. Executors of a cluster are JVMs of
 # their own, where conf/spark/log4j2.properties switches the same ones off.
@@ -28,7 +28,7 @@ def spark_session(name: str) -> SparkSession:
     """Return the session that spark-submit configured, named after the job, with `SETTINGS` whatever it configured.
 
     Raises:
-        ConfigError: Delta Lake is not configured, or an older meaning of Spark's is.
+        ConfigError: Delta Lake is not configured, or an older meaning of Spark's is; or a locale without UTF-8.
     """
     builder = SparkSession.builder.appName(f"camoe {name}").config(map=dict(SETTINGS))
     # The place in the code of every column is looked up for PySpark's own messages, which costs a third of the time to
@@ -39,6 +39,7 @@ def spark_session(name: str) -> SparkSession:
             f"this Spark session has no Delta Lake; start the job with {SUBMIT} (or yarn.conf, kubernetes.conf)"
         )
     require_no_older_meanings(spark)
+    take_no_locale(spark)
     # PySpark logs each failed query as JSON before it raises; the jobs tell failures themselves, in one line.
     for query_log in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         logging.getLogger(query_log).setLevel(logging.CRITICAL)

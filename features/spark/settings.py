@@ -55,6 +55,8 @@ SETTINGS = {
     "spark.sql.parser.quotedRegexColumnNames": "false",
     "spark.sql.function.concatBinaryAsString": "false",
     "spark.sql.function.eltOutputAsString": "false",
+    # Executors know the letters of no country, as the driver does.
+    "spark.executorEnv.LC_ALL": "C.UTF-8",
     # A commit replaces what it says, with the columns that the table has.
     "spark.sql.sources.partitionOverwriteMode": "STATIC",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
@@ -74,6 +76,22 @@ def require_no_older_meanings(spark: SparkSession) -> None:
         raise ConfigError(
             f"this Spark session sets {given[0]}={spark.conf.get(given[0])}, by which values would be read or computed "
             "otherwise than docs/inputs.md says; take it out of --conf, the properties file or spark-defaults.conf"
+        )
+
+
+def take_no_locale(spark: SparkSession) -> None:
+    """Let the driver compute as in the United States, wherever it is: in Turkish `lower('İÑ')` is another text.
+
+    Raises:
+        ConfigError: its file names are not UTF-8, so that a name with other letters would be that of another file.
+    """
+    java = cast(Any, spark.sparkContext._jvm).java
+    java.util.Locale.setDefault(java.util.Locale.US)
+    encoding = java.lang.System.getProperty("sun.jnu.encoding")
+    if encoding.upper() not in {"UTF-8", "UTF8"}:
+        raise ConfigError(
+            f"Java takes file names for {encoding} here, and would write to others than those of this job; "
+            "set LC_ALL=C.UTF-8, or another locale of UTF-8, before Spark starts"
         )
 
 

@@ -63,7 +63,7 @@ def test_rows_that_cannot_be_read_are_one_line_and_no_predictions(spark, pipelin
     assert run_main(score.main, pipeline.path, *by) == 2
     (line,) = [said for said in capfd.readouterr().err.splitlines() if said.startswith("error: ")]
     assert file.rpartition("/")[2] in line
-    assert "again" in line
+    assert "build" in line
     assert not list(pipeline.config.layout.pins.iterdir())
     predictions = pipeline.config.layout.predictions
     assert not is_delta_table(predictions) or not logged(predictions).files

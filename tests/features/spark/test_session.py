@@ -21,6 +21,7 @@ CHANGED = {
     "spark.sql.variable.substitute",
 }
 OF_OTHERS = {"mapreduce.input.linerecordreader.line.maxlength", "spark.databricks.delta.schema.autoMerge.enabled"}
+OF_OTHERS |= {"spark.executorEnv.LC_ALL"}
 OTHERWISE = {"true": "false", "false": "true", "UTC": "Asia/Tokyo", "TIMESTAMP_LTZ": "TIMESTAMP_NTZ"}
 OTHERWISE |= {"CORRECTED": "LEGACY", "EXCEPTION": "LAST_WIN", "ANSI": "LEGACY", "STATIC": "DYNAMIC"}
 
@@ -51,6 +52,23 @@ def test_older_meanings_of_spark_are_refused_by_name(spark):
         pytest.raises(ConfigError, match=r"^this Spark session sets spark\.sql\.legacy\.castComplex\S+=true, by which"),
     ):
         spark_session("test")
+
+
+def test_letters_are_those_of_no_country(spark):
+    locale = spark._jvm.java.util.Locale
+    locale.setDefault(locale("tr", "TR"))
+    lower = spark_session("test").range(1).select(F.lower(F.concat(F.lit("IÑ"), F.col("id").cast("string"))).alias("x"))
+    assert lower.first().x == "iñ0"
+
+
+def test_a_locale_in_which_file_names_are_others_is_refused_with_what_to_set(spark):
+    system = spark._jvm.java.lang.System
+    before = system.setProperty("sun.jnu.encoding", "ANSI_X3.4-1968")
+    try:
+        with pytest.raises(ConfigError, match=r"Java takes file names for ANSI_X3.4-1968 .* set LC_ALL=C.UTF-8"):
+            spark_session("test")
+    finally:
+        system.setProperty("sun.jnu.encoding", before)
 
 
 def test_no_expression_reads_the_environment(spark):
