@@ -44,6 +44,8 @@ SYSTEM_REMEDIES = {
 # What a driver below Spark writes to when Spark is gone.
 _java_stderr: list[int] = []
 _java = os.getppid()
+# The command to go on with.
+_again: list[str] = []
 # The signal that asked this job to end.
 _received: list[int] = []
 
@@ -63,12 +65,14 @@ def exit_with(main: Callable[[list[str]], None], go_on: str = "") -> NoReturn:
     """
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         _below_spark()
+    _again.append(_command(go_on))
     before = {number: signal.signal(number, _end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        code = _run(main, _again(go_on))
+        code = _run(main)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _again.clear()
     sys.exit(code)
 
 
@@ -116,20 +120,20 @@ def run_below(command: Sequence[str], stderr: IO[str], environment: Mapping[str,
         return process.wait()
 
 
-def _run(main: Callable[[list[str]], None], again: str) -> int:
+def _run(main: Callable[[list[str]], None]) -> int:
     try:
         main(sys.argv[1:])
     except (Ended, Exception) as error:
         # What is released while the job ends may fail, as Spark is ending, too.
         if _received:
-            return _told(_ended(_received[0], again), 128 + _received[0])
+            return _told(_ended(_received[0]), 128 + _received[0])
         if isinstance(error, LostSparkError):
-            return _told(f"{error}; go on with: {again}", 128 + signal.SIGTERM)
+            return _told(f"{error}; go on with: {_again[0]}", 128 + signal.SIGTERM)
         if isinstance(error, CamoeError):
             return _told(str(error), EXPLAINED)
         if isinstance(error, OSError) and error.errno in SYSTEM_REMEDIES:
             where = f"{error.filename}: " if error.filename else ""
-            return _told(f"{where}{error.strerror}; {SYSTEM_REMEDIES[error.errno]}, then: {again}", EXPLAINED)
+            return _told(f"{where}{error.strerror}; {SYSTEM_REMEDIES[error.errno]}, then: {_again[0]}", EXPLAINED)
         raise
     return 0
 
@@ -146,17 +150,18 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def _leave(number: int) -> None:
-    _told(_ended(number, _again("")), 0)
+    _told(_ended(number), 0)
     os._exit(128 + number)
 
 
-def _ended(number: int, again: str) -> str:
-    return f"ended by {signal.Signals(number).name}; what was not finished counts for nothing; go on with: {again}"
+def _ended(number: int) -> str:
+    return f"ended by {signal.Signals(number).name}; what was not finished counts for nothing; go on with: {_again[0]}"
 
 
 def _told(message: str, code: int) -> int:
     line = f"error: {printable(redacted(message))}"
-    if _java_stderr and os.getppid() != _java:
+    # A Java that is asked to end, too, may pass on nothing more.
+    if _java_stderr and (code != EXPLAINED or os.getppid() != _java):
         os.write(_java_stderr[0], f"{line}\n".encode())
         # Python flushes both when it ends, into pipes that nobody reads any more.
         for stream in (sys.stdout, sys.stderr):
@@ -166,7 +171,7 @@ def _told(message: str, code: int) -> int:
     return code
 
 
-def _again(go_on: str) -> str:
+def _command(go_on: str) -> str:
     """Return the command line of this job, without secrets, with `go_on`."""
     by = "spark-submit --properties-file conf/spark/local.conf" if "PYSPARK_GATEWAY_PORT" in os.environ else "python"
     options = [option for option in go_on.split() if option not in sys.argv]

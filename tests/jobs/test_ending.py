@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from camoe.config.ending import RELEASE_S
+from tests.evaluation.run import TEST, impressions, write_run
+from tests.jobs.commands import run
 from tests.paths import ROOT
 from tests.train.pipeline import write_pipeline
 from tests.waiting import wait_until
@@ -86,6 +89,7 @@ def test_a_job_that_cannot_release_ends_all_the_same():
     assert time.monotonic() - asked >= RELEASE_S
     assert job.returncode == 143
     assert said.startswith("error: ended by SIGTERM")
+    assert said.endswith("go on with: python -c --resume\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -180,3 +184,24 @@ def test_a_job_in_spark_that_is_asked_to_end_says_so_and_leaves_no_java(tmp_path
     )
     assert "; go on with: " in said[-1]
     assert not (out / "raw").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_an_evaluation_that_is_ended_writes_nothing_and_the_next_does_not_notice(tmp_path):
+    out = tmp_path / "out"
+    write_run(out, impressions(), truth=True, power=1.1)
+    command = ["spark-submit", "--properties-file", "conf/spark/local.conf", "jobs/evaluate.py"]
+    command += ["--config", str(out / "run.yaml")]
+    before = {path for path in out.rglob("*") if path.is_file()}
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
+        code, said = end(command, tmp_path / "log", out / "pins", number, number == signal.SIGINT)
+        assert code == {**SIGNALS, signal.SIGKILL: -signal.SIGKILL}[number]
+        assert len(said) == 1, number
+        assert "; go on with: " in said[0]
+        assert {path for path in out.rglob("*") if path.is_file()} == before
+        (out / "pins").rmdir()
+    run(command)
+    rows = json.loads((out / "counts.json").read_text())["evaluate"]["predictions"]
+    assert rows == (impressions()["date"] == TEST).sum()
+    assert (out / "report/summary.png").exists()
