@@ -8,8 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from camoe.contracts.snapshot import is_delta_table
 from jobs import evaluate, maintain, score, train
-from tests.disk import small_disk
+from tests.disk import FULL, small_disk
+from tests.jobs.commands import spark_job
 from tests.jobs.in_process import run_main
 from tests.score.pipeline import write_scorable
 
@@ -80,6 +82,7 @@ DAMAGES = {
     "pin": ("out/pins/train-h-1-0.json", "is damaged"),
     "spec": ("out/bundle/model.json", "is not the file that training wrote"),
     "manifest": ("out/bundle/manifest.json", "is damaged"),
+    "metrics": ("out/bundle/metrics.json", "is damaged"),
     "weights": ("out/bundle/weights.safetensors", "is not the file that training wrote"),
     "graph": ("out/bundle/head-video.onnx", "is not the file that training wrote"),
     "checkpoint": ("out/checkpoints/20260101T000000000000Z-epoch0000-step00000000/state.json", "cannot be read"),
@@ -89,7 +92,7 @@ DAMAGES = {
 READS = {
     "train": {"counts", "record", "encoder"},
     "score": {"counts", "record", "spec", "manifest", "weights", "graph", "encoder"},
-    "evaluate": {"counts", "manifest"},
+    "evaluate": {"counts", "manifest", "metrics"},
     "orphans": {"counts"},
     "vacuum": {"counts", "pin", "manifest", "checkpoint"},
     "pins": {"counts", "pin"},
@@ -163,3 +166,21 @@ def test_a_full_disk_leaves_predictions_as_they_were(config, tmp_path, capfd):
         assert everything(disk) == before
     assert "No space left" in said
     assert "make room there" in said
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+def test_a_full_disk_leaves_no_lake_and_no_training_table(tmp_path):
+    lake = tmp_path / "lake"
+    spark_job("make_lake", f"out={lake}", "impressions=3000")
+    with small_disk(tmp_path / "disk") as disk:
+        jobs = {"make_lake": ["impressions=30000"], "build_features": [f"input={lake / 'raw'}"]}
+        for name, arguments in jobs.items():
+            said = spark_job(name, f"out={disk / 'out'}", *arguments, code=2)
+            (line,) = [line for line in said.splitlines() if line.startswith("error: ")]
+            assert any(how in line for how in FULL)
+            assert "make room there" in line or "allow larger files" in line
+            assert "Traceback" not in said
+            assert not is_delta_table(disk / "out/training")
+            assert not (disk / "out/raw").exists()
+            shutil.rmtree(disk / "out")
