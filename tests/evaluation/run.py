@@ -44,14 +44,14 @@ def tree(out: Path) -> dict[str, Any]:
     }
 
 
-def impressions(rows_a_day: int = 400) -> pd.DataFrame:
+def impressions(rows_a_day: int = 400, users: int = 60) -> pd.DataFrame:
     """Four days of impressions with their true probability; a few labels of the test day are unknown."""
     rng = np.random.default_rng(7)
     rows = rows_a_day * 4
     frame = pd.DataFrame(
         {
             "impression_id": [f"i{row}" for row in range(rows)],
-            "user_id": [f"u{user}" for user in rng.integers(0, 60, rows)],
+            "user_id": [f"u{user}" for user in rng.integers(0, users, rows)],
             "campaign_id": "c",
             "date": [FIRST + timedelta(days=row // rows_a_day) for row in range(rows)],
             "slot": rng.choice(list(RATES), rows),
