@@ -201,7 +201,7 @@ def test_the_host_whose_worker_was_lost_is_left_out_of_the_next_attempt(folder, 
     options = ("-H", "localhost:1,127.0.0.1:1", "--retries", "1", NO_DROPOUT)
     done = train(config, *options, env=signalled(folder, signal.SIGKILL, rank=0))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"worker 0 was killed by SIGKILL .*; attempt 2 of 2 with 1 worker on 127.0.0.1:1\n", done.stdout)
+    assert re.search(r"worker 0 was killed by SIGKILL\b.*; attempt 2 of 2 with 1 worker on 127.0.0.1:1\n", done.stdout)
     assert "train: goes on at epoch 1, step 1" in done.stdout
     require_the_same_run(folder, undropped)
 
