@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
 from camoe.contracts.hashing import short_hash
+from camoe.contracts.history.declaration import History
 from camoe.contracts.slots import SafeName
 
 Pooling = Literal["mean", "sum"]
+# How the SQL of a numeric names another feature.
+NAMED = re.compile(r"(?<![\w.`])features\s*\.\s*`?([A-Za-z0-9][\w-]*)", re.IGNORECASE)
 # Spark hashes a seed as a 64-bit integer.
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
@@ -70,6 +75,9 @@ class Categorical(Section):
 class Numeric(Section):
     """A raw float column; what the model makes of it is fitted on the training days and kept in the bundle.
 
+    `sql` sees what a categorical's does; or it names other features as `features.<name>` (a categorical's text, a
+    numeric's or the history's float), and then sees nothing else.
+
     `transform`: identity and log1p (sign(x) log(1 + |x|)) are standardised, quantile maps to the share of training
     values below x, centred and of unit variance. A missing value stands at the centre; `missing_indicator`: whether the
     model is also told that it is missing. Neither shapes the table: they can change without a rebuild.
@@ -84,6 +92,11 @@ class Numeric(Section):
     def column(self) -> str:
         """Name in the training table."""
         return f"num_{self.name}"
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Features that its SQL names."""
+        return tuple(dict.fromkeys(NAMED.findall(self.sql)))
 
 
 class SequenceFeature(Section):
@@ -142,10 +155,11 @@ class FeatureSet(Section):
     categorical: tuple[Categorical, ...] = ()
     numeric: tuple[Numeric, ...] = ()
     sequence: tuple[SequenceFeature, ...] = ()
+    history: History | None = None
 
     @model_validator(mode="after")
     def _some_and_unique(self) -> FeatureSet:
-        every: list[Categorical | Numeric | SequenceFeature] = [*self.categorical, *self.numeric, *self.sequence]
+        every: list[Categorical | Numeric | SequenceFeature] = [*self.categorical, *self.numerics, *self.sequence]
         names = [feature.name for feature in every]
         if not names:
             raise ValueError("at least one feature is needed")
@@ -160,7 +174,37 @@ class FeatureSet(Section):
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
             raise ValueError(f"two features make the column {', '.join(twice)}; rename one of them")
+        self._require_order()
         return self
+
+    def _require_order(self) -> None:
+        known = {feature.name for feature in self.categorical} | {feature.name for feature in self.numerics}
+        for feature in self.numeric:
+            unknown = [name for name in feature.reads if name not in known]
+            if unknown:
+                raise ValueError(
+                    f"numeric '{feature.name}' names features.{unknown[0]}, which is no other number or text"
+                )
+        try:
+            TopologicalSorter({item.name: item.reads for item in self.numeric}).prepare()
+        except CycleError as error:
+            raise ValueError(f"numerics name each other in a circle: {' -> '.join(error.args[1])}") from None
+
+    @property
+    def numerics(self) -> tuple[Numeric, ...]:
+        """The numerics that are declared one by one, then those of the history."""
+        made = () if self.history is None else self.history.features
+        past = (Numeric(name=item.name, sql=f"history.{item.name}", transform=item.transform) for item in made)
+        return (*self.numeric, *past)
+
+    @property
+    def derived(self) -> tuple[Numeric, ...]:
+        """The numerics whose SQL names other features, each after those that it names."""
+        by_name = {item.name: item for item in self.numeric if item.reads}
+        order = TopologicalSorter(
+            {name: [one for one in item.reads if one in by_name] for name, item in by_name.items()}
+        )
+        return tuple(by_name[name] for name in order.static_order())
 
     @property
     def categorical_columns(self) -> tuple[str, ...]:
@@ -170,7 +214,7 @@ class FeatureSet(Section):
     @property
     def numeric_columns(self) -> tuple[str, ...]:
         """Training-table columns of the numerics, float32, null where unknown."""
-        return tuple(feature.column for feature in self.numeric)
+        return tuple(feature.column for feature in self.numerics)
 
     @property
     def sequence_columns(self) -> tuple[SequenceColumn, ...]:
@@ -219,7 +263,7 @@ class FeatureSet(Section):
         )
 
     def schema_hash(self) -> str:
-        """Hash the table's feature columns as declared: names, SQL, hashing, lengths of sequences, and their order.
+        """Hash the table's feature columns as declared: names, SQL, hashing, lengths, the history, and their order.
 
         The table, the bundle and the scorer must agree on it. It leaves out what the model alone does with a column
         (transform, missing_indicator, pooling), and min_count, which only decides how early a value enters the
@@ -234,4 +278,6 @@ class FeatureSet(Section):
             made["sequence"] = [
                 item.model_dump(mode="json", exclude={"min_count", "pooling"}) for item in self.sequence
             ]
+        if self.history is not None:
+            made["history"] = [self.history.model_dump(mode="json")]
         return short_hash(json.dumps(made, sort_keys=True))

@@ -29,7 +29,7 @@ class Camoe(nn.Module):
         self.embedding = JointEmbedding(spec.vocabulary_sizes, spec.model.embedding_dim, spec.hidden_rows)
         self.categorical_columns = len(spec.features.categorical_columns)
         self.sequences = sequences_of(spec.features)
-        self.scaling = NumericScaling(spec.features.numeric, transforms)
+        self.scaling = NumericScaling(spec.features.numerics, transforms)
         own = spec.model.input_dropout
         self.dropout = nn.Dropout(spec.model.dropout if own is None else own)
         self.body = make_body(spec.model, spec.bottom_width, len(spec.heads.heads))

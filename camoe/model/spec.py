@@ -47,6 +47,6 @@ class ModelSpec(Section):
     def bottom_width(self) -> int:
         """Width `D` of the shared bottom: an embedding for each categorical and sequence column, the numerics, and the
         declared indicators of missing ones."""
-        indicators = sum(feature.missing_indicator for feature in self.features.numeric)
+        indicators = sum(feature.missing_indicator for feature in self.features.numerics)
         embeddings = len(self.features.categorical_columns) + len(self.features.sequence_columns)
-        return embeddings * self.model.embedding_dim + len(self.features.numeric) + indicators
+        return embeddings * self.model.embedding_dim + len(self.features.numerics) + indicators

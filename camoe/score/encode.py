@@ -24,12 +24,12 @@ def encode(table: pa.Table, features: FeatureSet, encoder: Encoder) -> pa.Table:
         ScoringError: a column is missing or of another type.
     """
     require_columns(table, tuple(feature.name for feature in features.categorical))
-    require_columns(table, tuple(feature.name for feature in features.numeric))
+    require_columns(table, tuple(feature.name for feature in features.numerics))
     require_columns(table, tuple(feature.name for feature in features.sequence))
     made: dict[str, pa.ChunkedArray] = {}
     for feature in features.categorical:
         made |= _categorical(table, feature, encoder)
-    for numeric in features.numeric:
+    for numeric in features.numerics:
         made[numeric.column] = _number(table, numeric.name)
     for sequence in features.sequence:
         made |= _sequence(table, sequence, features, encoder)

@@ -27,7 +27,7 @@ def make_train_step(
     training: TrainingConfig, spec: ModelSpec, data: TrainingData, workers: Workers, watchdog: Watchdog
 ) -> TrainStep:
     """Make a fresh model of `spec`, the same on all workers, and its optimisers, for a run over `data`."""
-    transforms = fit_transforms(data.train, spec.features.numeric, workers, watchdog, training.stream.retries)
+    transforms = fit_transforms(data.train, spec.features.numerics, workers, watchdog, training.stream.retries)
     watchdog.beat("making the model")
     shares = slot_shares(data.epoch(training, 0))
     steps = data.total_steps(training)

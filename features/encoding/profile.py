@@ -29,8 +29,8 @@ def profile(values: DataFrame, features: FeatureSet) -> DataFrame:
     negative one; the same on every machine, and in the order of x. A sequence counts each of its elements as a
     categorical counts its value, and an empty one as missing.
     """
-    names = [*(item.name for item in features.categorical), *(item.name for item in features.numeric)]
-    columns = [*(_category(item) for item in features.categorical), *(_bin(item) for item in features.numeric)]
+    names = [*(item.name for item in features.categorical), *(item.name for item in features.numerics)]
+    columns = [*(_category(item) for item in features.categorical), *(_bin(item) for item in features.numerics)]
     # Positions in place of names keep the counted rows narrow; stack takes a sixth less time than exploding an array.
     pairs = [item for position, column in enumerate(columns) for item in (F.lit(position), column)]
     stacked = [values.select("date", F.stack(F.lit(len(columns)), *pairs).alias("position", "value"))] if pairs else []

@@ -11,7 +11,7 @@ from camoe.contracts.sources import Objective, Sources
 from features.impressions.checks import INVALID_LABEL, REASONS, check
 from features.impressions.duplicates import CONFLICT, DUPLICATE, mark_duplicates, payload_columns
 from features.impressions.exclusions import EXCLUDED, OUTSIDE_DAYS, exclude
-from features.impressions.labels import label, label_as_of, logged_objectives, mature
+from features.impressions.labels import label, label_as_of, logged_objectives, mature, settled_column
 from features.read.damage import DAMAGE
 from features.read.raw import FOLDER_DAY, RAW, RAW_HASH
 from features.read.window import DayWindow
@@ -28,8 +28,9 @@ def judged_impressions(
     `_excluded`: name of the exclusion, or null. `_duplicate`: true for a repeat of a row that is kept, or would be kept
     if its day were one of the run's. `_reasons`: why it is quarantined, empty when it is not. `_raw`: the raw row as
     JSON where there are reasons that lie in the row itself; `with_raw` finds the others by `_raw_hash`. A label is null
-    until the window of its objective has closed by the time as of which its day is labelled. Rows in the folders of
-    other days than the run's are compared for repeats and left out.
+    until the window of its objective has closed by the time as of which its day is labelled; `_settled_<objective>` is
+    what was known of it when it matured. Rows in the folders of other days than the run's are compared for repeats and
+    left out.
 
     Raises:
         InputError, ConfigError: an exclusion or the payload names what is not mapped.
@@ -49,6 +50,7 @@ def judged_impressions(
     judged = mark_duplicates(timed.where(compared), payload, log.survivor, log.reach_days).where(mine)
     if outcomes is not None:
         judged = label(judged, outcomes, logged_objectives(sources), window)
+    judged = judged.withColumns({settled_column(name): F.col(label_column(name)) for name in log.labels})
     judged = judged.withColumns(_once_mature(sources, window))
     set_apart = timed.where(~compared & mine).withColumn(DUPLICATE, F.lit(False))
     both = judged.unionByName(set_apart, allowMissingColumns=True).drop(FOLDER_DAY)

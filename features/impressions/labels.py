@@ -33,19 +33,28 @@ def read_outcomes(spark: SparkSession, folder: Path, sources: Sources, window: D
 def label(
     impressions: DataFrame, outcomes: DataFrame, objectives: Mapping[str, Objective], window: DayWindow
 ) -> DataFrame:
-    """Add `label_<objective>` (tinyint) for each objective; rows out = rows in.
+    """Add `label_<objective>` and `_settled_<objective>` (tinyint) for each objective; rows out = rows in.
 
     Each as of its day's time. Null: the window [ts, ts + window_s] had not closed by then for as long as outcomes take
     to be told, whatever had happened: if a label were 1 before and 0 only after that, recent days would be all
     positive. 1: an outcome within the window that was known (available_at, else its ts, not after it). 0: none.
     Outcomes with an unparsable available_at, or known by then with a null or unparsable ts or a mapped `value` other
     than 0 and 1, make the impression invalid_label; a `value` of 0 is no outcome.
+
+    `_settled_<objective>` is what was known at the instant when the label matured, whatever came later; null where an
+    outcome that is invalid by then leaves it open.
     """
     joined = impressions.join(_collected(typed(outcomes, impressions)), on="impression_id", how="left")
     as_of = label_as_of(window)
     labels = {label_column(name): _label(name, objective, as_of) for name, objective in objectives.items()}
     broken = F.exists("_outcomes", lambda one: invalid(one, as_of) & one.objective.isin(list(objectives)))
-    return joined.withColumns({**labels, REASONS: add_reason(broken, INVALID_LABEL)}).drop("_outcomes")
+    settled = {settled_column(name): _settled(name, objective) for name, objective in objectives.items()}
+    return joined.withColumns({**labels, **settled, REASONS: add_reason(broken, INVALID_LABEL)}).drop("_outcomes")
+
+
+def settled_column(objective: str) -> str:
+    """Name the helper column of what was known of an objective when it matured."""
+    return f"_settled_{objective}"
 
 
 def label_as_of(window: DayWindow) -> Column:
@@ -121,11 +130,20 @@ def _collected(outcomes: DataFrame) -> DataFrame:
 
 
 def _label(name: str, objective: Objective, as_of: Column) -> Column:
+    return F.when(mature(objective, as_of), _happened(name, objective, as_of))
+
+
+def _settled(name: str, objective: Objective) -> Column:
+    then = matures(F.col("ts"), objective)
+    open_still = F.exists("_outcomes", lambda one: invalid(one, then) & (one.objective == name))
+    return F.when(~F.coalesce(open_still, F.lit(False)), _happened(name, objective, then))
+
+
+def _happened(name: str, objective: Objective, as_of: Column) -> Column:
     shown = F.col("ts")
     closes = window_end(shown, objective)
 
     def positive(one: Column) -> Column:
         return (one.objective == name) & one.happened & known(one, as_of) & one.ts.between(shown, closes)
 
-    happened = F.exists("_outcomes", positive)
-    return F.when(mature(objective, as_of), F.coalesce(happened, F.lit(False)).cast("tinyint"))
+    return F.coalesce(F.exists("_outcomes", positive), F.lit(False)).cast("tinyint")

@@ -70,7 +70,7 @@ def feature_report(
     by_feature: dict[str, list[Cell]] = {}
     for cell in cells:
         by_feature.setdefault(cell.feature, []).append(cell)
-    declared: list[Feature] = [*features.categorical, *features.numeric, *features.sequence]
+    declared: list[Feature] = [*features.categorical, *features.numerics, *features.sequence]
     tables = _tables(features)
     return {
         "run": {

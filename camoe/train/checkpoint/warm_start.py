@@ -93,8 +93,8 @@ def _learned(spec: ModelSpec) -> dict[str, str]:
 
 def _transform(features: FeatureSet) -> dict[str, str]:
     """Return by setting of a feature what the model makes of its raw column."""
-    transforms = {f"the transform of {item.name}": item.transform for item in features.numeric}
-    indicators = {f"the missing_indicator of {item.name}": str(item.missing_indicator) for item in features.numeric}
+    transforms = {f"the transform of {item.name}": item.transform for item in features.numerics}
+    indicators = {f"the missing_indicator of {item.name}": str(item.missing_indicator) for item in features.numerics}
     return transforms | indicators | {f"the pooling of {item.name}": item.pooling for item in features.sequence}
 
 

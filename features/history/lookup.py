@@ -1,0 +1,136 @@
+"""What each impression could know: the states of the days before, and the events since, summed up to its moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import reduce
+from zoneinfo import ZoneInfo
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from features.history.events import AT, KEY, KNOWN_DAY, SET, sums
+from features.history.keys import MICROSECONDS, Layout
+from features.history.scan import NOTHING, Scan, Wide, prefixes
+from features.read.window import DayWindow
+
+# Rows of one task: about 150 MB of arrays.
+ROWS_A_TASK = 1_000_000
+# A key of more rows is cut into stretches of time, which several tasks take.
+HOT_SHARE = 4
+NUMBERS = "_numbers"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days in `zone` on which the impressions of a run look into the history, which reaches from each into the past."""
+
+    zone: str
+    first: date
+    last: date
+
+    @classmethod
+    def of(cls, window: DayWindow, delay_s: int) -> Span:
+        """Return the span of impressions on the days of `window`, who look `delay_s` seconds back."""
+        begin = window.begins(min(window.days)) - timedelta(seconds=delay_s)
+        return cls(window.zone, begin.astimezone(ZoneInfo(window.zone)).date(), max(window.days))
+
+
+@dataclass(frozen=True)
+class Known:
+    """The `additions` that became known on the days of a span, and the `states` of those days and of all before."""
+
+    additions: DataFrame
+    states: DataFrame
+
+
+@dataclass(frozen=True)
+class Hot:
+    """Keys of so many rows that each is cut into stretches of `width` (in units of `order`), which tasks share."""
+
+    keys: tuple[int, ...]
+    width: int
+    stretches: int
+
+
+def lookup(probes: DataFrame, known: Known, layout: Layout, span: Span, rows_a_task: int = ROWS_A_TASK) -> DataFrame:
+    """Return `row`, `at` and `_numbers` of the impressions that have `probes`: each key set's counts and times."""
+    tasks, hot = _tasks(known.states, layout, span, rows_a_task)
+    added = _deltas(known.additions, layout, F.col(AT) * 2 + 1, F.lit(2 ** len(layout.history.windows) - 1))
+    told = reduce(DataFrame.unionByName, [added, *_of_states(known.states, layout, span)])
+    zeros = {name: F.lit(0).cast("bigint") for name in layout.counts}
+    nevers = {name: F.lit(None).cast("bigint") for name in layout.times}
+    asked = _rows(probes.withColumns({**zeros, **nevers}), layout, F.col(AT) * 2, F.lit(0), F.col("row"))
+    scan = Scan(layout.counts, layout.times, len(layout.history.windows))
+    running = _cut(told, asked, layout, hot).repartition(tasks, KEY, "bucket")
+    found = running.mapInArrow(scan, f"row bigint, {AT} bigint, {SET} tinyint, numbers array<bigint>")
+    wide = Wide(len(layout.history.keys), layout.width)
+    made = found.repartition(tasks, "row").mapInArrow(wide, f"row bigint, {AT} bigint, numbers array<bigint>")
+    return made.withColumnRenamed("numbers", NUMBERS)
+
+
+def _tasks(states: DataFrame, layout: Layout, span: Span, rows_a_task: int) -> tuple[int, Hot]:
+    """Return how many tasks the rows need, and the keys that are too large for one."""
+    recent = states.where(F.col(KNOWN_DAY) >= F.lit(span.first))
+    sizes = recent.groupBy(SET, KEY).agg(F.sum("n_impression").alias("n"))
+    # Each impression is one row that asks, and one a stream of its own time that tells.
+    each = 1 + len(set(layout.lags_s.values()))
+    limit = rows_a_task // (HOT_SHARE * each)
+    large = F.when(F.col("n") > limit, F.struct("n", KEY))
+    found = sizes.agg(F.sum("n").alias("rows"), F.collect_list(large).alias("large")).collect()[0]
+    tasks = max(states.sparkSession.sparkContext.defaultParallelism, -(-(found["rows"] or 0) * each // rows_a_task))
+    stretches = -(-max((row["n"] for row in found["large"]), default=0) // limit)
+    days = (span.last - span.first).days + 2
+    width = 2 * MICROSECONDS * 86400 * days // max(stretches, 1)
+    return tasks, Hot(tuple(row[KEY] for row in found["large"]), width, stretches)
+
+
+def _of_states(states: DataFrame, layout: Layout, span: Span) -> list[DataFrame]:
+    """Return what each window holds when `span` begins, and what leaves it at each later midnight."""
+    found, since = [], layout.history.since
+    for place, name in enumerate(layout.history.windows):
+        days, mask = layout.history.days_of(name), F.lit(1 << place)
+        if since < span.first:
+            within = F.col(KNOWN_DAY).between(span.first - timedelta(days=days), span.first - timedelta(days=1))
+            base = states.where(within).groupBy(SET, KEY).agg(*sums(layout))
+            found.append(_deltas(base, layout, _midnight(F.lit(span.first), span), mask))
+        leaving = span.last - timedelta(days=days + 1)
+        if leaving >= since:
+            gone = states.where(F.col(KNOWN_DAY).between(span.first - timedelta(days=days), leaving))
+            away = _midnight(F.date_add(KNOWN_DAY, days + 1), span)
+            minus = {name: -F.col(name) for name in layout.counts}
+            never = {name: F.lit(None).cast("bigint") for name in layout.times}
+            found.append(_deltas(gone.withColumns({**minus, **never}), layout, away, mask))
+    return found
+
+
+def _midnight(day: Column, span: Span) -> Column:
+    return F.unix_micros(F.to_utc_timestamp(day.cast("timestamp"), span.zone)) * 2 - 1
+
+
+def _deltas(rows: DataFrame, layout: Layout, order: Column, mask: Column) -> DataFrame:
+    return _rows(rows, layout, order, mask, F.lit(None).cast("bigint"))
+
+
+def _rows(rows: DataFrame, layout: Layout, order: Column, mask: Column, row: Column) -> DataFrame:
+    told = [order.alias("order"), mask.alias("mask"), row.alias("row")]
+    return rows.select(SET, KEY, *told, *layout.counts, *layout.times)
+
+
+def _cut(told: DataFrame, asked: DataFrame, layout: Layout, hot: Hot) -> DataFrame:
+    """Return both with `bucket`: the stretch of time of a hot key, each begun by the sums of those before it."""
+    if not hot.keys:
+        return told.unionByName(asked).withColumn("bucket", F.lit(0).cast("bigint"))
+    is_hot = F.col(KEY).isin(list(hot.keys))
+    bucket = F.when(is_hot, F.expr(f"`order` div {hot.width}L")).otherwise(F.lit(0).cast("bigint"))
+    cut = told.withColumn("bucket", bucket)
+    small = cut.where(is_hot).groupBy(SET, KEY, "mask", "bucket").agg(*sums(layout))
+    rows = [tuple(NOTHING if value is None else value for value in row) for row in small.collect()]
+    last = max(row[3] for row in rows) + hot.stretches
+    numbers = dict.fromkeys((*layout.counts, *layout.times), "bigint")
+    kinds = {SET: "tinyint", KEY: "bigint", "mask": "int", "bucket": "bigint", **numbers}
+    schema = ", ".join(f"`{name}` {kind}" for name, kind in kinds.items())
+    before = told.sparkSession.createDataFrame(prefixes(rows, len(layout.counts), last), schema)
+    ready = before.withColumns({"order": F.col("bucket") * hot.width - 1, "row": F.lit(None).cast("bigint")})
+    return cut.unionByName(asked.withColumn("bucket", bucket)).unionByName(ready)

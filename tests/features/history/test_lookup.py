@@ -1,0 +1,78 @@
+"""What an impression could know, held against a search of all impressions."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+
+import pytest
+from pyspark.sql import functions as F
+
+from camoe.contracts.history.declaration import History
+from camoe.contracts.sources import Objective
+from features.history.events import AT, additions, events, known_day, probes, row_of, states
+from features.history.keys import Layout, key_columns, owned_keys
+from features.history.lookup import NUMBERS, Known, Span, lookup
+from features.impressions.labels import settled_column
+from features.read.window import DayWindow
+from tests.features.history import oracle
+
+# Clocks change on 29 March 2026 in Stockholm: that day has 23 hours.
+ZONE = "Europe/Stockholm"
+DAYS = tuple(date(2026, 3, 24) + timedelta(days=step) for step in range(9))
+KEYS = {"all": [], "slot": ["slot"], "user": ["user_id"], "user_slot": ["user_id", "slot"]}
+OBJECTIVES = {
+    "click": Objective(window_s=1800, report_s=1800),
+    "buy": Objective(window_s=3 * 86400),
+    "like": Objective(),
+}
+
+
+def declared(**more):
+    return History.model_validate(
+        {"since": DAYS[0], "objectives": list(OBJECTIVES), "windows": ["all", "2d"], "keys": KEYS, **more}
+    )
+
+
+def keyed(spark, rows, history):
+    """The impressions as the build has them when their history is looked up."""
+    kinds = "impression_id string, user_id string, slot string, at bigint, labels array<tinyint>"
+    frame = spark.createDataFrame([tuple(row) for row in rows], kinds)
+    settled = {settled_column(name): F.get("labels", F.lit(place)) for place, name in enumerate(history.objectives)}
+    timed = frame.withColumns({"ts": F.timestamp_micros("at"), "date": known_day(ZONE, "at"), **settled})
+    return timed.withColumns(key_columns(frame, history))
+
+
+def looked_up(spark, rows, layout, days, rows_a_task):
+    history = layout.history
+    frame = keyed(spark, rows, history)
+    window = DayWindow(ZONE, days, datetime(2026, 5, 1, tzinfo=UTC))
+    span = Span.of(window, history.delay_s)
+    added = additions(events(frame, layout), layout)
+    summed = states(added, layout, ZONE, owned_keys(frame, history))
+    asked = frame.where(F.col("date").isin(list(days)))
+    recent = added.where(known_day(ZONE) >= F.lit(span.first))
+    found = lookup(probes(asked, layout), Known(recent, summed), layout, span, rows_a_task)
+    there = asked.withColumns({"row": row_of(), "seen": F.unix_micros("ts") - history.delay_s * 1_000_000})
+    joined = there.join(found.withColumnRenamed(AT, "seen"), on=["row", "seen"])
+    return {row["impression_id"]: list(row[NUMBERS]) for row in joined.select("impression_id", NUMBERS).collect()}
+
+
+@pytest.mark.parametrize(
+    ("days", "more", "rows_a_task"),
+    [
+        (DAYS[3:], {}, 1_000_000),
+        # Cut into stretches of time: three of the four key sets have hot keys.
+        (DAYS[3:], {"delay_s": 3600, "horizon_days": 3}, 400),
+        (DAYS[6:7], {"delay_s": 90_000}, 1_000_000),
+        (DAYS, {"horizon_days": 2, "windows": ["1d", "all"]}, 1_000_000),
+    ],
+)
+def test_an_impression_knows_what_a_search_of_all_finds(spark, seed, days, more, rows_a_task):
+    layout = Layout.of(declared(**more), OBJECTIVES)
+    rows = oracle.impressions(Random(seed), DAYS, ZONE, len(OBJECTIVES))
+    found = looked_up(spark, rows, layout, days, rows_a_task)
+    asked = [row for row in rows if oracle.local(row.at, ZONE) in days]
+    assert len(found) == len(asked)
+    for row in asked:
+        assert found[row.impression_id] == oracle.known_before(row, rows, layout, ZONE), row
