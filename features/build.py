@@ -58,8 +58,9 @@ def write_run(spark: SparkSession, ready: PreparedRun) -> BuildResult:
     plan, before = ready.inputs.plan, ready.inputs.before
     remedy = "mend what it says and run again"
     with step(spark.sparkContext, f"{JOB}: writing"), as_input_errors(f"cannot write to {plan.layout.root}", remedy):
-        encoder = encoders.append_version(ready.fitted, plan.layout.encoder, plan.training_range)
-        record = plan.record(ready.inputs.states, encoder.version, ready.tally.kept, ready.inputs.input_versions)
+        encoder = encoders.append_version(ready.fitted, plan.layout.encoder, plan.training_range, ready.weights)
+        seen = {**ready.inputs.states, **(ready.past.entity_states() if ready.past else {})}
+        record = plan.record(seen, encoder.version, ready.tally.kept, ready.inputs.input_versions)
         record = record.model_copy(update={"labels": ready.outcomes.labels, "accepted": ready.accepted})
         run = plan.signature(record.input_versions)
         pending = PendingWrite(
@@ -72,6 +73,8 @@ def write_run(spark: SparkSession, ready: PreparedRun) -> BuildResult:
         replacement = DayReplacement(
             plan.target, plan.window.days, before.version, before.makers, plan.rows_per_file, plan.layout.runs
         )
+        if ready.past:
+            ready.past.write(run)
         commit = publish(pending, replacement, plan.layout, run)
     with after_commit(plan, commit.version):
         return _result(spark, ready, encoder, commit, run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -83,11 +83,20 @@ def cascaded(plan: Plan, before: ExistingTable, entities: Mapping[str, EntitySta
     days = set(plan.window.days)
     while True:
         own = plan.on(sorted(days)).record(reaching(entities, plan.sources, plan.window.zone, days))
-        more = stale_days({**before.records, **dict.fromkeys(days, own)}).keys() - days
+        more = (stale_days({**before.records, **dict.fromkeys(days, own)}).keys() | _looking_back(plan, before)) - days
         if not more:
             _require_all_known(plan, before, days - set(plan.window.days))
             return tuple(sorted(days))
         days |= more
+
+
+def _looking_back(plan: Plan, before: ExistingTable) -> set[date]:
+    """Return the later days whose history reaches the run's; whether that changes is known once it is counted."""
+    history = plan.features.history
+    if history is None:
+        return set()
+    first, last = min(plan.window.days), max(plan.window.days) + timedelta(days=history.horizon_days)
+    return {day for day in before.records if first < day <= last}
 
 
 def _require_all_known(plan: Plan, before: ExistingTable, added: Collection[date]) -> None:

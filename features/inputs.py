@@ -45,7 +45,7 @@ def read_inputs(spark: SparkSession, plan: Plan) -> RunInputs:
     before = find_existing(plan)
     plan = plan.after(before.records.values())
     versions = input_versions(spark, plan.folder, plan.sources, plan.window)
-    impressions, judged, outcomes = _judged(spark, plan, versions)
+    impressions, judged, outcomes = judged_days(spark, plan, versions)
     tables = read_entities(spark, plan.folder, pinned(plan.sources, versions), judged)
     with step(spark.sparkContext, f"{JOB}: reading {', '.join(tables) or 'the impressions'}"):
         states = entity_states(tables, plan.sources, plan.window.zone, plan.window.days)
@@ -56,13 +56,17 @@ def read_inputs(spark: SparkSession, plan: Plan) -> RunInputs:
         entities = {name: versions[name] for name in tables}
         versions = {**input_versions(spark, plan.folder, plan.sources, plan.window), **entities}
         states = reaching(states, plan.sources, plan.window.zone, days)
-        impressions, judged, outcomes = _judged(spark, plan, versions)
+        impressions, judged, outcomes = judged_days(spark, plan, versions)
     return RunInputs(plan, before, impressions, judged, outcomes, tables, states, versions)
 
 
-def _judged(
+def judged_days(
     spark: SparkSession, plan: Plan, versions: Mapping[str, str]
 ) -> tuple[DataFrame, DataFrame, DataFrame | None]:
+    """Return the impressions of the plan's days as they are read, the same judged, and the outcome log.
+
+    Delta tables are read at the `versions` that `input_versions` tells.
+    """
     at_versions = pinned(plan.sources, versions)
     outcomes = read_outcomes(spark, plan.folder, at_versions, plan.window)
     impressions = read_impressions(spark, plan.folder, at_versions, plan.window)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
-from camoe.contracts.encoder import Encoder
+from camoe.contracts.encoder import NO_WEIGHTS, Encoder
 from camoe.contracts.runs import LabelCount
 from camoe.contracts.schema import IMPRESSION_KEYS, label_column
-from features.encoding.encode import apply, feature_values, fit_vocabularies
+from features.encoding.encode import apply, feature_values, fit_vocabularies, with_derived
 from features.encoding.profile import profile
 from features.impressions.floors import Labels, below_floors, require_accepted
 from features.impressions.judge import FOUND_LATE, with_raw
@@ -24,6 +24,18 @@ from features.incremental import earlier_profiles, require_vocabularies
 from features.inputs import RunInputs, read_inputs
 from features.join.choice import Choice
 from features.join.entities import JoinResult, join_entities, matched_column, unjoined
+from features.past import (
+    KEPT,
+    Past,
+    hidden_columns,
+    history_rows,
+    keyed_columns,
+    opened_past,
+    smoothing_weights,
+    told,
+    with_keys,
+    with_past,
+)
 from features.plan import JOB, Plan
 from features.report.coverage import Coverage, age_column, measure_days, unknown_slots, with_ages
 from features.spark.progress import step
@@ -51,6 +63,17 @@ class PreparedRun:
     history: DataFrame
     fitted: Mapping[str, list[str]]
     accepted: tuple[str, ...]
+    past: Past | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Valued:
+    """The kept impressions with their features, and what their history was taken from and smoothed by."""
+
+    rows: DataFrame
+    past: Past | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
 
 
 @contextmanager
@@ -67,10 +90,10 @@ def prepare(spark: SparkSession, plan: Plan) -> Iterator[PreparedRun]:
         counted = _tallied(inputs)
         joined = _joined(inputs)
         with (
-            _persisted(_values(inputs, joined.frame)) as values,
-            _persisted(profile(values, inputs.plan.features)) as profiled,
+            _valued(inputs, joined.frame) as valued,
+            _persisted(profile(valued.rows, inputs.plan.features)) as profiled,
         ):
-            yield _checked(inputs, counted, joined.choices, values, profiled)
+            yield _checked(inputs, counted, joined.choices, valued, profiled)
 
 
 def encoded_rows(plan: Plan, values: DataFrame, encoder: Encoder) -> DataFrame:
@@ -114,7 +137,26 @@ def _joined(inputs: RunInputs) -> JoinResult:
     with step(
         inputs.judged.sparkSession.sparkContext, f"{JOB}: counting {', '.join(inputs.tables) or 'nothing'} to join"
     ):
-        return join_entities(kept_rows(inputs.judged), inputs.tables, inputs.plan.sources, inputs.plan.window.days)
+        counting = kept_rows if inputs.plan.features.history is None else history_rows
+        return join_entities(counting(inputs.judged), inputs.tables, inputs.plan.sources, inputs.plan.window.days)
+
+
+@contextmanager
+def _valued(inputs: RunInputs, joined: DataFrame) -> Iterator[_Valued]:
+    """Give each kept impression its features, also those that look into the history; kept while the block runs."""
+    features = inputs.plan.features
+    if features.history is None:
+        with _persisted(with_derived(_values(inputs, joined), features)) as rows:
+            yield _Valued(rows)
+        return
+    with (
+        _persisted(_values(inputs, joined)) as shown,
+        opened_past(inputs, shown, joined) as past,
+        _persisted(told(shown.where(KEPT), past)) as rows,
+    ):
+        weights = smoothing_weights(inputs.plan, rows, past.layout)
+        with _persisted(with_derived(with_past(rows, past, weights), features)) as valued:
+            yield _Valued(valued, past, weights if features.history.smoothing == "fitted" else NO_WEIGHTS)
 
 
 def _values(inputs: RunInputs, joined: DataFrame) -> DataFrame:
@@ -122,15 +164,18 @@ def _values(inputs: RunInputs, joined: DataFrame) -> DataFrame:
     labels = [label_column(objective) for objective in plan.sources.objectives]
     flags = [helper(name) for name in inputs.tables for helper in (matched_column, age_column)]
     joined = with_ages(joined, inputs.tables)
+    if plan.features.history is not None:
+        joined = with_keys(joined, plan.features.history)
+        flags += keyed_columns(plan.features.history)
     # A label of an objective that is not trained on is as much a leak as one that is.
-    hidden = [name for name in joined.columns if name.startswith((label_column(""), "_"))]
-    return feature_values(joined, plan.features, [*IMPRESSION_KEYS, "date", "slot", *labels, *flags], hidden)
+    keep = [*IMPRESSION_KEYS, "date", "slot", *labels, *flags]
+    return feature_values(joined, plan.features, keep, hidden_columns(joined))
 
 
 def _checked(
-    inputs: RunInputs, counted: Tally, choices: tuple[Choice, ...], values: DataFrame, profiled: DataFrame
+    inputs: RunInputs, counted: Tally, choices: tuple[Choice, ...], valued: _Valued, profiled: DataFrame
 ) -> PreparedRun:
-    plan, spark = inputs.plan, values.sparkSession
+    plan, values, spark = inputs.plan, valued.rows, valued.rows.sparkSession
     with step(spark.sparkContext, f"{JOB}: joining {', '.join(inputs.tables) or 'nothing'}"):
         coverage, labels = measure_days(values, inputs.tables, plan.sources.objectives)
     below = _below_floors(inputs, coverage, labels)
@@ -155,6 +200,8 @@ def _checked(
         history=history,
         fitted=fitted,
         accepted=tuple(f"{plan.accept}: {line}" for line in below),
+        past=valued.past,
+        weights=valued.weights,
     )
 
 

@@ -46,12 +46,19 @@ class Config(Section):
         for head in self.heads.heads:
             if head.objective not in self.sources.objectives:
                 raise ValueError(f"head '{head.name}': objective '{head.objective}' is not declared in the sources")
+        self._require_history()
         self._require_head_column()
         try:
             self.heads.check_serving(self.slots)
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
+
+    def _require_history(self) -> None:
+        history = self.features.history
+        unknown = [name for name in history.objectives if name not in self.sources.objectives] if history else []
+        if unknown:
+            raise ValueError(f"features.history: objective '{unknown[0]}' is not declared in the sources")
 
     def _require_head_column(self) -> None:
         column = self.heads.column

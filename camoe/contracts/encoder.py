@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +26,7 @@ from camoe.contracts.hashing import short_hash
 MISSING = 0
 UNKNOWN = 1
 FIRST = 2
+NO_WEIGHTS: Mapping[str, float] = MappingProxyType({})
 # Building alone does not help: a build grows the newest version, so it reads the damaged one.
 REMEDY = (
     "restore that folder, or remove it, so that the version before it counts, and build the days again "
@@ -46,13 +48,15 @@ class Encoder:
 
     Hashed features have no vocabulary here: what they need is in the feature set. `days` are the first and the last
     training day that the version is fitted on, None where that is not known. `hidden`: indices, by feature that has
-    some, that are unknown to a model of these days.
+    some, that are unknown to a model of these days. `weights`: by which the rates of the history are
+    smoothed, by feature; once fitted, one never changes.
     """
 
     version: int
     values: Mapping[str, tuple[str, ...]]
     days: tuple[date, date] | None = None
     hidden: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def size(self, feature: str) -> int:
         """Return the rows that an embedding of `feature` needs, the two reserved ones included."""
@@ -95,20 +99,28 @@ class Encoder:
         return self.size(feature.name) if feature.hashing is None else FIRST + feature.hashing.buckets
 
     def content_hash(self) -> str:
-        """Return the `short_hash` of all vocabularies, and of what is hidden in them."""
+        """Return the `short_hash` of all vocabularies, of what is hidden in them, and of the weights."""
         values = {name: list(values) for name, values in sorted(self.values.items())}
         hidden = {name: list(indices) for name, indices in sorted(self.hidden.items())}
-        return short_hash(json.dumps([values, hidden] if hidden else values))
+        made = [values, hidden, dict(sorted(self.weights.items()))] if self.weights else [values, hidden]
+        return short_hash(json.dumps(made if hidden or self.weights else values))
 
     def continues(self, older: Encoder) -> bool:
-        """Return whether every index of `older` still means the same value here."""
-        return all(self.values.get(name, ())[: len(values)] == values for name, values in older.values.items())
+        """Return whether every index and weight of `older` still means the same here."""
+        same = all(self.weights.get(name) == weight for name, weight in older.weights.items())
+        return same and all(self.values.get(name, ())[: len(values)] == values for name, values in older.values.items())
 
-    def grow(self, fitted: Mapping[str, Sequence[str]], days: tuple[date, date] | None = None) -> Encoder:
+    def grow(
+        self,
+        fitted: Mapping[str, Sequence[str]],
+        days: tuple[date, date] | None = None,
+        weights: Mapping[str, float] = NO_WEIGHTS,
+    ) -> Encoder:
         """Return the next version, which belongs to `days`, on which the `fitted` values were seen.
 
         Known values keep their index, new ones are appended in the order given, and those that are not among the
-        fitted ones are hidden. Returns self when nothing is new. Features absent from `fitted` are kept.
+        fitted ones are hidden. Known weights stay. Returns self when nothing is new. Features absent from `fitted` are
+        kept.
         """
         grown = dict(self.values)
         hidden = dict[str, tuple[int, ...]]()
@@ -120,6 +132,7 @@ class Encoder:
             if unseen:
                 hidden[feature] = unseen
         same = replace(self, values=grown, days=days or self.days, hidden=hidden) if fitted else self
+        same = replace(same, weights={**weights, **self.weights})
         return self if same == self else replace(same, version=self.version + 1)
 
 
@@ -132,14 +145,29 @@ def latest_version(folder: Path) -> int:
     return max(versions, default=0)
 
 
-def append_version(fitted: Mapping[str, Sequence[str]], folder: Path, days: tuple[date, date] | None = None) -> Encoder:
-    """Grow the newest version by the values `fitted` on `days` and publish that, unless nothing is new.
+def latest_weights(folder: Path) -> Mapping[str, float]:
+    """Return the weights of the newest version; none where there is no version. Raises `EncoderError` as `read`."""
+    return read(folder).weights if latest_version(folder) else {}
+
+
+def append_version(
+    fitted: Mapping[str, Sequence[str]],
+    folder: Path,
+    days: tuple[date, date] | None = None,
+    weights: Mapping[str, float] = NO_WEIGHTS,
+) -> Encoder:
+    """Grow the newest version by the values `fitted` on `days` and by `weights`; publish that, unless nothing is new.
 
     When another run takes the version meanwhile, this one grows from what that run published.
+
+    Raises:
+        EncoderError: that run fitted other weights than those by which this one has smoothed its rates.
     """
     while True:
         known = latest_version(folder)
-        grown = (read(folder, known) if known else EMPTY).grow(fitted, days)
+        grown = (read(folder, known) if known else EMPTY).grow(fitted, days, weights)
+        if any(grown.weights[name] != weight for name, weight in weights.items()):
+            raise EncoderError(f"another run fitted other weights of the history in {folder} meanwhile; run again")
         try:
             write(grown, folder)
         except VersionTakenError:
@@ -177,16 +205,14 @@ def _fill(folder: Path, encoder: Encoder) -> None:
     columns = list(zip(*rows, strict=True)) if rows else [(), (), ()]
     schema = pa.schema([("feature", pa.string()), ("value", pa.string()), ("index", pa.int32())])
     pq.write_table(pa.table([list(column) for column in columns], schema=schema), folder / "vocabulary.parquet")
-    write_json(
-        folder / "encoder.json",
-        {
-            "version": encoder.version,
-            "hash": encoder.content_hash(),
-            "sizes": encoder.sizes(),
-            "days": [day.isoformat() for day in encoder.days or ()],
-            "hidden": encoder.hidden,
-        },
-    )
+    told = {
+        "version": encoder.version,
+        "hash": encoder.content_hash(),
+        "sizes": encoder.sizes(),
+        "days": [day.isoformat() for day in encoder.days or ()],
+        "hidden": encoder.hidden,
+    }
+    write_json(folder / "encoder.json", told | ({"weights": dict(encoder.weights)} if encoder.weights else {}))
 
 
 def _require_same(encoder: Encoder, target: Path) -> None:
@@ -247,6 +273,7 @@ def read_version(folder: Path) -> Encoder:
             {feature: tuple(items) for feature, items in values.items()},
             _range(manifest.get("days", ())),
             {feature: tuple(indices) for feature, indices in manifest.get("hidden", {}).items()},
+            manifest.get("weights", {}),
         )
         written = manifest["hash"]
     except (ValueError, OSError, KeyError) as error:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
 from camoe.contracts.hashing import short_hash
-from camoe.contracts.history.declaration import History
+from camoe.contracts.history import History
 from camoe.contracts.slots import SafeName
 
 Pooling = Literal["mean", "sum"]

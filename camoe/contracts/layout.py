@@ -48,6 +48,11 @@ class Layout:
         return self.root / "profiles"
 
     @property
+    def history(self) -> Path:
+        """Events and day states of the history, a folder for each hash of the settings."""
+        return self.root / "history"
+
+    @property
     def runs(self) -> Path:
         """One JSON record a feature run."""
         return self.root / "runs"

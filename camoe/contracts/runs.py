@@ -37,11 +37,12 @@ class RunError(CamoeError):
 class EntityState(Section):
     """An entity table as a run saw it: a hash of the rows that became known on each day, and how far a join looks back.
 
-    `reach_days` is None without a limit.
+    `reach_days` is None without a limit. `partial`: a day without a hash was not looked at; else nothing became known.
     """
 
     fingerprints: Mapping[date, str]
     reach_days: int | None = None
+    partial: bool = False
 
 
 class LabelCount(Section):
@@ -198,6 +199,7 @@ class _Seen:
     known: list[int]
     prints: NDArray[np.int32]
     reach: tuple[int | None, ...]
+    partial: bool
 
     @classmethod
     def of(cls, name: str, runs: Sequence[RunRecord]) -> _Seen:
@@ -207,7 +209,8 @@ class _Seen:
         prints = np.empty((len(states), len(known)), dtype=np.int32)
         for row, state in enumerate(states):
             prints[row] = [numbers.setdefault(state.fingerprints.get(day), len(numbers)) for day in known]
-        return cls([day.toordinal() for day in known], prints, tuple(state.reach_days for state in states))
+        reach = tuple(state.reach_days for state in states)
+        return cls([day.toordinal() for day in known], prints, reach, any(state.partial for state in states))
 
     def differ(self, day: date, own: int, others: Sequence[int]) -> NDArray[np.bool_]:
         """Return which of `others` saw other rows than `own` among those that rows of `day` may rest on."""
@@ -217,5 +220,9 @@ class _Seen:
         after = bisect_right(self.known, last)
         different = np.zeros(len(others), dtype=np.bool_)
         for visible in (slice(timeless), slice(first, after)):
-            different |= (self.prints[others, visible] != self.prints[own, visible]).any(axis=1)
+            theirs, mine = self.prints[others, visible], self.prints[own, visible]
+            differing = theirs != mine
+            if self.partial:
+                differing &= (theirs != 0) & (mine != 0)
+            different |= differing.any(axis=1)
         return different

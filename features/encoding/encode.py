@@ -23,7 +23,7 @@ FEATURES = "the features"
 def feature_values(joined: DataFrame, features: FeatureSet, keep: Sequence[str], hidden: Sequence[str]) -> DataFrame:
     """Select the columns `keep`, each categorical as a string, each numeric as a float, each sequence.
 
-    A numeric is null unless finite.
+    A numeric is null unless finite; those that name other features are added by `with_derived`.
 
     Raises:
         ConfigError: a feature's SQL does not parse or names a column that is not there or is `hidden`, or a sequence
@@ -31,13 +31,30 @@ def feature_values(joined: DataFrame, features: FeatureSet, keep: Sequence[str],
     """
     visible = joined.drop(*hidden)
     categorical = resolve(visible, {item.column: item.sql for item in features.categorical}, FEATURES, ConfigError)
-    numeric = resolve(visible, {item.column: item.sql for item in features.numeric}, FEATURES, ConfigError)
+    plain = {item.column: item.sql for item in features.numeric if not item.reads}
+    numeric = resolve(visible, plain, FEATURES, ConfigError)
     return joined.select(
         *keep,
         *[column.cast("string").alias(name) for name, column in categorical.items()],
         *[_finite(column).alias(name) for name, column in numeric.items()],
         *sequence_values(visible, features, FEATURES).values(),
     )
+
+
+def with_derived(values: DataFrame, features: FeatureSet) -> DataFrame:
+    """Add the numerics whose SQL names other features, which are columns of `values`; each is null unless finite.
+
+    Raises:
+        ConfigError: their SQL does not parse, or names anything but features.
+    """
+    columns = {item.name: item.column for item in features.categorical}
+    columns |= {item.name: item.column for item in features.numerics}
+    for item in features.derived:
+        named = F.struct(*[F.col(columns[name]).alias(name) for name in item.reads])
+        visible = values.withColumn("features", named)
+        column = resolve(visible.select("features"), {item.column: item.sql}, FEATURES, ConfigError)[item.column]
+        values = visible.withColumn(item.column, _finite(column)).drop("features")
+    return values
 
 
 def fit_vocabularies(profile_rows: DataFrame, features: FeatureSet, days: Sequence[date]) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from camoe.contracts.history.declaration import IMPRESSION
+from camoe.contracts.history import IMPRESSION
 from features.history.keys import MICROSECONDS, OWNER, Layout, key_column
 from features.impressions.checks import INVALID_LABEL, REASONS
 from features.impressions.duplicates import DUPLICATE

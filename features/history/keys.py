@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType, VariantType
 
 from camoe.contracts.errors import ConfigError
-from camoe.contracts.history.declaration import IMPRESSION, History
+from camoe.contracts.history import IMPRESSION, History
 from camoe.contracts.sources import Objective
 from features.spark.expressions import columns_read, resolve
 from features.spark.keys import as_text

@@ -8,7 +8,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from camoe.contracts.history.declaration import HistoryFeature
+from camoe.contracts.history import HistoryFeature
 from camoe.contracts.schema import label_column
 from features.history.events import known_day
 from features.history.keys import MICROSECONDS, Layout
@@ -45,7 +45,7 @@ def fit_weights(rows: DataFrame, count: int, layout: Layout) -> dict[str, float]
     done: list[str] = []
     for name in layout.history.parents_first:
         parent = layout.history.parent_of(name)
-        rates = {rate_name(name, of, at): (of, at) for of, at in _cells(layout)}
+        rates = {rate_name(layout, name, of, at): (of, at) for of, at in _cells(layout)}
         if parent is None:
             weights |= dict.fromkeys(rates, 0.0)
         else:
@@ -63,14 +63,14 @@ def fit_weights(rows: DataFrame, count: int, layout: Layout) -> dict[str, float]
     return weights
 
 
-def rate_name(key: str, objective: str, window: int) -> str:
-    """Return the name under which the weight of a rate is kept."""
-    return f"{key}/{objective}/{window}"
+def rate_name(layout: Layout, key: str, objective: str, window: int) -> str:
+    """Return the name under which the weight of a rate is kept, which is that of its feature."""
+    return f"{key}_{objective}_rate_{layout.history.windows[window]}"
 
 
 def rate_names(layout: Layout) -> tuple[str, ...]:
     """Return the names of all rates."""
-    return tuple(rate_name(name, of, at) for name in layout.history.keys for of, at in _cells(layout))
+    return tuple(rate_name(layout, name, of, at) for name in layout.history.keys for of, at in _cells(layout))
 
 
 def _cells(layout: Layout) -> list[tuple[str, int]]:
@@ -89,7 +89,7 @@ def _rated(rows: DataFrame, layout: Layout, weights: Mapping[str, float], names:
     def add(made: DataFrame, level: list[str]) -> DataFrame:
         return made.withColumns(
             {
-                _rate_column(name, of, at): _smoothed(layout, name, of, at, weights[rate_name(name, of, at)])
+                _rate_column(name, of, at): _smoothed(layout, name, of, at, weights[rate_name(layout, name, of, at)])
                 for name in level
                 for of, at in _cells(layout)
             }

@@ -13,7 +13,7 @@ from pyspark import SparkContext
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from camoe.contracts.beside import beside
+from camoe.contracts.places.beside import beside
 
 POLL_S = 0.2
 LINE_S = 5.0

@@ -21,10 +21,10 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from camoe.contracts.beside import beside
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import held
+from camoe.contracts.places.beside import beside
 
 # A holder renews its lease so often, and has lost it when it did not for so long.
 RENEW_S, LEASE_S = 15.0, 60.0

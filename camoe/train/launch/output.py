@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from camoe.contracts.beside import beside
+from camoe.contracts.places.beside import beside
 from camoe.train.supervision.messages import StepProgress
 
 POLL_S = 0.5

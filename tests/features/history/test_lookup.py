@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from pyspark.sql import functions as F
 
-from camoe.contracts.history.declaration import History
+from camoe.contracts.history import History
 from camoe.contracts.sources import Objective
 from features.history.events import AT, additions, events, known_day, probes, row_of, states
 from features.history.keys import Layout, key_columns, owned_keys
