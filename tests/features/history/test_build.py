@@ -1,0 +1,82 @@
+"""The history in whole builds: day by day as at once, and days that rest on changed ones."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from camoe.contracts.layout import Layout
+from camoe.contracts.runs import active_records, stale_days
+from camoe.contracts.snapshot import pin
+from tests.features import lake
+
+HISTORY = {
+    "since": lake.DAYS[0],
+    "delay_s": 300,
+    "objectives": ["click"],
+    "windows": ["all", "1d"],
+    "keys": {
+        "all": [],
+        "user": ["user_id"],
+        "advertiser": {"by": ["campaign.advertiser"], "parent": "all"},
+        "user_advertiser": {"by": ["user_id", "campaign.advertiser"], "parent": "advertiser"},
+    },
+}
+
+
+def written(folder, **more):
+    lake.write_lake(folder)
+    settings = lake.config(folder)
+    settings["features"]["history"] = {**HISTORY, **more}
+    settings["features"]["numeric"].append({"name": "above", "sql": "features.user_impressions_all - features.plays"})
+    return lake.write_config(folder, settings)
+
+
+def numbers(spark, folder):
+    """The numerics of each impression."""
+    rows = spark.read.format("delta").load(str(folder / "out/training")).collect()
+    names = [name for name in rows[0].asDict() if name.startswith("num_")]
+    return {row["impression_id"]: [row[name] for name in names] for row in rows}
+
+
+@pytest.fixture(scope="module")
+def at_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("at_once")
+    assert lake.run_job(written(folder)) == 0
+    return folder
+
+
+def test_counts_are_those_of_the_log(spark, at_once):
+    table = spark.read.format("delta").load(str(at_once / "out/training"))
+    found = {row["impression_id"]: row for row in table.collect()}
+    shown = [row for row in lake.impressions() if row["user"] == "u3"]
+    for row in shown:
+        before = datetime.fromisoformat(row["ts"]) - timedelta(minutes=5)
+        earlier = [other for other in shown if datetime.fromisoformat(other["ts"]) < before]
+        told = found[row["id"]]
+        assert told["num_user_impressions_all"] == len(earlier)
+        recent = [other for other in earlier if other["ts"] >= f"{before.date() - timedelta(days=1)}"]
+        assert told["num_user_impressions_1d"] == len(recent)
+        if told["num_plays"] is not None:
+            assert told["num_above"] == len(earlier) - told["num_plays"]
+    assert found["i0-0"]["num_user_since_impression"] is None
+    assert found["i3-0"]["num_user_click_rate_all"] is not None
+
+
+@pytest.mark.slow
+def test_another_order_of_days_and_a_day_that_is_built_again_give_the_same(spark, at_once, tmp_path, capfd):
+    config = written(tmp_path)
+    assert lake.run_job(config, "--days", lake.DAYS[2]) == 2
+    assert "build training days first" in capfd.readouterr().err
+    for days in (lake.DAYS[0], lake.DAYS[3], f"{lake.DAYS[1]}..{lake.DAYS[2]}", lake.DAYS[1]):
+        assert lake.run_job(config, "--days", days) == 0
+    assert numbers(spark, tmp_path) == numbers(spark, at_once)
+    layout = Layout(tmp_path / "out")
+    active = active_records(pin(layout.training), layout.runs)
+    assert stale_days(active) == {}
+    lake.write(tmp_path / "raw/outcomes.json", lake.outcomes()[1:])
+    assert lake.run_job(config, "--days", lake.DAYS[0]) == 0
+    assert "history outcomes changed before 2026-01-01 was built again" in capfd.readouterr().out
+    stale = stale_days(active_records(pin(layout.training), layout.runs))
+    assert stale.keys() == {date.fromisoformat(day) for day in lake.DAYS[1:]}
