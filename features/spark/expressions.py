@@ -32,7 +32,7 @@ FUNCTION_WORD = re.compile(
 SUBQUERY = "has a subquery, which could read any file and see other rows; use columns of the row itself"
 OTHER_ROWS = (
     "has {}, so it would see other rows, also later ones, and its value would depend on the days that are built "
-    "together; use columns of the row itself"
+    "together; use columns of the row itself, or declare counts and rates of earlier rows as features.history"
 )
 RUN_DEPENDENT = (
     "draws lots or reads the clock or another circumstance of the run, so the same input would not give the same rows "
