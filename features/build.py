@@ -16,6 +16,7 @@ from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import logged
 from features.after_commit import after_commit
 from features.delta.commit import Commit, CommitMetadata
+from features.history.check import alone
 from features.impressions.tally import Tally
 from features.plan import JOB, Plan
 from features.prepare import PreparedRun, encoded_rows, prepare, refused_rows
@@ -127,7 +128,7 @@ def _report(ready: PreparedRun, encoder: Encoder, version: int) -> dict[str, Any
         table_version=version,
         groups=day_groups(plan.days, reference | set(plan.window.days)),
     )
-    return feature_report(
+    document = feature_report(
         facts,
         ready.tally,
         unknown_slots=ready.unknown_slots,
@@ -137,6 +138,11 @@ def _report(ready: PreparedRun, encoder: Encoder, version: int) -> dict[str, Any
         encoder=encoder,
         features=plan.features,
     )
+    if plan.features.history is None or not plan.training_days:
+        return document
+    past = plan.features.numerics[len(plan.features.numeric) :]
+    areas = alone(ready.values, past, plan.features.history.objectives, plan.training_days)
+    return {**document, "history": [area.told() for area in areas]}
 
 
 def _require_written(plan: Plan, counted: Tally, version: int) -> None:
