@@ -61,11 +61,11 @@ def looked_up(spark, rows, layout, days, rows_a_task):
 @pytest.mark.parametrize(
     ("days", "more", "rows_a_task"),
     [
-        (DAYS[3:], {}, 1_000_000),
+        pytest.param(DAYS[3:], {}, 1_000_000, marks=pytest.mark.slow),
         # Cut into stretches of time: three of the four key sets have hot keys.
         (DAYS[3:], {"delay_s": 3600, "horizon_days": 3}, 400),
         (DAYS[6:7], {"delay_s": 90_000}, 1_000_000),
-        (DAYS, {"horizon_days": 2, "windows": ["1d", "all"]}, 1_000_000),
+        pytest.param(DAYS, {"horizon_days": 2, "windows": ["1d", "all"]}, 1_000_000, marks=pytest.mark.slow),
     ],
 )
 def test_an_impression_knows_what_a_search_of_all_finds(spark, seed, days, more, rows_a_task):
