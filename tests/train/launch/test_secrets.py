@@ -36,7 +36,7 @@ TRACKING = f"training.tracking={{uri: '{ADDRESS}', experiment: ads}}"
 
 def train(config, *overrides):
     """Train; return how it ended, what it showed, and the command lines and hash keys of all that it started."""
-    command = [sys.executable, ROOT / "jobs/train.py", "-np", "2", "--config", config, *overrides]
+    command = [sys.executable, str(ROOT / "jobs/train.py"), "-np", "2", "--config", str(config), *overrides]
     seen, keys = set(), set()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=os.environ | ENVIRONMENT
@@ -44,7 +44,10 @@ def train(config, *overrides):
         while True:
             for child in psutil.Process(job.pid).children(recursive=True):
                 try:
-                    seen.add(" ".join(child.cmdline()))
+                    started = child.cmdline()
+                    # Between fork and exec a child has the line of the job, which is what the user typed.
+                    if started != command:
+                        seen.add(" ".join(started))
                     keys.add(child.environ().get("ADS_PEPPER"))
                 except psutil.Error:
                     pass
