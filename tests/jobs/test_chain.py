@@ -85,6 +85,8 @@ def test_a_damaged_bundle_is_refused_with_the_file_that_is_damaged(spark, out):
     finally:
         graph.write_bytes(whole)
     assert pin(out / "predictions").version == version
+
+
 @pytest.mark.slow
 def test_training_runs_inside_a_spark_job(out):
     said = spark_job("train", "--launcher", "spark", "-np", "2", f"out={out}", "training.steps=20")

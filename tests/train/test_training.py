@@ -308,6 +308,8 @@ def test_bad_input_gives_one_message_and_no_bundle(tmp_path, capfd, override, me
     assert message in said
     assert said.count("\n") == 1
     assert not (tmp_path / "out/bundle").exists()
+
+
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_job_with_its_step_and_rows_and_the_checkpoint_before_stays(tmp_path):
     config = write_pipeline(tmp_path, ROWS)
