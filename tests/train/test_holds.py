@@ -20,6 +20,7 @@ pytestmark = pytest.mark.horovod
 ROWS = {"s0": 331, "s1": 203, "s2": 7}
 
 
+@pytest.mark.slow
 def test_a_second_training_in_one_folder_is_refused_by_name_and_the_first_goes_on(tmp_path):
     config = write_pipeline(tmp_path, ROWS)
     lease, log = lock_of(tmp_path / "out/runs", TRAINING), tmp_path / "out/logs/train_workers.log"

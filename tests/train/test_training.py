@@ -249,6 +249,7 @@ def test_each_epoch_has_a_hash_that_all_workers_agreed_on(runs):
     assert len(set(hashes)) == len(hashes)
 
 
+@pytest.mark.slow
 def test_workers_train_on_the_version_that_was_pinned_before_they_started(tmp_path):
     config = write_pipeline(tmp_path, ROWS)
     table, pins = DeltaTable(str(tmp_path / "out/training")), tmp_path / "out/pins"

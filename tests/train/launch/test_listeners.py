@@ -56,11 +56,12 @@ def answer(port):
             return None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("by", "options"),
     [
         pytest.param((sys.executable,), (), id="horovod"),
-        pytest.param(SUBMIT, ("--launcher", "spark"), id="spark", marks=pytest.mark.slow),
+        pytest.param(SUBMIT, ("--launcher", "spark"), id="spark"),
     ],
 )
 def test_only_this_machine_is_listened_to_while_training_runs(tmp_path, by, options):
