@@ -241,10 +241,10 @@ def read_fitted_on(folder: Path, days: tuple[date, date], older: Encoder) -> Enc
     told = False
     for version in range(latest_version(folder), 0, -1):
         path = folder / f"v{version}"
-        fitted_on = read_version(path).days if path.is_dir() else None
-        if fitted_on == days:
-            return read_version(path).as_known_by(older)
-        told = told or fitted_on is not None
+        encoder = read_version(path) if path.is_dir() else EMPTY
+        if encoder.days == days:
+            return encoder.as_known_by(older)
+        told = told or encoder.days is not None
     if not told:
         return older
     raise EncoderError(

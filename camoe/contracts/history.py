@@ -53,7 +53,7 @@ class HistoryFeature:
 
     @property
     def transform(self) -> Treatment:
-        """What the model makes of it, as of a numeric: rates have their own transform when they are made."""
+        """Transform by the model, as of a numeric; rates have their own when they are made."""
         return "identity" if self.made == "rates" else "log1p"
 
 

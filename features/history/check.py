@@ -39,7 +39,7 @@ class Alone:
 
     @property
     def warning(self) -> str:
-        """What makes it look like a leak; empty where nothing does."""
+        """Reason to take it for a leak; empty where there is none."""
         what = f"{self.feature} alone ranks {self.objective}"
         best = max((area for area in (self.training, self.after) if area is not None), default=0.0)
         if best >= TELLS:
