@@ -20,25 +20,10 @@ from camoe.model.camoe import Camoe
 from camoe.model.layers.scaling import Moments
 from camoe.train.checkpoint.warm_start import grown, warm_start
 from camoe.train.spec import model_spec
+from tests.score.pipeline import METRICS
 from tests.train.pipeline import CONFIG, LONGEST, sequence_features
 
 OLD, NEW = Encoder(1, {"genre": ("a", "b", "c")}), Encoder(2, {"genre": ("a", "b", "c", "d", "e")})
-METRICS = {
-    "epochs": [{"validation_ne": [0.9, 0.8]}],
-    "best_epoch": 0,
-    "parameters": 1,
-    "data": {
-        "train_days": ["d"],
-        "validation_days": ["d"],
-        "labels_as_of": "t",
-        "labels_late": [],
-        "train_rows": 1,
-        "validation_rows": 1,
-    },
-    "learning": {"mask": True, "negatives": {}},
-    "validation": [],
-}
-
 
 NUMERIC = [
     {"name": "tenure", "sql": "tenure", "transform": "log1p"},
