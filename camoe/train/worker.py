@@ -67,7 +67,6 @@ def work(config: Config, table_version: int | None, run: str | None) -> None:
 
             run_worker(config, watchdog, table_version, run)
     finally:
-        send(Runs(world.rank, "ending"), sys.stderr)
         Alarm(timeout_s).set()
 
 

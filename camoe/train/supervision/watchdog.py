@@ -95,6 +95,8 @@ class Watchdog:
             self._heartbeats.remove_own()
         if self._alarm is not None:
             self._alarm.stop()
+        # From here on only the launcher sees it.
+        send(Runs(self._rank, "ending"), sys.stderr)
 
     @property
     def _phase(self) -> str:
