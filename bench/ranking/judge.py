@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, logit
 
 from bench.ranking.rows import Floats, Ints, Rows
 from camoe.config.pipeline import Config
 from camoe.metrics.calibration import calibration_noise_floor, expected_calibration_error
-from camoe.metrics.histogram import Histogram
+from camoe.metrics.histogram import P_MAX, P_MIN, Histogram
 from camoe.metrics.intervals import Estimate, bucket_weights, estimates, paired_difference
-from camoe.metrics.platt import fit_platt
+from camoe.metrics.platt import fit_platt, keep_if_better
 from camoe.metrics.ranking import roc_auc
 from camoe.metrics.table import RESAMPLED
 
@@ -32,13 +33,24 @@ class Answer:
 
 
 def calibrated(config: Config, answer: Answer, validation: Rows, test: Rows) -> Floats:
-    """Return `[N]`: the test rows' probabilities after Platt's calibration of each head on the validation rows."""
-    p = answer.test.copy()
+    """Return `[N]`: the test rows' probabilities, each head calibrated on the validation rows as training does it."""
+    p, users = answer.test.copy(), config.evaluation.user_buckets
     for head in np.unique(answer.head):
         own, there = answer.head[validation.slot] == head, answer.head[test.slot] == head
-        state = Histogram.from_rows(answer.validation[own], validation.label[own])
-        p[there] = fit_platt(state, config.calibration.min_per_class).calibrated(p[there])
+        state = Histogram.from_rows(answer.validation[own], validation.label[own], validation.bucket[own], users)
+        fitted = keep_if_better(fit_platt(state, config.calibration.min_per_class), state, users)
+        p[there] = fitted.calibrated(p[there])
     return p
+
+
+def mean_of(answers: Sequence[Answer]) -> Answer:
+    """Return the answers' mean by log-odds, calibrated by the heads of the first."""
+
+    def mean(of: Sequence[Floats]) -> Floats:
+        found: Floats = expit(np.mean([logit(np.clip(p, P_MIN, P_MAX)) for p in of], axis=0))
+        return found
+
+    return Answer(mean([one.validation for one in answers]), mean([one.test for one in answers]), answers[0].head)
 
 
 def groups(config: Config, test: Rows) -> dict[str, Any]:
@@ -76,12 +88,16 @@ def judge(config: Config, test: Rows, by_system: Mapping[str, Sequence[Floats]])
                 **{metric: round(value.value, 5) for metric, value in mean[system].items()},
                 "ece": round(float(np.mean(ece)), 5),
                 "ece_floor": None if floor is None else round(floor, 5),
-                "sd_ne": round(float(np.std([one["ne"].value for one in found[system]], ddof=1)), 5),
+                "sd_ne": _spread([one["ne"].value for one in found[system]]),
             }
             for metric in COMPARED:
                 row |= _verdict(metric, mean[first][metric], mean[system][metric])
             rows.append(row)
     return rows
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    return None if len(values) == 1 else round(float(np.std(values, ddof=1)), 5)
 
 
 def _state(config: Config, test: Rows, own: Any, p: Floats) -> Histogram:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from bench.ranking.rows import Days, Floats, Rows
-from camoe.config.model import CamoeConfig, DcnConfig, DcnModelConfig, MmoeConfig, SharedBottomConfig
+from camoe.config.model import CamoeConfig, CommonConfig, DcnConfig, MlpConfig, SharedBottomConfig
 from camoe.config.pipeline import Config
 from camoe.contracts.encoder import Encoder
-from camoe.model.parameters import body_parameters
+from camoe.model.parameters import body_parameters, with_matched_parameters
 from camoe.stream.reading.columns import model_columns
 from camoe.train.assemble import make_train_step
 from camoe.train.checkpoint.checkpoint import Checkpoints
@@ -30,31 +29,36 @@ from camoe.train.supervision.watchdog import Watchdog
 BATCH = 8192
 
 
-def variants(config: Config, single: Config) -> dict[str, Config]:
-    """Return each network's configuration: that of `config`, other layers; the DCN-v2 with the one head of `single`."""
+def variants(config: Config, single: Config, encoder: Encoder) -> dict[str, Config]:
+    """Return each network's configuration: that of `config`, and what changes one thing of it each.
+
+    `one_head` learns as `single` does, one head for all slots; `no_masking` lets every head learn from all rows;
+    `mlp_experts` have as many parameters as the crosses' and none of these; `shared_bottom` has neither experts nor
+    gates, and as many parameters.
+    """
     camoe = config.model
     assert isinstance(camoe, CamoeConfig)
     assert isinstance(camoe.expert, DcnConfig)
-    common: dict[str, Any] = {
-        "embedding_dim": camoe.embedding_dim,
-        "dropout": camoe.dropout,
-        "tower_hidden": camoe.tower_hidden,
-    }
+    size = sizes({"camoe": config}, encoder)["camoe"]
     hidden = camoe.expert.hidden
-    models = {
-        "shared_bottom": SharedBottomConfig(kind="shared_bottom", hidden=hidden, **common),
-        "mmoe": MmoeConfig(kind="mmoe", experts=camoe.experts, expert_hidden=hidden, **common),
+    mlp = camoe.model_copy(update={"expert": MlpConfig(kind="mlp", hidden=hidden), "match_parameters": size})
+    common = camoe.model_dump(include=set(CommonConfig.model_fields)) | {"match_parameters": size}
+    bottom = SharedBottomConfig(kind="shared_bottom", hidden=hidden, **common)
+    unmasked = config.training.model_copy(update={"mask": False})
+    return {
+        "camoe": config,
+        "one_head": single,
+        "no_masking": config.model_copy(update={"training": unmasked}),
+        "mlp_experts": config.model_copy(update={"model": mlp}),
+        "shared_bottom": config.model_copy(update={"model": bottom}),
     }
-    dcn = DcnModelConfig(kind="dcn", network=camoe.expert, **(common | {"tower_hidden": ()}))
-    found = {"camoe": config, "dcn_single": single.model_copy(update={"model": dcn})}
-    return found | {name: config.model_copy(update={"model": model}) for name, model in models.items()}
 
 
 def sizes(by_name: Mapping[str, Config], encoder: Encoder) -> dict[str, int]:
     """Return each network's parameters beside the embeddings, which are the same for all."""
     specs = {
-        name: model_spec(config.model, config.features, config.heads, config.slots, encoder)
-        for name, config in by_name.items()
+        name: with_matched_parameters(model_spec(one.model, one.features, one.heads, one.slots, encoder))
+        for name, one in by_name.items()
     }
     return {name: body_parameters(spec.model, spec) for name, spec in specs.items()}
 
