@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from tests.features import lake
 
 LAST = lake.DAYS[-1]
@@ -21,6 +23,7 @@ def lasting(row):
     return {**row.asDict(), "run_id": None, "label_click": None, "label_as_of": None}
 
 
+@pytest.mark.slow
 def test_a_later_run_adds_what_came_later_and_refreshes_labels_that_had_not_matured(spark, clean_build, tmp_path):
     config = lake.copy_of(clean_build, tmp_path).config
     final, others = by_day(lake.training(spark, tmp_path))

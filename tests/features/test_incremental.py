@@ -143,6 +143,7 @@ def test_a_day_built_again_keeps_its_rows_and_the_files_of_other_days(spark, dai
     assert "stale       no days" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_a_cascade(spark, daily, capfd):
     folder, config, layout = daily.folder, daily.config, daily.layout
     late = {"user": "u0", "ts": f"{lake.DAYS[1]}T07:00:00", "plan": "gold", "plays": 50.0}
@@ -181,12 +182,14 @@ def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_
     assert days_of_runs(layout.profiles) == {(DAYS[0], "again"), *((day, "cascade") for day in DAYS[1:])}
 
 
+@pytest.mark.slow
 def test_the_report_tells_of_the_last_run(daily):
     report = daily.layout.feature_report
     assert json.loads((report / "features.json").read_text())["run"]["run_id"] == "cascade"
     assert "Run cascade," in (report / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_back_test_of_earlier_days_knows_no_value_of_a_later_one(daily):
     """In the same folder, and with no training day built again; the table's indices stay what they are."""
     earlier = [
@@ -208,6 +211,7 @@ def test_a_back_test_of_earlier_days_knows_no_value_of_a_later_one(daily):
     assert open_training_inputs(later).labels.late == (DAYS[2],)
 
 
+@pytest.mark.slow
 def test_a_slot_may_be_appended_and_the_table_refuses_rows_that_cannot_be(spark, daily, capfd):
     folder, layout = daily.folder, daily.layout
     settings = lake.config(folder)

@@ -45,7 +45,7 @@ def built(spark, kuairand, log, tmp_path_factory):
     raw = folder / "raw"
     raw.mkdir()
     log.to_parquet(raw / KUAIRAND_LOG, index=False)
-    for table in ("user_features_pure.csv", "video_features_basic_pure.csv"):
+    for table in ("user_features_pure.csv", "video_features_basic_pure.csv", "user_sequences_before_20220425.parquet"):
         (raw / table).symlink_to(kuairand / table)
     given = [f"input={raw}", f"out={folder / 'out'}"]
     assert lake.run_job(CONFIG, *given) == 0

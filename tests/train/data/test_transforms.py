@@ -63,6 +63,7 @@ def trained(tmp_path_factory):
     return folder / "out"
 
 
+@pytest.mark.slow
 @pytest.mark.horovod
 def test_two_workers_fit_the_quantiles_of_all_training_rows(trained):
     days = ("date=2026-01-01", "date=2026-01-02")
@@ -75,6 +76,7 @@ def test_two_workers_fit_the_quantiles_of_all_training_rows(trained):
     np.testing.assert_array_equal(weights["scaling.shares"], [np.float32(wanted.shares)])
 
 
+@pytest.mark.slow
 @pytest.mark.horovod
 def test_the_bundle_names_the_treatment(trained):
     (feature,) = json.loads((trained / "bundle/model.json").read_text())["features"]["numeric"]

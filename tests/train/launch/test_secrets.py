@@ -79,6 +79,7 @@ def test_a_run_writes_and_shows_no_secret(tmp_path):
     assert keys <= {None}, "the workers do not hash identifiers"
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_shows_no_secret(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     config = write_pipeline(tmp_path, ROWS, sources=HASHED)

@@ -193,6 +193,7 @@ def test_a_process_that_does_not_end_when_it_should_is_ended(tmp_path):
     assert code("ends") == 0
 
 
+@pytest.mark.slow
 def test_a_worker_that_was_suspended_and_wakes_goes_on(tmp_path):
     """Ctrl-Z and fg, or a container that was paused: the time between is held against nobody."""
     with start(tmp_path, 0, 4, 0, "step 7", "+3") as suspended:
@@ -213,6 +214,7 @@ def test_a_worker_that_never_began_is_named(tmp_path):
     assert "it waits for worker 1 (has not begun, silent for " in error
 
 
+@pytest.mark.slow
 def test_a_worker_that_makes_progress_is_waited_for(tmp_path):
     """For longer than the timeout; when it makes none any more, both name it."""
     with start(tmp_path, 1, 8, 60, "reading", "+14") as slow:
