@@ -19,8 +19,9 @@ from features.delta.commit import CommitMetadata
 from features.history.events import AT, additions, counts_in_history, events, known_day, probes, row_of, states
 from features.history.keys import MICROSECONDS, Layout, key_column, key_columns, owned_keys
 from features.history.lookup import NUMBERS, Known, Span, lookup
-from features.history.smoothing import fit_weights, rate_names, with_history
+from features.history.smoothing import rate_names, with_history
 from features.history.store import HistoryStore, StoredDay, described, matured, states_of
+from features.history.weights import fit_weights
 from features.impressions.labels import settled_column
 from features.impressions.tally import is_kept
 from features.inputs import RunInputs, judged_days

@@ -9,16 +9,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts.history import HistoryFeature
-from camoe.contracts.schema import label_column
 from features.history.events import known_day
 from features.history.keys import MICROSECONDS, Layout
 from features.history.lookup import NUMBERS
 from features.history.scan import NOTHING
 
-# Weights to choose from, in impressions.
-GRID = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
-# The rates of rows beyond these are not looked at: the weights are few.
-ROWS_TO_FIT = 500_000
 # So that a logit and a log loss are finite.
 LEAST = 1e-6
 
@@ -34,48 +29,20 @@ def with_history(rows: DataFrame, layout: Layout, weights: Mapping[str, float], 
     return rated.withColumns(made).drop(*[name for name in rated.columns if name.startswith("_rate_")])
 
 
-def fit_weights(rows: DataFrame, count: int, layout: Layout) -> dict[str, float]:
-    """Return of each rate's feature the weight of `GRID` that has the least log loss on `rows`, `count` training rows.
-
-    Each label is that of the rate's objective. Parents are fitted first; a rate without a parent needs no weight.
-    """
-    step = -(-count // ROWS_TO_FIT)
-    some = rows.where(F.pmod(F.xxhash64(F.col("impression_id").cast("string")), F.lit(step)) == 0)
-    weights: dict[str, float] = {}
-    done: list[str] = []
-    for name in layout.history.parents_first:
-        parent = layout.history.parent_of(name)
-        rates = {rate_name(layout, name, of, at): (of, at) for of, at in _cells(layout)}
-        if parent is None:
-            weights |= dict.fromkeys(rates, 0.0)
-        else:
-            losses = {
-                f"{rate}:{weight}": _loss(_smoothed(layout, name, of, at, weight), F.col(label_column(of)))
-                for rate, (of, at) in rates.items()
-                for weight in GRID
-            }
-            rated = _rated(some, layout, weights, done)
-            found = rated.agg(*[F.round(F.avg(loss), 9).alias(one) for one, loss in losses.items()]).collect()[0]
-            weights |= {
-                rate: min(GRID, key=lambda weight: (found[f"{rate}:{weight}"] or 0.0, -weight)) for rate in rates
-            }
-        done.append(name)
-    return weights
-
-
 def rate_name(layout: Layout, key: str, objective: str, window: int) -> str:
     """Return the name under which the weight of a rate is kept, which is that of its feature."""
     return f"{key}_{objective}_rate_{layout.history.windows[window]}"
 
 
-def rate_names(layout: Layout) -> tuple[str, ...]:
-    """Return the names of all rates."""
-    return tuple(rate_name(layout, name, of, at) for name in layout.history.keys for of, at in _cells(layout))
-
-
-def _cells(layout: Layout) -> list[tuple[str, int]]:
+def cells_of(layout: Layout) -> list[tuple[str, int]]:
+    """Return the objective and the position of the window of each rate of a key set."""
     windows = range(len(layout.history.windows))
     return [(of, at) for of in layout.history.objectives for at in windows]
+
+
+def rate_names(layout: Layout) -> tuple[str, ...]:
+    """Return the names of all rates."""
+    return tuple(rate_name(layout, name, of, at) for name in layout.history.keys for of, at in cells_of(layout))
 
 
 def _rated(rows: DataFrame, layout: Layout, weights: Mapping[str, float], names: Collection[str]) -> DataFrame:
@@ -91,7 +58,7 @@ def _rated(rows: DataFrame, layout: Layout, weights: Mapping[str, float], names:
             {
                 _rate_column(name, of, at): _smoothed(layout, name, of, at, weights[rate_name(layout, name, of, at)])
                 for name in level
-                for of, at in _cells(layout)
+                for of, at in cells_of(layout)
             }
         )
 
@@ -135,8 +102,3 @@ def _told(place: int) -> Column:
 def _logit(rate: Column) -> Column:
     inside = F.greatest(F.least(rate, F.lit(1 - LEAST)), F.lit(LEAST))
     return F.when(rate.isNotNull(), F.ln(inside / (1 - inside)))
-
-
-def _loss(rate: Column, label: Column) -> Column:
-    inside = F.when(rate.isNotNull(), F.greatest(F.least(rate, F.lit(1 - LEAST)), F.lit(LEAST)))
-    return F.when(label.isNotNull(), -F.ln(F.when(label == 1, inside).otherwise(1 - inside)))
