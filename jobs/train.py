@@ -78,7 +78,7 @@ def _train(chosen: Namespace, asked: Config, config: Config, slots: Sequence[str
 def _summary(config: Config, command_line: str, seconds: float) -> None:
     bundle = open_bundle(config.layout.bundle)
     metrics = json.loads(bundle.read(METRICS))
-    best = metrics["epochs"][metrics["best_epoch"]]
+    best = metrics["best"]
     for epoch in metrics["epochs"]:
         require_equal(f"rows trained in epoch {epoch['epoch']}", epoch["planned"], epoch["rows"])
     record(
@@ -91,7 +91,7 @@ def _summary(config: Config, command_line: str, seconds: float) -> None:
     heads = zip(config.heads.heads, best["validation_ne"], strict=True)
     print(f"train: model {bundle.manifest.model_version}, {metrics['parameters']:,} parameters")
     print("train: validation NE " + ", ".join(f"{head.name} {ne:.4f}" for head, ne in heads if ne is not None))
-    print(f"train: best epoch {best['epoch']}, took {seconds:.0f} s")
+    print(f"train: best in epoch {best['epoch']}, after {best['steps']} steps, took {seconds:.0f} s")
     print(next_line(submit_line("score", command_line)))
 
 

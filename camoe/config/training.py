@@ -15,7 +15,7 @@ from camoe.stream.config import StreamConfig
 class CheckpointConfig(Section):
     """Times of checkpoints: after each epoch, and each `every_steps` steps within one when that is given.
 
-    The newest `keep` stay, and that of the best epoch.
+    One is also written after each validation. The newest `keep` stay, and that of the best weights.
     """
 
     every_steps: int | None = Field(default=None, ge=1)
@@ -54,10 +54,11 @@ class TrainingConfig(Section):
     Each `watch_every_steps` steps one step's losses and gate weights are taken, by head, for the log and for
     `tensorboard` (under logs/tensorboard) and `tracking`. `warm_start` is a bundle whose weights training starts from.
 
-    All epochs are run, and the best one's weights kept, unless `patience` says after how many epochs without a better
-    one training stops: within a cosine the gain may come last, when the rates are small. The best is that of the least
-    log loss over all validation rows (`select_by: rows`), or of the least mean NE of the heads by their weights
-    (`heads`), in which a head of few rows says as much as one of many.
+    All epochs are run, and the best validation's weights kept, unless `patience` says after how many validations
+    without a better one training stops: within a cosine the gain may come last, when the rates are small. The best is
+    that of the least log loss over all validation rows (`select_by: rows`), or of the least mean NE of the heads by
+    their weights (`heads`), in which a head of few rows says as much as one of many. One comes at the end of each
+    epoch, and within it after each `validate_every` steps (a whole number), or each such part of the epoch (0.25).
 
     With `steps`, training ends after so many steps, within an epoch if need be, and `epochs` is not looked at.
 
@@ -80,8 +81,9 @@ class TrainingConfig(Section):
     average: float | None = Field(default=None, gt=0, lt=1)
     warmup_steps: int = Field(default=20, ge=0)
     patience: int | None = Field(
-        default=None, ge=1, description="epochs without a better validation NE before stopping"
+        default=None, ge=1, description="validations without a better one before stopping"
     )
+    validate_every: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)] | None = None
     select_by: Literal["rows", "heads"] = "rows"
     seed: int = Field(default=1, ge=0, lt=2**63)
     dtype: Literal["float32", "float64"] = "float32"

@@ -22,11 +22,16 @@ def training_metrics(
     seconds: float,
 ) -> dict[str, Any]:
     """Return what metrics.json tells of a run that took `seconds`; None for figures that are not finite."""
-    best = history.epochs[history.best].validation
+    place, best = history.validations[history.best]
     config = train_step.config
     return {
         "epochs": [_epoch(result) for result in history.epochs],
-        "best_epoch": history.best,
+        "best": {
+            "epoch": place.epoch + 1 if place.step else place.epoch,
+            "steps": history.steps_until(place),
+            "validation_ne": [optional(value) for value in best.ne],
+            "validation_score": optional(best.score),
+        },
         "gate_weights": dict(zip(heads, best.gates, strict=True)),
         "parameters": sum(weight.numel() for weight in train_step.model.parameters()),
         "workers": train_step.workers.world.size,
@@ -51,6 +56,14 @@ def _epoch(result: EpochResult) -> Mapping[str, Any]:
         "train_loss": sum(result.losses) / len(result.losses),
         "validation_ne": [optional(value) for value in result.validation.ne],
         "validation_score": optional(result.validation.score),
+        "checks": [
+            {
+                "step": check.step,
+                "validation_ne": [optional(value) for value in check.validation.ne],
+                "validation_score": optional(check.validation.score),
+            }
+            for check in result.checks
+        ],
         "planned": result.planned,
         "rows": result.rows,
         "seconds": round(result.seconds, 2),

@@ -24,7 +24,6 @@ ROWS = {"s0": 331, "s1": 203, "s2": 70}
 DAYS = (date(2026, 1, 3), date(2026, 1, 4))
 METRICS = {
     "epochs": [{"validation_ne": [0.9, None]}],
-    "best_epoch": 0,
     "parameters": 1,
     "data": {
         "train_days": ["d"],

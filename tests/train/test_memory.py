@@ -26,7 +26,7 @@ config, rows = load(Path(sys.argv[1]), Config), int(sys.argv[2])
 inputs = open_training_inputs(config)
 start = next(iter(sorted(config.layout.checkpoints.glob("*")))) if "resume" in sys.argv else None
 train_step, history = fitted(config, start, vocabulary=rows)
-assert history.best < history.epoch - 1, "so that the best weights are read again"
+assert history.best_place.epoch < history.epoch, "so that the best weights are read again"
 train_step.optimisers.release()
 spec = wide(config, inputs.encoder, rows)
 origin = Origin(inputs.train, inputs.encoder, config)

@@ -26,7 +26,7 @@ OPTIMISERS = "optimisers.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of `run` in `folder`, `settings` as in `RunState`; `keep` newest stay, and the best epoch's."""
+    """The checkpoints of `run` in `folder`, `settings` as in `RunState`; `keep` newest stay, and the best one."""
 
     folder: Path
     run: str
@@ -86,7 +86,7 @@ class Checkpoints:
         return state.history
 
     def load_best(self, history: History, model: Camoe) -> None:
-        """Give `model` the weights at the end of the best epoch of `history`.
+        """Give `model` the weights that the best validation of `history` was of.
 
         Raises:
             TrainingError: its checkpoint is damaged.
@@ -95,13 +95,14 @@ class Checkpoints:
         wrong = folders.damage(self.folder / name)
         if wrong:
             raise TrainingError(
-                f"the checkpoint of the best epoch, {self.folder / name}, is damaged: {wrong}; --resume goes on from "
+                f"the checkpoint of the best weights, {self.folder / name}, is damaged: {wrong}; --resume goes on from "
                 "one before it"
             )
         model.load_state_dict(read_tensors(self.folder / name / MODEL, next(model.parameters()).device))
 
     def _best(self, history: History) -> list[str]:
-        return [folders.checkpoint_name(self.run, history.best + 1, 0)] if history.epochs else []
+        best = history.best_place
+        return [folders.checkpoint_name(self.run, best.epoch, best.step)] if best else []
 
     def _last(self) -> str:
         last = folders.newest(self.folder, self.run)

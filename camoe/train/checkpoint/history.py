@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -16,8 +17,20 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class Check:
+    """A validation within an epoch, after its first `step` steps, and the weights' hash (equal on all workers)."""
+
+    step: int
+    weights_hash: str
+    validation: Validation
+
+
+@dataclass(frozen=True)
 class EpochResult:
-    """One epoch: loss of every step, rows planned and trained, weights' hash (equal on all workers), validation."""
+    """One epoch: loss of every step, rows planned and trained, weights' hash (equal on all workers), validation.
+
+    `checks` are the validations before that of its end.
+    """
 
     epoch: int
     losses: tuple[float, ...]
@@ -26,6 +39,7 @@ class EpochResult:
     seconds: float
     weights_hash: str
     validation: Validation
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,16 @@ class RunningLoss:
 
 
 @dataclass(frozen=True)
+class Place:
+    """A place in training: so many finished epochs, and steps of the next one."""
+
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True)
 class History:
-    """Finished epochs, and the losses and seconds of the steps that were trained of the next one.
+    """Finished epochs, and the losses, seconds and validations of the steps that were trained of the next one.
 
     `levels` has one entry a head, or none before the first step.
     """
@@ -56,6 +78,7 @@ class History:
     losses: tuple[float, ...] = ()
     seconds: float = 0.0
     levels: tuple[RunningLoss, ...] = ()
+    checks: tuple[Check, ...] = ()
 
     @property
     def epoch(self) -> int:
@@ -73,13 +96,39 @@ class History:
         return sum(len(result.losses) for result in self.epochs) + len(self.losses)
 
     @property
+    def place(self) -> Place:
+        """Where training goes on."""
+        return Place(self.epoch, self.step)
+
+    @property
+    def validations(self) -> tuple[tuple[Place, Validation], ...]:
+        """All validations so far, and where in training each was."""
+        return tuple(self._validations())
+
+    @property
     def best(self) -> int:
-        """Number of the first epoch with the least validation score; there must be a finished epoch.
+        """Number of the first validation with the least score; there must be one.
 
         The newest one where the validation rows tell nothing, all of one class in each head.
         """
-        scores = [result.validation.score for result in self.epochs]
+        scores = [validation.score for _, validation in self.validations]
         return scores.index(min(scores)) if math.isfinite(min(scores)) else len(scores) - 1
+
+    @property
+    def best_place(self) -> Place | None:
+        """Where the best validation was; None before the first."""
+        found = self.validations
+        return found[self.best][0] if found else None
+
+    def steps_until(self, place: Place) -> int:
+        """Count the steps that were trained until `place`."""
+        return sum(len(result.losses) for result in self.epochs[: place.epoch]) + place.step
+
+    def _validations(self) -> Iterator[tuple[Place, Validation]]:
+        for number, result in enumerate(self.epochs):
+            yield from ((Place(number, check.step), check.validation) for check in result.checks)
+            yield Place(number + 1, 0), result.validation
+        yield from ((Place(self.epoch, check.step), check.validation) for check in self.checks)
 
     def describe(self) -> str:
         """Describe the place for people, from 1."""

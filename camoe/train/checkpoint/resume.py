@@ -48,7 +48,7 @@ def resume_point(folder: Path, resume: bool, table_version: int | None) -> Resum
 def newest_whole(folder: Path, run: str | None = None) -> tuple[Path | None, tuple[str, ...]]:
     """Return the newest checkpoint, of any run or of one, that training can go on from, and the faults of newer ones.
 
-    It can where its files and those of its best epoch's checkpoint, which the bundle is made of, are as written.
+    It can where its files and those of its best checkpoint, which the bundle is made of, are as written.
     """
     faults: list[str] = []
     for checkpoint in reversed(complete(folder, run)):
@@ -64,11 +64,11 @@ def _fault(checkpoint: Path) -> str:
     if wrong:
         return wrong
     try:
-        history = read_run_state(checkpoint).history
+        place = read_run_state(checkpoint).history.best_place
     except TrainingError as error:
         return str(error)
-    if not history.epochs:
+    if place is None:
         return ""
-    best = checkpoint.with_name(checkpoint_name(run_of(checkpoint), history.best + 1, 0))
+    best = checkpoint.with_name(checkpoint_name(run_of(checkpoint), place.epoch, place.step))
     wrong = damage(best) if best.is_dir() else "is gone"
-    return f"its best epoch's {best.name}: {wrong}" if wrong else ""
+    return f"the best one, {best.name}: {wrong}" if wrong else ""

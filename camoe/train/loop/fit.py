@@ -1,4 +1,4 @@
-"""The training loop: epochs over the plan, validation after each, checkpoints, the best weights kept."""
+"""The training loop: epochs over the plan, validations in and after each, checkpoints, the best weights kept."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import ceil
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from camoe.stream.planning.plan import BatchPlan
 from camoe.stream.reading.columns import Block
 from camoe.stream.stream import stream
 from camoe.train.checkpoint.checkpoint import Checkpoints
-from camoe.train.checkpoint.history import EpochResult, History, RunningLoss, Validation
+from camoe.train.checkpoint.history import Check, EpochResult, History, RunningLoss, Validation
 from camoe.train.distributed.workers import Workers, broadcast_weights, gather, sum_over_workers
 from camoe.train.loop.feed import Feed, OpenEpoch, TrainingData
 from camoe.train.loop.gates import measure_gates
@@ -94,10 +95,10 @@ class TrainingRun:
 
 
 def fit(run: TrainingRun, first: OpenEpoch | None, start: Path | None = None) -> History:
-    """Train from the checkpoint at `start`, or from the beginning; the model ends with the best epoch's weights.
+    """Train from the checkpoint at `start`, or from the beginning; the model ends with the best weights.
 
-    `first` is what `run.feed.opened(start)` gave. Training is over after its epochs or steps, or, where `patience` is
-    given, when so many epochs brought no better validation NE.
+    They are those of the best validation. `first` is what `run.feed.opened(start)` gave. Training is over after its
+    epochs or steps, or, where `patience` is given, when so many validations were no better.
 
     Raises:
         TrainingError: loss or gradients are not finite, or the loss explodes; a checkpoint could not be read or
@@ -109,17 +110,13 @@ def fit(run: TrainingRun, first: OpenEpoch | None, start: Path | None = None) ->
     coming = first
     while coming is not None and not _over(history, run.config.patience):
         history, coming = _run_epoch(run, history, coming, total)
-        run.watchdog.beat("the figures of the epoch")
-        if run.workers.leads:
-            track(run.trackers, epoch_figures(run.heads, history.epochs[-1].validation), history.steps)
-            ne = ", ".join(f"{value:.4f}" for value in history.epochs[-1].validation.ne)
-            print(f"train: epoch {history.epoch} done  validation NE {ne}", flush=True)
+        _tell(run, history, f"epoch {history.epoch} done")
         run.save(history)
     if coming is not None:
         coming.blocks.close()
-    if history.best != history.epoch - 1:
+    if history.best_place != history.place:
         # From its checkpoint, as memory has no room for tables that nobody may need.
-        run.watchdog.beat("the weights of the best epoch")
+        run.watchdog.beat("the best weights")
         if run.workers.leads:
             run.checkpoints.load_best(history, run.train_step.model)
         broadcast_weights(run.train_step.model)
@@ -138,9 +135,17 @@ def _begin(run: TrainingRun, start: Path | None) -> History:
 
 
 def _over(history: History, patience: int | None) -> bool:
-    if patience is None or not history.epoch or history.step:
-        return False
-    return history.epoch - 1 - history.best >= patience
+    found = len(history.validations)
+    return patience is not None and found > 0 and found - 1 - history.best >= patience
+
+
+def _tell(run: TrainingRun, history: History, where: str) -> None:
+    """Tell people and trackers what the newest validation, the one of `where`, found."""
+    run.watchdog.beat("the figures of a validation")
+    if run.workers.leads:
+        _, newest = history.validations[-1]
+        track(run.trackers, epoch_figures(run.heads, newest), history.steps)
+        print(f"train: {where}  validation NE {', '.join(f'{value:.4f}' for value in newest.ne)}", flush=True)
 
 
 def _run_epoch(run: TrainingRun, history: History, epoch: OpenEpoch, total: int) -> tuple[History, OpenEpoch | None]:
@@ -151,29 +156,36 @@ def _run_epoch(run: TrainingRun, history: History, epoch: OpenEpoch, total: int)
         checked = run.data.check(run.config)
         print(describe(plan, run.data.columns, run.config.stream.readers, checked), flush=True)
     trained, rows = _train(run, epoch, history)
-    # Its first row groups are read while the rows of validation are.
-    coming = run.feed.open(history.epoch + 1, 0, total - history.steps - len(steps))
-    with run.train_step.optimisers.averaged():
-        result = EpochResult(
-            epoch=plan.epoch,
-            losses=trained.losses,
-            planned=_rows(plan, steps.stop),
-            rows=_rows(plan, steps.start) + rows,
-            seconds=time.monotonic() - started,
-            weights_hash=common_hash(run.train_step.model, run.workers),
-            validation=_validated(run),
-        )
+    coming, checks = None, trained.checks
+    if trained.step == steps.stop:
+        # Its first row groups are read while the rows of validation are.
+        coming = run.feed.open(history.epoch + 1, 0, total - history.steps - len(steps))
+        checks = (*checks, _check(run, trained.step))
+    result = EpochResult(
+        epoch=plan.epoch,
+        losses=trained.losses,
+        planned=_rows(plan, trained.step),
+        rows=_rows(plan, steps.start) + rows,
+        seconds=time.monotonic() - started,
+        weights_hash=checks[-1].weights_hash,
+        validation=checks[-1].validation,
+        checks=checks[:-1],
+    )
     return History((*history.epochs, result), levels=trained.levels), coming
 
 
 def _train(run: TrainingRun, epoch: OpenEpoch, history: History) -> tuple[History, int]:
-    """Train the epoch's steps; return the history at their end, and their rows."""
+    """Train the epoch's steps; return the history at their end, and their rows.
+
+    It may end before them, where a validation within the epoch is one too many that is no better.
+    """
     config, train_step, plan, steps, ledger = run.config, run.train_step, epoch.plan, epoch.steps, epoch.ledger
     started = time.monotonic() - history.seconds
     later = run.data.total_steps(config) - history.steps - len(steps)
     progress = Progress(plan.epoch, steps.start, steps.stop, later, run.heads)
     seen = None
     losses, levels = list(history.losses), history.levels or (RunningLoss(),) * len(run.heads)
+    checked_at = validation_steps(config.validate_every, plan.steps)
     guard = LossGuard(config.exploding_loss, run.heads, run.workers, run.logs)
     for step, block, waited_s in run.watched(epoch.blocks, f"epoch {plan.epoch + 1}", steps):
         seed_step(config.seed, plan.epoch, step, run.workers.world.rank)
@@ -188,10 +200,27 @@ def _train(run: TrainingRun, epoch: OpenEpoch, history: History) -> tuple[Histor
         if seen and step % config.watch_every_steps == 0:
             figures = chain(step_figures(run.heads, result, seen), progress.figures(result))
             track(run.trackers, figures, history.steps - history.step + step + 1)
-        if _due(config.checkpoint.every_steps, step + 1) and step + 1 < steps.stop:
-            run.count(plan, ledger, range(steps.start, step + 1))
-            run.save(replace(history, losses=tuple(losses), seconds=time.monotonic() - started, levels=levels))
-    return replace(history, losses=tuple(losses), levels=levels), run.count(plan, ledger, steps)
+        done, checked = step + 1, step + 1 in checked_at
+        if done == steps.stop or not (checked or _due(config.checkpoint.every_steps, done)):
+            continue
+        run.count(plan, ledger, range(steps.start, done))
+        history = replace(history, losses=tuple(losses), seconds=time.monotonic() - started, levels=levels)
+        if checked:
+            history = _validated_within(run, history, progress)
+            if _over(history, config.patience):
+                break
+        run.save(history)
+    trained = replace(history, losses=tuple(losses), levels=levels)
+    return trained, run.count(plan, ledger, range(steps.start, trained.step))
+
+
+def _validated_within(run: TrainingRun, history: History, progress: Progress) -> History:
+    """Return `history`, which is within an epoch, with a validation there; its time is not that of steps."""
+    asked = time.monotonic()
+    with_one = replace(history, checks=(*history.checks, _check(run, history.step)))
+    progress.started += time.monotonic() - asked
+    _tell(run, with_one, f"epoch {history.epoch + 1}, step {history.step} done")
+    return with_one
 
 
 def _own_draw(plan: BatchPlan, step: int, workers: Workers) -> Tensor:
@@ -201,6 +230,17 @@ def _own_draw(plan: BatchPlan, step: int, workers: Workers) -> Tensor:
     return torch.from_numpy(draw[slice(*workers.world.share(rows))]).to(workers.device)
 
 
+def validation_steps(every: int | float | None, steps: int) -> frozenset[int]:
+    """Return after how many steps within an epoch of `steps` a validation comes, beside the one at its end.
+
+    `every` is a number of steps, or a float that is a part of the epoch.
+    """
+    if every is None:
+        return frozenset()
+    stride = every * steps if isinstance(every, float) else every
+    return frozenset(round(stride * number) for number in range(1, ceil(steps / stride))) - {0, steps}
+
+
 def _due(every: int | None, steps: int) -> bool:
     return every is not None and steps % every == 0
 
@@ -208,6 +248,12 @@ def _due(every: int | None, steps: int) -> bool:
 def _rows(plan: BatchPlan, steps: int) -> int:
     """Count the rows of the first `steps` batches."""
     return min(steps * plan.batch_size, plan.rows)
+
+
+def _check(run: TrainingRun, step: int) -> Check:
+    """Validate the weights, or their average, after `step` steps of an epoch."""
+    with run.train_step.optimisers.averaged():
+        return Check(step, common_hash(run.train_step.model, run.workers), _validated(run))
 
 
 def _validated(run: TrainingRun) -> Validation:

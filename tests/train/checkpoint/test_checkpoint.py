@@ -186,7 +186,7 @@ def test_a_flipped_bit_in_the_best_epoch_never_becomes_a_bundle(config, run_of_t
     saved, (best, *_) = run_of_three
     flip(best / "model.safetensors")
     with pytest.raises(
-        TrainingError, match=rf"best epoch, .*{best.name}, is damaged: model\.safetensors is not the file"
+        TrainingError, match=rf"best weights, .*{best.name}, is damaged: model\.safetensors is not the file"
     ):
         saved.load_best(History(epochs(0.5, 0.6)), fresh(config)[0])
     found, faults = newest_whole(saved.folder)

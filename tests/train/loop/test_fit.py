@@ -11,10 +11,10 @@ from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.files import write_json
-from camoe.train.checkpoint.folder import newest
+from camoe.train.checkpoint.folder import complete, newest
 from camoe.train.checkpoint.history import EpochResult, History, Validation
 from camoe.train.data.training_inputs import open_training_inputs
-from camoe.train.loop.fit import common_hash
+from camoe.train.loop.fit import common_hash, validation_steps
 from camoe.train.training_metrics import training_metrics
 from tests.train.fitting import fitted, fresh_learner
 from tests.train.pipeline import CONFIG, write_pipeline
@@ -50,6 +50,61 @@ def test_the_schedule_is_run_to_its_end_unless_patience_is_given_and_the_best_we
     train_step, history = fitted(config)
     assert len(history.epochs) == EPOCHS
     assert common_hash(train_step.model, train_step.workers) == history.epochs[history.best].weights_hash
+
+
+@pytest.mark.parametrize(
+    ("every", "steps", "expected"),
+    [
+        (None, 10, set()),
+        (3, 10, {3, 6, 9}),
+        (5, 10, {5}),
+        (10, 10, set()),
+        (11, 10, set()),
+        (1, 4, {1, 2, 3}),
+        (0.25, 10, {2, 5, 8}),
+        (0.5, 7, {4}),
+        (1.0, 10, set()),
+        (0.001, 4, {1, 2, 3}),
+    ],
+)
+def test_validations_within_an_epoch_come_at_even_distances_and_never_twice_at_its_end(every, steps, expected):
+    assert validation_steps(every, steps) == expected
+
+
+def outline(history):
+    """Everything that a run which went on must have in common with the one that was not broken."""
+    return [
+        (result.losses, result.weights_hash, result.planned, result.rows, result.validation, result.checks)
+        for result in history.epochs
+    ]
+
+
+@pytest.mark.parametrize("average", [None, 0.5])
+def test_a_validation_within_an_epoch_chooses_weights_and_ends_training_and_every_checkpoint_goes_on_to_the_same(
+    tmp_path, average
+):
+    """An epoch is five steps."""
+    within = {"validate_every": 2, "average": average, "checkpoint": {"keep": 99}}
+    config = load(write_pipeline(tmp_path, ROWS, training=CONFIG["training"] | HOT | within), Config)
+    train_step, history = fitted(config)
+    scores = [validation.score for _, validation in history.validations]
+    best = scores.index(min(scores))
+    assert len(scores) == best + 1 + PATIENCE
+    assert history.best_place.step > 0
+    assert [check.step for check in history.epochs[0].checks] == [2, 4]
+    assert all(result.rows == result.planned for result in history.epochs)
+    hashes = [one.weights_hash for result in history.epochs for one in (*result.checks, result)]
+    assert common_hash(train_step.model, train_step.workers) == hashes[best]
+    for start in complete(config.layout.checkpoints):
+        other, again = fitted(config, start)
+        assert outline(again) == outline(history)
+        assert common_hash(other.model, other.workers) == hashes[best]
+
+
+@pytest.mark.parametrize("every", [0, -1, 0.0, 1.5])
+def test_a_distance_of_validations_that_means_nothing_is_refused(tmp_path, every):
+    with pytest.raises(ConfigError, match=r"training\.validate_every"):
+        write_pipeline(tmp_path, ROWS, training=CONFIG["training"] | {"validate_every": every})
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])
