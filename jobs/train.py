@@ -19,6 +19,7 @@ from camoe.config.command_line import given, load_config, natural, next_line, pa
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
 from camoe.contracts.counts import record, require_equal
+from camoe.metrics.table import MODEL_RAW
 from camoe.train.batch import as_overrides, describe_batch, for_workers
 from camoe.train.checkpoint.resume import resume_point
 from camoe.train.data.training_inputs import open_training_inputs
@@ -78,8 +79,8 @@ def _train(chosen: Namespace, asked: Config, config: Config, slots: Sequence[str
 def _summary(config: Config, command_line: str, seconds: float) -> None:
     bundle = open_bundle(config.layout.bundle)
     metrics = json.loads(bundle.read(METRICS))
-    best = metrics["best"]
-    for epoch in metrics["epochs"]:
+    best, parts = metrics["best"], (metrics, *metrics["members"], *metrics["refit"])
+    for epoch in (epoch for part in parts for epoch in part["epochs"]):
         require_equal(f"rows trained in epoch {epoch['epoch']}", epoch["planned"], epoch["rows"])
     record(
         config.layout.counts,
@@ -88,10 +89,9 @@ def _summary(config: Config, command_line: str, seconds: float) -> None:
          "rows_trained_per_epoch": [epoch["rows"] for epoch in metrics["epochs"]],
          "validation_rows": metrics["data"]["validation_rows"]},
     )  # fmt: skip
-    heads = zip(config.heads.heads, best["validation_ne"], strict=True)
-    print(f"train: model {bundle.manifest.model_version}, {metrics['parameters']:,} parameters")
-    print("train: validation NE " + ", ".join(f"{head.name} {ne:.4f}" for head, ne in heads if ne is not None))
-    print(f"train: best in epoch {best['epoch']}, after {best['steps']} steps, took {seconds:.0f} s")
+    heads = [row for row in metrics["validation"] if (row["group_kind"], row["predictor"]) == ("head", MODEL_RAW)]
+    print("train: validation NE " + ", ".join(f"{row['head']} {row['ne']:.4f}" for row in heads if row["ne"]))
+    print(f"train: model {bundle.manifest.model_version}, best after {best['steps']} steps, took {seconds:.0f} s")
     print(next_line(submit_line("score", command_line)))
 
 

@@ -50,14 +50,15 @@ def model_card(
     manifest: Manifest, spec: ModelSpec, metrics: Mapping[str, Any], calibration: Mapping[str, Platt]
 ) -> str:
     """Return the card as Markdown; `metrics` is the bundle's metrics.json, of which it reads `parameters`, `data`,
-    `learning` and `validation`."""
+    `learning`, `refit` and `validation`."""
+    several = f"{spec.members} models whose logits are averaged, each a " if spec.members > 1 else ""
     title = (
-        f"# Model {manifest.model_version}\n\n{spec.model.summary} and {len(spec.heads.heads)} heads, "
+        f"# Model {manifest.model_version}\n\n{several}{spec.model.summary} and {len(spec.heads.heads)} heads, "
         f"{metrics['parameters']:,} parameters, written by camoe {manifest.code_version}.\n"
     )
-    rows = metrics["validation"]
-    parts = (title, _heads(spec.heads), _data(manifest, metrics["data"]), _results(rows, spec.heads))
-    limits = "".join(f"- {limit}\n" for limit in _limits(metrics["learning"], rows, calibration))
+    rows, refit = metrics["validation"], bool(metrics["refit"])
+    parts = (title, _heads(spec.heads), _data(manifest, metrics["data"], refit), _results(rows, spec.heads))
+    limits = "".join(f"- {limit}\n" for limit in _limits(metrics["learning"], rows, calibration, refit))
     return "\n".join((*parts, _calibration(calibration), LOADING, FILES, LIMITS + limits))
 
 
@@ -71,13 +72,14 @@ def _heads(heads: HeadSet) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _data(manifest: Manifest, data: Mapping[str, Any]) -> str:
+def _data(manifest: Manifest, data: Mapping[str, Any], refit: bool) -> str:
     train, validation = data["train_days"], data["validation_days"]
     return (
         "## Data\n"
         f"- Table {manifest.table}, version {manifest.table_version}, file list {manifest.snapshot_hash}\n"
         f"- Training days {train[0]} to {train[-1]}: {data['train_rows']:,} impressions\n"
-        f"- Validation days {validation[0]} to {validation[-1]}: {data['validation_rows']:,} impressions\n"
+        f"- Validation days {validation[0]} to {validation[-1]}: {data['validation_rows']:,} impressions"
+        f"{', from which these weights learned, too' if refit else ''}\n"
         f"- Labels as known at {data['labels_as_of']}{_late(data['labels_late'])}\n"
         f"- Feature schema {manifest.feature_schema_hash}, encoder version {manifest.encoder_version}\n"
     )
@@ -124,9 +126,14 @@ def _calibration(by_head: Mapping[str, Platt]) -> str:
 
 
 def _limits(
-    learning: Mapping[str, Any], rows: list[Mapping[str, Any]], calibration: Mapping[str, Platt]
+    learning: Mapping[str, Any], rows: list[Mapping[str, Any]], calibration: Mapping[str, Platt], refit: bool
 ) -> Iterator[str]:
     """Yield what this model, and not every one, is limited by."""
+    if refit:
+        yield (
+            "The weights are of a refit on training and validation days (training.refit): the results above, the "
+            "number of steps and the calibration are those of the same training without the validation days."
+        )
     if not learning["mask"]:
         yield "Every head learned from the impressions of all slots, not from its own alone (training.mask=false)."
     sampled = ", ".join(f"{head} {100 * share:g} %" for head, share in learning["negatives"].items())

@@ -1,7 +1,8 @@
 """One ONNX graph per head: raw features in, probability out, so that scoring needs no torch.
 
 The embedding table, which may be gigabytes, is in none of them: each names its place in the weights' file, as ONNX's
-external data. So it lies on disk once, and no graph comes near the 2 GiB that a protobuf message can hold.
+external data; of an ensemble each member's. So it lies on disk once, and no graph comes near the 2 GiB that a protobuf
+message can hold.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from onnxscript import ir
 from torch import Tensor, nn
 from torch.export import Dim
 
-from camoe.bundle.manifest import CATEGORICAL, NUMERIC, PROBABILITY, SEQUENCES, TABLE
-from camoe.bundle.weights import place_of
-from camoe.model.camoe import Camoe
+from camoe.bundle.manifest import CATEGORICAL, NUMERIC, PROBABILITY, SEQUENCES
+from camoe.bundle.weights import TensorPlace, table_places
+from camoe.model.ensemble import Model
 
 # Rows of the example that the exporter traces; any number above one, which it would take for a constant.
 EXAMPLE_ROWS = 4
@@ -30,18 +31,17 @@ HEADS_AT_ONCE = 8
 class HeadProbabilities(nn.Module):
     """All heads of `model`: indices, raw numerics and, where it has them, sequences to a probability `[B]` each."""
 
-    def __init__(self, model: Camoe, heads: Sequence[int]) -> None:
+    def __init__(self, model: Model, heads: Sequence[int]) -> None:
         super().__init__()
         self.model = model
         self.heads = heads
 
     def forward(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> tuple[Tensor, ...]:
         """Return the probabilities of each head, `[B]`."""
-        x = self.model.bottom(categorical, numeric, sequences)
-        return tuple(torch.sigmoid(self.model.body.head_logit(head, x)) for head in self.heads)
+        return tuple(map(torch.sigmoid, self.model.head_logits(self.heads, categorical, numeric, sequences)))
 
 
-def export_heads(model: Camoe, paths: Sequence[Path], weights: Path, alive: Callable[[str], object]) -> None:
+def export_heads(model: Model, paths: Sequence[Path], weights: Path, alive: Callable[[str], object]) -> None:
     """Write the heads of `model`, which must be on the CPU, in float32 and in eval mode, in order to `paths`.
 
     `weights` is the safetensors file that the model's weights were written to; it must lie, and stay, beside them.
@@ -54,13 +54,15 @@ def export_heads(model: Camoe, paths: Sequence[Path], weights: Path, alive: Call
         _export(model, some, weights)
 
 
-def _export(model: Camoe, paths: Mapping[int, Path], weights: Path) -> None:
+def _export(model: Model, paths: Mapping[int, Path], weights: Path) -> None:
     traced = _traced(model, tuple(paths))
     # Which line of which folder made a node: the same model would have other graphs elsewhere.
     ClearMetadataAndDocStringPass()(traced)
-    if model.embedding.table.weight.numel():
-        table = traced.graph.initializers[f"model.{TABLE}"]
-        table.const_value, table.name = _placed(weights, TABLE), TABLE
+    with weights.open("rb") as file:
+        places = table_places(file)
+    for name, place in places.items():
+        table = traced.graph.initializers[f"model.{name}"]
+        table.const_value, table.name = _placed(weights, name, place), name
     for output, path in zip(traced.graph.outputs, paths.values(), strict=True):
         # What this head alone needs.
         graph = ir.convenience.extract(traced.graph, traced.graph.inputs, [output])
@@ -72,13 +74,14 @@ def _export(model: Camoe, paths: Mapping[int, Path], weights: Path) -> None:
         ir.save(ir.Model(graph, ir_version=traced.ir_version, producer_name=traced.producer_name), path)
 
 
-def _traced(model: Camoe, heads: Sequence[int]) -> ir.Model:
+def _traced(model: Model, heads: Sequence[int]) -> ir.Model:
+    one = model.members[0]
     examples = {
-        CATEGORICAL: torch.zeros(EXAMPLE_ROWS, model.categorical_columns, dtype=torch.int64),
-        NUMERIC: torch.zeros(EXAMPLE_ROWS, model.scaling.inputs, dtype=torch.float32),
+        CATEGORICAL: torch.zeros(EXAMPLE_ROWS, one.categorical_columns, dtype=torch.int64),
+        NUMERIC: torch.zeros(EXAMPLE_ROWS, one.scaling.inputs, dtype=torch.float32),
     }
-    if model.sequences.columns:
-        examples[SEQUENCES] = torch.zeros(EXAMPLE_ROWS, model.sequences.width, dtype=torch.int64)
+    if one.sequences.columns:
+        examples[SEQUENCES] = torch.zeros(EXAMPLE_ROWS, one.sequences.width, dtype=torch.int64)
     rows = Dim("rows")
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -98,10 +101,8 @@ def _traced(model: Camoe, heads: Sequence[int]) -> ir.Model:
     return program.model
 
 
-def _placed(weights: Path, name: str) -> ir.ExternalTensor:
+def _placed(weights: Path, name: str, place: TensorPlace) -> ir.ExternalTensor:
     """Return the float32 tensor `name` of a safetensors file, as data beside a graph: nothing of it is read."""
-    with weights.open("rb") as file:
-        place = place_of(file, name)
     return ir.ExternalTensor(
         weights.name, place.begin, place.length, ir.DataType.FLOAT, shape=ir.Shape(place.shape), name=name
     )

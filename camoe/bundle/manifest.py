@@ -24,7 +24,7 @@ CARD = "card.md"
 CONFIG = "config.json"
 CALIBRATION = "calibration.json"
 ENCODER = "encoder"
-# The embedding table: its name among the weights, and in every head's graph.
+# The embedding table: its name among the weights, and in every head's graph; in an ensemble what its members' end with.
 TABLE = "embedding.table.weight"
 # Inputs and output of every head's graph; `SEQUENCES` only of a model that has some.
 CATEGORICAL = "categorical"

@@ -22,17 +22,20 @@ class TensorPlace:
     shape: tuple[int, ...]
 
 
-def place_of(file: BinaryIO, name: str) -> TensorPlace:
-    """Return the place of the tensor `name` in a safetensors file."""
+def table_places(file: BinaryIO) -> dict[str, TensorPlace]:
+    """Return the places of the embedding tables in a safetensors file, one a member, by name; none of an empty one."""
     file.seek(0)
     length = int.from_bytes(file.read(8), "little")
-    entry = json.loads(file.read(length))[name]
-    begin, end = (8 + length + offset for offset in entry["data_offsets"])
-    return TensorPlace(begin, end - begin, tuple(entry["shape"]))
+    found = {}
+    for name, entry in json.loads(file.read(length)).items():
+        if name.endswith(TABLE):
+            begin, end = (8 + length + offset for offset in entry["data_offsets"])
+            found[name] = TensorPlace(begin, end - begin, tuple(entry["shape"]))
+    return {name: place for name, place in sorted(found.items()) if place.length}
 
 
-def embedding_table(bundle: Bundle) -> npt.NDArray[np.float32]:
-    """Map the embedding table `[V, D]` of `bundle`, of the very file that is checked for it.
+def embedding_tables(bundle: Bundle) -> dict[str, npt.NDArray[np.float32]]:
+    """Map the embedding tables `[V, D]` of `bundle`, of the very file that is checked for them, by name.
 
     Raises:
         BundleError: it is not the file that training wrote.
@@ -40,7 +43,7 @@ def embedding_table(bundle: Bundle) -> npt.NDArray[np.float32]:
     with (bundle.folder / WEIGHTS).open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != bundle.manifest.files[WEIGHTS]:
             raise broken(bundle.folder, WEIGHTS, CHANGED)
-        place = place_of(file, TABLE)
-        if not place.length:
-            return np.empty(place.shape, np.float32)
-        return np.memmap(file, np.float32, "r", place.begin, place.shape)
+        return {
+            name: np.memmap(file, np.float32, "r", place.begin, place.shape)
+            for name, place in table_places(file).items()
+        }

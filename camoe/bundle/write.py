@@ -27,7 +27,7 @@ from camoe.contracts.errors import TrainingError
 from camoe.contracts.files import write_json, write_text
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
-from camoe.model.camoe import Camoe
+from camoe.model.ensemble import Model
 from camoe.model.finite import require_finite
 from camoe.model.spec import ModelSpec
 
@@ -43,7 +43,7 @@ class Origin:
 
 def write_bundle(
     link: Path,
-    model: Camoe,
+    model: Model,
     spec: ModelSpec,
     origin: Origin,
     metrics: Mapping[str, Any],

@@ -64,6 +64,10 @@ class TrainingConfig(Section):
 
     The newest `keep_bundles` bundles stay, that of this run among them.
 
+    With `ensemble`, that many models are trained, one after the other, of the seeds `seed`, `seed + 1`, ...; the bundle
+    averages their logits. With `refit`, each is trained anew, from the same beginning, on the training and validation
+    days together for as many passes as the validation chose; the calibration is that of the models before.
+
     `table` is where the training table lies when that is not under `out`: a path, or `s3://bucket/path`.
     """
 
@@ -80,12 +84,12 @@ class TrainingConfig(Section):
     embedding_weight_decay: float = Field(default=0.0, ge=0)
     average: float | None = Field(default=None, gt=0, lt=1)
     warmup_steps: int = Field(default=20, ge=0)
-    patience: int | None = Field(
-        default=None, ge=1, description="validations without a better one before stopping"
-    )
+    patience: int | None = Field(default=None, ge=1, description="validations without a better one before stopping")
     validate_every: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)] | None = None
     select_by: Literal["rows", "heads"] = "rows"
     seed: int = Field(default=1, ge=0, lt=2**63)
+    ensemble: int = Field(default=1, ge=1, le=49)
+    refit: bool = False
     dtype: Literal["float32", "float64"] = "float32"
     normalise: Literal["head", "batch", "expected"] = "head"
     mask: bool = True

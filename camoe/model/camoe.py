@@ -54,9 +54,22 @@ class Camoe(nn.Module):
         dropped: Tensor = self.dropout(x)
         return dropped
 
-    def head_logit(self, head: int, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
-        """Return the logit of one head alone: `[B]`."""
-        return self.body.head_logit(head, self.bottom(categorical, numeric, sequences))
+    @property
+    def members(self) -> tuple[Camoe, ...]:
+        """The models of an ensemble; of a single model itself."""
+        return (self,)
+
+    def logits(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
+        """Return the logits of all heads: `[B, H]`."""
+        made: Tensor = self(categorical, numeric, sequences)[0]
+        return made
+
+    def head_logits(
+        self, heads: Sequence[int], categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Return the logits of `heads` alone, `[B]` each."""
+        x = self.bottom(categorical, numeric, sequences)
+        return tuple(self.body.head_logit(head, x) for head in heads)
 
     def forward(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return `[B, C]` indices, `[B, F]` raw numerics and `[B, S]` sequences, packed as `Block.sequences` has them,

@@ -14,7 +14,7 @@ from camoe.contracts.slots import SlotCatalogue
 
 
 class ModelSpec(Section):
-    """Architecture, features, heads and slots.
+    """Architecture, features, heads and slots; `members` models of it, more than one of which are an `Ensemble`.
 
     `vocabulary_sizes` holds one embedding size for each of the features' `embedded_columns`, in order; `head_indices`
     the vocabulary's index of each of the heads' `values`; `hidden` by such column the indices that read as unknown.
@@ -27,6 +27,7 @@ class ModelSpec(Section):
     vocabulary_sizes: tuple[int, ...]
     head_indices: tuple[int, ...] = ()
     hidden: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
+    members: int = Field(default=1, ge=1)
 
     @property
     def head_column(self) -> int:

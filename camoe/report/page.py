@@ -21,7 +21,8 @@ def render(document: Document, training: Document, counts: Document) -> str:
     """Render the page as one self-contained HTML text.
 
     `document` is metrics.json, `counts` is counts.json. `training` is the bundle's metrics: its `gate_weights` (head to
-    weight per expert) and `epochs` (epoch, train_loss, validation_ne per head) are drawn where they are there.
+    weight per expert) and `epochs` (epoch, train_loss, validation_ne per head) are drawn where they are there, and
+    `members` and `refit` are told of.
     """
     environment = Environment(
         loader=PackageLoader("camoe.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -87,7 +88,15 @@ def _training_pictures(training: Document) -> Iterator[Picture]:
         )
     if gates and epochs:
         draw = partial(figures.draw_training, epochs=epochs, heads=list(gates))
-        yield draw_picture(draw, (4.6, 3.4), "Loss on the training days and NE of each head on the validation days.")
+        of = "Loss on the training days and NE of each head on the validation days"
+        yield draw_picture(draw, (4.6, 3.4), f"{of}{_which_model(training)}.")
+
+
+def _which_model(training: Document) -> str:
+    """Say which model the figures of training are of, where the bundle holds another."""
+    first = ", of the first of the models that are averaged" if training.get("members") else ""
+    refit = "; the model itself is a refit, which learned from the validation days, too"
+    return first + (refit if training.get("refit") else "")
 
 
 def _slot_rows(document: Document, objective: str) -> list[Document]:

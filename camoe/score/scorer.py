@@ -17,12 +17,11 @@ from camoe.bundle.manifest import (
     ENCODER,
     NUMERIC,
     SEQUENCES,
-    TABLE,
     Manifest,
     graph_name,
     open_bundle,
 )
-from camoe.bundle.weights import embedding_table
+from camoe.bundle.weights import embedding_tables
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
@@ -30,7 +29,7 @@ from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.spec import ModelSpec
-from camoe.score.graph import with_table_as_input
+from camoe.score.graph import with_tables_as_inputs
 from camoe.score.graph_inputs import GraphInputs, graph_inputs
 
 # Columns of the rows that their predictions carry, where the rows have them.
@@ -42,9 +41,10 @@ UNSERVED = -1
 
 @dataclass(frozen=True)
 class ScoringModel:
-    """A bundle's folder and specification, each head's graph (see `with_table_as_input`) and calibration.
+    """A bundle's folder and specification, each head's graph (see `with_tables_as_inputs`) and calibration.
 
-    With them the embedding table `[V, D]` that all graphs share. Fit to be sent elsewhere.
+    With them the embedding tables `[V, D]` that all graphs share, by name: one, of an ensemble one a member; none of
+    a model without embeddings, whose graphs do not ask for any. Fit to be sent elsewhere.
     """
 
     folder: Path
@@ -52,16 +52,16 @@ class ScoringModel:
     spec: ModelSpec
     graphs: Mapping[str, bytes]
     calibration: Mapping[str, Platt]
-    table: npt.NDArray[np.float32]
+    tables: Mapping[str, npt.NDArray[np.float32]]
 
 
 def read_model(folder: Path) -> ScoringModel:
     """Read the scoring parts of the bundle at `folder`. Raises `BundleError` as `open_bundle` does."""
     bundle = open_bundle(folder)
     heads = [head.name for head in bundle.spec.heads.heads]
-    graphs = {name: with_table_as_input(bundle.read(graph_name(name))) for name in heads}
-    table = embedding_table(bundle)
-    return ScoringModel(bundle.folder, bundle.manifest, bundle.spec, graphs, read_calibration(bundle), table)
+    graphs = {name: with_tables_as_inputs(bundle.read(graph_name(name))) for name in heads}
+    tables = embedding_tables(bundle)
+    return ScoringModel(bundle.folder, bundle.manifest, bundle.spec, graphs, read_calibration(bundle), tables)
 
 
 def require_vocabulary(model: ScoringModel, table: Encoder) -> None:
@@ -174,11 +174,9 @@ class Scorer:
 
     def _run(self, head: int, inputs: GraphInputs, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         p = np.empty(len(rows))
-        # A model without embeddings has an empty table, which its graphs do not ask for.
-        table = {TABLE: self._model.table} if self._model.table.size else {}
         for first in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[first : first + ROWS_AT_ONCE]
-            given = {CATEGORICAL: inputs.categorical[part], NUMERIC: inputs.numeric[part], **table}
+            given = {CATEGORICAL: inputs.categorical[part], NUMERIC: inputs.numeric[part], **self._model.tables}
             if self._model.spec.features.sequence:
                 given[SEQUENCES] = inputs.sequences[part]
             (p[first : first + ROWS_AT_ONCE],) = self._sessions[head].run(None, given)

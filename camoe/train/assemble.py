@@ -30,7 +30,7 @@ def make_train_step(
     transforms = fit_transforms(data.train, spec.features.numerics, workers, watchdog, training.stream.retries)
     watchdog.beat("making the model")
     shares = slot_shares(data.epoch(training, 0))
-    steps = data.total_steps(training)
+    steps = data.scheduled_steps(training)
     return assemble_train_step(training, spec, transforms, workers, slot_share=shares, total_steps=steps)
 
 

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
+from collections.abc import Sequence
 
 from camoe.bundle.versions import current
 from camoe.bundle.write import Origin, write_bundle
 from camoe.config.pipeline import Config
+from camoe.model.ensemble import ensemble_of
 from camoe.model.spec import ModelSpec
-from camoe.stream.reading.columns import model_columns
-from camoe.train.assemble import make_train_step
-from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.folder import new_run, remove_all
-from camoe.train.checkpoint.history import History
 from camoe.train.checkpoint.identity import run_settings
-from camoe.train.checkpoint.resume import newest_whole
-from camoe.train.checkpoint.state import read_run_state
-from camoe.train.checkpoint.warm_start import warm_start
 from camoe.train.data.training_inputs import TrainingInputs, open_training_inputs
 from camoe.train.distributed.workers import barrier, broadcast, join_workers, leave_workers
 from camoe.train.loop.calibrate import Calibrated, calibrate
-from camoe.train.loop.feed import Feed, TrainingData
-from camoe.train.loop.fit import TrainingRun, fit
+from camoe.train.loop.precision import with_one_precision
+from camoe.train.parts import Shared, Trained, parts_of, steps_before, train_members, train_refits
 from camoe.train.spec import model_spec
 from camoe.train.supervision.watchdog import Watchdog
 from camoe.train.tracking.mlflow_tracker import TrackedRun
@@ -39,54 +33,37 @@ def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = N
     Raises:
         SnapshotError, EncoderError, TrainingError: see `open_training_inputs` and `fit`.
     """
-    started, training, layout = time.monotonic(), config.training, config.layout
+    started, layout = time.monotonic(), config.layout
     watchdog.beat("joining the other workers")
     workers = join_workers()
     watchdog.beat("agreeing on the table version")
     inputs = _agreed_inputs(config, table_version)
     name = broadcast(run or new_run(layout.checkpoints), "run")
-    start = _start(layout.checkpoints, name, workers.leads)
-    begun = read_run_state(start).history if start else History()
-    data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
-    feed = Feed(data, training, workers.world, watchdog.note)
-    watchdog.beat("planning the first epoch")
-    # Opened before there is a model: its first row groups are read while the model is made.
-    with feed.opened(begun) as first:
+    training = with_one_precision(config.training, workers)
+    settings = run_settings(config, inputs) | {"training.precision": training.precision}
+    watchdog.beat("opening the trackers")
+    before = steps_before(layout.checkpoints, name, parts_of(training)) if workers.leads else 0
+    tracked = TrackedRun(name, settings, inputs.train, layout.checkpoints)
+    with trackers(training, layout.logs, tracked, before, workers.leads) as made:
+        in_one_precision = config.model_copy(update={"training": training})
+        shared = Shared(name, in_one_precision, inputs, settings, workers, watchdog, made)
+        firsts = train_members(shared)
         spec = model_spec(config.model, config.features, config.heads, config.slots, inputs.encoder)
-        train_step = make_train_step(training, spec, data, workers, watchdog)
-        settings = run_settings(config, inputs) | {"training.precision": train_step.config.precision}
-        checkpoints = Checkpoints(layout.checkpoints, name, settings, training.checkpoint.keep)
-        if training.warm_start is not None and start is None:
-            watchdog.beat("the warm start")
-            warm_start(train_step.model, spec, inputs.encoder, training.warm_start)
-        watchdog.beat("opening the trackers")
-        tracked = TrackedRun(name, settings, inputs.train, layout.checkpoints)
-        with trackers(training, layout.logs, tracked, begun.steps, workers.leads) as made:
-            heads = tuple(head.name for head in config.heads.heads)
-            whole = TrainingRun(train_step, feed, checkpoints, watchdog, heads, made, layout.logs)
-            history = fit(whole, first, start)
-            calibrated = calibrate(whole, spec, config.calibration, config.evaluation)
-            watchdog.beat("writing the bundle")
-            if workers.leads:
-                seconds = time.monotonic() - started
-                metrics = training_metrics(config.days, heads, inputs, train_step, history, seconds=seconds)
-                metrics["validation"] = calibrated.rows
-                _write_bundle(config, inputs, spec, whole, calibrated, metrics=metrics)
-            watchdog.beat("waiting for the bundle")
-            barrier("done")
-            # Not before: until all workers know of the bundle, one that is lost is one that the run goes on without.
-            if workers.leads:
-                remove_all(layout.checkpoints)
-            watchdog.beat("leaving the other workers")
-            leave_workers()
-
-
-def _start(folder: Path, run: str, leads: bool) -> Path | None:
-    """Return the checkpoint in `folder` that all workers go on from; None for the beginning of `run`."""
-    start, faults = broadcast(newest_whole(folder, run), "checkpoint")
-    for fault in faults if leads else ():
-        print(f"train: passed over {fault}", flush=True)
-    return start
+        spec = spec.model_copy(update={"members": len(firsts)})
+        model = ensemble_of([one.run.train_step.model for one in firsts])
+        calibrated = calibrate(firsts[0].run, model, spec, config.calibration, config.evaluation)
+        refits = train_refits(shared, firsts) if training.refit else []
+        watchdog.beat("writing the bundle")
+        if workers.leads:
+            seconds = time.monotonic() - started
+            _write_bundle(config, shared, spec, calibrated, firsts=firsts, refits=refits, seconds=seconds)
+        watchdog.beat("waiting for the bundle")
+        barrier("done")
+        # Not before: until all workers know of the bundle, one that is lost is one that the run goes on without.
+        if workers.leads:
+            remove_all(layout.checkpoints)
+        watchdog.beat("leaving the other workers")
+        leave_workers()
 
 
 def _agreed_inputs(config: Config, table_version: int | None) -> TrainingInputs:
@@ -98,21 +75,25 @@ def _agreed_inputs(config: Config, table_version: int | None) -> TrainingInputs:
 
 def _write_bundle(
     config: Config,
-    inputs: TrainingInputs,
+    shared: Shared,
     spec: ModelSpec,
-    run: TrainingRun,
     calibrated: Calibrated,
     *,
-    metrics: dict[str, object],
+    firsts: Sequence[Trained],
+    refits: Sequence[Trained],
+    seconds: float,
 ) -> None:
-    """Write the bundle of `run` and give it to the trackers."""
-    run.train_step.optimisers.release()
-    bundle, origin = config.layout.bundle, Origin(inputs.train, inputs.encoder, config)
-    replaced, model, keep = current(bundle), run.train_step.model, config.training.keep_bundles
-    calibration, alive = calibrated.by_head, run.watchdog.alive
-    manifest = write_bundle(bundle, model, spec, origin, metrics, calibration=calibration, keep=keep, alive=alive)
+    """Write the bundle of the members, of the refits where there are some, and give it to the trackers."""
+    inputs, watchdog, final = shared.inputs, shared.watchdog, refits or firsts
+    histories = [one.history for one in firsts], [one.history for one in refits]
+    metrics = training_metrics(config, inputs, firsts[0].run.train_step, *histories, seconds=seconds)
+    metrics["validation"] = calibrated.rows
+    bundle, origin = config.layout.bundle, Origin(inputs.both if refits else inputs.train, inputs.encoder, config)
+    replaced, keep, by_head = current(bundle), config.training.keep_bundles, calibrated.by_head
+    model = ensemble_of([one.run.train_step.model for one in final])
+    manifest = write_bundle(bundle, model, spec, origin, metrics, calibration=by_head, keep=keep, alive=watchdog.alive)
     instead = f" in place of {replaced.model_version}" if replaced else ""
     print(f"train: bundle {manifest.model_version} written to {bundle}{instead}; the newest {keep} stay in {bundle}s")
-    for tracker in run.trackers:
-        run.watchdog.alive(f"finishing {type(tracker).__name__}")
+    for tracker in shared.trackers:
+        watchdog.alive(f"finishing {type(tracker).__name__}")
         tracker.finish(bundle, manifest, calibrated.rows)

@@ -5,40 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from camoe.contracts.days import Days
+from camoe.config.pipeline import Config
 from camoe.metrics.intervals import optional
-from camoe.train.checkpoint.history import EpochResult, History
+from camoe.train.checkpoint.history import EpochResult, History, Validation
 from camoe.train.data.training_inputs import TrainingInputs
 from camoe.train.loop.step import TrainStep
 
 
 def training_metrics(
-    days: Days,
-    heads: Sequence[str],
+    config: Config,
     inputs: TrainingInputs,
     train_step: TrainStep,
-    history: History,
+    members: Sequence[History],
+    refits: Sequence[History] = (),
     *,
     seconds: float,
 ) -> dict[str, Any]:
-    """Return what metrics.json tells of a run that took `seconds`; None for figures that are not finite."""
-    place, best = history.validations[history.best]
-    config = train_step.config
+    """Return what metrics.json tells of a run that took `seconds`; None for figures that are not finite.
+
+    `members` are the histories of the models that were validated, the first one's in full; `refits` those of the ones
+    that learned anew.
+    """
+    learned, days, heads = train_step.config, config.days, config.heads.heads
+    first, *further = members
+    _, best = first.validations[first.best]
+    size = sum(weight.numel() for weight in train_step.model.parameters())
     return {
-        "epochs": [_epoch(result) for result in history.epochs],
-        "best": {
-            "epoch": place.epoch + 1 if place.step else place.epoch,
-            "steps": history.steps_until(place),
-            "validation_ne": [optional(value) for value in best.ne],
-            "validation_score": optional(best.score),
-        },
-        "gate_weights": dict(zip(heads, best.gates, strict=True)),
-        "parameters": sum(weight.numel() for weight in train_step.model.parameters()),
+        **_chosen(first),
+        "gate_weights": {head.name: gates for head, gates in zip(heads, best.gates, strict=True)},
+        "members": [_chosen(one) for one in further],
+        "refit": [{"epochs": [_epoch(result) for result in one.epochs], "steps": one.steps} for one in refits],
+        "parameters": size * len(members),
         "workers": train_step.workers.world.size,
         "device": train_step.workers.device.type,
-        "precision": config.precision,
+        "precision": learned.precision,
         "seconds": round(seconds, 2),
-        "learning": {"mask": config.mask, "negatives": config.negatives},
+        "learning": {"mask": learned.mask, "negatives": learned.negatives},
         "data": {
             "train_days": [day.isoformat() for day in days.train.days()],
             "validation_days": [day.isoformat() for day in days.validation.days()],
@@ -50,23 +52,30 @@ def training_metrics(
     }
 
 
+def _chosen(history: History) -> dict[str, Any]:
+    """Return a run's epochs, and where in it the weights are from that were kept."""
+    place, best = history.validations[history.best]
+    epoch = place.epoch + 1 if place.step else place.epoch
+    chosen = {"epoch": epoch, "steps": history.steps_until(place), **_validation(best)}
+    return {"epochs": [_epoch(result) for result in history.epochs], "best": chosen}
+
+
 def _epoch(result: EpochResult) -> Mapping[str, Any]:
     return {
         "epoch": result.epoch + 1,
         "train_loss": sum(result.losses) / len(result.losses),
-        "validation_ne": [optional(value) for value in result.validation.ne],
-        "validation_score": optional(result.validation.score),
-        "checks": [
-            {
-                "step": check.step,
-                "validation_ne": [optional(value) for value in check.validation.ne],
-                "validation_score": optional(check.validation.score),
-            }
-            for check in result.checks
-        ],
+        **_validation(result.validation),
+        "checks": [{"step": check.step, **_validation(check.validation)} for check in result.checks],
         "planned": result.planned,
         "rows": result.rows,
         "seconds": round(result.seconds, 2),
         "weights_hash": result.weights_hash,
         "losses": list(result.losses),
+    }
+
+
+def _validation(found: Validation) -> Mapping[str, Any]:
+    return {
+        "validation_ne": [optional(value) for value in found.ne],
+        "validation_score": optional(found.score),
     }

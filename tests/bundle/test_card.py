@@ -24,7 +24,7 @@ DATA = {
     "train_rows": 9000,
     "validation_rows": 3000,
 }
-METRICS = {"parameters": 1234, "data": DATA}
+METRICS = {"parameters": 1234, "data": DATA, "refit": []}
 
 
 def state(slot, rows, rate):
@@ -93,6 +93,16 @@ def test_each_head_has_a_line_with_its_objective_and_columns_are_named_for_all_o
     assert "- video: objective like, over modality video" in card
     assert "| impressions | positives | AUC-PR" in card
     assert "click rate" not in card
+
+
+def test_a_card_tells_of_a_refit_and_that_results_and_calibration_are_of_the_model_before_it(calibrated):
+    calibration, rows = calibrated
+    metrics = METRICS | {"validation": rows, "learning": {"mask": True, "negatives": {}}}
+    plain, refit = (model_card(MANIFEST, SPEC, metrics | {"refit": made}, calibration) for made in ([], [{"steps": 3}]))
+    assert "d3 to d3: 3,000 impressions, from which these weights learned, too\n" in refit
+    assert "the calibration are those of the same training without the validation days" in refit
+    assert "refit" not in plain
+    assert "learned, too" not in plain
 
 
 def test_limits_are_those_of_this_model(calibrated):

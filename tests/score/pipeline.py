@@ -25,6 +25,7 @@ DAYS = (date(2026, 1, 3), date(2026, 1, 4))
 METRICS = {
     "epochs": [{"validation_ne": [0.9, None]}],
     "parameters": 1,
+    "refit": [],
     "data": {
         "train_days": ["d"],
         "validation_days": ["d"],

@@ -44,14 +44,18 @@ def buffer_bytes(plan: BatchPlan, columns: Columns) -> int:
     return WORD * room_of(plan, columns).size
 
 
-def most_bytes(plan: BatchPlan, columns: Columns, threads: int, checked: BatchPlan | None = None) -> int:
+def most_bytes(
+    plan: BatchPlan, columns: Columns, threads: int, checked: BatchPlan | None = None, within: bool = False
+) -> int:
     """Return the bytes of all buffers of a worker that streams epochs as `plan`, each in the memory of the one before.
 
-    With `checked`, the plan of the validation rows, each next epoch is open while these are read.
+    With `checked`, the plan of the validation rows, each next epoch is open while these are read; where they are read
+    `within` epochs, too, an epoch is in full use meanwhile.
     """
     most, largest = most_held(plan, threads), buffer_bytes(plan, columns)
     if checked is not None:
-        most = max(most, most_held_early(plan, threads) + most_held(checked, threads))
+        meanwhile = most if within else most_held_early(plan, threads)
+        most = max(most, meanwhile + most_held(checked, threads))
         largest = max(largest, buffer_bytes(checked, columns))
     return most * largest
 

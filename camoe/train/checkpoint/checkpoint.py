@@ -26,10 +26,10 @@ OPTIMISERS = "optimisers.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of `run` in `folder`, `settings` as in `RunState`; `keep` newest stay, and the best one."""
+    """The checkpoints of a run's `part` in `folder`, `settings` as in `RunState`; `keep` newest stay, and the best."""
 
     folder: Path
-    run: str
+    part: str
     settings: Mapping[str, Any]
     keep: int
 
@@ -56,9 +56,9 @@ class Checkpoints:
             write_run_state(staging, state)
 
         try:
-            name = folders.checkpoint_name(self.run, history.epoch, history.step)
+            name = folders.checkpoint_name(self.part, history.epoch, history.step)
             path = folders.write_atomically(self.folder, name, write)
-            folders.prune(self.folder, self.run, self.keep, self._best(history))
+            folders.prune(self.folder, self.part, self.keep, self._best(history))
         except (OSError, SafetensorError) as error:
             raise TrainingError(
                 f"the checkpoint of {history.describe()} could not be written to {self.folder}: {error}; "
@@ -100,12 +100,16 @@ class Checkpoints:
             )
         model.load_state_dict(read_tensors(self.folder / name / MODEL, next(model.parameters()).device))
 
+    def settle(self, history: History) -> None:
+        """Keep the last checkpoint of a part that is over, and the best one."""
+        folders.prune(self.folder, self.part, 1, self._best(history))
+
     def _best(self, history: History) -> list[str]:
         best = history.best_place
-        return [folders.checkpoint_name(self.run, best.epoch, best.step)] if best else []
+        return [folders.checkpoint_name(self.part, best.epoch, best.step)] if best else []
 
     def _last(self) -> str:
-        last = folders.newest(self.folder, self.run)
+        last = folders.newest(self.folder, self.part)
         return f"--resume continues from {last.name}" if last else "there is no earlier checkpoint"
 
 

@@ -1,4 +1,7 @@
-"""Checkpoints on disk: each a folder that appears complete or not at all, the newest and the best kept. Torch-free."""
+"""Checkpoints on disk: each a folder that appears complete or not at all, the newest and the best kept. Torch-free.
+
+A run may have parts, models that are trained one after the other; each has checkpoints of its own.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,17 @@ from camoe.contracts.places.stamps import STAMP, next_stamp
 STAGING = ".staging-"
 # SHA-256 of each of its other files.
 HASHES = "hashes.json"
-NAME = re.compile(rf"(?P<run>{STAMP.pattern})-epoch\d{{4}}-step\d{{8}}")
+NAME = re.compile(rf"(?P<part>(?P<run>{STAMP.pattern})(-part\d{{2}})?)-epoch\d{{4}}-step\d{{8}}")
 
 
-def checkpoint_name(run: str, epoch: int, step: int) -> str:
-    """Name the checkpoint from which `run` goes on at (epoch, step); names are in the order of training."""
-    return f"{run}-epoch{epoch:04d}-step{step:08d}"
+def part_name(run: str, number: int) -> str:
+    """Name part `number` of `run`, from 1; the first has the name of the run."""
+    return f"{run}-part{number:02d}" if number > 1 else run
+
+
+def checkpoint_name(part: str, epoch: int, step: int) -> str:
+    """Name the checkpoint from which `part` goes on at (epoch, step); names are in the order of training."""
+    return f"{part}-epoch{epoch:04d}-step{step:08d}"
 
 
 def new_run(folder: Path) -> str:
@@ -28,20 +36,25 @@ def new_run(folder: Path) -> str:
     return next_stamp(path.name for path in complete(folder))
 
 
-def complete(folder: Path, run: str | None = None) -> list[Path]:
-    """List all checkpoints under `folder`, or those of one run, oldest first."""
+def complete(folder: Path, part: str | None = None) -> list[Path]:
+    """List all checkpoints under `folder`, or those of one part of a run, oldest first."""
     found = [(NAME.fullmatch(path.name), path) for path in sorted(folder.glob("*"))]
-    return [path for match, path in found if match and (run is None or match["run"] == run)]
+    return [path for match, path in found if match and (part is None or match["part"] == part)]
 
 
-def newest(folder: Path, run: str | None = None) -> Path | None:
-    """Return the checkpoint written last, of any run or of one."""
-    return next(reversed(complete(folder, run)), None)
+def newest(folder: Path, part: str | None = None) -> Path | None:
+    """Return the checkpoint written last, of any run or of one part."""
+    return next(reversed(complete(folder, part)), None)
 
 
 def run_of(checkpoint: Path) -> str:
     """Return the run that wrote `checkpoint`."""
     return checkpoint.name.split("-", 1)[0]
+
+
+def part_of(checkpoint: Path) -> str:
+    """Return the part of a run that wrote `checkpoint`."""
+    return checkpoint.name.split("-epoch", 1)[0]
 
 
 def write_atomically(folder: Path, name: str, write: Callable[[Path], None]) -> Path:
@@ -77,11 +90,11 @@ def damage(checkpoint: Path) -> str:
     return f"{wrong[0]} is not the file that was written" if wrong else ""
 
 
-def prune(folder: Path, run: str, keep: int, spare: Collection[str]) -> None:
-    """Remove all checkpoints but the newest `keep` of `run` and those of the names in `spare`."""
-    kept = {path.name for path in complete(folder, run)[-keep:]} | set(spare)
+def prune(folder: Path, part: str, keep: int, spare: Collection[str]) -> None:
+    """Remove all checkpoints but the newest `keep` of `part`, those named in `spare`, and other parts of its run."""
+    kept = {path.name for path in complete(folder, part)[-keep:]} | set(spare)
     for path in complete(folder):
-        if path.name not in kept:
+        if path.name not in kept and (part_of(path) == part or not part.startswith(run_of(path))):
             remove_folder(path)
 
 

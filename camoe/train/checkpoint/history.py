@@ -15,6 +15,11 @@ class Validation:
     gates: tuple[tuple[float, ...], ...]
     score: float
 
+    @classmethod
+    def without_rows(cls, heads: int) -> Validation:
+        """Return what is known of a model of so many heads without rows to validate it on: nothing."""
+        return cls((math.nan,) * heads, ((),) * heads, math.inf)
+
 
 @dataclass(frozen=True)
 class Check:

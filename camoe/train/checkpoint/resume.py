@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camoe.contracts.errors import TrainingError
-from camoe.train.checkpoint.folder import checkpoint_name, complete, damage, new_run, run_of
+from camoe.train.checkpoint.folder import checkpoint_name, complete, damage, new_run, part_of, run_of
 from camoe.train.checkpoint.state import TABLE_VERSION, read_run_state
 
 
@@ -45,13 +45,13 @@ def resume_point(folder: Path, resume: bool, table_version: int | None) -> Resum
     return ResumePoint(run_of(last), version, f"continues {last} at {state.history.describe()}{passed_over}")
 
 
-def newest_whole(folder: Path, run: str | None = None) -> tuple[Path | None, tuple[str, ...]]:
-    """Return the newest checkpoint, of any run or of one, that training can go on from, and the faults of newer ones.
+def newest_whole(folder: Path, part: str | None = None) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the newest checkpoint, of any run or of one part, that training can go on from, and newer ones' faults.
 
     It can where its files and those of its best checkpoint, which the bundle is made of, are as written.
     """
     faults: list[str] = []
-    for checkpoint in reversed(complete(folder, run)):
+    for checkpoint in reversed(complete(folder, part)):
         fault = _fault(checkpoint)
         if not fault:
             return checkpoint, tuple(faults)
@@ -69,6 +69,6 @@ def _fault(checkpoint: Path) -> str:
         return str(error)
     if place is None:
         return ""
-    best = checkpoint.with_name(checkpoint_name(run_of(checkpoint), place.epoch, place.step))
+    best = checkpoint.with_name(checkpoint_name(part_of(checkpoint), place.epoch, place.step))
     wrong = damage(best) if best.is_dir() else "is gone"
     return f"the best one, {best.name}: {wrong}" if wrong else ""

@@ -30,6 +30,8 @@ def warm_start(model: Camoe, spec: ModelSpec, encoder: Encoder, bundle: Path) ->
     """
     opened = open_bundle(bundle)
     old = opened.spec
+    if old.members > 1:
+        raise TrainingError(f"{bundle} is an ensemble of {old.members} models; start from the bundle of a single one")
     _require_alike(bundle, spec, old)
     if not encoder.continues(encoders.read(opened.folder / ENCODER)):
         raise TrainingError(f"the vocabularies of {bundle} are not continued by encoder version {encoder.version}")

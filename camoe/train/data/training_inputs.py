@@ -40,11 +40,15 @@ class KnownLabels:
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """The pinned rows, the encoder they were written with, and when their labels were known."""
+    """The pinned rows, the encoder they were written with, and when their labels were known.
+
+    `both` are the rows of training and validation days.
+    """
 
     version: int
     train: Snapshot
     validation: Snapshot
+    both: Snapshot
     encoder: Encoder
     labels: KnownLabels
 
@@ -73,7 +77,7 @@ def open_training_inputs(config: Config, version: int | None = None) -> Training
     wrote = encoders.read(config.layout.encoder, encoder_version({day: records[day] for day in first}))
     encoder = encoders.read_fitted_on(config.layout.encoder, fitted_on, wrote)
     labels = _known_labels(config, {day: records[day] for day in first + second})
-    return TrainingInputs(snapshot.version, train, validation, encoder, labels)
+    return TrainingInputs(snapshot.version, train, validation, rows, encoder, labels)
 
 
 def _known_labels(config: Config, records: Mapping[date, RunRecord]) -> KnownLabels:

@@ -13,7 +13,8 @@ from camoe.metrics.config import CalibrationConfig, EvaluationConfig
 from camoe.metrics.histogram import Histogram, merge
 from camoe.metrics.platt import Platt, fit_platt, keep_if_better
 from camoe.metrics.validation import by_slot, validation_rows
-from camoe.model.loss import Masking, targets
+from camoe.model.ensemble import Model
+from camoe.model.loss import targets
 from camoe.model.spec import ModelSpec
 from camoe.stream.ledger import Ledger
 from camoe.stream.reading.columns import Block, model_columns
@@ -36,9 +37,9 @@ class Calibrated:
 
 
 def calibrate(
-    run: TrainingRun, spec: ModelSpec, calibration: CalibrationConfig, evaluation: EvaluationConfig
+    run: TrainingRun, model: Model, spec: ModelSpec, calibration: CalibrationConfig, evaluation: EvaluationConfig
 ) -> Calibrated:
-    """Score the validation days once more, with the weights that training kept, and fit each head's calibration.
+    """Score the validation days of `run` once more, with `model`, and fit each head's calibration.
 
     A head sees the labelled rows of the slots that it serves, also where it learned from others, and is calibrated
     where that helps users that the calibration was not fitted to. The states of all workers are added up before
@@ -48,7 +49,7 @@ def calibrate(
         StreamError: a row of the validation days is missing or came twice.
     """
     slots, heads = spec.slots.slots, spec.heads.heads
-    states = _states(run, spec, evaluation.user_buckets)
+    states = _states(run, model, spec, evaluation.user_buckets)
     run.watchdog.beat("adding up the calibration's states")
     buckets = len(slots) * evaluation.user_buckets
     summed = [merge(parts, buckets) for parts in zip(*gather(states, "calibration"), strict=True)]
@@ -60,25 +61,26 @@ def calibrate(
     return Calibrated(found, validation_rows(split, found, spec.heads, spec.slots, evaluation))
 
 
-def _states(run: TrainingRun, spec: ModelSpec, users: int) -> list[Histogram]:
+def _states(run: TrainingRun, model: Model, spec: ModelSpec, users: int) -> list[Histogram]:
     """Score this worker's share of the validation rows: a state a head, with a bucket a slot and bucket of users."""
-    plan, ledger, train_step = run.data.check(run.config), Ledger(), run.train_step
+    plan, ledger = run.data.check(run.config), Ledger()
+    assert plan is not None
     columns = model_columns(spec.features, spec.heads.objectives, keys=(USER,))
     steps = range(plan.steps)
     collected = [_Collected(len(spec.slots.slots) * users) for _ in spec.heads.heads]
-    train_step.model.eval()
+    model.eval()
     blocks = stream(plan, columns, run.workers.world, run.feed.reading(), ledger=ledger)
     with torch.inference_mode():
         for _, block, _ in run.watched(blocks, "the calibration", steps):
-            _collect(collected, train_step, train_step.masking.serving, block, users)
-    train_step.model.train()
+            _collect(collected, model, run.train_step, block, users)
     run.count(plan, ledger, steps)
     return [one.merged() for one in collected]
 
 
-def _collect(collected: list[_Collected], train_step: TrainStep, masking: Masking, block: Block, users: int) -> None:
+def _collect(collected: list[_Collected], model: Model, train_step: TrainStep, block: Block, users: int) -> None:
+    masking = train_step.masking.serving
     batch = to_tensors(block, train_step.workers.device, train_step.dtype)
-    logits, _ = train_step.model(batch.categorical, batch.numeric, batch.sequences)
+    logits = model.logits(batch.categorical, batch.numeric, batch.sequences)
     label, mask = targets(masking, batch.labels, masking.cells(batch.slot, batch.categorical))
     p, label, mask = torch.sigmoid(logits).cpu(), label.cpu(), mask.cpu()
     user = pd.util.hash_array(np.asarray(block.keys[0], dtype=object)) % np.uint64(users)

@@ -19,11 +19,15 @@ from camoe.train.checkpoint.history import History
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Rows to train on and rows to validate on."""
+    """Rows to train on, and rows to validate on where there are some.
+
+    With `until` training ends after so many steps, before its schedule does.
+    """
 
     train: Snapshot
-    validation: Snapshot
+    validation: Snapshot | None
     columns: Columns
+    until: int | None = None
 
     def epoch(self, config: TrainingConfig, epoch: int) -> BatchPlan:
         """Plan one training epoch."""
@@ -36,13 +40,19 @@ class TrainingData:
             mixing=config.stream.mixing,
         )
 
-    def check(self, config: TrainingConfig) -> BatchPlan:
+    def check(self, config: TrainingConfig) -> BatchPlan | None:
         """Plan the validation rows."""
+        if self.validation is None:
+            return None
         return make_plan(self.validation, seed=config.seed, epoch=0, batch_size=config.batch_size, lanes=1)
 
-    def total_steps(self, config: TrainingConfig) -> int:
-        """Count the steps of the whole run, if it is not ended early; every epoch has as many."""
+    def scheduled_steps(self, config: TrainingConfig) -> int:
+        """Count the steps of the whole schedule; every epoch has as many."""
         return config.steps or config.epochs * self.epoch(config, 0).steps
+
+    def total_steps(self, config: TrainingConfig) -> int:
+        """Count the steps of the whole run, if patience does not end it."""
+        return self.until or self.scheduled_steps(config)
 
 
 @dataclass(frozen=True)

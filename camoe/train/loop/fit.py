@@ -39,7 +39,11 @@ from camoe.train.tracking.trackers import track
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One training run, as one worker has it. `logs` is a folder for what a person may want to look at."""
+    """One training run, or a part of one, as one worker has it.
+
+    `logs` is a folder for what a person may want to look at. Trackers know its figures by names that begin with
+    `label`, and its steps after the `earlier` ones of the parts before.
+    """
 
     train_step: TrainStep
     feed: Feed
@@ -48,6 +52,8 @@ class TrainingRun:
     heads: tuple[str, ...]
     trackers: tuple[Tracker, ...]
     logs: Path
+    label: str = ""
+    earlier: int = 0
 
     @property
     def config(self) -> TrainingConfig:
@@ -77,6 +83,10 @@ class TrainingRun:
                     raise StreamError(f"the stream ended before step {step + 1} of {phase}")
                 self.watchdog.beat(f"step {step + 1} of {phase}")
                 yield step, block, time.monotonic() - asked
+
+    def track(self, figures: Iterator[tuple[str, float]], step: int) -> None:
+        """Give the `figures` after `step` steps to all trackers."""
+        track(self.trackers, ((f"{self.label}{name}", value) for name, value in figures), self.earlier + step)
 
     def count(self, plan: BatchPlan, ledger: Ledger, steps: range) -> int:
         """Check that all workers together had every row of `steps`; return how many that were."""
@@ -144,8 +154,9 @@ def _tell(run: TrainingRun, history: History, where: str) -> None:
     run.watchdog.beat("the figures of a validation")
     if run.workers.leads:
         _, newest = history.validations[-1]
-        track(run.trackers, epoch_figures(run.heads, newest), history.steps)
-        print(f"train: {where}  validation NE {', '.join(f'{value:.4f}' for value in newest.ne)}", flush=True)
+        run.track(epoch_figures(run.heads, newest), history.steps)
+        found = ", ".join(f"{value:.4f}" for value in newest.ne)
+        print(f"train: {where}{f'  validation NE {found}' if run.data.validation else ''}", flush=True)
 
 
 def _run_epoch(run: TrainingRun, history: History, epoch: OpenEpoch, total: int) -> tuple[History, OpenEpoch | None]:
@@ -153,8 +164,9 @@ def _run_epoch(run: TrainingRun, history: History, epoch: OpenEpoch, total: int)
     started = time.monotonic() - history.seconds
     plan, steps = epoch.plan, epoch.steps
     if run.workers.leads and history.epoch == 0:
-        checked = run.data.check(run.config)
-        print(describe(plan, run.data.columns, run.config.stream.readers, checked), flush=True)
+        config, checked = run.config, run.data.check(run.config)
+        within = config.validate_every is not None
+        print(describe(plan, run.data.columns, config.stream.readers, checked, within), flush=True)
     trained, rows = _train(run, epoch, history)
     coming, checks = None, trained.checks
     if trained.step == steps.stop:
@@ -199,7 +211,7 @@ def _train(run: TrainingRun, epoch: OpenEpoch, history: History) -> tuple[Histor
             progress.advance(plan.batch_rows(step), waited_s, result, seen)
         if seen and step % config.watch_every_steps == 0:
             figures = chain(step_figures(run.heads, result, seen), progress.figures(result))
-            track(run.trackers, figures, history.steps - history.step + step + 1)
+            run.track(figures, history.steps - history.step + step + 1)
         done, checked = step + 1, step + 1 in checked_at
         if done == steps.stop or not (checked or _due(config.checkpoint.every_steps, done)):
             continue
@@ -258,6 +270,8 @@ def _check(run: TrainingRun, step: int) -> Check:
 
 def _validated(run: TrainingRun) -> Validation:
     plan, ledger, train_step = run.data.check(run.config), Ledger(), run.train_step
+    if plan is None:
+        return Validation.without_rows(len(run.heads))
     blocks = stream(plan, run.data.columns, run.workers.world, run.feed.reading(), ledger=ledger)
     steps = range(plan.steps)
     watched = (block for _, block, _ in run.watched(blocks, "validation", steps))

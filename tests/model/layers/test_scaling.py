@@ -97,7 +97,7 @@ def test_onnx_gives_what_torch_gives_at_any_batch_size(model, tmp_path):
         categorical = random.integers(0, 6, (rows, 2))
         (found,) = session.run(None, {"categorical": categorical, "numeric": numeric})
         with torch.inference_mode():
-            logit = model.head_logit(0, torch.from_numpy(categorical), torch.from_numpy(numeric))
+            (logit,) = model.head_logits([0], torch.from_numpy(categorical), torch.from_numpy(numeric))
         np.testing.assert_allclose(found, torch.sigmoid(logit).numpy(), atol=1e-6)
 
 

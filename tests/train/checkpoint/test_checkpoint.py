@@ -111,7 +111,7 @@ def test_no_file_of_a_checkpoint_is_a_pickle(config, tmp_path):
 
 def test_the_newest_and_the_best_are_kept_and_another_run_goes(config, tmp_path):
     model, optimisers = fresh(config)
-    old = replace(checkpoints(tmp_path), run=new_run(tmp_path))
+    old = replace(checkpoints(tmp_path), part=new_run(tmp_path))
     old.save(model, optimisers, History())
     for scores in ((0.9,), (0.9, 0.7), (0.9, 0.7, 0.8), (0.9, 0.7, 0.8, 0.85), (0.9, 0.7, 0.8, 0.85, 0.86)):
         checkpoints(tmp_path).save(model, optimisers, History(epochs(*scores)))

@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
+import camoe
 from tests.paths import ROOT
 from tests.train.pipeline import write_pipeline
 from tests.waiting import wait_until
@@ -56,8 +57,11 @@ def train(config, *options, env=None, by=(sys.executable,)):
     return subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, cwd=ROOT, env=environment)
 
 
-def signalled(folder, number, rank=1):
-    """Return the environment by which a worker gets signal `number` in epoch one, after the checkpoint of ten steps."""
+def signalled(folder, number, rank=1, part=""):
+    """Return the environment by which a worker gets signal `number` in epoch one, after the checkpoint of ten steps.
+
+    Of the run's first part, or of the one whose checkpoints have `part` in their names.
+    """
     (folder / "signalled").unlink(missing_ok=True)
     (folder / "site").mkdir(exist_ok=True)
     (folder / "site/sitecustomize.py").write_text(SIGNALLER)
@@ -67,7 +71,7 @@ def signalled(folder, number, rank=1):
         "SIGNAL": str(int(number)),
         "SIGNAL_RANK": str(rank),
         "SIGNALLED": str(folder / "signalled"),
-        "SIGNAL_WHEN": str(folder / "out/checkpoints/*-epoch0000-step00000010"),
+        "SIGNAL_WHEN": str(folder / f"out/checkpoints/*{part}-epoch0000-step00000010"),
     }
 
 
@@ -113,6 +117,30 @@ def test_a_killed_worker_ends_the_run_by_name_and_the_run_goes_on_bit_for_bit(fo
     assert losses(folder) == whole[0]
     assert (folder / "out/bundle/weights.safetensors").read_bytes() == whole[1]
     assert not (folder / "out/checkpoints").exists()
+
+
+@pytest.mark.slow
+def test_an_ensemble_with_a_refit_goes_on_in_the_part_that_was_broken_off(folder, config):
+    """Two members, then two refits, in the third of which a worker is killed."""
+    options = ("training.ensemble=2", "training.refit=true", "training.epochs=1")
+    assert train(config, *options).returncode == 0
+    weights = (folder / "out/bundle/weights.safetensors").read_bytes()
+    metrics = json.loads((folder / "out/bundle/metrics.json").read_text())
+    forget_bundles(folder)
+    done = train(config, *options, env=signalled(folder, signal.SIGKILL, part="-part03"))
+    assert done.returncode == 2, done.stdout + done.stderr
+    again = train(config, *options, "--resume")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert re.search(r"train: continues|; continues \S+-part03-epoch0000-step000000\d\d at epoch 1", again.stdout)
+    assert (folder / "out/bundle/weights.safetensors").read_bytes() == weights
+    assert not (folder / "out/checkpoints").exists()
+    rows, (first, *_), (second,) = sum(ROWS.values()), metrics["epochs"], metrics["members"]
+    assert first["rows"] == second["epochs"][0]["rows"] == 2 * rows
+    assert [sum(epoch["rows"] for epoch in refit["epochs"]) for refit in metrics["refit"]] == [3 * rows] * 2
+    assert "from which these weights learned, too" in (folder / "out/bundle/card.md").read_text()
+    predicted = camoe.load(folder / "out/bundle").model
+    assert predicted.spec.members == len(predicted.tables) == 2
+    forget_bundles(folder)
 
 
 @pytest.fixture(scope="module")
