@@ -140,7 +140,9 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
     if sources.keyed_hash is not None:
         mapping["keyed_hash"].pop("key_env", None)
         mapping["keyed_hash"]["key"] = fingerprint(read_key(sources.keyed_hash))
-    text = json.dumps([mapping, features.schema_hash(), zone], sort_keys=True)
+    # Only where there are some, so that tables without any keep the identity that they were built with.
+    targets = [[item.model_dump(mode="json") for item in features.targets]] if features.targets else []
+    text = json.dumps([mapping, features.schema_hash(), zone, *targets], sort_keys=True)
     return short_hash(text)
 
 

@@ -47,6 +47,7 @@ class Config(Section):
             if head.objective not in self.sources.objectives:
                 raise ValueError(f"head '{head.name}': objective '{head.objective}' is not declared in the sources")
         self._require_history()
+        self._require_teacher()
         self._require_head_column()
         try:
             self.heads.check_serving(self.slots)
@@ -59,6 +60,15 @@ class Config(Section):
         unknown = [name for name in history.objectives if name not in self.sources.objectives] if history else []
         if unknown:
             raise ValueError(f"features.history: objective '{unknown[0]}' is not declared in the sources")
+
+    def _require_teacher(self) -> None:
+        teacher = self.training.teacher
+        if teacher is None:
+            return
+        if teacher.column not in {target.name for target in self.features.targets}:
+            raise ValueError(f"training.teacher: '{teacher.column}' is none of features.targets; declare it there")
+        if teacher.objective is not None and teacher.objective not in self.heads.objectives:
+            raise ValueError(f"training.teacher: no head has the objective '{teacher.objective}'")
 
     def _require_head_column(self) -> None:
         column = self.heads.column

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.slots import SafeName
 from camoe.stream.config import StreamConfig
 
 
@@ -27,6 +28,18 @@ class TrackingConfig(Section):
 
     uri: str
     experiment: str
+
+
+class TeacherConfig(Section):
+    """A teacher's probabilities of an objective: the features' target `column`; null is no teacher for the row.
+
+    The loss of a row that has one is `weight * BCE(y) + (1 - weight) * BCE(teacher)` (Hinton, Vinyals & Dean, 2015, at
+    temperature one). `objective` is the first of the heads' by default.
+    """
+
+    column: SafeName
+    weight: float = Field(default=0.5, ge=0, lt=1)
+    objective: SafeName | None = None
 
 
 class TrainingConfig(Section):
@@ -97,6 +110,7 @@ class TrainingConfig(Section):
     clip_norm: float | None = Field(default=None, gt=0)
     exploding_loss: float = Field(default=50, gt=1)
     negatives: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    teacher: TeacherConfig | None = None
     watch_every_steps: int = Field(default=50, ge=1)
     tensorboard: bool = True
     tracking: TrackingConfig | None = None

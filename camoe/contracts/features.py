@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from camoe.contracts.config_file import Section
 from camoe.contracts.hashing import short_hash
 from camoe.contracts.history import History
+from camoe.contracts.schema import target_column
 from camoe.contracts.slots import SafeName
 
 Pooling = Literal["mean", "sum"]
@@ -149,13 +150,29 @@ class SequenceColumn:
     pooling: Pooling
 
 
+class Target(Section):
+    """A float column beside the features that training may learn from (`training.teacher`), and the model never reads.
+
+    `sql` sees what a categorical's does.
+    """
+
+    name: SafeName
+    sql: str
+
+    @property
+    def column(self) -> str:
+        """Name in the training table."""
+        return target_column(self.name)
+
+
 class FeatureSet(Section):
-    """The features, in the order in which the model reads them."""
+    """The features, in the order in which the model reads them, and `targets` beside them."""
 
     categorical: tuple[Categorical, ...] = ()
     numeric: tuple[Numeric, ...] = ()
     sequence: tuple[SequenceFeature, ...] = ()
     history: History | None = None
+    targets: tuple[Target, ...] = ()
 
     @model_validator(mode="after")
     def _some_and_unique(self) -> FeatureSet:
@@ -165,6 +182,8 @@ class FeatureSet(Section):
             raise ValueError("at least one feature is needed")
         if len(set(names)) < len(names):
             raise ValueError("feature names must be unique")
+        if len({target.name for target in self.targets}) < len(self.targets):
+            raise ValueError("names of targets must be unique")
         shared = {item.name: item.vocabulary for item in self.sequence if item.vocabulary is not None}
         known = {feature.name for feature in self.categorical}
         for name, vocabulary in shared.items():
@@ -266,8 +285,8 @@ class FeatureSet(Section):
         """Hash the table's feature columns as declared: names, SQL, hashing, lengths, the history, and their order.
 
         The table, the bundle and the scorer must agree on it. It leaves out what the model alone does with a column
-        (transform, missing_indicator, pooling), and min_count, which only decides how early a value enters the
-        vocabulary: another min_count never changes what an index means, as a refit does not.
+        (transform, missing_indicator, pooling), targets, which no model reads, and min_count, which only decides how
+        early a value enters the vocabulary: another min_count never changes what an index means, as a refit does not.
         """
         made = {
             "categorical": [item.model_dump(mode="json", exclude={"min_count"}) for item in self.categorical],

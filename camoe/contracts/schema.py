@@ -15,6 +15,11 @@ SLOTS_PROPERTY = "camoe.slots"
 SETTINGS_PROPERTY = "camoe.settingsHash"
 
 
+def target_column(target: str) -> str:
+    """Name the training-table column of a target: a probability, or null where it is not known."""
+    return f"target_{target}"
+
+
 def label_column(objective: str) -> str:
     """Name the training-table column of an objective: 0, 1, or null while unknown or not yet mature."""
     return f"label_{objective}"

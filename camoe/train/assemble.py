@@ -19,6 +19,7 @@ from camoe.train.loop.feed import TrainingData
 from camoe.train.loop.negatives import make_sampling
 from camoe.train.loop.precision import with_one_precision
 from camoe.train.loop.step import TrainStep
+from camoe.train.loop.teacher import make_teacher
 from camoe.train.optimiser.optimisers import make_optimisers
 from camoe.train.supervision.watchdog import Watchdog
 
@@ -56,6 +57,5 @@ def assemble_train_step(
     normaliser = make_normaliser(training.normalise, masking, share)
     optimisers = make_optimisers(model, training, total_steps)
     sampling = make_sampling(spec.heads, training.negatives, workers.device)
-    return TrainStep(
-        model, optimisers, masking, workers, normaliser, dtype, sampling, with_one_precision(training, workers)
-    )
+    exact, teacher = with_one_precision(training, workers), make_teacher(training, spec.heads, workers.device)
+    return TrainStep(model, optimisers, masking, workers, normaliser, dtype, sampling, exact, teacher)

@@ -9,7 +9,6 @@ from typing import Any
 
 from camoe.config.pipeline import Config
 from camoe.config.training import TrainingConfig
-from camoe.stream.reading.columns import model_columns
 from camoe.train.assemble import make_train_step
 from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.folder import part_name
@@ -17,7 +16,7 @@ from camoe.train.checkpoint.history import History
 from camoe.train.checkpoint.resume import newest_whole
 from camoe.train.checkpoint.state import read_run_state
 from camoe.train.checkpoint.warm_start import warm_start
-from camoe.train.data.training_inputs import TrainingInputs
+from camoe.train.data.training_inputs import TrainingInputs, training_columns
 from camoe.train.distributed.workers import Workers, broadcast
 from camoe.train.loop.feed import Feed, TrainingData
 from camoe.train.loop.fit import TrainingRun, fit
@@ -93,7 +92,7 @@ def _member(shared: Shared, number: int) -> Part:
     """Return the part of member `number`, from 1: of the seed after those of the members before."""
     config, inputs = shared.config, shared.inputs
     seed = config.training.seed + number - 1
-    data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
+    data = TrainingData(inputs.train, inputs.validation, training_columns(config))
     training = config.training.model_copy(update={"seed": seed})
     label = "" if number == 1 else f"seed{seed}/"
     return Part(number, training, data, {"training.seed": seed}, f"seed {seed}", label)

@@ -21,9 +21,9 @@ FEATURES = "the features"
 
 
 def feature_values(joined: DataFrame, features: FeatureSet, keep: Sequence[str], hidden: Sequence[str]) -> DataFrame:
-    """Select the columns `keep`, each categorical as a string, each numeric as a float, each sequence.
+    """Select the columns `keep`, each categorical as a string, each numeric and target as a float, each sequence.
 
-    A numeric is null unless finite; those that name other features are added by `with_derived`.
+    A number is null unless finite; those that name other features are added by `with_derived`.
 
     Raises:
         ConfigError: a feature's SQL does not parse or names a column that is not there or is `hidden`, or a sequence
@@ -32,6 +32,7 @@ def feature_values(joined: DataFrame, features: FeatureSet, keep: Sequence[str],
     visible = joined.drop(*hidden)
     categorical = resolve(visible, {item.column: item.sql for item in features.categorical}, FEATURES, ConfigError)
     plain = {item.column: item.sql for item in features.numeric if not item.reads}
+    plain |= {item.column: item.sql for item in features.targets}
     numeric = resolve(visible, plain, FEATURES, ConfigError)
     return joined.select(
         *keep,

@@ -75,7 +75,7 @@ def training_rows(
     as_of: Column,
     run_id: str,
 ) -> DataFrame:
-    """Return the training table's columns, in order: keys, run, date, labels, features, physical ids, partition names.
+    """Return the training table's columns, in order: keys, run, date, labels, features and targets, ids, partitions.
 
     The run stands among the first 32 columns, of which Delta keeps each file's least and greatest value.
     """
@@ -87,6 +87,7 @@ def training_rows(
         *[label_column(objective) for objective in objectives],
         as_of.alias("label_as_of"),
         *features.columns,
+        *[target.column for target in features.targets],
         _by_slot({name: modality for name, (_, modality, _) in ids.items()}).cast("int").alias("modality_id"),
         _by_slot({name: slot for name, (slot, _, _) in ids.items()}).cast("int").alias("slot_id"),
         _by_slot({name: modality for name, (_, _, modality) in ids.items()}).alias("modality"),

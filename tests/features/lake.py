@@ -77,6 +77,7 @@ def config(folder: Path) -> dict[str, Any]:
                 {"name": "hour", "sql": "hour(local_ts)"},
             ],
             "numeric": [{"name": "plays", "sql": "user.plays"}, {"name": "age", "sql": "user.age_s"}],
+            "targets": [{"name": "oof", "sql": "user.plays / 10.0"}],
         },
         "days": {
             "zone": "Europe/Stockholm",

@@ -65,6 +65,14 @@ def without_run(rows):
     return {key: {**row.asDict(), "run_id": None} for key, row in rows.items()}
 
 
+def test_a_target_stands_beside_the_features(built):
+    """A tenth of the user's plays, by its declaration."""
+    found = [(row["num_plays"], row["target_oof"]) for row in built.rows[0].values()]
+    assert any(plays for plays, _ in found)
+    for plays, target in found:
+        assert target == (None if plays is None else pytest.approx(plays / 10, rel=1e-6))
+
+
 def test_every_row_read_has_one_fate(built):
     counts, rows = built.counts[0], built.rows[0]
     assert counts["read"] == CLEAN + len(BAD) + 2 + 3 + 2

@@ -9,12 +9,11 @@ import torch
 from camoe.config.pipeline import Config
 from camoe.contracts.encoder import Encoder
 from camoe.model.spec import ModelSpec
-from camoe.stream.reading.columns import model_columns
 from camoe.train.assemble import make_train_step
 from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.history import History
 from camoe.train.checkpoint.state import read_run_state
-from camoe.train.data.training_inputs import open_training_inputs
+from camoe.train.data.training_inputs import open_training_inputs, training_columns
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.feed import Feed, TrainingData
 from camoe.train.loop.fit import TrainingRun, fit
@@ -36,7 +35,7 @@ def wide(config: Config, encoder: Encoder, vocabulary: int | None) -> ModelSpec:
 def fresh_learner(config: Config, vocabulary: int | None = None) -> tuple[TrainStep, TrainingData]:
     """Make a model that has learned nothing yet; return it with what it is to learn from. See `wide`."""
     inputs = open_training_inputs(config)
-    data = TrainingData(inputs.train, inputs.validation, model_columns(config.features, config.heads.objectives))
+    data = TrainingData(inputs.train, inputs.validation, training_columns(config))
     workers = join_workers()
     watchdog = Watchdog(workers.world, config.training.stall_timeout_s, worker_folder(config.layout.logs))
     spec = wide(config, inputs.encoder, vocabulary)

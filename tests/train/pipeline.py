@@ -29,6 +29,9 @@ TYPES = {
     "num_tenure": "float", "modality_id": "integer", "slot_id": "integer",
     "modality": "string", "slot": "string", "date": "date",
 }  # fmt: skip
+# What a teacher says; only training that has one reads it.
+TARGETS = [{"name": "oof", "sql": "teacher.p"}]
+TARGET = "target_oof"
 # Lists of genres, which only features with a sequence read.
 SEQUENCE = "seq_recent"
 LONGEST = 3
@@ -125,6 +128,7 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
                 for name, kind in [*TYPES.items(), *((label, "byte") for label in labels)]
             ]
             + [Field(SEQUENCE, ArrayType(PrimitiveType("integer"), contains_null=True))]
+            + [Field(TARGET, PrimitiveType("float"))]
         ),
         actions,
         partition_by=["modality", "slot", "date"],
@@ -152,6 +156,7 @@ def _rows(random: np.random.Generator, prefix: str, rows: int, ids: tuple[int, i
             "cat_genre": genre.astype(np.int32),
             SEQUENCE: pa.array([_recent(int(one), row) for row, one in enumerate(genre)], pa.list_(pa.int32())),
             "num_tenure": pa.array(tenure.astype(np.float32), mask=random.random(rows) < 0.1),
+            TARGET: pa.array(rate.astype(np.float32), mask=np.arange(rows) % 7 == 3),
             **drawn,
             "modality_id": np.full(rows, modality_id, dtype=np.int32),
             "slot_id": np.full(rows, slot_id, dtype=np.int32),

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from camoe.contracts.features import FeatureSet, SequenceColumn
-from camoe.contracts.schema import label_column
+from camoe.contracts.schema import label_column, target_column
 
 UNKNOWN_LABEL = -1
 SLOT_ID = "slot_id"
@@ -20,35 +20,47 @@ Words = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns by kind. `keys` are passed through as they are, for proofs and for evaluation."""
+    """Columns by kind. `keys` are passed through as they are, for proofs and for evaluation.
+
+    `targets` are numbers to learn from beside the labels.
+    """
 
     categorical: tuple[str, ...]
     numeric: tuple[str, ...]
     labels: tuple[str, ...]
     keys: tuple[str, ...] = ()
     sequences: tuple[SequenceColumn, ...] = ()
+    targets: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """All columns to read."""
         sequences = (column.name for column in self.sequences)
-        return (*self.categorical, *self.numeric, SLOT_ID, *self.labels, *sequences, *self.keys)
+        return (*self.categorical, *self.numeric, *self.targets, SLOT_ID, *self.labels, *sequences, *self.keys)
 
     @property
     def words(self) -> int:
-        """Words of one record: categoricals, numerics, slot, the labels padded to whole words, and the sequences."""
+        """Words of one record: categoricals, numerics, targets, slot, the labels padded to whole words, sequences."""
         return self.words_before_sequences + sum(1 + column.length for column in self.sequences)
 
     @property
     def words_before_sequences(self) -> int:
         """Words of one record up to its sequences."""
-        return len(self.categorical) + len(self.numeric) + 1 + -(-len(self.labels) // WORD)
+        return self.words_before_slot + 1 + -(-len(self.labels) // WORD)
+
+    @property
+    def words_before_slot(self) -> int:
+        """Words of one record up to its slot."""
+        return len(self.categorical) + len(self.numeric) + len(self.targets)
 
 
-def model_columns(features: FeatureSet, objectives: tuple[str, ...], keys: tuple[str, ...] = ()) -> Columns:
-    """Return the columns that a model over `features` learns `objectives` from."""
-    labels = tuple(label_column(objective) for objective in objectives)
-    return Columns(features.categorical_columns, features.numeric_columns, labels, keys, features.sequence_columns)
+def model_columns(
+    features: FeatureSet, objectives: tuple[str, ...], keys: tuple[str, ...] = (), targets: tuple[str, ...] = ()
+) -> Columns:
+    """Return the columns that a model over `features` learns `objectives` from, and `targets`, given by name."""
+    labels, soft = tuple(map(label_column, objectives)), tuple(map(target_column, targets))
+    read = features.categorical_columns, features.numeric_columns
+    return Columns(*read, labels, keys, features.sequence_columns, soft)
 
 
 @dataclass(frozen=True)
@@ -76,14 +88,20 @@ class Block:
         return self.records.view(np.float32)[:, first : first + len(self.columns.numeric)]
 
     @property
+    def targets(self) -> npt.NDArray[np.float32]:
+        """`[rows, T]`, NaN where null."""
+        end = self.columns.words_before_slot
+        return self.records.view(np.float32)[:, end - len(self.columns.targets) : end]
+
+    @property
     def slot(self) -> Words:
         """`[rows]`."""
-        return self.records[:, len(self.columns.categorical) + len(self.columns.numeric)]
+        return self.records[:, self.columns.words_before_slot]
 
     @property
     def labels(self) -> npt.NDArray[np.int8]:
         """`[rows, O]`, `UNKNOWN_LABEL` where null."""
-        first = WORD * (len(self.columns.categorical) + len(self.columns.numeric) + 1)
+        first = WORD * (self.columns.words_before_slot + 1)
         return self.records.view(np.int8)[:, first : first + len(self.columns.labels)]
 
     @property

@@ -57,7 +57,7 @@ def pack(
 def _words(rows: Rows, columns: Columns) -> Iterator[Words]:
     for name in columns.categorical:
         yield _integers(rows, name)
-    for name in columns.numeric:
+    for name in (*columns.numeric, *columns.targets):
         yield _floats(rows, name).view(np.int32)
     yield _integers(rows, SLOT_ID)
     yield from _labels(rows, columns.labels).T

@@ -55,7 +55,8 @@ def require_same(path: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> 
     changed = [
         f"{name} was {was.get(name, 'not set')} and is {now.get(name, 'not set')}"
         for name in sorted({*was, *now})
-        if was.get(name) != now.get(name)
+        # Versions before knew no such list.
+        if (None if was.get(name) == [] else was.get(name)) != (None if now.get(name) == [] else now.get(name))
     ]
     if changed:
         hint = OTHER_WORKERS if was.get(BATCH_SIZE) != now.get(BATCH_SIZE) else ""

@@ -67,7 +67,7 @@ def open_training_inputs(config: Config, version: int | None = None) -> Training
     snapshot = logged(config.training.table or config.layout.training, version, retries)
     require_features(snapshot, config.features.schema_hash())
     require_slots(snapshot, config.slots)
-    require_columns(snapshot, model_columns(config.features, config.heads.objectives))
+    require_columns(snapshot, training_columns(config))
     first, second = config.days.train.days(), config.days.validation.days()
     rows = opened(snapshot, {*first, *second}, retries)
     train, validation = rows.on(first), rows.on(second)
@@ -78,6 +78,13 @@ def open_training_inputs(config: Config, version: int | None = None) -> Training
     encoder = encoders.read_fitted_on(config.layout.encoder, fitted_on, wrote)
     labels = _known_labels(config, {day: records[day] for day in first + second})
     return TrainingInputs(snapshot.version, train, validation, rows, encoder, labels)
+
+
+def training_columns(config: Config) -> Columns:
+    """Return the columns that training reads: the model's, the labels and what the teacher says."""
+    teacher = config.training.teacher
+    targets = (teacher.column,) if teacher is not None else ()
+    return model_columns(config.features, config.heads.objectives, targets=targets)
 
 
 def _known_labels(config: Config, records: Mapping[date, RunRecord]) -> KnownLabels:

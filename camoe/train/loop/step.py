@@ -19,19 +19,21 @@ from camoe.train.distributed.gradients import clip_gradients, gradient_norm, sum
 from camoe.train.distributed.workers import Workers, sum_over_workers
 from camoe.train.loop.negatives import NegativeSampling
 from camoe.train.loop.precision import autocast
+from camoe.train.loop.teacher import Teacher
 from camoe.train.optimiser.optimisers import Optimisers
 
 
 @dataclass(frozen=True)
 class Tensors:
-    """A block on the device: categorical int32 `[B, C]`, numeric `[B, F]`, labels int64 `[B, O]`, slot int64 `[B]`, and
-    sequences int32 `[B, S]`."""
+    """A block on the device: categorical int32 `[B, C]`, numeric `[B, F]`, labels int64 `[B, O]`, slot int64 `[B]`,
+    sequences int32 `[B, S]`, and targets `[B, T]`."""
 
     categorical: Tensor
     numeric: Tensor
     sequences: Tensor
     labels: Tensor
     slot: Tensor
+    targets: Tensor
 
 
 def to_tensors(block: Block, device: torch.device, dtype: torch.dtype) -> Tensors:
@@ -42,6 +44,7 @@ def to_tensors(block: Block, device: torch.device, dtype: torch.dtype) -> Tensor
         sequences=_placed(block.sequences, device, torch.int32),
         labels=_placed(block.labels, device, torch.int64),
         slot=_placed(block.slot, device, torch.int64),
+        targets=_placed(block.targets, device, dtype),
     )
 
 
@@ -74,7 +77,7 @@ class StepResult:
 
 @dataclass(frozen=True)
 class TrainStep:
-    """The training step: model, loss, optimisers and workers."""
+    """The training step: model, loss, optimisers and workers, and a teacher where there is one."""
 
     model: Camoe
     optimisers: Optimisers
@@ -84,6 +87,7 @@ class TrainStep:
     dtype: torch.dtype
     sampling: NegativeSampling
     config: TrainingConfig
+    teacher: Teacher | None = None
 
     def step(self, block: Block, draw: Tensor | None = None) -> StepResult:
         """Learn from one global batch, of which `block` is this worker's share.
@@ -103,6 +107,8 @@ class TrainStep:
         with autocast(self.config, self.workers.device):
             scored, _ = self.model(batch.categorical, batch.numeric, batch.sequences)
         logits = self.sampling.among_kept(scored.to(self.dtype))
+        if self.teacher is not None:
+            label = self.teacher.mixed(label, batch.targets[:, 0], self.sampling.rate)
         losses = head_losses(logits, label, mask)
         loss = masked_loss(losses, self.masking.weight, self.normaliser(counts[:-1], counts[-1]))
         torch.autograd.backward(loss)

@@ -23,6 +23,7 @@ FEATURES = FeatureSet.model_validate(
             {"name": "number", "sql": "user.plays"},
         ],
         "numeric": [{"name": "plays", "sql": "user.plays"}, {"name": "rate", "sql": "rate"}],
+        "targets": [{"name": "oof", "sql": "rate / 2"}],
     }
 )
 
@@ -87,6 +88,7 @@ def test_a_refit_never_renumbers(values, counted):
 def test_numerics_are_raw_floats_and_null_unless_finite(values):
     assert dict(values.dtypes)["num_rate"] == "float"
     assert [row.num_rate for row in values.collect()] == [0.5, None, None, None, -2.0, None, 0.0, 0.0, 0.0]
+    assert [row.target_oof for row in values.collect()] == [0.25, None, None, None, -1.0, None, 0.0, 0.0, 0.0]
     assert [row.num_plays for row in values.collect()][:3] == [1.0, 1.0, 2.0]
 
 
