@@ -59,7 +59,9 @@ def validation_ne(config: Config, inputs: TrainingInputs, order: Order) -> tuple
     for epoch in range(config.training.epochs):
         for block in SOURCES[order](data.epoch(config.training, epoch), data.columns):
             train_step.step(block)
-    blocks = from_stream(data.check(config.training), data.columns)
+    checked = data.check(config.training)
+    assert checked is not None
+    blocks = from_stream(checked, data.columns)
     return validate(
         train_step.model, train_step.masking, blocks, train_step.workers, dtype=train_step.dtype, select_by="rows"
     ).ne

@@ -33,6 +33,7 @@ QUEUE = 200_000
 LANES = 4
 CPU = torch.device("cpu")
 NO_SEQUENCES = torch.empty((BATCH, 0), dtype=torch.int32)
+NO_TARGETS = torch.empty(0)
 
 Array = npt.NDArray[np.generic]
 Contender = Callable[[Snapshot], Iterator[Tensors]]
@@ -106,6 +107,7 @@ def _tensors(categorical: Array, numeric: Array, labels: Array, slot: Array) -> 
         labels=torch.from_numpy(labels).to(torch.int64),
         slot=torch.from_numpy(slot).to(torch.int64),
         sequences=NO_SEQUENCES,
+        targets=NO_TARGETS,
     )
 
 
@@ -126,4 +128,5 @@ def _stacked(columns: dict[str, Tensor]) -> Tensors:
         labels=torch.nan_to_num(labels, nan=UNKNOWN_LABEL).to(torch.int64),
         slot=columns[SLOT_ID].to(torch.int64),
         sequences=NO_SEQUENCES,
+        targets=NO_TARGETS,
     )
