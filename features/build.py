@@ -75,7 +75,7 @@ def write_run(spark: SparkSession, ready: PreparedRun) -> BuildResult:
             plan.target, plan.window.days, before.version, before.makers, plan.rows_per_file, plan.layout.runs
         )
         if ready.past:
-            ready.past.write(run)
+            ready.past.write()
         commit = publish(pending, replacement, plan.layout, run)
     with after_commit(plan, commit.version):
         return _result(spark, ready, encoder, commit, run)

@@ -8,7 +8,6 @@ from datetime import UTC, date, timedelta
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from camoe.contracts import encoder as encoders
 from camoe.contracts.days import day_list
@@ -16,13 +15,12 @@ from camoe.contracts.encoder import EncoderError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import EntityState, RunError, RunRecord, active_records, makers, stale_days
-from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import Snapshot, is_delta_table, logged
 from features.delta.commit import latest_version
 from features.delta.lost_log import require_log
 from features.join.entity_states import reaching
 from features.plan import Plan
-from features.tables.side import days_of_runs
+from features.tables.side import days_of_runs, rows_of_runs
 from features.tables.training import is_remade
 
 
@@ -125,12 +123,7 @@ def earlier_profiles(
             f"{layout.profiles} lacks the counts of {day_list(missing)}, which the encoder is fitted on; "
             f"build them again with --days {day_list(missing)}"
         )
-    pairs = spark.createDataFrame(sorted(wanted), f"date date, {RUN_ID} string")
-    pinned = spark.read.format("delta").option("versionAsOf", before.profiles)
-    rows = pinned.load(str(layout.profiles.resolve()))
-    # Days and runs by themselves let Delta skip the files of others.
-    near = F.col("date").isin([day for day, _ in wanted]) & F.col(RUN_ID).isin([run for _, run in wanted])
-    return rows.where(near).join(F.broadcast(pairs), on=["date", RUN_ID], how="left_semi")
+    return rows_of_runs(spark, layout.profiles, before.profiles, wanted)
 
 
 def require_vocabularies(folder: Path, features: FeatureSet) -> None:

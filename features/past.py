@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 
 from pyspark.sql import DataFrame
@@ -16,11 +16,13 @@ from camoe.contracts.history import History
 from camoe.contracts.runs import EntityState
 from camoe.contracts.schema import label_column
 from features.delta.commit import CommitMetadata
+from features.history.blocks import SIZES, days_between
 from features.history.events import AT, additions, counts_in_history, events, known_day, probes, row_of, states
 from features.history.keys import MICROSECONDS, Layout, key_column, key_columns, owned_keys
-from features.history.lookup import NUMBERS, Known, Span, lookup
+from features.history.lookup import DAYS, NUMBERS, Known, Span, lookup, needed
+from features.history.records import StoredDay, described, matured, states_of
 from features.history.smoothing import rate_names, with_history
-from features.history.store import HistoryStore, StoredDay, described, matured, states_of
+from features.history.store import EVENTS, HistoryStore, Stored, own_name, table_of
 from features.history.weights import fit_weights
 from features.impressions.labels import settled_column
 from features.impressions.tally import is_kept
@@ -40,6 +42,7 @@ class Past:
 
     layout: Layout
     store: HistoryStore
+    run: CommitMetadata
     span: Span
     events: DataFrame
     states: DataFrame
@@ -51,9 +54,9 @@ class Past:
         """Return what the run's record keeps of the days."""
         return states_of(self.days, self.layout)
 
-    def write(self, run: CommitMetadata) -> None:
+    def write(self) -> None:
         """Put the days that the run made on disk."""
-        self.store.write(self.events, self.states, tuple(self.made.values()), run)
+        self.store.write(self.events, self.states, tuple(self.made.values()), self.run)
 
 
 def hidden_columns(joined: DataFrame) -> list[str]:
@@ -86,9 +89,10 @@ def opened_past(inputs: RunInputs, shown: DataFrame, joined: DataFrame) -> Itera
     """
     plan = inputs.plan
     layout = layout_of(plan)
-    spark, store = shown.sparkSession, HistoryStore(plan.layout.history / plan.settings_hash)
-    span = Span.of(plan.window, layout.history.delay_s)
-    stored, missing = _found(plan, layout, store, span)
+    store = HistoryStore(plan.layout.history / plan.settings_hash, layout)
+    span, run = Span.of(plan.window, layout.history.delay_s), own_name(plan.signature(inputs.input_versions))
+    stored = store.found()
+    usable, missing = _usable(plan, layout, stored, span)
     owned = owned_keys(joined.drop(*hidden_columns(joined)), layout.history)
     with ExitStack() as stack:
         fresh = events(shown, layout)
@@ -97,15 +101,32 @@ def opened_past(inputs: RunInputs, shown: DataFrame, joined: DataFrame) -> Itera
         fresh = _settled_by(fresh, plan, layout).persist()
         stack.callback(fresh.unpersist)
         final = {day: _is_final(plan, layout, day) for day in sorted({*missing, *plan.window.days})}
-        with step(spark.sparkContext, f"{JOB}: reading the history of {len(final)} days"):
-            made = described(fresh, final, plan.run_id)
+        with step(shown.sparkSession.sparkContext, f"{JOB}: reading the history of {len(final)} days"):
+            made = described(fresh, final, run.run_id)
         summed = states(_known_by(additions(fresh, layout), plan), layout, plan.window.zone, owned).persist()
         stack.callback(summed.unpersist)
-        near = [one for day, one in stored.items() if day >= span.first - timedelta(days=layout.lag_days)]
-        every = _with(fresh, store.read(spark, store.events, near))
-        recent = _known_by(additions(every, layout), plan).where(known_day(span.zone) >= F.lit(span.first))
-        known = Known(recent, _with(summed, store.read(spark, store.states, tuple(stored.values()))))
-        yield Past(layout, store, span, fresh, summed, known, made, {**store.days(), **made})
+        known = _known(store, usable, fresh, summed, plan)
+        yield Past(layout, store, run, span, fresh, summed, known, made, {**stored.days, **made})
+
+
+def _known(store: HistoryStore, usable: Stored, fresh: DataFrame, summed: DataFrame, plan: Plan) -> Known:
+    """Return what is known from the `usable` days and blocks on disk, and from the `fresh` events and their sums."""
+    spark, layout = fresh.sparkSession, store.layout
+    span = Span.of(plan.window, layout.history.delay_s)
+    near = [day for day in usable.days if day >= span.first - timedelta(days=layout.lag_days)]
+    every = _with(fresh, store.read(spark, usable, EVENTS, {(day, usable.days[day].run_id) for day in near}))
+    recent = _known_by(additions(every, layout), plan).where(known_day(span.zone) >= F.lit(span.first))
+    read = needed(layout, span, usable.blocks)
+    sources = {day for block in read if block.days == 1 for day in block.sources(layout)} & usable.days.keys()
+    alone = store.read(spark, usable, table_of(1), {(day, usable.days[day].run_id) for day in sources})
+    every_state = _with(summed, alone).withColumn(DAYS, F.lit(1))
+    for size in SIZES:
+        wanted = {
+            (one.first, one.run_id) for block, one in usable.blocks.items() if block.days == size and block in read
+        }
+        held = store.read(spark, usable, table_of(size), wanted)
+        every_state = _with(every_state, None if held is None else held.withColumn(DAYS, F.lit(size)))
+    return Known(recent, every_state, usable.blocks)
 
 
 def told(shown: DataFrame, past: Past) -> DataFrame:
@@ -152,15 +173,14 @@ def layout_of(plan: Plan) -> Layout:
     return Layout.of(history, plan.sources.objectives)
 
 
-def _found(
-    plan: Plan, layout: Layout, store: HistoryStore, span: Span
-) -> tuple[dict[date, StoredDay], tuple[date, ...]]:
-    """Return the stored days that the run can use, and those that it has to make beside its own."""
+def _usable(plan: Plan, layout: Layout, stored: Stored, span: Span) -> tuple[Stored, tuple[date, ...]]:
+    """Return what the run can use of what is stored, and the days that it has to make beside its own."""
     history = layout.history
     first = max(history.since, span.first - timedelta(days=history.horizon_days + layout.lag_days))
-    needed = {first + timedelta(days=step) for step in range((span.last - first).days + 1)} - set(plan.window.days)
-    usable = {day: one for day, one in store.days().items() if day in needed and one.final}
-    return usable, tuple(sorted(needed - usable.keys()))
+    wanted = set(days_between(first, span.last)) - set(plan.window.days)
+    days = {day: one for day, one in stored.days.items() if day in wanted and one.final}
+    blocks = {block: one for block, one in stored.blocks.items() if set(block.sources(layout)) <= days.keys()}
+    return replace(stored, days=days, blocks=blocks), tuple(sorted(wanted - days.keys()))
 
 
 def _is_final(plan: Plan, layout: Layout, day: date) -> bool:

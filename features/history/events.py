@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts.history import IMPRESSION
+from features.history.blocks import Block
 from features.history.keys import MICROSECONDS, OWNER, Layout, key_column
 from features.impressions.checks import INVALID_LABEL, REASONS
 from features.impressions.duplicates import DUPLICATE
@@ -81,7 +83,18 @@ def states(additions: DataFrame, layout: Layout, zone: str, owned: tuple[str, ..
     """Sum `additions` by source day, known day and key: integers that add up over days, and the last times."""
     places = [place for place, name in enumerate(layout.history.keys) if name in owned]
     owner = F.when(F.col(SET).isin(places), F.col(OWNER)) if places else F.lit(None).cast("bigint")
-    rows = additions.withColumns({OWNER: owner, KNOWN_DAY: known_day(zone)})
+    return _summed(additions.withColumns({OWNER: owner, KNOWN_DAY: known_day(zone)}), layout)
+
+
+def added_up(states: DataFrame, blocks: Collection[Block], layout: Layout) -> DataFrame:
+    """Sum states of days, or of smaller blocks, to those of `blocks` of one size; `date` is then the first day, too."""
+    (size,) = {block.days for block in blocks}
+    first = F.date_sub(KNOWN_DAY, F.pmod(F.unix_date(KNOWN_DAY), F.lit(size)))
+    mine = states.where(first.isin([block.first for block in blocks]))
+    return _summed(mine.withColumns({"date": first, KNOWN_DAY: first}), layout)
+
+
+def _summed(rows: DataFrame, layout: Layout) -> DataFrame:
     return rows.groupBy("date", KNOWN_DAY, OWNER, SET, KEY).agg(*sums(layout))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import reduce
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from features.history.blocks import Block, cover, days_between
 from features.history.events import AT, KEY, KNOWN_DAY, SET, sums
 from features.history.keys import MICROSECONDS, Layout
 from features.history.scan import NOTHING, Scan, Wide, prefixes
@@ -19,7 +21,11 @@ from features.read.window import DayWindow
 ROWS_A_TASK = 1_000_000
 # A key of more rows is cut into stretches of time, which several tasks take.
 HOT_SHARE = 4
+# Keys that each task can hold to pass over what is known of others: about 50 MB.
+KEYS_TO_SEND = 1_000_000
 NUMBERS = "_numbers"
+# Days that a row of the states holds.
+DAYS = "days"
 
 
 @dataclass(frozen=True)
@@ -39,10 +45,14 @@ class Span:
 
 @dataclass(frozen=True)
 class Known:
-    """The `additions` that became known on the days of a span, and the `states` of those days and of all before."""
+    """The `additions` that became known on the days of a span, and the `states` of those days and of blocks before.
+
+    `states` have `DAYS`: those of single days are known on `KNOWN_DAY`, those of `blocks` from then on.
+    """
 
     additions: DataFrame
     states: DataFrame
+    blocks: Collection[Block] = ()
 
 
 @dataclass(frozen=True)
@@ -54,11 +64,24 @@ class Hot:
     stretches: int
 
 
+def needed(layout: Layout, span: Span, have: Collection[Block]) -> set[Block]:
+    """Return the days and blocks, of those that are there (`have`), whose states `lookup` reads."""
+    found = {Block(day) for day in days_between(span.first, span.last)}
+    for name in layout.history.windows:
+        found |= {*_held(name, layout, span, have), *map(Block, _leaving(name, layout, span))}
+    return found
+
+
 def lookup(probes: DataFrame, known: Known, layout: Layout, span: Span, rows_a_task: int = ROWS_A_TASK) -> DataFrame:
     """Return `row`, `at` and `_numbers` of the impressions that have `probes`: each key set's counts and times."""
-    tasks, hot = _tasks(known.states, layout, span, rows_a_task)
+    recent = known.states.where((F.col(DAYS) == 1) & (F.col(KNOWN_DAY) >= F.lit(span.first)))
+    tasks, hot, keys = _tasks(recent, layout, span, rows_a_task)
+    asked_of = recent.select(SET, KEY).distinct()
+    # An impression is among the events of its own day, so the keys that are asked are among these.
+    asked_of = F.broadcast(asked_of) if keys <= KEYS_TO_SEND else asked_of
+    touched = replace(known, states=known.states.join(asked_of, on=[SET, KEY], how="left_semi"))
     added = _deltas(known.additions, layout, F.col(AT) * 2 + 1, F.lit(2 ** len(layout.history.windows) - 1))
-    told = reduce(DataFrame.unionByName, [added, *_of_states(known.states, layout, span)])
+    told = reduce(DataFrame.unionByName, [added, *_of_states(touched, layout, span)])
     zeros = {name: F.lit(0).cast("bigint") for name in layout.counts}
     nevers = {name: F.lit(None).cast("bigint") for name in layout.times}
     asked = _rows(probes.withColumns({**zeros, **nevers}), layout, F.col(AT) * 2, F.lit(0), F.col("row"))
@@ -70,39 +93,58 @@ def lookup(probes: DataFrame, known: Known, layout: Layout, span: Span, rows_a_t
     return made.withColumnRenamed("numbers", NUMBERS)
 
 
-def _tasks(states: DataFrame, layout: Layout, span: Span, rows_a_task: int) -> tuple[int, Hot]:
-    """Return how many tasks the rows need, and the keys that are too large for one."""
-    recent = states.where(F.col(KNOWN_DAY) >= F.lit(span.first))
+def _tasks(recent: DataFrame, layout: Layout, span: Span, rows_a_task: int) -> tuple[int, Hot, int]:
+    """Return how many tasks the rows need, the keys that are too large for one, and how many keys there are."""
     sizes = recent.groupBy(SET, KEY).agg(F.sum("n_impression").alias("n"))
     # Each impression is one row that asks, and one a stream of its own time that tells.
     each = 1 + len(set(layout.lags_s.values()))
     limit = rows_a_task // (HOT_SHARE * each)
     large = F.when(F.col("n") > limit, F.struct("n", KEY))
-    found = sizes.agg(F.sum("n").alias("rows"), F.collect_list(large).alias("large")).collect()[0]
-    tasks = max(states.sparkSession.sparkContext.defaultParallelism, -(-(found["rows"] or 0) * each // rows_a_task))
+    counted = (F.sum("n").alias("rows"), F.collect_list(large).alias("large"), F.count(F.lit(1)).alias("keys"))
+    found = sizes.agg(*counted).collect()[0]
+    tasks = max(recent.sparkSession.sparkContext.defaultParallelism, -(-(found["rows"] or 0) * each // rows_a_task))
     stretches = -(-max((row["n"] for row in found["large"]), default=0) // limit)
     days = (span.last - span.first).days + 2
     width = 2 * MICROSECONDS * 86400 * days // max(stretches, 1)
-    return tasks, Hot(tuple(row[KEY] for row in found["large"]), width, stretches)
+    return tasks, Hot(tuple(row[KEY] for row in found["large"]), width, stretches), found["keys"]
 
 
-def _of_states(states: DataFrame, layout: Layout, span: Span) -> list[DataFrame]:
+def _held(window: str, layout: Layout, span: Span, have: Collection[Block]) -> list[Block]:
+    """Return the days and blocks that the window holds when `span` begins."""
+    first = span.first - timedelta(days=layout.history.days_of(window))
+    return cover(max(first, layout.history.since), span.first - timedelta(days=1), have)
+
+
+def _leaving(window: str, layout: Layout, span: Span) -> tuple[date, ...]:
+    """Return the days that leave the window at the midnights within `span`."""
+    days = layout.history.days_of(window)
+    first = max(span.first - timedelta(days=days), layout.history.since)
+    return days_between(first, span.last - timedelta(days=days + 1))
+
+
+def _of_states(known: Known, layout: Layout, span: Span) -> list[DataFrame]:
     """Return what each window holds when `span` begins, and what leaves it at each later midnight."""
-    found, since = [], layout.history.since
+    found = []
     for place, name in enumerate(layout.history.windows):
-        days, mask = layout.history.days_of(name), F.lit(1 << place)
-        if since < span.first:
-            within = F.col(KNOWN_DAY).between(span.first - timedelta(days=days), span.first - timedelta(days=1))
-            base = states.where(within).groupBy(SET, KEY).agg(*sums(layout))
+        mask, held, leaving = F.lit(1 << place), _held(name, layout, span, known.blocks), _leaving(name, layout, span)
+        if held:
+            base = known.states.where(_among(held)).groupBy(SET, KEY).agg(*sums(layout))
             found.append(_deltas(base, layout, _midnight(F.lit(span.first), span), mask))
-        leaving = span.last - timedelta(days=days + 1)
-        if leaving >= since:
-            gone = states.where(F.col(KNOWN_DAY).between(span.first - timedelta(days=days), leaving))
-            away = _midnight(F.date_add(KNOWN_DAY, days + 1), span)
+        if leaving:
+            gone = known.states.where(_among([Block(day) for day in leaving]))
+            away = _midnight(F.date_add(KNOWN_DAY, layout.history.days_of(name) + 1), span)
             minus = {name: -F.col(name) for name in layout.counts}
             never = {name: F.lit(None).cast("bigint") for name in layout.times}
             found.append(_deltas(gone.withColumns({**minus, **never}), layout, away, mask))
     return found
+
+
+def _among(blocks: Collection[Block]) -> Column:
+    firsts: dict[int, list[date]] = {}
+    for block in blocks:
+        firsts.setdefault(block.days, []).append(block.first)
+    held = [(F.col(DAYS) == size) & F.col(KNOWN_DAY).isin(some) for size, some in firsts.items()]
+    return reduce(Column.__or__, held)
 
 
 def _midnight(day: Column, span: Span) -> Column:

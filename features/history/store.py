@@ -1,16 +1,18 @@
-"""Events and day states on disk: two Delta tables by source day and run, and one record a day that says whose count.
+"""Events, day states and blocks on disk: Delta tables by day and write, and a record a day or block: whose rows count.
 
-A day's rows are written first, then its record, in one rename. They rest on the logs alone, so they are right whether
-or not the run that made them goes on to commit its training rows.
+Rows are written first, then the record, in one rename. They rest on the logs alone, so they are right whether or not
+the run that made them goes on to commit its training rows. A block rests on days that are final; it counts no more once
+one of these is made again, and is then made again itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pyspark.sql import DataFrame, SparkSession
@@ -19,123 +21,132 @@ from pyspark.sql import functions as F
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import write_text
-from camoe.contracts.runs import EntityState
 from camoe.contracts.schema import RUN_ID
-from camoe.contracts.snapshot import is_delta_table
-from features.delta.commit import CommitMetadata, signed
+from features.delta.commit import CommitMetadata, latest_version, signed
+from features.history.blocks import SIZES, Block, holding, whole_blocks
+from features.history.events import added_up
 from features.history.keys import Layout
-from features.spark.values import digest, row_hash
-from features.tables.side import prune, put
+from features.history.records import StoredBlock, StoredDay, rests_on
+from features.tables.side import prune, put, rows_of_runs
 
-# Names of the states by which runs find days that rest on changed ones; no entity may have them.
-SHOWN, SETTLED = "history", "history outcomes"
+EVENTS, STATES = "events", "states"
+# Folders of the records.
+DAYS, BLOCKS = "days", "blocks"
+RecordT = TypeVar("RecordT", bound=Section)
 
 
 class HistoryError(CamoeError):
     """The history's tables on disk are damaged."""
 
 
-class StoredDay(Section):
-    """Whose rows of a source day count, and hashes of its events: without their labels (`shown`), and with them.
+def table_of(size: int) -> str:
+    """Name the table of the states of single days, or of blocks of `size` days."""
+    return STATES if size == 1 else f"{STATES}_{size}"
 
-    `final`: all of its labels had matured, so no later run need make the day again.
-    """
 
-    day: date
-    run_id: str
-    final: bool
-    shown: str
-    settled: str
+def own_name(run: CommitMetadata) -> CommitMetadata:
+    """Return the run under a name of one write alone, so that a retry never takes or replaces an attempt's rows."""
+    return replace(run, run_id=f"{run.run_id[:23]}-{secrets.token_hex(4)}")
+
+
+def stored_days(folder: Path) -> dict[date, StoredDay]:
+    """Return the records of days in a history's folder. Raises `HistoryError` when one is damaged."""
+    return {one.day: one for one in _records(folder / DAYS, StoredDay)}
+
+
+def stored_blocks(folder: Path) -> dict[Block, StoredBlock]:
+    """Return the records of blocks, also of those that count no more. Raises `HistoryError` when one is damaged."""
+    return {one.block: one for one in _records(folder / BLOCKS, StoredBlock)}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is on disk at one time: the days, the blocks that rest on them, and the version of each table."""
+
+    days: Mapping[date, StoredDay]
+    blocks: Mapping[Block, StoredBlock]
+    versions: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class HistoryStore:
-    """The folder of the events, the states and the days' records, of one hash of the settings."""
+    """The folder of the history of one hash of the settings."""
 
     folder: Path
+    layout: Layout
 
-    @property
-    def events(self) -> Path:
-        """Delta table of events."""
-        return self.folder / "events"
+    def found(self) -> Stored:
+        """Return what is there. Raises `HistoryError` when a record is damaged."""
+        while True:
+            versions = self._versions()
+            days, blocks = stored_days(self.folder), stored_blocks(self.folder)
+            # Rows go after their record: while the tables stay as they are, those that the records name are there.
+            if versions == self._versions():
+                current = {
+                    block: one for block, one in blocks.items() if one.rests_on == rests_on(block, days, self.layout)
+                }
+                return Stored(days, current, versions)
 
-    @property
-    def states(self) -> Path:
-        """Delta table of day states."""
-        return self.folder / "states"
-
-    def days(self) -> dict[date, StoredDay]:
-        """Return the records. Raises `HistoryError` when one is damaged."""
-        found = {}
-        for path in sorted((self.folder / "days").glob("*.json")):
-            try:
-                stored = StoredDay.model_validate_json(path.read_bytes())
-            except ValidationError as error:
-                raise HistoryError(f"{path} is damaged ({error.error_count()} errors); remove {self.folder}") from None
-            found[stored.day] = stored
-        return found
-
-    def read(self, spark: SparkSession, table: Path, days: Collection[StoredDay]) -> DataFrame | None:
-        """Return the rows of `table` that the records `days` name; None without any."""
-        if not days or not is_delta_table(table):
+    def read(
+        self, spark: SparkSession, stored: Stored, name: str, wanted: Collection[tuple[date, str]]
+    ) -> DataFrame | None:
+        """Return the rows of the (day, run) pairs `wanted` of a table, as it was `stored`; None without any."""
+        if not wanted or stored.versions[name] < 0:
             return None
-        pairs = spark.createDataFrame(sorted((one.day, one.run_id) for one in days), f"date date, {RUN_ID} string")
-        rows = spark.read.format("delta").load(str(table.resolve()))
-        # Days and runs by themselves let Delta skip the files of others.
-        near = F.col("date").isin([one.day for one in days]) & F.col(RUN_ID).isin([one.run_id for one in days])
-        return rows.where(near).join(F.broadcast(pairs), on=["date", RUN_ID], how="left_semi").drop(RUN_ID)
+        return rows_of_runs(spark, self.folder / name, stored.versions[name], wanted).drop(RUN_ID)
 
     def write(self, events: DataFrame, states: DataFrame, days: Collection[StoredDay], run: CommitMetadata) -> None:
-        """Put the rows of `days`, all of one run, in place of what counted before."""
-        before = self.days()
+        """Put the rows of `days`, all under the `own_name` of `run`, in place of what counted before."""
+        before = self.found().days
         with signed(events.sparkSession, run):
-            for rows, table in ((events, self.events), (states, self.states)):
-                put(rows.withColumn(RUN_ID, F.lit(run.run_id)), table, run)
+            for rows, name in ((events, EVENTS), (states, STATES)):
+                put(rows.withColumn(RUN_ID, F.lit(run.run_id)), self.folder / name, run)
         for one in days:
-            write_text(self.folder / "days" / f"{one.day.isoformat()}.json", one.model_dump_json(indent=2) + "\n")
-        gone = {(one.day, old.run_id) for one in days if (old := before.get(one.day)) and old.run_id != run.run_id}
-        for table in (self.events, self.states):
-            if is_delta_table(table):
-                prune(events.sparkSession, table, gone, run)
+            self._write(DAYS, one.day.isoformat(), one)
+        gone = {(one.day, before[one.day].run_id) for one in days if one.day in before}
+        for name in (EVENTS, STATES):
+            prune(events.sparkSession, self.folder / name, gone, run)
+        self._add_blocks(events.sparkSession, run)
+
+    def _add_blocks(self, spark: SparkSession, run: CommitMetadata) -> None:
+        """Make the blocks that the days on disk fill and that are not there, from smaller ones to larger ones."""
+        for size, part in zip(SIZES, (1, *SIZES), strict=False):
+            stored = self.found()
+            final = {day: one for day, one in stored.days.items() if one.final}
+            missing = [block for block in whole_blocks(final, size, self.layout) if block not in stored.blocks]
+            if not missing:
+                continue
+            if part == 1:
+                wanted = {(day, final[day].run_id) for block in missing for day in block.sources(self.layout)}
+            else:
+                small = {block: one for block, one in stored.blocks.items() if block.days == part}
+                wanted = {(one.first, one.run_id) for one in small.values() if holding(one.first, size) in missing}
+            rows = self.read(spark, stored, table_of(part), wanted)
+            if rows is None:
+                continue
+            made = added_up(rows, missing, self.layout).withColumn(RUN_ID, F.lit(run.run_id))
+            with signed(spark, run):
+                put(made, self.folder / table_of(size), run)
+            before = stored_blocks(self.folder)
+            for block in missing:
+                resting = rests_on(block, stored.days, self.layout)
+                record = StoredBlock(first=block.first, days=size, run_id=run.run_id, rests_on=resting)
+                self._write(BLOCKS, f"{size}-{block.first.isoformat()}", record)
+            gone = {(block.first, before[block].run_id) for block in missing if block in before}
+            prune(spark, self.folder / table_of(size), gone, run)
+
+    def _versions(self) -> dict[str, int]:
+        return {name: latest_version(self.folder / name) for name in (EVENTS, *map(table_of, (1, *SIZES)))}
+
+    def _write(self, kind: str, name: str, record: Section) -> None:
+        write_text(self.folder / kind / f"{name}.json", record.model_dump_json(indent=2) + "\n")
 
 
-def matured(day: date, zone: str, layout: Layout) -> datetime:
-    """Return the time from which all labels of `day` are settled."""
-    end = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone)).astimezone(UTC)
-    return end + timedelta(seconds=max(layout.lags_s.values()))
-
-
-def described(events: DataFrame, final: Mapping[date, bool], run_id: str) -> dict[date, StoredDay]:
-    """Return the record of each of the days, `final` or not, in one Spark job over their `events`."""
-    labels = [name for name in events.columns if name.startswith("_settled_")]
-    plain = [name for name in events.columns if name not in labels]
-    hashed = events.select("date", row_hash(plain).alias("shown"), row_hash(events.columns).alias("settled"))
-    sums = [
-        F.sum(part).alias(f"{name}_{place}")
-        for name in ("shown", "settled")
-        for place, part in enumerate((F.shiftrightunsigned(name, 32), F.col(name).bitwiseAND(F.lit(0xFFFFFFFF))))
-    ]
-    found = {row["date"]: row for row in hashed.groupBy("date").agg(F.count(F.lit(1)).alias("rows"), *sums).collect()}
-    made = {}
-    for day, whole in final.items():
-        row = found.get(day)
-        prints = {
-            name: digest(row["rows"], row[f"{name}_0"], row[f"{name}_1"]) if row else digest(0, 0, 0)
-            for name in ("shown", "settled")
-        }
-        made[day] = StoredDay(day=day, run_id=run_id, final=whole, **prints)
-    return made
-
-
-def states_of(days: Mapping[date, StoredDay], layout: Layout) -> dict[str, EntityState]:
-    """Return the `days` as states that a run's record keeps, so that later runs see which days rest on changed ones.
-
-    Labels that had not matured are left out: they change by themselves.
-    """
-    reach = layout.history.horizon_days + layout.lag_days + 1
-    final = {day: one.settled for day, one in sorted(days.items()) if one.final}
-    shown = {day: one.shown for day, one in sorted(days.items())}
-    return {
-        SHOWN: EntityState(fingerprints=shown, reach_days=reach, partial=True),
-        SETTLED: EntityState(fingerprints=final, reach_days=reach, partial=True),
-    }
+def _records(folder: Path, kind: type[RecordT]) -> Iterator[RecordT]:
+    for path in sorted(folder.glob("*.json")):
+        try:
+            yield kind.model_validate_json(path.read_bytes())
+        except ValidationError as error:
+            raise HistoryError(
+                f"{path} is damaged ({error.error_count()} errors); remove {folder.parent}: a run makes it again"
+            ) from None

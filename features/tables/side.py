@@ -80,6 +80,15 @@ def days_of_runs(table: Path, version: int | None = None) -> set[DayOfRun]:
     return set(zip(days, runs, strict=True))
 
 
+def rows_of_runs(spark: SparkSession, table: Path, version: int, wanted: Collection[tuple[date, str]]) -> DataFrame:
+    """Return the rows of the (date, run) pairs `wanted` in `version` of `table`."""
+    pairs = spark.createDataFrame(sorted(wanted), f"date date, {RUN_ID} string")
+    rows = spark.read.format("delta").option("versionAsOf", version).load(str(table.resolve()))
+    # Days and runs by themselves let Delta skip the files of others.
+    near = F.col("date").isin([day for day, _ in wanted]) & F.col(RUN_ID).isin([run for _, run in wanted])
+    return rows.where(near).join(F.broadcast(pairs), on=["date", RUN_ID], how="left_semi")
+
+
 def superseded(
     found: Collection[DayOfRun], active: Mapping[date, RunRecord], committed: Collection[str]
 ) -> set[DayOfRun]:

@@ -10,9 +10,11 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.history import History
 from camoe.contracts.sources import Objective
-from features.history.events import AT, additions, events, known_day, probes, row_of, states
+from features.history.blocks import Block, days_between, holding, whole_blocks
+from features.history.events import AT, KNOWN_DAY, added_up, additions, events, known_day, probes, row_of, states
 from features.history.keys import Layout, key_columns, owned_keys
-from features.history.lookup import NUMBERS, Known, Span, lookup
+from features.history.lookup import DAYS as DAYS_HELD
+from features.history.lookup import NUMBERS, Known, Span, lookup, needed
 from features.impressions.labels import settled_column
 from features.read.window import DayWindow
 from tests.features.history import oracle
@@ -43,6 +45,17 @@ def keyed(spark, rows, history):
     return timed.withColumns(key_columns(frame, history))
 
 
+def with_blocks(summed, layout, days):
+    """The states of the days and, where all of their `days` are there, those of blocks; and these."""
+    states, blocks, part = summed.withColumn(DAYS_HELD, F.lit(1)), [], summed
+    for size in (8, 64):
+        made = whole_blocks(days, size, layout)
+        if made:
+            part = added_up(part, made, layout)
+            states, blocks = states.unionByName(part.withColumn(DAYS_HELD, F.lit(size))), [*blocks, *made]
+    return states, blocks
+
+
 def looked_up(spark, rows, layout, days, rows_a_task):
     history = layout.history
     frame = keyed(spark, rows, history)
@@ -52,7 +65,12 @@ def looked_up(spark, rows, layout, days, rows_a_task):
     summed = states(added, layout, ZONE, owned_keys(frame, history))
     asked = frame.where(F.col("date").isin(list(days)))
     recent = added.where(known_day(ZONE) >= F.lit(span.first))
-    found = lookup(probes(asked, layout), Known(recent, summed), layout, span, rows_a_task)
+    held, blocks = with_blocks(summed, layout, days_between(history.since, span.first - timedelta(days=1)))
+    read = needed(layout, span, blocks)
+    # Days that a block holds are not read: they would be counted twice.
+    pieces = [(block.first, block.days) for block in read]
+    held = held.join(spark.createDataFrame(pieces, f"{KNOWN_DAY} date, {DAYS_HELD} int"), on=[KNOWN_DAY, DAYS_HELD])
+    found = lookup(probes(asked, layout), Known(recent, held, blocks), layout, span, rows_a_task)
     there = asked.withColumns({"row": row_of(), "seen": F.unix_micros("ts") - history.delay_s * 1_000_000})
     joined = there.join(found.withColumnRenamed(AT, "seen"), on=["row", "seen"])
     return {row["impression_id"]: list(row[NUMBERS]) for row in joined.select("impression_id", NUMBERS).collect()}
@@ -64,7 +82,9 @@ def looked_up(spark, rows, layout, days, rows_a_task):
         pytest.param(DAYS[3:], {}, 1_000_000, marks=pytest.mark.slow),
         # Cut into stretches of time: three of the four key sets have hot keys.
         (DAYS[3:], {"delay_s": 3600, "horizon_days": 3}, 400),
-        (DAYS[6:7], {"delay_s": 90_000}, 1_000_000),
+        # What came before is one block of eight days.
+        (DAYS[8:], {"delay_s": 300}, 1_000_000),
+        pytest.param(DAYS[6:7], {"delay_s": 90_000}, 1_000_000, marks=pytest.mark.slow),
         pytest.param(DAYS, {"horizon_days": 2, "windows": ["1d", "all"]}, 1_000_000, marks=pytest.mark.slow),
     ],
 )
@@ -76,3 +96,12 @@ def test_an_impression_knows_what_a_search_of_all_finds(spark, seed, days, more,
     assert len(found) == len(asked)
     for row in asked:
         assert found[row.impression_id] == oracle.known_before(row, rows, layout, ZONE), row
+
+
+def test_a_long_window_reads_blocks_and_the_days_at_its_ends():
+    layout = Layout.of(declared(windows=["all", "9d"]), OBJECTIVES)
+    span = Span(ZONE, DAYS[0] + timedelta(days=21), DAYS[0] + timedelta(days=21))
+    have = {holding(DAYS[0] + timedelta(days=step), 8) for step in range(16)}
+    blocks = {Block(DAYS[0], 8), Block(DAYS[8], 8)}
+    alone = set(map(Block, days_between(DAYS[0] + timedelta(days=12), span.last)))
+    assert needed(layout, span, have) == blocks | alone
