@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -140,9 +141,9 @@ def _report(ready: PreparedRun, encoder: Encoder, version: int) -> dict[str, Any
     )
     if plan.features.history is None or not plan.training_days:
         return document
-    past = plan.features.numerics[len(plan.features.numeric) :]
-    areas = alone(ready.values, past, plan.features.history.objectives, plan.training_days)
-    return {**document, "history": [area.told() for area in areas]}
+    past, history = plan.features.numerics[len(plan.features.numeric) :], plan.features.history
+    areas = alone(ready.values, past, history.objectives, plan.training_days, history.leaks)
+    return {**document, "history": [asdict(area) for area in areas]}
 
 
 def _require_written(plan: Plan, counted: Tally, version: int) -> None:

@@ -298,5 +298,5 @@ class FeatureSet(Section):
                 item.model_dump(mode="json", exclude={"min_count", "pooling"}) for item in self.sequence
             ]
         if self.history is not None:
-            made["history"] = [self.history.model_dump(mode="json")]
+            made["history"] = [self.history.model_dump(mode="json", exclude={"leaks"})]
         return short_hash(json.dumps(made, sort_keys=True))

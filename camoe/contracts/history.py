@@ -57,6 +57,18 @@ class HistoryFeature:
         return "identity" if self.made == "rates" else "log1p"
 
 
+class Leaks(Section):
+    """From when on a number of the history is named as a leak.
+
+    It ranks an objective alone with a ROC-AUC of `auc`, or by more than `fall` better on the training days than on the
+    day after. A group of days with fewer `positives`, or negatives, than that says nothing.
+    """
+
+    auc: float = Field(default=0.97, gt=0.5, le=1)
+    fall: float = Field(default=0.1, gt=0, le=0.5)
+    positives: int = Field(default=50, ge=1)
+
+
 class History(Section):
     """Counts and rates of what came before each impression, from the impression log and the outcomes.
 
@@ -66,7 +78,8 @@ class History(Section):
 
     A key set makes the count of impressions and per objective the rate, smoothed, in each window, and the seconds since
     the last impression and the last positive; one without expressions makes rates only. `smoothing` is the weight of
-    the parent's rate in impressions; `fitted`: the one of the least log loss on the training days.
+    the parent's rate in impressions; `fitted`: the one of the least log loss on the training days. `leaks` shapes no
+    table: it can change without a rebuild.
     """
 
     since: date
@@ -78,6 +91,7 @@ class History(Section):
     make: tuple[Made, ...] = ("counts", "rates", "ages")
     smoothing: Literal["fitted"] | Annotated[float, Field(gt=0)] = 20.0
     transform: Literal["identity", "logit"] = "logit"
+    leaks: Leaks = Leaks()
 
     @model_validator(mode="after")
     def _consistent(self) -> History:

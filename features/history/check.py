@@ -3,56 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts.features import Numeric
+from camoe.contracts.history import Leaks
 from camoe.contracts.schema import label_column
 from features.encoding.profile import bin_of
 
 TRAINING, AFTER = "training", "after"
-# A number that ranks so well alone tells the label; one that ranks better on the training days by so much, theirs.
-TELLS = 0.97
-FALL = 0.1
-# With fewer positives an area says nothing.
-LEAST_POSITIVES = 50
 
 
 @dataclass(frozen=True)
 class Alone:
     """ROC-AUC of one number alone for one objective, by group of days; None where too few labels are known.
 
-    Either direction counts: an area below one half is taken from one.
+    Either direction counts: an area below one half is taken from one. `warning`: reason to take it for a leak, empty
+    where there is none.
     """
 
     feature: str
     objective: str
     training: float | None
     after: float | None
-
-    def told(self) -> dict[str, object]:
-        """Return it as the report keeps it."""
-        return {**asdict(self), "warning": self.warning}
-
-    @property
-    def warning(self) -> str:
-        """Reason to take it for a leak; empty where there is none."""
-        what = f"{self.feature} alone ranks {self.objective}"
-        best = max((area for area in (self.training, self.after) if area is not None), default=0.0)
-        if best >= TELLS:
-            return f"{what} with an AUC of {best:.3f}: does it know the label?"
-        if self.training is not None and self.after is not None and self.training - self.after > FALL:
-            return (
-                f"{what} with an AUC of {self.training:.3f} on the training days and {self.after:.3f} on the day after"
-            )
-        return ""
+    warning: str
 
 
 def alone(
-    values: DataFrame, numerics: Sequence[Numeric], objectives: Collection[str], training: Collection[date]
+    values: DataFrame,
+    numerics: Sequence[Numeric],
+    objectives: Collection[str],
+    training: Collection[date],
+    leaks: Leaks,
 ) -> tuple[Alone, ...]:
     """Return the areas of each of the `numerics` on the `training` days of `values` and on the first day after them.
 
@@ -76,17 +61,28 @@ def alone(
     for row in sorted(counted, key=lambda row: row["bin"]):
         cells.setdefault((row["place"], row["days"]), []).append(row.asDict())
     return tuple(
-        Alone(item.name, name, *[_area(cells.get((place, days), []), label_column(name)) for days in (TRAINING, AFTER)])
+        _alone(item.name, name, [cells.get((place, days), []) for days in (TRAINING, AFTER)], leaks)
         for place, item in enumerate(numerics)
         for name in objectives
     )
 
 
-def _area(cells: Sequence[Mapping[str, int]], label: str) -> float | None:
+def _alone(feature: str, objective: str, groups: Sequence[Sequence[Mapping[str, int]]], leaks: Leaks) -> Alone:
+    training, after = (_area(cells, label_column(objective), leaks.positives) for cells in groups)
+    what, warning = f"{feature} alone ranks {objective} with an AUC of", ""
+    best = max((area for area in (training, after) if area is not None), default=0.0)
+    if best >= leaks.auc:
+        warning = f"{what} {best:.3f}: does it know the label?"
+    elif training is not None and after is not None and training - after > leaks.fall:
+        warning = f"{what} {training:.3f} on the training days and {after:.3f} on the day after"
+    return Alone(feature, objective, training, after, warning)
+
+
+def _area(cells: Sequence[Mapping[str, int]], label: str, least: int) -> float | None:
     """Return the ROC-AUC of cells in the order of their values; pairs within one cell count one half."""
     positives = sum(cell[f"{label}_1"] for cell in cells)
     negatives = sum(cell[f"{label}_0"] for cell in cells)
-    if positives < LEAST_POSITIVES or negatives < LEAST_POSITIVES:
+    if min(positives, negatives) < least:
         return None
     below, won = 0, 0.0
     for cell in cells:

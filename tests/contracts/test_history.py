@@ -43,6 +43,8 @@ def test_all_that_is_declared_is_part_of_what_the_table_is():
     one = declared()
     hashes = {one.schema_hash(), *(declared(**more).schema_hash() for more in ({"delay_s": 60}, {"smoothing": 5}))}
     assert len(hashes) == 3
+    # When a leak is named changes no table.
+    assert declared(leaks={"auc": 0.9}).schema_hash() == one.schema_hash()
     assert FeatureSet.model_validate(one.model_dump(mode="json")) == one
 
 

@@ -6,6 +6,7 @@ from datetime import date
 from random import Random
 
 from camoe.contracts.features import Numeric
+from camoe.contracts.history import Leaks
 from features.history.check import alone
 
 TRAINING, AFTER = date(2026, 1, 1), date(2026, 1, 2)
@@ -23,7 +24,7 @@ def test_a_planted_leak_and_a_number_that_holds_for_the_training_days_only_are_n
         rows, "date date, label_click int, num_leak float, num_own float, num_good float, num_none float"
     )
     numerics = [Numeric(name=name, sql="0") for name in ("leak", "own", "good", "none")]
-    leak, own, good, none = alone(values, numerics, ["click"], [TRAINING])
+    leak, own, good, none = alone(values, numerics, ["click"], [TRAINING], Leaks())
     assert leak.training == 1.0
     assert leak.warning == "leak alone ranks click with an AUC of 1.000: does it know the label?"
     assert own.training is not None
@@ -32,3 +33,7 @@ def test_a_planted_leak_and_a_number_that_holds_for_the_training_days_only_are_n
     assert good.warning == ""
     assert min(good.training, good.after) > 0.6
     assert (none.training, none.after, none.warning) == (None, None, "")
+    strict, lax = Leaks(auc=0.6, fall=0.4), Leaks(auc=1.0, positives=1000)
+    warned = [area.warning for area in alone(values, numerics, ["click"], [TRAINING], strict)]
+    assert [bool(warning) for warning in warned] == [True, True, True, False]
+    assert [area.warning for area in alone(values, numerics, ["click"], [TRAINING], lax)] == [""] * 4
