@@ -3,9 +3,10 @@
 python jobs/maintain.py orphans --older-than 24h out=out/mine      files and rows that crashed runs left
 python jobs/maintain.py vacuum --retain 7d out=out/mine            files that no version to keep needs
 python jobs/maintain.py pins out=out/mine                          versions that jobs are reading
+python jobs/maintain.py forget --users FILE out=out/mine           users' rows in the history
 spark-submit --properties-file conf/spark/local.conf jobs/maintain.py compact out=out/mine    small files
 
-`jobs/maintain.py COMMAND --help` tells the options of a command.
+COMMAND --help tells its options.
 """
 
 from __future__ import annotations
@@ -16,34 +17,35 @@ from datetime import UTC, datetime
 from camoe.config.command_line import load_config, parse, parser
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
-from camoe.contracts.days import parse_days
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.places.pins import read_pins, remove_pin
 from camoe.train.checkpoint.needed import needed_versions
-from features.maintenance.command_line import age, compact_lines, orphan_lines, pin_lines, vacuum_lines
-from features.maintenance.committed import clear_rows, orphan_rows
+from features.maintenance import command_line as says
+from features.maintenance.committed import clear_rows
 from features.maintenance.compact import compact
+from features.maintenance.forget import forget, plan_forget, read_users
+from features.maintenance.history import unread_rows
 from features.maintenance.keep import Keep, keep_pinned, keep_scored
 from features.maintenance.orphans import at_work, clear, leftovers, spared, tables
 from features.maintenance.vacuum import plan_vacuum, remove_files, require_safe
+from features.plan import settings_hash
 from features.spark.failures import told
 from features.spark.session import spark_session
 
 
 def run_orphans(chosen: argparse.Namespace, config: Config) -> None:
     """List, and with --delete remove, what crashed runs left."""
-    working = at_work(config.layout)
-    before = spared(datetime.now(UTC) - age(chosen.older_than), working)
-    files, rows = leftovers(config.layout, before), orphan_rows(config.layout, before)
+    before = spared(datetime.now(UTC) - says.age(chosen.older_than), working := at_work(config.layout))
+    files, rows = leftovers(config.layout, before), unread_rows(config.layout, before)
     if chosen.delete:
         clear(files)
         clear_rows(rows)
-    print("\n".join(orphan_lines(files, rows, working, chosen.delete)))
+    print("\n".join(says.orphan_lines(files, rows, working, chosen.delete)))
 
 
 def run_vacuum(chosen: argparse.Namespace, config: Config) -> None:
     """List, and with --delete remove, the files that no version to keep needs."""
-    layout, retain, plans = config.layout, age(chosen.retain), []
+    layout, retain, plans = config.layout, says.age(chosen.retain), []
     require_safe(retain, chosen.force)
     for table in tables(layout):
         keep = keep_pinned(layout, table)
@@ -53,20 +55,27 @@ def run_vacuum(chosen: argparse.Namespace, config: Config) -> None:
         plans.append(plan_vacuum(table, keep, datetime.now(UTC) - retain))
     if chosen.delete:
         remove_files(plans)
-    print("\n".join(line for plan in plans for line in vacuum_lines(plan, chosen.delete)))
+    print("\n".join(line for plan in plans for line in says.vacuum_lines(plan, chosen.delete)))
 
 
 def run_pins(chosen: argparse.Namespace, config: Config) -> None:
     """List the pins, or remove one."""
     if chosen.remove:
         remove_pin(config.layout.pins, chosen.remove, chosen.force)
-    print("\n".join(pin_lines(read_pins(config.layout.pins))))
+    print("\n".join(says.pin_lines(read_pins(config.layout.pins))))
 
 
 def run_compact(chosen: argparse.Namespace, config: Config) -> None:
     """Rewrite small files into full ones."""
     done = compact(spark_session("maintain"), config.layout, config.rows_per_file, chosen.days)
-    print("\n".join(compact_lines(done)))
+    print("\n".join(says.compact_lines(done)))
+
+
+def run_forget(chosen: argparse.Namespace, config: Config) -> None:
+    """List, and with --delete remove, users' events and sums in the history."""
+    own = config.layout.history / settings_hash(config.sources, config.features, config.days.zone)
+    plan = plan_forget(config.layout, own, config.features.history, read_users(chosen.users), chosen.keep)
+    print("\n".join(says.forget_lines(forget(plan, chosen.delete), chosen.delete)))
 
 
 def main(argv: list[str]) -> None:
@@ -74,19 +83,11 @@ def main(argv: list[str]) -> None:
     top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     made = {}
-    for run in (run_orphans, run_vacuum, run_pins, run_compact):
+    for run in (run_orphans, run_vacuum, run_pins, run_compact, run_forget):
         name, text = run.__name__.removeprefix("run_"), run.__doc__
         made[name] = commands.add_parser(name, parents=[parser("")], add_help=False, description=text, help=text)
         made[name].set_defaults(run=run)
-    made["orphans"].add_argument("--older-than", default="24h", help="age: 0s, 90m, 2h, 3d (default: 24h)")
-    made["vacuum"].add_argument("--retain", default="7d", help="keep what was removed within this time (default: 7d)")
-    made["vacuum"].add_argument("--keep-version", type=int, action="append", default=[], help="of the training table")
-    for name in ("orphans", "vacuum"):
-        made[name].add_argument("--delete", action="store_true", help="remove what is listed (default: list only)")
-    made["pins"].add_argument("--remove", metavar="PIN", help="remove this pin")
-    made["vacuum"].add_argument("--force", action="store_true", help="allow --retain below 7d")
-    made["pins"].add_argument("--force", action="store_true", help="also when its process runs")
-    made["compact"].add_argument("--days", type=parse_days, help="2026-03-02,2026-03-05..2026-03-07 (default: all)")
+    says.add_options(made)
     chosen = parse(made[argv[0]], argv[1:]) if argv and argv[0] in made else top.parse_args(argv)
     config = load_config(chosen)
     if not config.out.is_dir():

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 
+from camoe.contracts.days import parse_days
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.places.pins import Pin
 from features.maintenance.committed import OrphanRows
 from features.maintenance.compact import CompactedDay
+from features.maintenance.forget import Forgotten
 from features.maintenance.orphans import Leftover
 from features.maintenance.vacuum import Vacuum
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def add_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Add to the parser of each of the maintenance `commands` the options that it has of its own."""
+    commands["orphans"].add_argument("--older-than", default="24h", help="age: 0s, 90m, 2h, 3d (default: 24h)")
+    vacuum, pins, forget = commands["vacuum"], commands["pins"], commands["forget"]
+    vacuum.add_argument("--retain", default="7d", help="keep what was removed within this time (default: 7d)")
+    vacuum.add_argument("--keep-version", type=int, action="append", default=[], help="of the training table")
+    vacuum.add_argument("--force", action="store_true", help="allow --retain below 7d")
+    forget.add_argument("--users", type=Path, required=True, metavar="FILE", help="one user id a line")
+    forget.add_argument("--keep", type=_names, default=(), metavar="KEYS", help="key sets of sums over many users")
+    for name in ("orphans", "vacuum", "forget"):
+        commands[name].add_argument("--delete", action="store_true", help="remove what is listed (default: list only)")
+    pins.add_argument("--remove", metavar="PIN", help="remove this pin")
+    pins.add_argument("--force", action="store_true", help="also when its process runs")
+    commands["compact"].add_argument("--days", type=parse_days, help="2026-03-02,2026-03-05..2026-03-07 (default: all)")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def size(count: float) -> str:
@@ -72,6 +96,19 @@ def compact_lines(done: Sequence[CompactedDay]) -> list[str]:
         f"{day.day}: {day.before:,} files became {day.after:,} ({day.rows:,} rows), version {day.version}"
         for day in done
     ] or ["no day has more files than its rows need"]
+
+
+def forget_lines(found: Sequence[Forgotten], delete: bool) -> list[str]:
+    """Return a line a table of the history with its users' rows, and what is still to be done."""
+    lines = [f"{item.table}: {item.rows:,} rows of these users" for item in found if item.rows]
+    if not lines:
+        return ["the history has no rows of these users"]
+    if not delete:
+        return [*lines, _consequence(delete)]
+    return [
+        *lines,
+        "removed; files of earlier versions still hold them until jobs/maintain.py vacuum --retain 0s --force --delete",
+    ]
 
 
 def _consequence(delete: bool) -> str:

@@ -25,10 +25,11 @@ LEAVE_LOG = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_lo
 
 @dataclass(frozen=True)
 class OrphanRows:
-    """Rows of a side table by run, of runs that never committed."""
+    """Rows of a side table by run that nobody reads, and the `condition` that holds for them alone."""
 
     table: Path
     rows: Mapping[str, int]
+    condition: str
 
 
 def signature(command: str) -> dict[str, str]:
@@ -57,23 +58,31 @@ def orphan_rows(layout: Layout, before: datetime) -> tuple[OrphanRows, ...]:
         if has_delta_log(table):
             rows = _rows_by_run(table, before)
             never = uncommitted(layout.training, rows)
-            found.append(OrphanRows(table, {run: rows[run] for run in sorted(never)}))
+            listed = ", ".join(f"'{run}'" for run in sorted(never))
+            found.append(OrphanRows(table, {run: rows[run] for run in sorted(never)}, f"{RUN_ID} IN ({listed})"))
     return tuple(item for item in found if item.rows)
 
 
 def clear_rows(found: Iterable[OrphanRows]) -> None:
     """Delete the rows, one commit a table. Raises `MaintenanceError` when another job wrote a table meanwhile."""
-    properties = CommitProperties(custom_metadata=signature("orphans"))
     for orphans in found:
-        listed = ", ".join(f"'{run}'" for run in orphans.rows)
-        try:
-            open_table(orphans.table).delete(
-                f"{RUN_ID} IN ({listed})", commit_properties=properties, post_commithook_properties=LEAVE_LOG
-            )
-        except DeltaError as error:
-            raise MaintenanceError(
-                f"{orphans.table}: rows of {listed} are still there ({error_text(error)}); run again"
-            ) from None
+        delete_rows(orphans.table, orphans.condition, "orphans")
+
+
+def delete_rows(table: Path, condition: str, command: str) -> int:
+    """Delete the rows for which `condition` holds, in one commit that names the maintenance `command`; return how many.
+
+    Raises:
+        MaintenanceError: another job wrote the table meanwhile.
+    """
+    properties = CommitProperties(custom_metadata=signature(command))
+    try:
+        done = open_table(table).delete(condition, commit_properties=properties, post_commithook_properties=LEAVE_LOG)
+    except DeltaError as error:
+        raise MaintenanceError(
+            f"{table}: the rows that were to go are still there ({error_text(error)}); run again"
+        ) from None
+    return int(done["num_deleted_rows"])
 
 
 def _rows_by_run(table: Path, before: datetime) -> dict[str, int]:

@@ -20,6 +20,7 @@ from camoe.contracts.runs import RunError, lock_of, read_record
 from features.delta.log import LOG, data_file_of, data_files, has_delta_log, named_files
 from features.delta.lost_log import require_log
 from features.maintenance.committed import uncommitted
+from features.maintenance.history import RECORDS, history_folders, history_tables, unused_folders
 from features.maintenance.removal import remove
 
 # Files that Delta's log writers leave when they die between writing a file and renaming it.
@@ -38,9 +39,10 @@ class Leftover:
 
 
 def tables(layout: Layout) -> tuple[Path, ...]:
-    """Return the Delta tables of one output folder that are there."""
+    """Return the Delta tables of one output folder that are there, those of the history included."""
     mine = (layout.training, layout.quarantine, layout.profiles, layout.predictions)
-    return tuple(table for table in mine if has_delta_log(table))
+    past = (table for folder in history_folders(layout) for table in history_tables(folder))
+    return (*(table for table in mine if has_delta_log(table)), *past)
 
 
 def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
@@ -56,6 +58,7 @@ def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
         *(("staging folder", path) for path in _staging(layout)),
         *(("files of no version", path) for path in layout.root.glob(".uncommitted-*") if path.is_dir()),
         *(("temporary file", path) for path in _temporaries(layout)),
+        *(("history of no run", path) for path in unused_folders(layout)),
         *(("run record", path) for path in _records(layout)),
         *(("lock of a run", path) for path in _locks(layout)),
     ]
@@ -109,7 +112,8 @@ def _staging(layout: Layout) -> Iterator[Path]:
 
 
 def _temporaries(layout: Layout) -> Iterator[Path]:
-    for folder in (layout.root, layout.runs, layout.pins, layout.report, layout.feature_report):
+    records = (folder / kind for folder in history_folders(layout) for kind in RECORDS)
+    for folder in (layout.root, layout.runs, layout.pins, layout.report, layout.feature_report, *records):
         if folder.is_dir():
             yield from (path for path in folder.iterdir() if is_temporary(path) and path.is_file())
 

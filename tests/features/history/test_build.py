@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, datetime, timedelta
 
 import pytest
 
+from camoe.contracts.errors import MaintenanceError
+from camoe.contracts.history import History
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import active_records, stale_days
 from camoe.contracts.snapshot import pin
+from features.delta.log import active_files
+from features.maintenance.forget import forget, plan_forget
+from features.maintenance.history import history_folders
 from tests.features import lake
 
 HISTORY = {
@@ -62,6 +68,20 @@ def test_counts_are_those_of_the_log(spark, at_once):
             assert told["num_above"] == len(earlier) - told["num_plays"]
     assert found["i0-0"]["num_user_since_impression"] is None
     assert found["i3-0"]["num_user_click_rate_all"] is not None
+
+
+def test_a_forgotten_user_leaves_the_events_and_the_sums_of_users(at_once, tmp_path):
+    layout = Layout(shutil.copytree(at_once / "out", tmp_path / "out"))
+    (folder,) = history_folders(layout)
+    keys = History.model_validate(HISTORY)
+    with pytest.raises(MaintenanceError, match="key sets advertiser in"):
+        plan_forget(layout, folder, keys, ["u3"], ())
+    plan = plan_forget(layout, folder, keys, ["u3"], ["advertiser"])
+    mine = [row for row in lake.impressions() if row["user"] == "u3"]
+    found = {item.table.name: item.rows for item in forget(plan, delete=True)}
+    assert found["events"] == len(mine)
+    assert found["states"] > 0
+    assert sum(file["num_records"] for file in active_files(folder / "events")) == len(lake.impressions()) - len(mine)
 
 
 @pytest.mark.slow
