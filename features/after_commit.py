@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from deltalake.exceptions import DeltaError
 
-from camoe.contracts import counts
 from camoe.contracts.errors import CamoeError
+from camoe.contracts.places import counts
 from camoe.contracts.runs import RunRecord
 from features.plan import JOB, Plan
 from features.spark.failures import SPARK_FAILURES, first_line

@@ -10,8 +10,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts import encoder as encoders
-from camoe.contracts.counts import require_equal
 from camoe.contracts.encoder import Encoder
+from camoe.contracts.places.counts import require_equal
 from camoe.contracts.runs import rebuild_options, stale_days
 from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import logged

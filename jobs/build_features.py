@@ -16,8 +16,8 @@ from rich.console import Console
 from camoe.config.command_line import given, load_config, next_line, parse, parser, submit_line
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
-from camoe.contracts import counts
 from camoe.contracts.days import parse_days
+from camoe.contracts.places import counts
 from camoe.contracts.runs import RunId
 from camoe.report.feature_page import write_feature_report
 from camoe.report.feature_terminal import feature_table

@@ -16,7 +16,7 @@ from camoe.bundle.manifest import METRICS, read_manifest
 from camoe.config.command_line import load_config, next_line, parse, parser, submit_line
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
-from camoe.contracts.counts import record
+from camoe.contracts.places.counts import record
 from camoe.evaluation.document import metrics_document
 from camoe.evaluation.evaluate import ScoredRun, evaluate
 from camoe.report.terminal import metrics_table

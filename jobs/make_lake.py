@@ -14,8 +14,8 @@ import time
 
 from camoe.config.command_line import next_line, submit_line
 from camoe.config.ending import exit_with
-from camoe.contracts import counts
 from camoe.contracts.config_file import load
+from camoe.contracts.places import counts
 from features.spark.failures import told
 from features.spark.session import spark_session
 from features.synthetic.config import LakeConfig

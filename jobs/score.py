@@ -13,9 +13,9 @@ from pathlib import Path
 
 from camoe.config.command_line import given, load_config, next_line, parse, parser, submit_line
 from camoe.config.ending import exit_with
-from camoe.contracts import counts
 from camoe.contracts import encoder as encoders
 from camoe.contracts.days import parse_days
+from camoe.contracts.places import counts
 from camoe.contracts.places.pins import pinned
 from camoe.contracts.runs import active_records, encoder_version, require_fresh
 from camoe.contracts.snapshot import Snapshot, logged, opened

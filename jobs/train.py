@@ -18,7 +18,7 @@ from camoe.bundle.manifest import METRICS, open_bundle
 from camoe.config.command_line import given, load_config, natural, next_line, parse, parser, positive, submit_line
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
-from camoe.contracts.counts import record, require_equal
+from camoe.contracts.places.counts import record, require_equal
 from camoe.metrics.table import MODEL_RAW
 from camoe.train.batch import as_overrides, describe_batch, for_workers
 from camoe.train.checkpoint.resume import resume_point

@@ -7,7 +7,7 @@ import shlex
 
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
-from camoe.contracts.counts import require_readable
+from camoe.contracts.places.counts import require_readable
 from camoe.contracts.shown.redaction import redacted_override
 
 DEFAULT_CONFIG = "conf/synthetic.yaml"

@@ -19,9 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camoe.contracts.errors import CamoeError
-from camoe.contracts.features import Categorical, FeatureSet, SequenceFeature
+from camoe.contracts.features import Categorical, FeatureSet
 from camoe.contracts.files import atomic_folder, write_json
 from camoe.contracts.hashing import short_hash
+from camoe.contracts.sequences import SequenceFeature
 
 MISSING = 0
 UNKNOWN = 1

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -14,29 +13,11 @@ from camoe.contracts.config_file import Section
 from camoe.contracts.hashing import short_hash
 from camoe.contracts.history import History
 from camoe.contracts.schema import target_column
+from camoe.contracts.sequences import FROM_LOG, Hashing, SequenceColumn, SequenceFeature
 from camoe.contracts.slots import SafeName
 
-Pooling = Literal["mean", "sum"]
 # How the SQL of a numeric names another feature.
 NAMED = re.compile(r"(?<![\w.`])features\s*\.\s*`?([A-Za-z0-9][\w-]*)", re.IGNORECASE)
-# Spark hashes a seed as a 64-bit integer.
-Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
-
-
-class Hashing(Section):
-    """Indices by hashing in place of a vocabulary: one int column a seed, each with `buckets` rows of its own.
-
-    Two values that share a bucket under one seed rarely do under the other, so the pair tells them apart.
-    """
-
-    buckets: int = Field(ge=2, le=2**30)
-    seeds: tuple[Seed, ...] = Field(default=(1, 2), min_length=1)
-
-    @model_validator(mode="after")
-    def _different_seeds(self) -> Hashing:
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("hashing seeds must differ: equal ones give the same column twice")
-        return self
 
 
 class Categorical(Section):
@@ -100,56 +81,6 @@ class Numeric(Section):
         return tuple(dict.fromkeys(NAMED.findall(self.sql)))
 
 
-class SequenceFeature(Section):
-    """An array of up to `max_length` indices, which the model pools into one embedding.
-
-    `sql` gives an array of plain values or, with `separator`, text that is cut at it. Elements that are null, or empty
-    after a cut, are left out; of what remains, the `last` or the `first` elements are kept. A null is the empty
-    sequence, whose embedding is zero.
-
-    `vocabulary`: the categorical whose indices and embeddings the elements share, hashed or not. Without it they have
-    their own, as a categorical has them: `min_count` counts elements that are kept. `pooling` is the model's alone and
-    can change without a rebuild.
-    """
-
-    name: SafeName
-    sql: str
-    separator: str | None = Field(default=None, min_length=1)
-    vocabulary: SafeName | None = None
-    min_count: int = Field(default=1, ge=1)
-    hashing: Hashing | None = None
-    # A row of the stream is as wide as the longest sequence that is declared.
-    max_length: int = Field(ge=1, le=4096)
-    keep: Literal["last", "first"] = "last"
-    pooling: Pooling = "mean"
-
-    @model_validator(mode="after")
-    def _one_way_to_an_index(self) -> SequenceFeature:
-        if self.vocabulary is not None and (self.hashing is not None or self.min_count > 1):
-            raise ValueError(f"the elements have the indices of '{self.vocabulary}'; leave out min_count and hashing")
-        if self.hashing is not None and self.min_count > 1:
-            raise ValueError("min_count has no meaning with hashing; leave one of them out")
-        return self
-
-    @property
-    def column(self) -> str:
-        """Name of the elements' column; without hashing also the name in the training table."""
-        return f"seq_{self.name}"
-
-
-@dataclass(frozen=True)
-class SequenceColumn:
-    """A column of the training table that holds sequences: an array of at most `length` indices.
-
-    `table`: the column whose embeddings it reads, itself when they are its own.
-    """
-
-    name: str
-    table: str
-    length: int
-    pooling: Pooling
-
-
 class Target(Section):
     """A float column beside the features that training may learn from (`training.teacher`), and the model never reads.
 
@@ -189,12 +120,25 @@ class FeatureSet(Section):
         for name, vocabulary in shared.items():
             if vocabulary not in known:
                 raise ValueError(f"sequence '{name}': there is no categorical feature '{vocabulary}' to share with")
-        columns = (*self.categorical_columns, *(column.name for column in self.sequence_columns))
+        columns = (*self.categorical_columns, *self._sequence_names)
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
             raise ValueError(f"two features make the column {', '.join(twice)}; rename one of them")
         self._require_order()
+        for item in self.from_log:
+            self._require_known(item)
         return self
+
+    def _require_known(self, item: SequenceFeature) -> None:
+        of, history = f"sequence '{item.name}'", self.history
+        if history is None or item.key not in history.keys:
+            raise ValueError(f"{of}: there is no key set '{item.key}' in the history")
+        if not history.keys[item.key].by:
+            raise ValueError(f"{of}: the key set '{item.key}' is that of all impressions; give one with expressions")
+        if item.objective is not None and item.objective not in history.objectives:
+            raise ValueError(f"{of}: '{item.objective}' is no objective of the history")
+        if item.within is not None and history.days_of(item.within) > history.horizon_days:
+            raise ValueError(f"{of}: within={item.within} is longer than horizon_days={history.horizon_days}")
 
     def _require_order(self) -> None:
         known = {feature.name for feature in self.categorical} | {feature.name for feature in self.numerics}
@@ -226,6 +170,11 @@ class FeatureSet(Section):
         return tuple(by_name[name] for name in order.static_order())
 
     @property
+    def from_log(self) -> tuple[SequenceFeature, ...]:
+        """The sequences that come from the log itself."""
+        return tuple(item for item in self.sequence if item.key is not None)
+
+    @property
     def categorical_columns(self) -> tuple[str, ...]:
         """Training-table columns of the categoricals, int32."""
         return tuple(column for feature in self.categorical for column in feature.columns)
@@ -243,7 +192,12 @@ class FeatureSet(Section):
     @property
     def columns(self) -> tuple[str, ...]:
         """Training-table columns of all features."""
-        return (*self.categorical_columns, *self.numeric_columns, *(column.name for column in self.sequence_columns))
+        return (*self.categorical_columns, *self.numeric_columns, *self._sequence_names)
+
+    @property
+    def _sequence_names(self) -> tuple[str, ...]:
+        ages = [item.age_column for item in self.sequence if item.age_column is not None]
+        return (*(column.name for column in self.sequence_columns), *ages)
 
     @property
     def embedded_columns(self) -> tuple[str, ...]:
@@ -277,7 +231,9 @@ class FeatureSet(Section):
         ends = [""] if hashing is None else [f"_{seed}" for seed in hashing.seeds]
         base = sequence.column if sequence.vocabulary is None else f"cat_{sequence.vocabulary}"
         return tuple(
-            SequenceColumn(f"{sequence.column}{end}", f"{base}{end}", sequence.max_length, sequence.pooling)
+            SequenceColumn(
+                f"{sequence.column}{end}", f"{base}{end}", sequence.max_length, sequence.pooling, sequence.age_column
+            )
             for end in ends
         )
 
@@ -293,9 +249,12 @@ class FeatureSet(Section):
             "numeric": [item.model_dump(mode="json", include={"name", "sql"}) for item in self.numeric],
         }
         if self.sequence:
-            # Only then, so that a table without sequences keeps the identity that it was built with.
+            # Only then, so that a table without sequences, or without those of the log, keeps its identity.
             made["sequence"] = [
-                item.model_dump(mode="json", exclude={"min_count", "pooling"}) for item in self.sequence
+                item.model_dump(
+                    mode="json", exclude={"min_count", "pooling", *(set() if item.key is not None else FROM_LOG)}
+                )
+                for item in self.sequence
             ]
         if self.history is not None:
             made["history"] = [self.history.model_dump(mode="json", exclude={"leaks"})]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
-from camoe.contracts.counts import require_equal
 from camoe.contracts.days import Days
 from camoe.contracts.layout import Layout
+from camoe.contracts.places.counts import require_equal
 from camoe.contracts.places.pins import pinned
 from camoe.contracts.schema import label_column
 from camoe.evaluation import scored

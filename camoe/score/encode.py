@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from camoe.contracts.encoder import FIRST, MISSING, UNKNOWN, Encoder
-from camoe.contracts.features import Categorical, FeatureSet, Hashing, SequenceFeature
+from camoe.contracts.features import Categorical, FeatureSet
+from camoe.contracts.sequences import Hashing, SequenceFeature
 from camoe.score.graph_inputs import ScoringError, as_text, require_columns
 from camoe.score.lists import elements_of
 from camoe.score.xxhash64 import spark_hash

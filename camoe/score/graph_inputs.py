@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from camoe.contracts.errors import CamoeError
-from camoe.contracts.features import SequenceColumn
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.sequences import SequenceColumn
 from camoe.model.spec import ModelSpec
 from camoe.stream.reading.padding import padded
 

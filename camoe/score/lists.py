@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from camoe.contracts.features import SequenceFeature
+from camoe.contracts.sequences import SequenceFeature
 from camoe.score.graph_inputs import ScoringError, as_text
 
 

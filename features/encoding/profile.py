@@ -7,7 +7,8 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from camoe.contracts.features import Categorical, FeatureSet, Numeric, SequenceFeature
+from camoe.contracts.features import Categorical, FeatureSet, Numeric
+from camoe.contracts.sequences import SequenceFeature
 
 # Numeric bins a factor of two: a bin is 9 % wide.
 BINS_A_DOUBLING = 8

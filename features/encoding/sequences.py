@@ -14,7 +14,8 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StringType, StructTy
 
 from camoe.contracts.encoder import FIRST, UNKNOWN, Encoder
 from camoe.contracts.errors import ConfigError
-from camoe.contracts.features import FeatureSet, SequenceFeature
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.sequences import SequenceFeature
 from features.spark.expressions import resolve
 
 NESTED = (ArrayType, MapType, StructType, VariantType)

@@ -10,8 +10,8 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from camoe.contracts.counts import require_equal
 from camoe.contracts.errors import InputError
+from camoe.contracts.places.counts import require_equal
 from features.impressions.checks import REASONS, UNKNOWN_SLOT
 from features.impressions.duplicates import DUPLICATE
 from features.impressions.exclusions import EXCLUDED, OF_THE_RUN, OTHER_FOLDER

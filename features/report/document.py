@@ -11,7 +11,8 @@ from typing import Any
 
 from camoe.contracts.days import Days
 from camoe.contracts.encoder import Encoder
-from camoe.contracts.features import Categorical, FeatureSet, Numeric, SequenceFeature
+from camoe.contracts.features import Categorical, FeatureSet, Numeric
+from camoe.contracts.sequences import SequenceFeature
 from features.impressions.tally import Tally
 from features.join.choice import Choice
 from features.report.cells import MISSING, UNKNOWN, Cell

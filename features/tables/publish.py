@@ -16,8 +16,8 @@ from pathlib import Path
 from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
-from camoe.contracts.counts import require_equal
 from camoe.contracts.layout import Layout
+from camoe.contracts.places.counts import require_equal
 from camoe.contracts.runs import RunRecord, active_records, write_record
 from camoe.contracts.snapshot import Snapshot, is_delta_table, logged
 from features.delta.commit import Commit, CommitMetadata, has_committed, signed

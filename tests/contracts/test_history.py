@@ -82,3 +82,40 @@ def test_numerics_come_after_the_features_that_they_name():
 def test_what_cannot_be_is_refused_by_name(more, said):
     with pytest.raises(ValidationError, match=said):
         declared(**more)
+
+
+SEEN = {"name": "seen", "sql": "campaign_id", "key": "user", "max_length": 20}
+
+
+def sequences(*given):
+    return FeatureSet.model_validate({"sequence": [{**SEEN, **one} for one in given], "history": HISTORY})
+
+
+def test_a_sequence_from_the_log_is_one_line_and_may_have_ages():
+    features = sequences({}, {"name": "clicked", "objective": "click", "within": "7d", "age": True})
+    assert features.columns[-3:] == ("seq_seen", "seq_clicked", "seq_clicked_age")
+    assert [column.ages for column in features.sequence_columns] == [None, "seq_clicked_age"]
+    hashed = sequences({"age": True, "hashing": {"buckets": 10}})
+    assert [(column.name, column.ages) for column in hashed.sequence_columns] == [
+        ("seq_seen_1", "seq_seen_age"),
+        ("seq_seen_2", "seq_seen_age"),
+    ]
+    assert len({sequences(one).schema_hash() for one in ({}, {"within": "7d"}, {"age": True}, {"key": "slot"})}) == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"key": None, "age": True}, "objective, within and age need a key"),
+        ({"separator": ","}, "with a key, sql gives one value"),
+        ({"keep": "first"}, "the last are kept"),
+        ({"key": "campaign"}, "there is no key set 'campaign' in the history"),
+        ({"key": "all"}, "is that of all impressions"),
+        ({"objective": "buy"}, "'buy' is no objective of the history"),
+        ({"within": "400d"}, "longer than horizon_days=365"),
+        ({"within": "30"}, "String should match pattern"),
+    ],
+)
+def test_what_no_sequence_from_the_log_can_be_is_refused(more, said):
+    with pytest.raises(ValidationError, match=said):
+        sequences(more)

@@ -14,8 +14,8 @@ import pytest
 from deltalake import write_deltalake
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
-from camoe.contracts.counts import CountError
 from camoe.contracts.errors import BundleError, InputError
+from camoe.contracts.places.counts import CountError
 from jobs.evaluate import main
 from jobs.maintain import main as maintain
 from tests.evaluation.run import (

@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from camoe.config.command_line import load_config, parse
-from camoe.contracts.counts import CountError
+from camoe.contracts.places.counts import CountError
 from camoe.contracts.snapshot import pin
 from features import inputs
 from features.after_commit import CommittedError, after_commit

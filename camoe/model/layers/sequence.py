@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from camoe.contracts.encoder import UNKNOWN
-from camoe.contracts.features import FeatureSet, Pooling, SequenceColumn
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.sequences import Pooling, SequenceColumn
 from camoe.model.layers.embedding import JointEmbedding
 
 

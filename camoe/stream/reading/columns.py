@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from camoe.contracts.features import FeatureSet, SequenceColumn
+from camoe.contracts.features import FeatureSet
 from camoe.contracts.schema import label_column, target_column
+from camoe.contracts.sequences import SequenceColumn
 
 UNKNOWN_LABEL = -1
 SLOT_ID = "slot_id"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from camoe.contracts.errors import StreamError
-from camoe.contracts.features import SequenceColumn
+from camoe.contracts.sequences import SequenceColumn
 from camoe.stream.reading.columns import SLOT_ID, UNKNOWN_LABEL, WORD, Columns, Words
 from camoe.stream.reading.group import RowGroup
 from camoe.stream.reading.padding import padded

@@ -6,14 +6,14 @@ import json
 import subprocess
 import sys
 
-from camoe.contracts import counts
+from camoe.contracts.places import counts
 
 TIMES = 40
 STAGES = ("features", "train", "score")
 RECORD = """
 import sys
 from pathlib import Path
-from camoe.contracts import counts
+from camoe.contracts.places import counts
 sys.stdin.read()
 for number in range(int(sys.argv[3])):
     counts.record(Path(sys.argv[1]), f"{sys.argv[2]}-{number}", {"rows": number})
