@@ -45,7 +45,7 @@ def test_the_inputs_are_those_of_the_table_under_out(pipeline):
     assert remote.train.table == REMOTE
     assert remote.train.content_hash() == local.train.content_hash()
     assert remote.validation.content_hash() == local.validation.content_hash()
-    assert replace(remote, train=local.train, validation=local.validation) == local
+    assert replace(remote, train=local.train, validation=local.validation, both=local.both) == local
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_counts_are_those_of_the_log(spark, at_once):
     assert found["i3-0"]["num_user_click_rate_all"] is not None
 
 
-def test_a_forgotten_user_leaves_the_events_and_the_sums_of_users(at_once, tmp_path):
+def test_a_forgotten_user_leaves_the_events_and_the_sums_of_users(spark, at_once, tmp_path):
     layout = Layout(shutil.copytree(at_once / "out", tmp_path / "out"))
     (folder,) = history_folders(layout)
     keys = History.model_validate(HISTORY)
