@@ -13,6 +13,7 @@ from features.synthetic.draws import Draws, pick
 
 SHORTEST_GAP_S = 120.0
 GAP_SPREAD_S = 240.0
+RESTED_S = 86_400.0
 # A context begins this long before its first impression, and is known at most CONTEXT_KNOWN_S after it began.
 CONTEXT_LEAD_S = 20.0
 CONTEXT_KNOWN_S = 15.0
@@ -29,7 +30,8 @@ def session_count(config: LakeConfig) -> int:
 def impressions(sessions: DataFrame, config: LakeConfig) -> DataFrame:
     """Return the impressions of each `session_id` (0, 1, ...): ids 0 to `config.impressions` - 1.
 
-    Adds user_id, ts, `_position` in the session and `_segment`, the position at which its context began.
+    Adds user_id, ts, `rest_s` since the session's last ad (`RESTED_S` before its first), `_position` in the session and
+    `_segment`, the position at which its context began.
     """
     exploded = _sessions(sessions, config).withColumn(
         "_position", F.explode(F.sequence(F.lit(0), F.col("_length") - 1))
@@ -39,14 +41,19 @@ def impressions(sessions: DataFrame, config: LakeConfig) -> DataFrame:
     def begins(position: Column) -> Column:
         return (position == 0) | (draws.uniform("change", "session_id", position) < config.traffic.focus_change)
 
-    jitter = draws.uniform("jitter", "session_id", "_position") * 0.5
+    def after_gaps(position: Column) -> Column:
+        return F.col("_gap") * (position + draws.uniform("jitter", "session_id", position) * 0.5)
+
+    shown, position = after_gaps(F.col("_position")), F.col("_position")
+    rest = F.when(position == 0, F.lit(RESTED_S)).otherwise(shown - after_gaps(position - 1))
     return (
         exploded.withColumn("impression_id", F.col("_first") + F.col("_position"))
         .where(F.col("impression_id") < config.impressions)
         .withColumns(
             {
                 "_segment": F.array_max(F.filter(F.sequence(F.lit(0), F.col("_position")), begins)),
-                "ts": later(F.col("_start"), F.col("_gap") * (F.col("_position") + jitter)),
+                "ts": later(F.col("_start"), shown),
+                "rest_s": rest,
             }
         )
     )
