@@ -78,7 +78,7 @@ def _traced(model: Model, heads: Sequence[int]) -> ir.Model:
     one = model.members[0]
     examples = {
         CATEGORICAL: torch.zeros(EXAMPLE_ROWS, one.categorical_columns, dtype=torch.int64),
-        NUMERIC: torch.zeros(EXAMPLE_ROWS, one.scaling.inputs, dtype=torch.float32),
+        NUMERIC: torch.zeros(EXAMPLE_ROWS, one.numeric_columns, dtype=torch.float32),
     }
     if one.sequences.columns:
         examples[SEQUENCES] = torch.zeros(EXAMPLE_ROWS, one.sequences.width, dtype=torch.int64)

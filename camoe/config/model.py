@@ -71,6 +71,8 @@ ExpertConfig = Annotated[Annotated[DcnConfig, Tag("dcn")] | Annotated[MlpConfig,
 class CommonConfig(Section):
     """Parts of every model: embeddings of `embedding_dim`, `dropout`, and a tower of `tower_hidden` units a head.
 
+    `attention_hidden`: widths of the activation unit of each sequence that is pooled by attention.
+
     `input_dropout` is that of the shared bottom, what all else reads; without it that is `dropout`, as of hidden units.
 
     With `match_parameters` all hidden widths and ranks are scaled by one factor, so that the model has about that many
@@ -81,6 +83,7 @@ class CommonConfig(Section):
     dropout: Share = 0.0
     input_dropout: Share | None = None
     tower_hidden: Widths = (32,)
+    attention_hidden: Hidden = (36,)
     match_parameters: int | None = Field(default=None, ge=1)
 
 

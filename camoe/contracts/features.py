@@ -13,7 +13,7 @@ from camoe.contracts.config_file import Section
 from camoe.contracts.hashing import short_hash
 from camoe.contracts.history import History
 from camoe.contracts.schema import target_column
-from camoe.contracts.sequences import FROM_LOG, Hashing, SequenceColumn, SequenceFeature
+from camoe.contracts.sequences import FROM_LOG, MODELS_OWN, Hashing, SequenceColumn, SequenceFeature
 from camoe.contracts.slots import SafeName
 
 # How the SQL of a numeric names another feature.
@@ -230,19 +230,16 @@ class FeatureSet(Section):
         hashing = self.hashing_of(sequence)
         ends = [""] if hashing is None else [f"_{seed}" for seed in hashing.seeds]
         base = sequence.column if sequence.vocabulary is None else f"cat_{sequence.vocabulary}"
-        return tuple(
-            SequenceColumn(
-                f"{sequence.column}{end}", f"{base}{end}", sequence.max_length, sequence.pooling, sequence.age_column
-            )
-            for end in ends
-        )
+        made = sequence.max_length, sequence.pooling, sequence.age_column, sequence.decay_s
+        return tuple(SequenceColumn(f"{sequence.column}{end}", f"{base}{end}", *made) for end in ends)
 
     def schema_hash(self) -> str:
         """Hash the table's feature columns as declared: names, SQL, hashing, lengths, the history, and their order.
 
         The table, the bundle and the scorer must agree on it. It leaves out what the model alone does with a column
-        (transform, missing_indicator, pooling), targets, which no model reads, and min_count, which only decides how
-        early a value enters the vocabulary: another min_count never changes what an index means, as a refit does not.
+        (transform, missing_indicator, pooling, decay_s), targets, which no model reads, and min_count, which only
+        decides how early a value enters the vocabulary: another min_count never changes what an index means, as a refit
+        does not.
         """
         made = {
             "categorical": [item.model_dump(mode="json", exclude={"min_count"}) for item in self.categorical],
@@ -252,7 +249,8 @@ class FeatureSet(Section):
             # Only then, so that a table without sequences, or without those of the log, keeps its identity.
             made["sequence"] = [
                 item.model_dump(
-                    mode="json", exclude={"min_count", "pooling", *(set() if item.key is not None else FROM_LOG)}
+                    mode="json",
+                    exclude={"min_count", *MODELS_OWN, *(set() if item.key is not None else FROM_LOG)},
                 )
                 for item in self.sequence
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -11,7 +12,9 @@ from camoe.contracts.config_file import Section
 from camoe.contracts.history import WindowName
 from camoe.contracts.slots import SafeName
 
-Pooling = Literal["mean", "sum"]
+Pooling = Literal["mean", "sum", "decayed", "attention"]
+# What only the model does with a sequence.
+MODELS_OWN = {"pooling", "decay_s"}
 # What only a sequence from the log has.
 FROM_LOG = {"key", "objective", "within", "age"}
 # Spark hashes a seed as a 64-bit integer.
@@ -47,8 +50,11 @@ class SequenceFeature(Section):
     history's horizon). `age`: with a second column, log1p of the seconds from each element to the impression.
 
     `vocabulary`: the categorical whose indices and embeddings the elements share, hashed or not. Without it they have
-    their own, as a categorical has them: `min_count` counts elements that are kept. `pooling` is the model's alone and
-    can change without a rebuild.
+    their own, as a categorical has them: `min_count` counts elements that are kept.
+
+    `pooling`: the mean or the sum of the elements' embeddings; `decayed`, their mean with weights `exp(-age / tau)`,
+    tau being `decay_s` seconds; or `attention`, their sum with weights that rest on the row's own value of the
+    `vocabulary`. Both settings are the model's alone and can change without a rebuild.
     """
 
     name: SafeName
@@ -65,6 +71,17 @@ class SequenceFeature(Section):
     within: WindowName | None = None
     age: bool = False
     pooling: Pooling = "mean"
+    decay_s: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _poolable(self) -> SequenceFeature:
+        if self.pooling == "attention" and self.vocabulary is None:
+            raise ValueError(f"sequence '{self.name}': attention compares its elements with the row's own `vocabulary`")
+        if self.pooling == "decayed" and not (self.age and self.decay_s):
+            raise ValueError(f"sequence '{self.name}': pooling decayed needs age: true and decay_s")
+        if self.pooling != "decayed" and self.decay_s is not None:
+            raise ValueError(f"sequence '{self.name}': decay_s is for pooling decayed")
+        return self
 
     @model_validator(mode="after")
     def _one_way_to_an_index(self) -> SequenceFeature:
@@ -98,7 +115,7 @@ class SequenceColumn:
     """A column of the training table that holds sequences: an array of at most `length` indices.
 
     `table`: the column whose embeddings it reads, itself when they are its own. `ages`: the column of its elements'
-    ages, log1p of seconds, an array of float32 of the same length; None without one.
+    ages, log1p of seconds, an array of float32 of the same length; None without one. `decay_s`: tau of pooling decayed.
     """
 
     name: str
@@ -106,3 +123,9 @@ class SequenceColumn:
     length: int
     pooling: Pooling
     ages: str | None = None
+    decay_s: float | None = None
+
+
+def age_columns(columns: Sequence[SequenceColumn]) -> dict[str, int]:
+    """Return the columns of ages that `columns` have, each once, and the ages that one holds at most."""
+    return {column.ages: column.length for column in columns if column.ages is not None}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from camoe.model.layers.embedding import JointEmbedding
 from camoe.model.layers.scaling import NumericScaling, NumericTransform
-from camoe.model.layers.sequence import sequences_of
+from camoe.model.layers.sequence import SequencePooling
 from camoe.model.networks.body import make_body
 from camoe.model.spec import ModelSpec
 
@@ -20,19 +20,25 @@ class Camoe(nn.Module):
     `x = [emb(categorical); pool(sequences); scale(numeric)]`, `logits, gates = body(x)`. CAMoE's body is a
     `MixtureOfExperts` whose gates look at `x`.
 
-    Shapes: B rows, C categorical columns, F numerics, S the packed sequences' words, D the width of `x`, H heads, K
-    experts that a gate weighs. A model over features without sequences needs none.
+    Shapes: B rows, C categorical columns, F numerics and the ages of sequences behind them, S the packed sequences'
+    words, D the width of `x`, H heads, K experts that a gate weighs. A model over features without sequences needs
+    none.
     """
 
     def __init__(self, spec: ModelSpec, transforms: Sequence[NumericTransform]) -> None:
         super().__init__()
         self.embedding = JointEmbedding(spec.vocabulary_sizes, spec.model.embedding_dim, spec.hidden_rows)
         self.categorical_columns = len(spec.features.categorical_columns)
-        self.sequences = sequences_of(spec.features)
+        self.sequences = SequencePooling(spec.features, spec.model.embedding_dim, spec.model.attention_hidden)
         self.scaling = NumericScaling(spec.features.numerics, transforms)
         own = spec.model.input_dropout
         self.dropout = nn.Dropout(spec.model.dropout if own is None else own)
         self.body = make_body(spec.model, spec.bottom_width, len(spec.heads.heads))
+
+    @property
+    def numeric_columns(self) -> int:
+        """`F`."""
+        return self.scaling.inputs + self.sequences.ages_width
 
     @property
     def gate_width(self) -> int:
@@ -49,8 +55,11 @@ class Camoe(nn.Module):
         if sequences is None and self.sequences.columns:
             names = ", ".join(column.name for column in self.sequences.columns)
             raise ValueError(f"the model's features have the sequences {names}, and none are given")
-        pooled = [] if sequences is None else self.sequences.embedded(self.embedding, sequences)
-        x = torch.cat([self.embedding(categorical), *pooled, self.scaling(numeric)], dim=1)
+        embedded, ages = self.embedding(categorical), numeric
+        if self.sequences.ages_width:
+            numeric, ages = torch.split(numeric, [self.scaling.inputs, self.sequences.ages_width], dim=1)
+        pooled = [] if sequences is None else self.sequences(self.embedding, sequences, ages, embedded)
+        x = torch.cat([embedded, *pooled, self.scaling(numeric)], dim=1)
         dropped: Tensor = self.dropout(x)
         return dropped
 

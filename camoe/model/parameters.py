@@ -10,6 +10,7 @@ from torch import nn
 from camoe.config.model import ModelConfig
 from camoe.contracts.errors import ConfigError
 from camoe.model.camoe import Camoe
+from camoe.model.layers.sequence import SequencePooling
 from camoe.model.networks.body import make_body
 from camoe.model.spec import ModelSpec
 
@@ -72,7 +73,8 @@ def body_parameters(config: ModelConfig, spec: ModelSpec) -> int:
     """Count the parameters beside the embeddings of a model of `config` for the inputs and heads of `spec`."""
     # Tensors of this device have shapes and no values.
     with torch.device("meta"):
-        return _count(make_body(config, spec.bottom_width, len(spec.heads.heads)))
+        pooling = SequencePooling(spec.features, config.embedding_dim, config.attention_hidden)
+        return _count(make_body(config, spec.bottom_width, len(spec.heads.heads))) + _count(pooling)
 
 
 def _count(module: nn.Module) -> int:

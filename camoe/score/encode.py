@@ -19,7 +19,8 @@ def encode(table: pa.Table, features: FeatureSet, encoder: Encoder) -> pa.Table:
 
     The raw value of each feature, what its `sql` gives, stands in a column of the feature's name: text, whole numbers,
     booleans or dates for a categorical, numbers for a numeric, lists of what a categorical takes for a sequence, or
-    text where it has a separator; null is missing.
+    text where it has a separator; null is missing. The ages of a sequence that has some stand in `<name>_age`, lists of
+    seconds.
 
     Raises:
         ScoringError: a column is missing or of another type.
@@ -27,6 +28,7 @@ def encode(table: pa.Table, features: FeatureSet, encoder: Encoder) -> pa.Table:
     require_columns(table, tuple(feature.name for feature in features.categorical))
     require_columns(table, tuple(feature.name for feature in features.numerics))
     require_columns(table, tuple(feature.name for feature in features.sequence))
+    require_columns(table, tuple(f"{feature.name}_age" for feature in features.sequence if feature.age))
     made: dict[str, pa.ChunkedArray] = {}
     for feature in features.categorical:
         made |= _categorical(table, feature, encoder)
@@ -53,7 +55,8 @@ def _sequence(
     values = _as_value(pa.table({feature.name: kept.values}), feature.name)
     columns = _indices(values, encoder, feature.vocabulary or feature.name, features.hashing_of(feature))
     names = [column.name for column in features.columns_of(feature)]
-    return {name: kept.lists(indices) for name, indices in zip(names, columns, strict=True)}
+    ages = {feature.age_column: kept.ages(table, f"{feature.name}_age")} if feature.age_column is not None else {}
+    return {**{name: kept.lists(indices) for name, indices in zip(names, columns, strict=True)}, **ages}
 
 
 def _indices(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +12,14 @@ import pyarrow.compute as pc
 
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
-from camoe.contracts.sequences import SequenceColumn
+from camoe.contracts.sequences import SequenceColumn, age_columns
 from camoe.model.spec import ModelSpec
-from camoe.stream.reading.padding import padded
+from camoe.stream.reading.padding import padded, padded_ages, require_an_age_each
 
 # Unknown values that a message names at most.
 NAMED = 5
+# Ages `[rows, L]`, and how many each row has.
+Aged = tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
 
 
 class ScoringError(CamoeError):
@@ -26,7 +29,7 @@ class ScoringError(CamoeError):
 @dataclass(frozen=True)
 class GraphInputs:
     """Model inputs of `[rows]`: slot ids int64, categorical indices int64 `[rows, C]`, numerics float32 `[rows, F]`,
-    and sequences int64 `[rows, S]`, packed as `Block.sequences` has them.
+    and sequences int64 `[rows, S]`, packed as `Block.numeric` and `Block.sequences` have them.
 
     A numeric is NaN where it is missing.
     """
@@ -53,9 +56,11 @@ def graph_inputs(table: pa.Table, spec: ModelSpec) -> GraphInputs:
     numeric = np.empty((table.num_rows, len(features.numeric_columns)), dtype=np.float32)
     for index, name in enumerate(features.numeric_columns):
         numeric[:, index] = _numbers(table, name)
-    lists = [_lists(table, column) for column in features.sequence_columns]
+    aged = {name: _ages(table, name, longest) for name, longest in age_columns(features.sequence_columns).items()}
+    lists = [_lists(table, column, aged) for column in features.sequence_columns]
     sequences = np.concatenate([np.empty((table.num_rows, 0), dtype=np.int64), *lists], axis=1)
-    return GraphInputs(slot_ids(table, spec), categorical, numeric, sequences)
+    floats = np.concatenate([numeric, *(ages for ages, _ in aged.values())], axis=1)
+    return GraphInputs(slot_ids(table, spec), categorical, floats, sequences)
 
 
 def slot_ids(table: pa.Table, spec: ModelSpec) -> npt.NDArray[np.int64]:
@@ -114,13 +119,22 @@ def _indices(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
     return values
 
 
-def _lists(table: pa.Table, column: SequenceColumn) -> npt.NDArray[np.int32]:
+def _ages(table: pa.Table, name: str, longest: int) -> Aged:
+    try:
+        return padded_ages(table[name].combine_chunks(), longest)
+    except ValueError as error:
+        raise ScoringError(f"column {name} {error}; give log1p of seconds") from None
+
+
+def _lists(table: pa.Table, column: SequenceColumn, aged: Mapping[str, Aged]) -> npt.NDArray[np.int32]:
     try:
         packed = padded(table[column.name].combine_chunks(), column.length)
+        if packed.size and packed.min() < 0:
+            raise ScoringError(f"column {column.name} has the index {packed.min()}; indices begin at 0")
+        if column.ages is not None:
+            require_an_age_each(aged[column.ages][1], packed[:, 0])
     except ValueError as error:
         raise ScoringError(f"column {column.name} {error}; encode raw values first") from None
-    if packed.size and packed.min() < 0:
-        raise ScoringError(f"column {column.name} has the index {packed.min()}; indices begin at 0")
     return packed
 
 

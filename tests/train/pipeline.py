@@ -33,7 +33,7 @@ TYPES = {
 TARGETS = [{"name": "oof", "sql": "teacher.p"}]
 TARGET = "target_oof"
 # Lists of genres, which only features with a sequence read.
-SEQUENCE = "seq_recent"
+SEQUENCE, AGES = "seq_recent", "seq_recent_age"
 LONGEST = 3
 CONFIG: dict[str, Any] = {
     "slots": {
@@ -128,6 +128,7 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
                 for name, kind in [*TYPES.items(), *((label, "byte") for label in labels)]
             ]
             + [Field(SEQUENCE, ArrayType(PrimitiveType("integer"), contains_null=True))]
+            + [Field(AGES, ArrayType(PrimitiveType("float"), contains_null=True))]
             + [Field(TARGET, PrimitiveType("float"))]
         ),
         actions,
@@ -155,6 +156,7 @@ def _rows(random: np.random.Generator, prefix: str, rows: int, ids: tuple[int, i
             RUN_ID: [RUN] * rows,
             "cat_genre": genre.astype(np.int32),
             SEQUENCE: pa.array([_recent(int(one), row) for row, one in enumerate(genre)], pa.list_(pa.int32())),
+            AGES: pa.array([_ages(row) for row in range(rows)], pa.list_(pa.float32())),
             "num_tenure": pa.array(tenure.astype(np.float32), mask=random.random(rows) < 0.1),
             TARGET: pa.array(rate.astype(np.float32), mask=np.arange(rows) % 7 == 3),
             **drawn,
@@ -169,7 +171,18 @@ def _recent(genre: int, row: int) -> list[int]:
     return [(genre + step) % (len(VALUES) + 2) for step in range(row % (LONGEST + 1))]
 
 
+def _ages(row: int) -> list[float]:
+    """Of as many elements, in log1p of seconds: hours and days, the newest last."""
+    return [float(np.log1p(3600 * (1 + row % 30) * (back + 1))) for back in reversed(range(row % (LONGEST + 1)))]
+
+
 def sequence_features(**change: object) -> dict[str, object]:
     """The features of `CONFIG` and a sequence of genres."""
     declared = {"name": "recent", "sql": "recent", "vocabulary": "genre", "max_length": LONGEST, **change}
     return {**CONFIG["features"], "sequence": [declared]}
+
+
+def logged_features(**change: object) -> dict[str, object]:
+    """The same with a sequence from the log, whose elements have ages."""
+    history = {"since": "2026-01-01", "keys": {"user": {"by": ["user_id"], "make": []}}}
+    return {**sequence_features(key="user", age=True, **change), "history": history}

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.schema import label_column, target_column
-from camoe.contracts.sequences import SequenceColumn
+from camoe.contracts.sequences import SequenceColumn, age_columns
 
 UNKNOWN_LABEL = -1
 SLOT_ID = "slot_id"
@@ -37,11 +37,17 @@ class Columns:
     def names(self) -> tuple[str, ...]:
         """All columns to read."""
         sequences = (column.name for column in self.sequences)
-        return (*self.categorical, *self.numeric, *self.targets, SLOT_ID, *self.labels, *sequences, *self.keys)
+        floats = (*self.numeric, *self.ages, *self.targets)
+        return (*self.categorical, *floats, SLOT_ID, *self.labels, *sequences, *self.keys)
+
+    @property
+    def ages(self) -> dict[str, int]:
+        """The columns of the sequences' ages, and the ages of a row in each."""
+        return age_columns(self.sequences)
 
     @property
     def words(self) -> int:
-        """Words of one record: categoricals, numerics, targets, slot, the labels padded to whole words, sequences."""
+        """Words of one record: categoricals, numerics, ages, targets, slot, labels padded to whole words, sequences."""
         return self.words_before_sequences + sum(1 + column.length for column in self.sequences)
 
     @property
@@ -52,7 +58,12 @@ class Columns:
     @property
     def words_before_slot(self) -> int:
         """Words of one record up to its slot."""
-        return len(self.categorical) + len(self.numeric) + len(self.targets)
+        return len(self.categorical) + self.numeric_words + len(self.targets)
+
+    @property
+    def numeric_words(self) -> int:
+        """Words of one record that `Block.numeric` has."""
+        return len(self.numeric) + sum(self.ages.values())
 
 
 def model_columns(
@@ -84,9 +95,9 @@ class Block:
 
     @property
     def numeric(self) -> npt.NDArray[np.float32]:
-        """`[rows, F]`, NaN where null."""
+        """`[rows, F]`, NaN where null; behind them the ages of sequences, each padded to its longest."""
         first = len(self.columns.categorical)
-        return self.records.view(np.float32)[:, first : first + len(self.columns.numeric)]
+        return self.records.view(np.float32)[:, first : first + self.columns.numeric_words]
 
     @property
     def targets(self) -> npt.NDArray[np.float32]:

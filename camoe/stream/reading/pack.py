@@ -13,7 +13,7 @@ from camoe.contracts.errors import StreamError
 from camoe.contracts.sequences import SequenceColumn
 from camoe.stream.reading.columns import SLOT_ID, UNKNOWN_LABEL, WORD, Columns, Words
 from camoe.stream.reading.group import RowGroup
-from camoe.stream.reading.padding import padded
+from camoe.stream.reading.padding import padded, padded_ages, require_an_age_each
 
 # Rows that are turned into records at once: what is written stays in the processor's cache until its lines are full.
 TILE = 2048
@@ -57,12 +57,18 @@ def pack(
 def _words(rows: Rows, columns: Columns) -> Iterator[Words]:
     for name in columns.categorical:
         yield _integers(rows, name)
-    for name in (*columns.numeric, *columns.targets):
+    for name in columns.numeric:
+        yield _floats(rows, name).view(np.int32)
+    aged = {}
+    for name, longest in columns.ages.items():
+        ages, aged[name] = _ages(rows, name, longest)
+        yield from ages.view(np.int32).T
+    for name in columns.targets:
         yield _floats(rows, name).view(np.int32)
     yield _integers(rows, SLOT_ID)
     yield from _labels(rows, columns.labels).T
     for column in columns.sequences:
-        yield from _lists(rows, column).T
+        yield from _lists(rows, column, None if column.ages is None else aged[column.ages]).T
 
 
 def _labels(rows: Rows, names: tuple[str, ...]) -> Words:
@@ -88,11 +94,21 @@ def _floats(rows: Rows, name: str) -> npt.NDArray[np.float32]:
     return _values(name, known, np.dtype(np.float32))
 
 
-def _lists(rows: Rows, column: SequenceColumn) -> Words:
+def _lists(rows: Rows, column: SequenceColumn, aged: npt.NDArray[np.int32] | None) -> Words:
     try:
-        return padded(_chunk(rows, column.name), column.length)
+        found = padded(_chunk(rows, column.name), column.length)
+        if aged is not None:
+            require_an_age_each(aged, found[:, 0])
+        return found
     except ValueError as error:
         raise StreamError(f"column {column.name} {error}; build the features again") from None
+
+
+def _ages(rows: Rows, name: str, longest: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+    try:
+        return padded_ages(_chunk(rows, name), longest)
+    except ValueError as error:
+        raise StreamError(f"column {name} {error}; build the features again") from None
 
 
 def _chunk(rows: Rows, name: str) -> pa.Array:

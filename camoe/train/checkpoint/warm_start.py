@@ -97,7 +97,9 @@ def _transform(features: FeatureSet) -> dict[str, str]:
     """Return by setting of a feature what the model makes of its raw column."""
     transforms = {f"the transform of {item.name}": item.transform for item in features.numerics}
     indicators = {f"the missing_indicator of {item.name}": str(item.missing_indicator) for item in features.numerics}
-    return transforms | indicators | {f"the pooling of {item.name}": item.pooling for item in features.sequence}
+    poolings = {f"the pooling of {item.name}": item.pooling for item in features.sequence}
+    decays = {f"the decay_s of {item.name}": str(item.decay_s) for item in features.sequence}
+    return transforms | indicators | poolings | decays
 
 
 def _shape(tensors: dict[str, Tensor], name: str) -> tuple[int, ...]:
