@@ -15,6 +15,11 @@ from camoe.contracts.runs import LabelCount
 from camoe.contracts.schema import IMPRESSION_KEYS, label_column
 from features.encoding.encode import apply, feature_values, fit_vocabularies, with_derived
 from features.encoding.profile import profile
+from features.history.columns import KEPT, hidden_columns, history_rows, keyed_columns, with_keys
+from features.history.lookup import NUMBERS
+from features.history.past import Past, told
+from features.history.smoothing import with_history
+from features.history.weights import smoothing_weights
 from features.impressions.floors import Labels, below_floors, require_accepted
 from features.impressions.judge import FOUND_LATE, with_raw
 from features.impressions.labels import label_as_of, logged_objectives
@@ -24,18 +29,7 @@ from features.incremental import earlier_profiles, require_vocabularies
 from features.inputs import RunInputs, read_inputs
 from features.join.choice import Choice
 from features.join.entities import JoinResult, join_entities, matched_column, unjoined
-from features.past import (
-    KEPT,
-    Past,
-    hidden_columns,
-    history_rows,
-    keyed_columns,
-    opened_past,
-    smoothing_weights,
-    told,
-    with_keys,
-    with_past,
-)
+from features.past import opened_past
 from features.plan import JOB, Plan
 from features.report.coverage import Coverage, age_column, measure_days, unknown_slots, with_ages
 from features.spark.progress import step
@@ -152,10 +146,12 @@ def _valued(inputs: RunInputs, joined: DataFrame) -> Iterator[_Valued]:
     with (
         _persisted(_values(inputs, joined)) as shown,
         opened_past(inputs, shown, joined) as past,
-        _persisted(told(shown.where(KEPT), past)) as rows,
+        _persisted(told(shown.where(KEPT), past).drop(*keyed_columns(features))) as rows,
     ):
-        weights = smoothing_weights(inputs.plan, rows, past.layout)
-        with _persisted(with_derived(with_past(rows, past, weights), features)) as valued:
+        plan = inputs.plan
+        weights = smoothing_weights(plan.layout.encoder, rows, plan.training_days, past.layout)
+        numbered = with_history(rows, past.layout, weights, plan.window.zone).drop(NUMBERS)
+        with _persisted(with_derived(numbered, features)) as valued:
             yield _Valued(valued, past, weights if features.history.smoothing == "fitted" else NO_WEIGHTS)
 
 
@@ -165,8 +161,8 @@ def _values(inputs: RunInputs, joined: DataFrame) -> DataFrame:
     flags = [helper(name) for name in inputs.tables for helper in (matched_column, age_column)]
     joined = with_ages(joined, inputs.tables)
     if plan.features.history is not None:
-        joined = with_keys(joined, plan.features.history)
-        flags += keyed_columns(plan.features.history)
+        joined = with_keys(joined, plan.features)
+        flags += keyed_columns(plan.features)
     # A label of an objective that is not trained on is as much a leak as one that is.
     keep = [*IMPRESSION_KEYS, "date", "slot", *labels, *flags]
     return feature_values(joined, plan.features, keep, hidden_columns(joined))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -242,10 +243,10 @@ def read_fitted_on(folder: Path, days: tuple[date, date], older: Encoder) -> Enc
     told = False
     for version in range(latest_version(folder), 0, -1):
         path = folder / f"v{version}"
-        encoder = read_version(path) if path.is_dir() else EMPTY
-        if encoder.days == days:
-            return encoder.as_known_by(older)
-        told = told or encoder.days is not None
+        fitted_on = _range(_manifest(path).get("days", ())) if path.is_dir() else None
+        if fitted_on == days:
+            return read_version(path).as_known_by(older)
+        told = told or fitted_on is not None
     if not told:
         return older
     raise EncoderError(
@@ -259,12 +260,20 @@ def _range(days: Sequence[str]) -> tuple[date, date] | None:
     return (date.fromisoformat(days[0]), date.fromisoformat(days[1])) if days else None
 
 
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads((folder / "encoder.json").read_bytes())
+    except (ValueError, OSError) as error:
+        raise EncoderError(f"the encoder at {folder} is damaged ({error}); {REMEDY}") from None
+    return found
+
+
 def read_version(folder: Path) -> Encoder:
     """Read one version's own folder. Raises `EncoderError` as `read` does."""
     if not folder.is_dir():
         raise EncoderError(f"no encoder at {folder}; run jobs/build_features.py first")
+    manifest = _manifest(folder)
     try:
-        manifest = json.loads((folder / "encoder.json").read_bytes())
         table = pq.read_table(folder / "vocabulary.parquet")
         values: dict[str, list[str]] = {feature: [] for feature in manifest["sizes"]}
         for feature, value in zip(table["feature"].to_pylist(), table["value"].to_pylist(), strict=True):

@@ -24,15 +24,18 @@ NESTED = (ArrayType, MapType, StructType, VariantType)
 def sequence_values(visible: DataFrame, features: FeatureSet, where: str) -> dict[str, Column]:
     """Return each sequence as an array of texts without nulls, of at most its `max_length`; never null itself.
 
+    Those that come from the log are left out.
+
     Raises:
         ConfigError: the SQL does not parse, names a column that is not there, or does not give what is declared: text
             where there is a separator, else an array of plain values.
     """
-    columns = resolve(visible, {item.column: item.sql for item in features.sequence}, where, ConfigError)
+    joined = [item for item in features.sequence if item.key is None]
+    columns = resolve(visible, {item.column: item.sql for item in joined}, where, ConfigError)
     kinds = visible.select(*columns.values()).schema
-    for item in features.sequence:
+    for item in joined:
         _require_fit(item, kinds[item.column].dataType, where)
-    return {item.column: _kept(item, columns[item.column]).alias(item.column) for item in features.sequence}
+    return {item.column: _kept(item, columns[item.column]).alias(item.column) for item in joined}
 
 
 def sequence_indices(encoder: Encoder, features: FeatureSet) -> dict[str, Column]:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.history import IMPRESSION
 from features.history.blocks import Block
-from features.history.keys import MICROSECONDS, OWNER, Layout, key_column
+from features.history.keys import MICROSECONDS, OWNER, Layout, key_column, value_column
 from features.impressions.checks import INVALID_LABEL, REASONS
 from features.impressions.duplicates import DUPLICATE
 from features.impressions.exclusions import EXCLUDED
@@ -33,17 +33,18 @@ def counts_in_history(reasons: str = REASONS) -> Column:
 def events(keyed: DataFrame, layout: Layout) -> DataFrame:
     """Return what is kept of the impressions: `date`, `at` (microseconds), `owner`, the keys, the settled labels.
 
-    `keyed` has their `ts`, `user_id`, `date`, the key sets' columns and the settled labels.
+    `keyed` has their `ts`, `user_id`, `date`, the key sets' columns, the settled labels and the sequences' values.
     """
     return keyed.select(
         "date",
         F.unix_micros("ts").alias(AT),
         F.xxhash64(F.col("user_id").cast("string")).alias(OWNER),
-        *[key_column(name) for name in layout.history.keys],
+        *[key_column(name) for name in layout.key_sets],
         *[
             F.col(settled_column(name)).cast("tinyint").alias(settled_column(name))
             for name in layout.history.objectives
         ],
+        *[value_column(item) for item in layout.sequences],
     )
 
 
@@ -65,8 +66,14 @@ def additions(events: DataFrame, layout: Layout) -> DataFrame:
 
 def probes(keyed: DataFrame, layout: Layout) -> DataFrame:
     """Return `key_set`, `key`, `at` (just before which is looked) and `row` (a hash of the id) of impressions."""
-    at = F.unix_micros("ts") - layout.history.delay_s * MICROSECONDS
-    return keyed.select(row_of().alias("row"), at.alias(AT), _stacked(layout)).where(F.col(KEY).isNotNull())
+    return keyed.select(row_of().alias("row"), seen_from(layout).alias(AT), _stacked(layout)).where(
+        F.col(KEY).isNotNull()
+    )
+
+
+def seen_from(layout: Layout) -> Column:
+    """Return the instant (microseconds) before which an impression of the time `ts` knows what was known."""
+    return F.unix_micros("ts") - layout.history.delay_s * MICROSECONDS
 
 
 def row_of() -> Column:
@@ -81,17 +88,22 @@ def known_day(zone: str, at: str | Column = AT) -> Column:
 
 def states(additions: DataFrame, layout: Layout, zone: str, owned: tuple[str, ...]) -> DataFrame:
     """Sum `additions` by source day, known day and key: integers that add up over days, and the last times."""
-    places = [place for place, name in enumerate(layout.history.keys) if name in owned]
+    places = [place for place, name in enumerate(layout.key_sets) if name in owned]
     owner = F.when(F.col(SET).isin(places), F.col(OWNER)) if places else F.lit(None).cast("bigint")
     return _summed(additions.withColumns({OWNER: owner, KNOWN_DAY: known_day(zone)}), layout)
 
 
 def added_up(states: DataFrame, blocks: Collection[Block], layout: Layout) -> DataFrame:
-    """Sum states of days, or of smaller blocks, to those of `blocks` of one size; `date` is then the first day, too."""
+    """Sum states of days, or of smaller blocks, to those of `blocks` of one size."""
+    return _summed(within(states, blocks), layout)
+
+
+def within(states: DataFrame, blocks: Collection[Block]) -> DataFrame:
+    """Return the rows that lie in `blocks`, all of one size, with the block's first day as `date` and known day."""
     (size,) = {block.days for block in blocks}
     first = F.date_sub(KNOWN_DAY, F.pmod(F.unix_date(KNOWN_DAY), F.lit(size)))
     mine = states.where(first.isin([block.first for block in blocks]))
-    return _summed(mine.withColumns({"date": first, KNOWN_DAY: first}), layout)
+    return mine.withColumns({"date": first, KNOWN_DAY: first})
 
 
 def _summed(rows: DataFrame, layout: Layout) -> DataFrame:
@@ -109,10 +121,10 @@ def sums(layout: Layout) -> list[Column]:
 def _stacked(layout: Layout) -> Column:
     pairs = [
         item
-        for place, name in enumerate(layout.history.keys)
+        for place, name in enumerate(layout.key_sets)
         for item in (F.lit(place).cast("tinyint"), F.col(key_column(name)))
     ]
-    return F.stack(F.lit(len(layout.history.keys)), *pairs).alias(SET, KEY)
+    return F.stack(F.lit(len(layout.key_sets)), *pairs).alias(SET, KEY)
 
 
 def _added(streams: list[str], layout: Layout) -> list[Column]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
@@ -11,6 +11,7 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType, VariantT
 
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.history import IMPRESSION, History
+from camoe.contracts.sequences import SequenceFeature
 from camoe.contracts.sources import Objective
 from features.spark.expressions import columns_read, resolve
 from features.spark.keys import as_text
@@ -27,17 +28,25 @@ class Layout:
     """What is counted by every key: `lags_s` by stream, an impression's own (0) and that of each objective.
 
     Counts are those of impressions, then per objective of its known labels and of the positive ones among them; times
-    are those of the last impression and of the last positive one per objective.
+    are those of the last impression and of the last positive one per objective. `sequences` are those from the log.
     """
 
     history: History
     lags_s: Mapping[str, int]
+    sequences: tuple[SequenceFeature, ...] = ()
 
     @classmethod
-    def of(cls, history: History, objectives: Mapping[str, Objective]) -> Layout:
+    def of(
+        cls, history: History, objectives: Mapping[str, Objective], sequences: tuple[SequenceFeature, ...] = ()
+    ) -> Layout:
         """Return the layout of `history`, the `objectives` of which say when their labels mature."""
         lags = {name: objectives[name].matures_s for name in history.objectives}
-        return cls(history, {IMPRESSION: 0, **lags})
+        return cls(history, {IMPRESSION: 0, **lags}, sequences)
+
+    @property
+    def key_sets(self) -> tuple[str, ...]:
+        """Names of the key sets, each at its place, whatever the order in which they are declared."""
+        return tuple(sorted(self.history.keys))
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -72,13 +81,22 @@ class Layout:
         """Return the place of a time among all numbers of an impression."""
         return self._first(key) + len(self.history.windows) * len(self.counts) + self.streams.index(stream)
 
+    def lag_s_of(self, sequence: SequenceFeature) -> int:
+        """Return the seconds after an impression from which on it is an element of `sequence`."""
+        return self.lags_s[sequence.objective or IMPRESSION]
+
     def _first(self, key: str) -> int:
-        return list(self.history.keys).index(key) * self.width
+        return self.key_sets.index(key) * self.width
 
 
 def key_column(name: str) -> str:
     """Name the helper column of a key set's hash."""
     return f"_key_{name}"
+
+
+def value_column(sequence: SequenceFeature) -> str:
+    """Name the helper column of the value that an impression adds to a sequence."""
+    return f"_value_{sequence.name}"
 
 
 def key_columns(visible: DataFrame, history: History) -> dict[str, Column]:
@@ -110,6 +128,23 @@ def owned_keys(visible: DataFrame, history: History) -> tuple[str, ...]:
         for name, key in history.keys.items()
         if "user_id" in columns_read(visible, {str(place): sql for place, sql in enumerate(key.by)})
     )
+
+
+def value_columns(visible: DataFrame, sequences: Collection[SequenceFeature]) -> dict[str, Column]:
+    """Return the text that each impression adds to each of the sequences from the log.
+
+    Raises:
+        ConfigError: the SQL is none over the columns of `visible`, or gives no plain value.
+    """
+    columns = resolve(visible, {value_column(item): item.sql for item in sequences}, WHERE, ConfigError)
+    kinds = visible.select(*columns.values()).schema
+    for item in sequences:
+        kind = kinds[value_column(item)].dataType
+        if isinstance(kind, NESTED):
+            raise ConfigError(
+                f"{WHERE}: sequence '{item.name}: {item.sql}' is {kind.simpleString()}; with a key it is a plain value"
+            )
+    return {name: column.cast("string").alias(name) for name, column in columns.items()}
 
 
 def _text(value: Column, kind: DataType, named: Mapping[str, str]) -> Column:

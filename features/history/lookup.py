@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from camoe.contracts.history import ALL
 from features.history.blocks import Block, cover, days_between
 from features.history.events import AT, KEY, KNOWN_DAY, SET, sums
 from features.history.keys import MICROSECONDS, Layout
@@ -63,38 +64,39 @@ class Hot:
     width: int
     stretches: int
 
+    @property
+    def holds(self) -> Column:
+        """Whether a row is that of one of the keys."""
+        return F.col(KEY).isin(list(self.keys))
+
+    def bucket(self, first: int = 0) -> Column:
+        """Return the stretch of a row by its `order`, those before the `first` in that one; 0 for other keys."""
+        stretch = F.greatest(F.expr(f"`order` div {self.width}L"), F.lit(first).cast("bigint"))
+        return F.when(self.holds, stretch).otherwise(F.lit(0).cast("bigint"))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the impressions of a run ask: the `keys` that they have, and how many `tasks` share the rows."""
+
+    keys: DataFrame
+    tasks: int
+    hot: Hot
+
 
 def needed(layout: Layout, span: Span, have: Collection[Block]) -> set[Block]:
     """Return the days and blocks, of those that are there (`have`), whose states `lookup` reads."""
     found = {Block(day) for day in days_between(span.first, span.last)}
     for name in layout.history.windows:
-        found |= {*_held(name, layout, span, have), *map(Block, _leaving(name, layout, span))}
+        found |= {*held(name, layout, span, have), *map(Block, _leaving(name, layout, span))}
+    for item in layout.sequences:
+        found |= {*held(item.within or ALL, layout, span, have)}
     return found
 
 
-def lookup(probes: DataFrame, known: Known, layout: Layout, span: Span, rows_a_task: int = ROWS_A_TASK) -> DataFrame:
-    """Return `row`, `at` and `_numbers` of the impressions that have `probes`: each key set's counts and times."""
+def asked_of(known: Known, layout: Layout, span: Span, rows_a_task: int = ROWS_A_TASK) -> Asked:
+    """Return what impressions of `span` ask: each is among the events of its own day, so their keys are among these."""
     recent = known.states.where((F.col(DAYS) == 1) & (F.col(KNOWN_DAY) >= F.lit(span.first)))
-    tasks, hot, keys = _tasks(recent, layout, span, rows_a_task)
-    asked_of = recent.select(SET, KEY).distinct()
-    # An impression is among the events of its own day, so the keys that are asked are among these.
-    asked_of = F.broadcast(asked_of) if keys <= KEYS_TO_SEND else asked_of
-    touched = replace(known, states=known.states.join(asked_of, on=[SET, KEY], how="left_semi"))
-    added = _deltas(known.additions, layout, F.col(AT) * 2 + 1, F.lit(2 ** len(layout.history.windows) - 1))
-    told = reduce(DataFrame.unionByName, [added, *_of_states(touched, layout, span)])
-    zeros = {name: F.lit(0).cast("bigint") for name in layout.counts}
-    nevers = {name: F.lit(None).cast("bigint") for name in layout.times}
-    asked = _rows(probes.withColumns({**zeros, **nevers}), layout, F.col(AT) * 2, F.lit(0), F.col("row"))
-    scan = Scan(layout.counts, layout.times, len(layout.history.windows))
-    running = _cut(told, asked, layout, hot).repartition(tasks, KEY, "bucket")
-    found = running.mapInArrow(scan, f"row bigint, {AT} bigint, {SET} tinyint, numbers array<bigint>")
-    wide = Wide(len(layout.history.keys), layout.width)
-    made = found.repartition(tasks, "row").mapInArrow(wide, f"row bigint, {AT} bigint, numbers array<bigint>")
-    return made.withColumnRenamed("numbers", NUMBERS)
-
-
-def _tasks(recent: DataFrame, layout: Layout, span: Span, rows_a_task: int) -> tuple[int, Hot, int]:
-    """Return how many tasks the rows need, the keys that are too large for one, and how many keys there are."""
     sizes = recent.groupBy(SET, KEY).agg(F.sum("n_impression").alias("n"))
     # Each impression is one row that asks, and one a stream of its own time that tells.
     each = 1 + len(set(layout.lags_s.values()))
@@ -106,11 +108,31 @@ def _tasks(recent: DataFrame, layout: Layout, span: Span, rows_a_task: int) -> t
     stretches = -(-max((row["n"] for row in found["large"]), default=0) // limit)
     days = (span.last - span.first).days + 2
     width = 2 * MICROSECONDS * 86400 * days // max(stretches, 1)
-    return tasks, Hot(tuple(row[KEY] for row in found["large"]), width, stretches), found["keys"]
+    keys = recent.select(KEY).distinct()
+    few = found["keys"] <= KEYS_TO_SEND
+    return Asked(
+        F.broadcast(keys) if few else keys, tasks, Hot(tuple(row[KEY] for row in found["large"]), width, stretches)
+    )
 
 
-def _held(window: str, layout: Layout, span: Span, have: Collection[Block]) -> list[Block]:
-    """Return the days and blocks that the window holds when `span` begins."""
+def lookup(probes: DataFrame, known: Known, layout: Layout, span: Span, asked: Asked) -> DataFrame:
+    """Return `row`, `at` and `_numbers` of the impressions that have `probes`: each key set's counts and times."""
+    touched = replace(known, states=known.states.join(asked.keys, on=KEY, how="left_semi"))
+    added = _deltas(known.additions, layout, F.col(AT) * 2 + 1, F.lit(2 ** len(layout.history.windows) - 1))
+    told = reduce(DataFrame.unionByName, [added, *_of_states(touched, layout, span)])
+    zeros = {name: F.lit(0).cast("bigint") for name in layout.counts}
+    nevers = {name: F.lit(None).cast("bigint") for name in layout.times}
+    asking = _rows(probes.withColumns({**zeros, **nevers}), layout, F.col(AT) * 2, F.lit(0), F.col("row"))
+    scan = Scan(layout.counts, layout.times, len(layout.history.windows))
+    running = _cut(told, asking, layout, asked.hot).repartition(asked.tasks, KEY, "bucket")
+    found = running.mapInArrow(scan, f"row bigint, {AT} bigint, {SET} tinyint, numbers array<bigint>")
+    wide = Wide(len(layout.history.keys), layout.width)
+    made = found.repartition(asked.tasks, "row").mapInArrow(wide, f"row bigint, {AT} bigint, numbers array<bigint>")
+    return made.withColumnRenamed("numbers", NUMBERS)
+
+
+def held(window: str, layout: Layout, span: Span, have: Collection[Block]) -> list[Block]:
+    """Return the days and blocks that a window holds when `span` begins."""
     first = span.first - timedelta(days=layout.history.days_of(window))
     return cover(max(first, layout.history.since), span.first - timedelta(days=1), have)
 
@@ -126,12 +148,12 @@ def _of_states(known: Known, layout: Layout, span: Span) -> list[DataFrame]:
     """Return what each window holds when `span` begins, and what leaves it at each later midnight."""
     found = []
     for place, name in enumerate(layout.history.windows):
-        mask, held, leaving = F.lit(1 << place), _held(name, layout, span, known.blocks), _leaving(name, layout, span)
-        if held:
-            base = known.states.where(_among(held)).groupBy(SET, KEY).agg(*sums(layout))
+        mask, before, leaving = F.lit(1 << place), held(name, layout, span, known.blocks), _leaving(name, layout, span)
+        if before:
+            base = known.states.where(among(before)).groupBy(KEY).agg(F.first(SET).alias(SET), *sums(layout))
             found.append(_deltas(base, layout, _midnight(F.lit(span.first), span), mask))
         if leaving:
-            gone = known.states.where(_among([Block(day) for day in leaving]))
+            gone = known.states.where(among([Block(day) for day in leaving]))
             away = _midnight(F.date_add(KNOWN_DAY, layout.history.days_of(name) + 1), span)
             minus = {name: -F.col(name) for name in layout.counts}
             never = {name: F.lit(None).cast("bigint") for name in layout.times}
@@ -139,7 +161,8 @@ def _of_states(known: Known, layout: Layout, span: Span) -> list[DataFrame]:
     return found
 
 
-def _among(blocks: Collection[Block]) -> Column:
+def among(blocks: Collection[Block]) -> Column:
+    """Return whether a row of the states is that of one of `blocks`."""
     firsts: dict[int, list[date]] = {}
     for block in blocks:
         firsts.setdefault(block.days, []).append(block.first)
@@ -164,10 +187,8 @@ def _cut(told: DataFrame, asked: DataFrame, layout: Layout, hot: Hot) -> DataFra
     """Return both with `bucket`: the stretch of time of a hot key, each begun by the sums of those before it."""
     if not hot.keys:
         return told.unionByName(asked).withColumn("bucket", F.lit(0).cast("bigint"))
-    is_hot = F.col(KEY).isin(list(hot.keys))
-    bucket = F.when(is_hot, F.expr(f"`order` div {hot.width}L")).otherwise(F.lit(0).cast("bigint"))
-    cut = told.withColumn("bucket", bucket)
-    small = cut.where(is_hot).groupBy(SET, KEY, "mask", "bucket").agg(*sums(layout))
+    cut = told.withColumn("bucket", hot.bucket())
+    small = cut.where(hot.holds).groupBy(SET, KEY, "mask", "bucket").agg(*sums(layout))
     rows = [tuple(NOTHING if value is None else value for value in row) for row in small.collect()]
     last = max(row[3] for row in rows) + hot.stretches
     numbers = dict.fromkeys((*layout.counts, *layout.times), "bigint")
@@ -175,4 +196,4 @@ def _cut(told: DataFrame, asked: DataFrame, layout: Layout, hot: Hot) -> DataFra
     schema = ", ".join(f"`{name}` {kind}" for name, kind in kinds.items())
     before = told.sparkSession.createDataFrame(prefixes(rows, len(layout.counts), last), schema)
     ready = before.withColumns({"order": F.col("bucket") * hot.width - 1, "row": F.lit(None).cast("bigint")})
-    return cut.unionByName(asked.withColumn("bucket", bucket)).unionByName(ready)
+    return cut.unionByName(asked.withColumn("bucket", hot.bucket())).unionByName(ready)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 # Stands for no time, and for all numbers of a key set whose key is null.
@@ -83,6 +84,61 @@ class Wide:
         yield from _batches(row[begins], at[begins], numbers.reshape(len(numbers), -1))
 
 
+@dataclass(frozen=True)
+class Newest:
+    """The last values of each (key, bucket) before a probe, by sequence.
+
+    Sequences have `lengths`, and `lags` after which a value is known. A probe sees values that were known from its `since` on; ages are those at `delay` after its instant. All times are
+    microseconds.
+    """
+
+    lengths: tuple[int, ...]
+    lags: tuple[int, ...]
+    delay: int
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield `row`, `at`, `key_set`, `found` (the newest last) and `ages` (log1p of seconds) of each probe."""
+        given = list(batches)
+        if not given:
+            return
+        table = pa.Table.from_batches(given)
+        values = table["value"].cast(pa.large_string()).combine_chunks()
+        key, bucket, which, order = (_longs(table, name) for name in ("key", "bucket", "key_set", "order"))
+        sort = np.lexsort((_ranks(values), order, bucket, which, key))
+        key, bucket, which, order = key[sort], bucket[sort], which[sort], order[sort]
+        probed = table["row"].is_valid().to_numpy()[sort]
+        begins = np.ones(len(sort), dtype=np.bool_)
+        begins[1:] = (key[1:] != key[:-1]) | (which[1:] != which[:-1]) | (bucket[1:] != bucket[:-1])
+        told = np.cumsum(~probed)
+        # Of all that tell, the place of the first of the probe's own key, and the one behind the last before it.
+        first = (told - ~probed)[np.flatnonzero(begins)[np.cumsum(begins) - 1]]
+        # Its last one is of nothing, so that there is one.
+        source, known = sort[~probed], np.append(order[~probed] // 2, 0)
+        asked = np.flatnonzero(probed)
+        row, since = _longs(table, "row")[sort], _longs(table, "since")[sort]
+        for start in range(0, len(asked), ROWS_A_BATCH):
+            part = asked[start : start + ROWS_A_BATCH]
+            at, own, end = order[part] // 2, which[part], told[part]
+            length = np.array(self.lengths)[own]
+            place = end[:, None] - np.arange(int(length.max()), 0, -1)
+            seen = place >= np.maximum(first[part], end - length)[:, None]
+            seen &= known[np.maximum(place, 0)] >= since[part][:, None]
+            picked, counts = place[seen], seen.sum(axis=1)
+            shown = known[picked] - np.repeat(np.array(self.lags)[own], counts)
+            ages = np.log1p((np.repeat(at, counts) + self.delay - shown) / 1e6).astype(np.float32)
+            ends = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+            found = values.take(pa.array(source[picked])).cast(pa.string())
+            yield pa.RecordBatch.from_pydict(
+                {
+                    "row": pa.array(row[part]),
+                    "at": pa.array(at),
+                    "key_set": pa.array(own, pa.int8()),
+                    "found": pa.ListArray.from_arrays(ends, found),
+                    "ages": pa.ListArray.from_arrays(ends, pa.array(ages)),
+                }
+            )
+
+
 def prefixes(rows: Sequence[tuple[int, ...]], counts: int, last: int) -> list[tuple[int, ...]]:
     """Return what came before each bucket up to `last` of the few keys that are cut into buckets.
 
@@ -109,6 +165,27 @@ def prefixes(rows: Sequence[tuple[int, ...]], counts: int, last: int) -> list[tu
     return found
 
 
+def carried(
+    rows: Sequence[tuple[int, int, int, int, str]], longest: int, more: int
+) -> list[tuple[int, int, int, int, str]]:
+    """Return the last elements, `longest` at most, before each bucket of each key that is cut into some, as rows of it.
+
+    `rows` are (key_set, key, bucket, order, value), the last ones of each bucket; buckets are those up to `more` after
+    the last.
+    """
+    found: list[tuple[int, int, int, int, str]] = []
+    by_key: dict[tuple[int, int], dict[int, list[tuple[int, str]]]] = {}
+    for which, key, bucket, order, value in rows:
+        by_key.setdefault((which, key), {}).setdefault(bucket, []).append((order, value))
+    last = max((row[2] for row in rows), default=0) + more
+    for (which, key), own in by_key.items():
+        tail: list[tuple[int, str]] = []
+        for bucket in range(min(own), last + 1):
+            found += [(which, key, bucket, order, value) for order, value in tail]
+            tail = sorted([*tail, *own.get(bucket, [])])[-longest:]
+    return found
+
+
 def _latest(times: Longs, first: Longs) -> Longs:
     """Return the greatest of `times` from each row's first one on up to itself; `NOTHING` where all are."""
     newest = np.maximum.accumulate(np.where(times != NOTHING, np.arange(len(times)), -1))
@@ -126,6 +203,15 @@ def _batches(row: Longs, at: Longs, numbers: Longs, which: pa.Array | None = Non
         if which is not None:
             columns["key_set"] = which[part]
         yield pa.RecordBatch.from_pydict({**columns, "numbers": lists})
+
+
+def _ranks(values: pa.LargeStringArray) -> Longs:
+    """Return the place of each text among the different ones in their order; nulls have any."""
+    coded = values.dictionary_encode()
+    # One more, for nulls where there is nothing else.
+    places: Longs = np.append(np.argsort(pc.sort_indices(coded.dictionary).to_numpy()), 0)
+    ranks: Longs = places[coded.indices.fill_null(0).to_numpy()]
+    return ranks
 
 
 def _longs(table: pa.Table, name: str) -> Longs:

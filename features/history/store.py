@@ -24,12 +24,12 @@ from camoe.contracts.files import write_text
 from camoe.contracts.schema import RUN_ID
 from features.delta.commit import CommitMetadata, latest_version, signed
 from features.history.blocks import SIZES, Block, holding, whole_blocks
-from features.history.events import added_up
 from features.history.keys import Layout
+from features.history.kinds import kinds_of
 from features.history.records import StoredBlock, StoredDay, rests_on
 from features.tables.side import prune, put, rows_of_runs
 
-EVENTS, STATES = "events", "states"
+EVENTS = "events"
 # Folders of the records.
 DAYS, BLOCKS = "days", "blocks"
 RecordT = TypeVar("RecordT", bound=Section)
@@ -37,11 +37,6 @@ RecordT = TypeVar("RecordT", bound=Section)
 
 class HistoryError(CamoeError):
     """The history's tables on disk are damaged."""
-
-
-def table_of(size: int) -> str:
-    """Name the table of the states of single days, or of blocks of `size` days."""
-    return STATES if size == 1 else f"{STATES}_{size}"
 
 
 def own_name(run: CommitMetadata) -> CommitMetadata:
@@ -95,18 +90,18 @@ class HistoryStore:
             return None
         return rows_of_runs(spark, self.folder / name, stored.versions[name], wanted).drop(RUN_ID)
 
-    def write(self, events: DataFrame, states: DataFrame, days: Collection[StoredDay], run: CommitMetadata) -> None:
-        """Put the rows of `days`, all under the `own_name` of `run`, in place of what counted before."""
-        before = self.found().days
-        with signed(events.sparkSession, run):
-            for rows, name in ((events, EVENTS), (states, STATES)):
+    def write(self, tables: Mapping[str, DataFrame], days: Collection[StoredDay], run: CommitMetadata) -> None:
+        """Put the rows of `days` by table, all under the `own_name` of `run`, in place of what counted before."""
+        before, spark = self.found().days, tables[EVENTS].sparkSession
+        with signed(spark, run):
+            for name, rows in tables.items():
                 put(rows.withColumn(RUN_ID, F.lit(run.run_id)), self.folder / name, run)
         for one in days:
             self._write(DAYS, one.day.isoformat(), one)
         gone = {(one.day, before[one.day].run_id) for one in days if one.day in before}
-        for name in (EVENTS, STATES):
-            prune(events.sparkSession, self.folder / name, gone, run)
-        self._add_blocks(events.sparkSession, run)
+        for name in tables:
+            prune(spark, self.folder / name, gone, run)
+        self._add_blocks(spark, run)
 
     def _add_blocks(self, spark: SparkSession, run: CommitMetadata) -> None:
         """Make the blocks that the days on disk fill and that are not there, from smaller ones to larger ones."""
@@ -121,22 +116,24 @@ class HistoryStore:
             else:
                 small = {block: one for block, one in stored.blocks.items() if block.days == part}
                 wanted = {(one.first, one.run_id) for one in small.values() if holding(one.first, size) in missing}
-            rows = self.read(spark, stored, table_of(part), wanted)
-            if rows is None:
-                continue
-            made = added_up(rows, missing, self.layout).withColumn(RUN_ID, F.lit(run.run_id))
-            with signed(spark, run):
-                put(made, self.folder / table_of(size), run)
+            for kind in kinds_of(self.layout):
+                rows = self.read(spark, stored, kind.table(part), wanted)
+                if rows is not None:
+                    made = kind.joined(rows, missing, self.layout).withColumn(RUN_ID, F.lit(run.run_id))
+                    with signed(spark, run):
+                        put(made, self.folder / kind.table(size), run)
             before = stored_blocks(self.folder)
             for block in missing:
                 resting = rests_on(block, stored.days, self.layout)
                 record = StoredBlock(first=block.first, days=size, run_id=run.run_id, rests_on=resting)
                 self._write(BLOCKS, f"{size}-{block.first.isoformat()}", record)
             gone = {(block.first, before[block].run_id) for block in missing if block in before}
-            prune(spark, self.folder / table_of(size), gone, run)
+            for kind in kinds_of(self.layout):
+                prune(spark, self.folder / kind.table(size), gone, run)
 
     def _versions(self) -> dict[str, int]:
-        return {name: latest_version(self.folder / name) for name in (EVENTS, *map(table_of, (1, *SIZES)))}
+        names = (EVENTS, *(kind.table(size) for kind in kinds_of(self.layout) for size in (1, *SIZES)))
+        return {name: latest_version(self.folder / name) for name in names}
 
     def _write(self, kind: str, name: str, record: Section) -> None:
         write_text(self.folder / kind / f"{name}.json", record.model_dump_json(indent=2) + "\n")

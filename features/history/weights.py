@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import date
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from camoe.contracts import encoder as encoders
+from camoe.contracts.encoder import EncoderError
 from camoe.contracts.schema import label_column
 from features.history.keys import Layout
 from features.history.lookup import NUMBERS
 from features.history.scan import NOTHING
-from features.history.smoothing import LEAST, cells_of, rate_name
+from features.history.smoothing import LEAST, cells_of, rate_name, rate_names
+from features.spark.progress import step
 
 # Weights to choose from, in impressions.
 GRID = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 # Numbers of rows that are looked at, all of a row together; 160 MB. The weights are few.
 NUMBERS_TO_FIT = 20_000_000
 Floats = NDArray[np.float64]
+
+
+def smoothing_weights(folder: Path, rows: DataFrame, training: Collection[date], layout: Layout) -> dict[str, float]:
+    """Return the weight of each rate: the declared one, the one that the encoder in `folder` keeps, or one fitted.
+
+    Those are fitted on the `rows` of the `training` days.
+
+    Raises:
+        EncoderError: weights are to be fitted, and there is no training day.
+    """
+    names, declared = rate_names(layout), layout.history.smoothing
+    if declared != "fitted":
+        return dict.fromkeys(names, float(declared))
+    kept = encoders.latest_weights(folder)
+    if set(names) <= kept.keys():
+        return {name: kept[name] for name in names}
+    if not training:
+        raise EncoderError(
+            f"the encoder at {folder} has no smoothing weights of the history, and none of the run's days is a "
+            "training day to fit them on; build training days first"
+        )
+    to_fit = rows.where(F.col("date").isin(list(training)))
+    with step(rows.sparkSession.sparkContext, "build_features: fitting the history's smoothing"):
+        return fit_weights(to_fit, to_fit.count(), layout)
 
 
 def fit_weights(rows: DataFrame, count: int, layout: Layout) -> dict[str, float]:

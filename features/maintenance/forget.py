@@ -15,7 +15,8 @@ from camoe.contracts.layout import Layout
 from features.delta.log import active_files
 from features.history.events import SET
 from features.history.keys import OWNER
-from features.history.store import EVENTS
+from features.history.keys import Layout as Counted
+from features.history.kinds import STATES
 from features.maintenance.committed import delete_rows
 from features.maintenance.history import history_folders, history_tables
 
@@ -91,13 +92,13 @@ def _require_told_apart(folder: Path, history: History, keep: Collection[str]) -
     """Raise `MaintenanceError` unless each key set is that of users, holds all impressions, or is among `keep`."""
     owned: set[int] = set()
     for table in history_tables(folder):
-        if table.name != EVENTS:
+        if table.name.startswith(STATES.name):
             rows = _dataset(table).scanner(columns=[SET], filter=ds.field(OWNER).is_valid())
             owned |= {place for batch in rows.to_batches() for place in batch[SET].unique().to_pylist()}
     mixed = [
         name
-        for place, (name, key) in enumerate(history.keys.items())
-        if key.by and place not in owned and name not in keep
+        for place, name in enumerate(Counted(history, {}).key_sets)
+        if history.keys[name].by and place not in owned and name not in keep
     ]
     if mixed:
         raise MaintenanceError(

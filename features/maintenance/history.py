@@ -11,7 +11,8 @@ from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError, read_record
 from camoe.contracts.schema import RUN_ID
 from features.delta.log import active_files, has_delta_log
-from features.history.store import BLOCKS, DAYS, EVENTS, stored_blocks, stored_days, table_of
+from features.history.kinds import KINDS
+from features.history.store import BLOCKS, DAYS, EVENTS, stored_blocks, stored_days
 from features.maintenance.committed import OrphanRows, orphan_rows
 
 # Folders of the history's records.
@@ -49,9 +50,10 @@ def unread_rows(layout: Layout, before: datetime) -> tuple[OrphanRows, ...]:
     found = [*orphan_rows(layout, before)]
     for folder in history_folders(layout):
         days = {(day, one.run_id) for day, one in stored_days(folder).items()}
-        named = {EVENTS: days, table_of(1): days}
+        named = {EVENTS: days, **{kind.table(1): days for kind in KINDS}}
         for block, one in stored_blocks(folder).items():
-            named.setdefault(table_of(block.days), set()).add((block.first, one.run_id))
+            for kind in KINDS:
+                named.setdefault(kind.table(block.days), set()).add((block.first, one.run_id))
         found += [_uncounted(table, named.get(table.name, set()), before) for table in history_tables(folder)]
     return tuple(item for item in found if item.rows)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from math import log1p
 from random import Random
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from camoe.contracts.sequences import SequenceFeature
 from features.history.keys import MICROSECONDS, Layout
 from features.history.scan import NOTHING
 
@@ -67,7 +69,7 @@ def known_before(row: Shown, rows: Sequence[Shown], layout: Layout, zone: str) -
     moment = row.at - history.delay_s * MICROSECONDS
     today = local(moment, zone)
     found: list[int] = []
-    for key in history.keys.values():
+    for key in (history.keys[name] for name in layout.key_sets):
         mine = key_of(row, key.by)
         if mine is None:
             found += [NOTHING] * layout.width
@@ -98,3 +100,26 @@ def last(rows: Sequence[Shown], layout: Layout, stream: str, moment: int) -> int
     place, lag = layout.streams.index(stream), layout.lags_s[stream] * MICROSECONDS
     times = [row.at for row in rows if row.at + lag < moment and (place == 0 or row.labels[place - 1] == 1)]
     return max(times, default=NOTHING)
+
+
+def sequence_before(
+    row: Shown, rows: Sequence[Shown], item: SequenceFeature, layout: Layout, zone: str
+) -> tuple[list[str], list[float]]:
+    """The last values of a sequence from the log before the impression `row`, and log1p of their ages in seconds."""
+    history = layout.history
+    by = history.keys[item.key or ""].by
+    mine = key_of(row, by)
+    moment = row.at - history.delay_s * MICROSECONDS
+    first = local(moment, zone) - timedelta(days=history.days_of(item.within or "all"))
+    place, lag = layout.streams.index(item.objective or "impression"), layout.lag_s_of(item) * MICROSECONDS
+    found = sorted(
+        (other.at, value)
+        for other in rows
+        if mine is not None
+        and key_of(other, by) == mine
+        and (value := getattr(other, item.sql)) is not None
+        and (place == 0 or other.labels[place - 1] == 1)
+        and other.at + lag < moment
+        and local(other.at + lag, zone) >= first
+    )[-item.max_length :]
+    return [value for _, value in found], [log1p((row.at - at) / MICROSECONDS) for at, _ in found]

@@ -8,8 +8,9 @@ from camoe.contracts.history import History
 from features.delta.commit import CommitMetadata
 from features.history.blocks import Block, days_between, holding
 from features.history.keys import Layout
+from features.history.kinds import STATES
 from features.history.records import StoredDay
-from features.history.store import EVENTS, HistoryStore, own_name, table_of
+from features.history.store import EVENTS, HistoryStore, own_name
 
 FIRST = holding(date(2026, 3, 1), 64).first
 RUN = CommitMetadata("run", "config", "input")
@@ -28,13 +29,14 @@ def write(spark, store, counts, run, final=True):
         for late in (0, 1)
     ]
     days = [StoredDay(day=day, run_id=name.run_id, final=final, shown="s", settled="l") for day in counts]
-    store.write(spark.createDataFrame(events, EVENT), spark.createDataFrame(states, STATE), days, name)
+    tables = {EVENTS: spark.createDataFrame(events, EVENT), STATES.name: spark.createDataFrame(states, STATE)}
+    store.write(tables, days, name)
 
 
 def sums(spark, store, stored, size):
     """The count and the last time of each block, by its first day."""
     wanted = {(block.first, one.run_id) for block, one in stored.blocks.items() if block.days == size}
-    rows = store.read(spark, stored, table_of(size), wanted).collect()
+    rows = store.read(spark, stored, STATES.table(size), wanted).collect()
     return {row["date"]: (row["n_impression"], row["t_impression"]) for row in rows}
 
 

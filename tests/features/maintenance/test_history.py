@@ -27,7 +27,7 @@ HISTORY = History.model_validate(
 
 def add_rows(table, run, day, owners):
     """A row of each owner's own key set, and one of a key set of all."""
-    rows = [(owner, 1) for owner in owners] + [(None, 2)]
+    rows = [(owner, 2) for owner in owners] + [(None, 1)]
     data = pa.table(
         {
             "date": pa.array([day] * len(rows)),
