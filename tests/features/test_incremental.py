@@ -146,6 +146,7 @@ def test_a_day_built_again_keeps_its_rows_and_the_files_of_other_days(spark, dai
 @pytest.mark.slow
 def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_a_cascade(spark, daily, capfd):
     folder, config, layout = daily.folder, daily.config, daily.layout
+    first_run = active_runs(pin(layout.training))[DAYS[0]]
     late = {"user": "u0", "ts": f"{lake.DAYS[1]}T07:00:00", "plan": "gold", "plays": 50.0}
     lake.write(folder / "raw/users.json", [*lake.users(), late])
     assert lake.run_job(config, "--days", lake.DAYS[1], "--run-id", "changed") == 0
@@ -168,18 +169,18 @@ def test_later_days_are_stale_once_a_day_was_built_from_other_entity_rows_until_
     assert "cascade     added 2026-01-03..2026-01-04" in printed
     assert f"report      {layout.feature_report}/index.html" in printed
     assert pin(layout.training).version == version + 1
-    assert active_runs(pin(layout.training)) == {DAYS[0]: "again", **dict.fromkeys(DAYS[1:], "cascade")}
+    assert active_runs(pin(layout.training)) == {DAYS[0]: first_run, **dict.fromkeys(DAYS[1:], "cascade")}
     assert files(layout, DAYS[:1]) == first
     assert lake.counts(folder)["stale_days"] == {}
     assert open_training_inputs(settings).version == version + 1
     rows = meaning(spark, layout)
     assert {rows[f"i{day}-0"]["cat_plan"] for day in (1, 3)} == {"gold", encoders.UNKNOWN}
     assert days_of_runs(layout.quarantine) == {
-        (DAYS[0], "again"),
+        (DAYS[0], first_run),
         (None, "cascade"),
         *((day, "cascade") for day in DAYS[1:]),
     }
-    assert days_of_runs(layout.profiles) == {(DAYS[0], "again"), *((day, "cascade") for day in DAYS[1:])}
+    assert days_of_runs(layout.profiles) == {(DAYS[0], first_run), *((day, "cascade") for day in DAYS[1:])}
 
 
 @pytest.mark.slow
