@@ -88,8 +88,8 @@ class Wide:
 class Newest:
     """The last values of each (key, bucket) before a probe, by sequence.
 
-    Sequences have `lengths`, and `lags` after which a value is known. A probe sees values that were known from its `since` on; ages are those at `delay` after its instant. All times are
-    microseconds.
+    Sequences have `lengths`, and `lags` after which a value is known. A probe sees values that were known from its
+    `since` on; ages are those at `delay` after its instant. All times are microseconds.
     """
 
     lengths: tuple[int, ...]
