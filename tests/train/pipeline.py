@@ -106,6 +106,8 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
             path = f"modality={slot.modality}/slot={slot.id}/date={when}/part-0.parquet"
             ids = config.slots.modality_id(slot.id), config.slots.slot_id(slot.id)
             table = _rows(random, f"{slot.id}-{when}", rows[slot.id], ids, labels)
+            for number, name in enumerate(_more_numerics(config)):
+                table = table.append_column(name, _numbers(number, day, table.num_rows))
             (root / path).parent.mkdir(parents=True)
             pq.write_table(table, root / path, row_group_size=row_group)
             actions.append(
@@ -130,6 +132,7 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
             + [Field(SEQUENCE, ArrayType(PrimitiveType("integer"), contains_null=True))]
             + [Field(AGES, ArrayType(PrimitiveType("float"), contains_null=True))]
             + [Field(TARGET, PrimitiveType("float"))]
+            + [Field(name, PrimitiveType("float")) for name in _more_numerics(config)]
         ),
         actions,
         partition_by=["modality", "slot", "date"],
@@ -139,6 +142,16 @@ def write_training_table(config: Config, rows: dict[str, int], row_group: int) -
         SLOTS_PROPERTY: config.slots.listing(),
     }
     DeltaTable(str(root)).alter.set_table_properties(properties, raise_if_not_exists=False)
+
+
+def _more_numerics(config: Config) -> list[str]:
+    return [name for name in config.features.numeric_columns if name not in TYPES]
+
+
+def _numbers(number: int, day: int, rows: int) -> pa.Array:
+    """Numbers of some size, each column's own, a fifth of them missing."""
+    random = np.random.default_rng([number, day])
+    return pa.array(random.normal(number, 2, rows).astype(np.float32), mask=random.random(rows) < 0.2)
 
 
 def _rows(random: np.random.Generator, prefix: str, rows: int, ids: tuple[int, int], labels: list[str]) -> pa.Table:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
+import pyarrow as pa
 import pytest
 
 from camoe.contracts.encoder import EMPTY, FIRST, MISSING, UNKNOWN, Encoder
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
+from camoe.score.encode import encode
 from camoe.score.xxhash64 import spark_hash
 from features.encoding.encode import apply, feature_values, fit_vocabularies
 from features.encoding.profile import profile
@@ -65,6 +67,18 @@ def test_min_count_is_reached_over_all_days_and_runs_together(counted):
         "paid",
         "rare",
     ]
+
+
+RAW = {"plan": pa.string(), "empty": pa.string(), "number": pa.string(), "plays": pa.float64(), "rate": pa.float64()}
+
+
+def test_raw_values_are_encoded_without_spark_as_the_build_encodes_them(values, counted):
+    encoder = EMPTY.grow(fit_vocabularies(counted, FEATURES, [TRAIN]))
+    declared = (*FEATURES.categorical, *FEATURES.numerics)
+    rows = [{item.name: row[item.column] for item in declared} for row in values.collect()]
+    built = apply(values, encoder, FEATURES).select(*FEATURES.columns).collect()
+    found = encode(pa.Table.from_pylist(rows, pa.schema(RAW)), FEATURES, encoder)
+    assert found.select(FEATURES.columns).to_pylist() == [row.asDict() for row in built]
 
 
 def test_null_is_missing_and_any_other_value_unknown(values, counted):
