@@ -115,6 +115,11 @@ class Effect(Section):
     centre: float = 0.0
     response: dict[SafeName, float] = Field(default_factory=dict)
 
+    @property
+    def name(self) -> str:
+        """Name for people, unique among the effects of a lake."""
+        return " x ".join(self.by) + (" (slope)" if self.slope else "")
+
 
 class Delay(Section):
     """Exponential delay in seconds, cut at `max_s`."""
@@ -144,6 +149,13 @@ class Signal(Section):
     effects: tuple[Effect, ...]
     own_effect_by: tuple[str, ...] = Field(min_length=1)
     objectives: dict[SafeName, ObjectiveSignal]
+
+    @model_validator(mode="after")
+    def _one_effect_a_name(self) -> Signal:
+        names = [effect.name for effect in self.effects]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two effects are by {twice[0]}; add them up")
+        return self
 
     @model_validator(mode="after")
     def _requirements_first(self) -> Signal:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -40,14 +42,17 @@ def with_score(frame: DataFrame, config: LakeConfig) -> DataFrame:
         missing = sorted(set(effect.by) - set(seen.columns))
         if missing:
             raise ConfigError(f"signal.effects: no column '{missing[0]}'; choose from {', '.join(seen.columns)}")
-    score: Column = F.lit(0.0)
-    for effect in config.signal.effects:
-        score = score + _value(effect, config) * _response(effect, config)
+    score = reduce(add, effect_terms(config).values(), F.lit(0.0))
     own = {
         own_column(name): _cells(config, f"own:{name}", config.signal.own_effect_by, objective.own)
         for name, objective in config.signal.objectives.items()
     }
     return seen.withColumns({SCORE: score, **own})
+
+
+def effect_terms(config: LakeConfig) -> dict[str, Column]:
+    """Return what each effect adds to the score, by its name; columns of what `with_score` returns."""
+    return {effect.name: _value(effect, config) * _response(effect, config) for effect in config.signal.effects}
 
 
 def own_column(objective: str) -> str:

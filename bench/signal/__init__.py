@@ -1,0 +1,1 @@
+"""The planted effects of the synthetic lake, and how much of each a model has learned."""
