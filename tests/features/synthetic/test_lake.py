@@ -19,6 +19,7 @@ from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
 from features.synthetic.config import LakeConfig
 from features.synthetic.lake import check_replaceable, make_lake
+from features.synthetic.sessions import RESTED_S, impressions
 from tests.paths import ROOT
 from tests.sparks import set_to
 
@@ -218,6 +219,18 @@ def test_every_context_state_holds_at_its_impressions(lake):
     assert (state["focus"] == state["slot"].map(lambda name: slots[name].focus)).all()
     assert (state["content"] == state["slot"].map(lambda name: slots[name].content)).all()
     assert (lake.contexts.groupby("session_id").size() > 1).any()
+
+
+def test_the_rest_before_an_ad_is_the_time_since_the_one_before_in_its_session(spark):
+    config = load(DEFAULT, LakeConfig)
+    rows = impressions(spark.range(300).withColumnRenamed("id", "session_id"), config).toPandas()
+    rows = rows.sort_values(["session_id", "_position"])
+    gap_s = rows.groupby("session_id")["ts"].diff().dt.total_seconds()
+    assert (rows.loc[rows["_position"] == 0, "rest_s"] == RESTED_S).all()
+    later = rows["_position"] > 0
+    # Times are cut to the millisecond.
+    np.testing.assert_allclose(rows.loc[later, "rest_s"], gap_s[later], atol=0.002)
+    assert later.sum() > 300
 
 
 def test_impressions_cover_the_declared_local_days(lake):

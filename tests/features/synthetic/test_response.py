@@ -54,6 +54,7 @@ def scores(spark, lake: LakeConfig) -> dict[str, list[float]]:
             "ts": F.timestamp_seconds(F.lit(1_772_500_000) + F.col("id") * 3000),
             "user_id": F.col("id"),
             "campaign_id": F.col("id"),
+            "rest_s": F.col("id") * 10.0,
         }
     )
     shown = {slot: with_score(state.withColumn("slot", F.lit(slot)), lake) for slot in (AUDIO, VIDEO)}
