@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -50,3 +51,23 @@ def test_each_epoch_of_the_own_loop_has_every_row_and_the_loss_falls(pipeline):
     losses = [float(loss) for _, loss in epochs]
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.65
+
+
+def test_the_users_earlier_videos_are_those_of_the_published_logs_before_the_first_day(tmp_path):
+    day_ms, begin_ms = 86_400_000, 1_650_816_000_000  # 25 April, midnight in China
+    rows = [(7, video, begin_ms - (60 - video) * day_ms // 10, video % 9 == 0, video % 2) for video in range(60)]
+    rows += [(7, 99, begin_ms, 1, 1), (8, 5, begin_ms - 1, 0, 0), (8, 5, begin_ms - 1, 0, 0)]
+    log = pd.DataFrame(rows, columns=["user_id", "video_id", "time_ms", "is_like", "long_view"]).astype(int)
+    log.iloc[:30].to_csv(tmp_path / "log_standard_4_08_to_4_21_pure.csv", index=False)
+    log.iloc[30:].to_csv(tmp_path / "log_standard_4_22_to_5_08_pure.csv", index=False)
+    command = [sys.executable, ROOT / "docs/examples/kuairand_earlier.py", tmp_path]
+    assert "2 users" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    first, second = pq.read_table(tmp_path / "user_sequences_before_20220425.parquet").to_pylist()
+    assert (first["user_id"], first["history_len"]) == (7, 60)
+    assert first["watch_seq"] == list(range(10, 60))
+    assert first["like_seq"] == list(range(0, 60, 9))
+    assert first["long_watch_seq"] == list(range(1, 60, 2))
+    assert second == {
+        "user_id": 8, "history_len": 1, "last_time_ms": begin_ms - 1,
+        "watch_seq": [5], "like_seq": [], "long_watch_seq": [],
+    }  # fmt: skip
