@@ -86,9 +86,9 @@ class Wide:
 
 @dataclass(frozen=True)
 class Newest:
-    """The last values of each (key, bucket) before a probe, by sequence.
+    """The last values of each (key, bucket) before a probe.
 
-    Sequences have `lengths`, and `lags` after which a value is known. A probe sees values that were known from its
+    `lengths`, and `lags` after which a value is known, are by sequence. A probe sees values that were known from its
     `since` on; ages are those at `delay` after its instant. All times are microseconds.
     """
 

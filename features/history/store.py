@@ -92,7 +92,7 @@ class HistoryStore:
 
     def write(self, tables: Mapping[str, DataFrame], days: Collection[StoredDay], run: CommitMetadata) -> None:
         """Put the rows of `days` by table, all under the `own_name` of `run`, in place of what counted before."""
-        before, spark = self.found().days, tables[EVENTS].sparkSession
+        before, spark = stored_days(self.folder), tables[EVENTS].sparkSession
         with signed(spark, run):
             for name, rows in tables.items():
                 put(rows.withColumn(RUN_ID, F.lit(run.run_id)), self.folder / name, run)
@@ -105,31 +105,38 @@ class HistoryStore:
 
     def _add_blocks(self, spark: SparkSession, run: CommitMetadata) -> None:
         """Make the blocks that the days on disk fill and that are not there, from smaller ones to larger ones."""
-        for size, part in zip(SIZES, (1, *SIZES), strict=False):
-            stored = self.found()
-            final = {day: one for day, one in stored.days.items() if one.final}
+        stored = self.found()
+        for size in SIZES:
+            final = {day for day, one in stored.days.items() if one.final}
             missing = [block for block in whole_blocks(final, size, self.layout) if block not in stored.blocks]
-            if not missing:
-                continue
-            if part == 1:
-                wanted = {(day, final[day].run_id) for block in missing for day in block.sources(self.layout)}
-            else:
-                small = {block: one for block, one in stored.blocks.items() if block.days == part}
-                wanted = {(one.first, one.run_id) for one in small.values() if holding(one.first, size) in missing}
-            for kind in kinds_of(self.layout):
-                rows = self.read(spark, stored, kind.table(part), wanted)
-                if rows is not None:
-                    made = kind.joined(rows, missing, self.layout).withColumn(RUN_ID, F.lit(run.run_id))
-                    with signed(spark, run):
-                        put(made, self.folder / kind.table(size), run)
-            before = stored_blocks(self.folder)
-            for block in missing:
-                resting = rests_on(block, stored.days, self.layout)
-                record = StoredBlock(first=block.first, days=size, run_id=run.run_id, rests_on=resting)
-                self._write(BLOCKS, f"{size}-{block.first.isoformat()}", record)
-            gone = {(block.first, before[block].run_id) for block in missing if block in before}
-            for kind in kinds_of(self.layout):
-                prune(spark, self.folder / kind.table(size), gone, run)
+            if missing:
+                self._make(spark, missing, stored, run)
+                stored = self.found()
+
+    def _make(self, spark: SparkSession, missing: list[Block], stored: Stored, run: CommitMetadata) -> None:
+        """Put on disk the blocks `missing`, all of one size, from their days or the blocks of the size before."""
+        size = missing[0].days
+        part = max((smaller for smaller in SIZES if smaller < size), default=1)
+        if part == 1:
+            days = {day for block in missing for day in block.sources(self.layout)}
+            wanted = {(day, stored.days[day].run_id) for day in days}
+        else:
+            small = [one for block, one in stored.blocks.items() if block.days == part]
+            wanted = {(one.first, one.run_id) for one in small if holding(one.first, size) in missing}
+        for kind in kinds_of(self.layout):
+            rows = self.read(spark, stored, kind.table(part), wanted)
+            if rows is not None:
+                made = kind.joined(rows, missing, self.layout).withColumn(RUN_ID, F.lit(run.run_id))
+                with signed(spark, run):
+                    put(made, self.folder / kind.table(size), run)
+        before = stored_blocks(self.folder)
+        for block in missing:
+            resting = rests_on(block, stored.days, self.layout)
+            record = StoredBlock(first=block.first, days=size, run_id=run.run_id, rests_on=resting)
+            self._write(BLOCKS, f"{size}-{block.first.isoformat()}", record)
+        gone = {(block.first, before[block].run_id) for block in missing if block in before}
+        for kind in kinds_of(self.layout):
+            prune(spark, self.folder / kind.table(size), gone, run)
 
     def _versions(self) -> dict[str, int]:
         names = (EVENTS, *(kind.table(size) for kind in kinds_of(self.layout) for size in (1, *SIZES)))
