@@ -53,5 +53,6 @@ def cover(first: date, last: date, have: Collection[Block]) -> list[Block]:
 
 
 def whole_blocks(days: Collection[date], size: int, layout: Layout) -> list[Block]:
-    """Return the blocks of `size` days all of whose sources are among `days`."""
-    return sorted(block for block in {holding(day, size) for day in days} if set(block.sources(layout)) <= set(days))
+    """Return the blocks of `size` days all of whose sources are among `days`, from the history's beginning on."""
+    there = {block for block in {holding(day, size) for day in days} if block.first >= layout.history.since}
+    return sorted(block for block in there if set(block.sources(layout)) <= set(days))

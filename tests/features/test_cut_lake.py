@@ -10,6 +10,14 @@ from tests.features import lake
 
 pytestmark = pytest.mark.slow
 
+# A click counts from an hour after its impression on, which is after the cut on the second day.
+HISTORY = {
+    "since": lake.DAYS[0],
+    "objectives": ["click"],
+    "windows": ["all", "1d"],
+    "keys": {"all": [], "user": ["user_id"], "plan": ["user.plan"]},
+}
+SEQUENCES = [{"name": "seen", "sql": "campaign_id", "key": "user", "max_length": 4, "age": True}]
 THEN = f"{lake.DAYS[1]}T12:15:00"
 LATE = f"{lake.DAYS[1]}T18:00:00"
 
@@ -30,16 +38,21 @@ def features(spark, folder, **tables):
     lake.write_lake(folder, **tables)
     settings = lake.config(folder)
     settings["sources"]["entities"]["user"]["columns"]["available_at"] = "known"
+    settings["features"] |= {"history": HISTORY, "sequence": SEQUENCES}
     config = lake.write_config(folder, settings)
     assert lake.run_job(config, "--days", f"{lake.DAYS[0]}..{lake.DAYS[1]}", "--as-of", f"{lake.DAYS[3]}T00:00:00") == 0
     layout = Layout(folder / "out")
     values = encoders.read(layout.encoder).values
-    rows = spark.read.format("delta").load(str(layout.training)).where(f"ts <= '{THEN}Z'").collect()
+    names = [name for name in values if name != "seen"]
+    table = spark.read.format("delta").load(str(layout.training))
+    numbers = [name for name in table.columns if name.startswith("num_")]
+    rows = table.where(f"ts <= '{THEN}Z'").collect()
     return {
         row.impression_id: [
-            dict(enumerate(values[name], encoders.FIRST)).get(row[f"cat_{name}"], row[f"cat_{name}"]) for name in values
+            dict(enumerate(values[name], encoders.FIRST)).get(row[f"cat_{name}"], row[f"cat_{name}"]) for name in names
         ]
-        + [row.num_plays, row.num_age]
+        + [row[name] for name in numbers]
+        + [[values["seen"][index - encoders.FIRST] for index in row.seq_seen], row.seq_seen_age]
         for row in rows
     }
 

@@ -55,4 +55,4 @@ def test_a_block_is_whole_once_all_of_its_sources_are_there(since, lag, size, da
         assert set(sources) == {
             day for day in days_between(block.first - timedelta(days=lag + 1), block.last) if day >= since
         }
-        assert (block in found) == (gone not in sources and block.last <= every[-1])
+        assert (block in found) == (gone not in sources and since <= block.first and block.last <= every[-1])
