@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import reduce
 from zoneinfo import ZoneInfo
@@ -46,9 +46,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Known:
-    """The `additions` that became known on the days of a span, and the `states` of those days and of blocks before.
+    """The `additions` that became known on the days of a span, and the `states` of those days and of what was before.
 
-    `states` have `DAYS`: those of single days are known on `KNOWN_DAY`, those of `blocks` from then on.
+    `states` have `DAYS`: those of single days are known on `KNOWN_DAY`, those of `blocks` from then on. Keys that no
+    impression asks for may be left out.
     """
 
     additions: DataFrame
@@ -87,16 +88,16 @@ class Asked:
 def needed(layout: Layout, span: Span, have: Collection[Block]) -> set[Block]:
     """Return the days and blocks, of those that are there (`have`), whose states `lookup` reads."""
     found = {Block(day) for day in days_between(span.first, span.last)}
-    for name in layout.history.windows:
+    # Last times are those within the horizon, whatever the windows.
+    windows = {ALL, *layout.history.windows, *(item.within or ALL for item in layout.sequences)}
+    for name in windows:
         found |= {*held(name, layout, span, have), *map(Block, _leaving(name, layout, span))}
-    for item in layout.sequences:
-        found |= {*held(item.within or ALL, layout, span, have)}
     return found
 
 
-def asked_of(known: Known, layout: Layout, span: Span, rows_a_task: int = ROWS_A_TASK) -> Asked:
-    """Return what impressions of `span` ask: each is among the events of its own day, so their keys are among these."""
-    recent = known.states.where((F.col(DAYS) == 1) & (F.col(KNOWN_DAY) >= F.lit(span.first)))
+def asked_of(states: DataFrame, layout: Layout, span: Span, rows_a_task: int = ROWS_A_TASK) -> Asked:
+    """Return what impressions of `span` ask: each is among the events of its own day, so their keys are in `states`."""
+    recent = states.where((F.col(DAYS) == 1) & (F.col(KNOWN_DAY) >= F.lit(span.first)))
     sizes = recent.groupBy(SET, KEY).agg(F.sum("n_impression").alias("n"))
     # Each impression is one row that asks, and one a stream of its own time that tells.
     each = 1 + len(set(layout.lags_s.values()))
@@ -108,18 +109,16 @@ def asked_of(known: Known, layout: Layout, span: Span, rows_a_task: int = ROWS_A
     stretches = -(-max((row["n"] for row in found["large"]), default=0) // limit)
     days = (span.last - span.first).days + 2
     width = 2 * MICROSECONDS * 86400 * days // max(stretches, 1)
+    hot = Hot(tuple(row[KEY] for row in found["large"]), width, stretches)
     keys = recent.select(KEY).distinct()
-    few = found["keys"] <= KEYS_TO_SEND
-    return Asked(
-        F.broadcast(keys) if few else keys, tasks, Hot(tuple(row[KEY] for row in found["large"]), width, stretches)
-    )
+    return Asked(F.broadcast(keys) if found["keys"] <= KEYS_TO_SEND else keys, tasks, hot)
 
 
 def lookup(probes: DataFrame, known: Known, layout: Layout, span: Span, asked: Asked) -> DataFrame:
     """Return `row`, `at` and `_numbers` of the impressions that have `probes`: each key set's counts and times."""
-    touched = replace(known, states=known.states.join(asked.keys, on=KEY, how="left_semi"))
     added = _deltas(known.additions, layout, F.col(AT) * 2 + 1, F.lit(2 ** len(layout.history.windows) - 1))
-    told = reduce(DataFrame.unionByName, [added, *_of_states(touched, layout, span)])
+    before = _base(known.states, known.blocks, layout, span)
+    told = added.unionByName(before).unionByName(_gone(known.states, layout, span))
     zeros = {name: F.lit(0).cast("bigint") for name in layout.counts}
     nevers = {name: F.lit(None).cast("bigint") for name in layout.times}
     asking = _rows(probes.withColumns({**zeros, **nevers}), layout, F.col(AT) * 2, F.lit(0), F.col("row"))
@@ -144,25 +143,47 @@ def _leaving(window: str, layout: Layout, span: Span) -> tuple[date, ...]:
     return days_between(first, span.last - timedelta(days=days + 1))
 
 
-def _of_states(known: Known, layout: Layout, span: Span) -> list[DataFrame]:
-    """Return what each window holds when `span` begins, and what leaves it at each later midnight."""
-    found = []
+def _base(states: DataFrame, have: Collection[Block], layout: Layout, span: Span) -> DataFrame:
+    """Return what each window holds when `span` begins, and the last times within the horizon."""
+    reached = among(held(ALL, layout, span, have))
+    counts = [
+        F.sum(F.when(among(held(name, layout, span, have)), F.col(count)).otherwise(0)).alias(f"{count}_{place}")
+        for place, name in enumerate(layout.history.windows)
+        for count in layout.counts
+    ]
+    base = (
+        states.where(reached)
+        .groupBy(KEY)
+        .agg(F.first(SET).alias(SET), *counts, *[F.max(name).alias(name) for name in layout.times])
+    )
+    rows = [
+        (F.lit(1 << place), *[F.col(f"{count}_{place}") for count in layout.counts])
+        for place in range(len(layout.history.windows))
+    ]
+    stack = F.stack(F.lit(len(rows)), *[column for row in rows for column in row]).alias("mask", *layout.counts)
+    return _deltas(
+        base.select(SET, KEY, stack, *layout.times), layout, _midnight(F.lit(span.first), span), F.col("mask")
+    )
+
+
+def _gone(states: DataFrame, layout: Layout, span: Span) -> DataFrame:
+    """Return what leaves each window at each midnight within `span`."""
+    ways = []
     for place, name in enumerate(layout.history.windows):
-        mask, before, leaving = F.lit(1 << place), held(name, layout, span, known.blocks), _leaving(name, layout, span)
-        if before:
-            base = known.states.where(among(before)).groupBy(KEY).agg(F.first(SET).alias(SET), *sums(layout))
-            found.append(_deltas(base, layout, _midnight(F.lit(span.first), span), mask))
-        if leaving:
-            gone = known.states.where(among([Block(day) for day in leaving]))
-            away = _midnight(F.date_add(KNOWN_DAY, layout.history.days_of(name) + 1), span)
-            minus = {name: -F.col(name) for name in layout.counts}
-            never = {name: F.lit(None).cast("bigint") for name in layout.times}
-            found.append(_deltas(gone.withColumns({**minus, **never}), layout, away, mask))
-    return found
+        leaves = (F.col(DAYS) == 1) & F.col(KNOWN_DAY).isin(list(_leaving(name, layout, span)))
+        away = F.date_add(KNOWN_DAY, layout.history.days_of(name) + 1)
+        ways += [F.lit(1 << place), F.when(leaves, away)]
+    stack = F.stack(F.lit(len(layout.history.windows)), *ways).alias("mask", "away")
+    minus = [(-F.col(name)).alias(name) for name in layout.counts]
+    never = [F.lit(None).cast("bigint").alias(name) for name in layout.times]
+    rows = states.select(SET, KEY, stack, *minus, *never).where(F.col("away").isNotNull())
+    return _deltas(rows, layout, _midnight(F.col("away"), span), F.col("mask"))
 
 
 def among(blocks: Collection[Block]) -> Column:
     """Return whether a row of the states is that of one of `blocks`."""
+    if not blocks:
+        return F.lit(False)
     firsts: dict[int, list[date]] = {}
     for block in blocks:
         firsts.setdefault(block.days, []).append(block.first)

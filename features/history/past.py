@@ -13,10 +13,10 @@ from pyspark.sql import functions as F
 from camoe.contracts.runs import EntityState
 from features.delta.commit import CommitMetadata
 from features.history.blocks import SIZES, days_between
-from features.history.events import AT, known_day, probes, row_of, seen_from
+from features.history.events import AT, KEY, known_day, probes, row_of, seen_from
 from features.history.keys import MICROSECONDS, Layout
 from features.history.kinds import STATES, TAILS, Kind, kinds_of
-from features.history.lookup import DAYS, Known, Span, asked_of, lookup, needed
+from features.history.lookup import DAYS, Asked, Known, Span, asked_of, lookup, needed
 from features.history.records import StoredDay, described, matured, states_of
 from features.history.store import EVENTS, HistoryStore, Stored, own_name
 from features.history.tails import sequences_before, with_sequences
@@ -37,6 +37,7 @@ class Past:
     store: HistoryStore
     run: CommitMetadata
     span: Span
+    asked: Asked
     tables: Mapping[str, DataFrame]
     known: Mapping[Kind, Known]
     made: Mapping[date, StoredDay]
@@ -91,21 +92,26 @@ def opened(
             made = described(fresh, final, run.run_id)
         near = [day for day in there.days if day >= span.first - timedelta(days=layout.lag_days)]
         every = _with(fresh, store.read(spark, there, EVENTS, _rows_of(there, near)))
-        held: dict[Kind, DataFrame] = {}
-        known: dict[Kind, Known] = {}
+        tables, known = {EVENTS: fresh}, dict[Kind, Known]()
         for kind in kinds_of(layout):
-            held[kind] = kind.held(_known_by(kind.added(fresh, layout), window), layout, window.zone, owned).persist()
-            stack.callback(held[kind].unpersist)
+            held = kind.held(_known_by(kind.added(fresh, layout), window), layout, window.zone, owned).persist()
+            stack.callback(held.unpersist)
+            tables[kind.table(1)] = held
+            states = _pieces(store, there, kind, held, span)
+            if kind is STATES:
+                asked = asked_of(states, layout, span)
+            if there.days:
+                # What few impressions ask for, of all that is on disk, is read once.
+                states = states.join(asked.keys, on=KEY, how="left_semi").persist()
+                stack.callback(states.unpersist)
             recent = _known_by(kind.added(every, layout), window).where(known_day(span.zone) >= F.lit(span.first))
-            known[kind] = Known(recent, _pieces(store, there, kind, held[kind], span), there.blocks)
-        tables = {EVENTS: fresh, **{kind.table(1): rows for kind, rows in held.items()}}
-        yield Past(store, run, span, tables, known, made, {**stored.days, **made})
+            known[kind] = Known(recent, states, there.blocks)
+        yield Past(store, run, span, asked, tables, known, made, {**stored.days, **made})
 
 
 def told(shown: DataFrame, past: Past) -> DataFrame:
     """Add to the impressions what each could know: `_numbers` of its keys, and the sequences from the log."""
-    layout, span = past.layout, past.span
-    asked = asked_of(past.known[STATES], layout, span)
+    layout, span, asked = past.layout, past.span, past.asked
     found = lookup(probes(shown, layout), past.known[STATES], layout, span, asked)
     rows = _beside(shown.withColumns({"_row": row_of(), SEEN: seen_from(layout)}), found)
     if layout.sequences:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from camoe.contracts.history import ALL
 from camoe.contracts.sequences import SequenceFeature
 from features.history.blocks import Block
 from features.history.events import AT, KEY, KNOWN_DAY, SET, known_day, row_of, seen_from, within
@@ -44,18 +45,16 @@ def sequences_before(shown: DataFrame, known: Known, layout: Layout, span: Span,
     """Return `row`, `at`, and each sequence and its ages, of the impressions `shown` that have some."""
     nothing = {"row": F.lit(None).cast("bigint"), "since": F.lit(None).cast("bigint")}
     order = {"order": F.col(AT) * 2 + 1}
-    touched = known.states.join(asked.keys, on=KEY, how="left_semi")
-    before = [
-        touched.where((F.col(SET) == place) & among(pieces))
-        for place, item in enumerate(layout.sequences)
-        if (pieces := held(item.within or "all", layout, span, known.blocks))
-    ]
+    pieces = [held(item.within or ALL, layout, span, known.blocks) for item in layout.sequences]
+    before = known.states.where(
+        reduce(Column.__or__, [(F.col(SET) == at) & among(one) for at, one in enumerate(pieces)])
+    )
     columns = (SET, KEY, "order", VALUE, "row", "since")
-    told = [part.withColumns({**order, **nothing}).select(*columns) for part in (known.additions, *before)]
+    told = [part.withColumns({**order, **nothing}).select(*columns) for part in (known.additions, before)]
     probes = _probes(shown, layout, span).withColumns({"order": F.col(AT) * 2, VALUE: F.lit(None).cast("string")})
     lags = tuple(layout.lag_s_of(item) * MICROSECONDS for item in layout.sequences)
     newest = Newest(tuple(item.max_length for item in layout.sequences), lags, layout.history.delay_s * MICROSECONDS)
-    cut = _cut(reduce(DataFrame.unionByName, told), probes.select(*columns), layout, span, asked.hot)
+    cut = _cut(told[0].unionByName(told[1]), probes.select(*columns), layout, span, asked.hot)
     kinds = f"row bigint, {AT} bigint, {SET} tinyint, found array<string>, ages array<float>"
     found = cut.repartition(asked.tasks, KEY, "bucket").mapInArrow(newest, kinds)
     return found.groupBy("row", AT).agg(
@@ -120,7 +119,7 @@ def _probes(shown: DataFrame, layout: Layout, span: Span) -> DataFrame:
 
 def _since(item: SequenceFeature, at: Column, layout: Layout, span: Span) -> Column:
     """Return the instant from which on an element must be known to be seen at `at`."""
-    days = layout.history.days_of(item.within or "all")
+    days = layout.history.days_of(item.within or ALL)
     first = F.date_sub(known_day(span.zone, at), days).cast("timestamp")
     return F.unix_micros(F.to_utc_timestamp(first, span.zone))
 

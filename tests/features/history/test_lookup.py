@@ -91,7 +91,7 @@ def looked_up(spark, rows, layout, days, rows_a_task):
     span = Span.of(window, history.delay_s)
     asked = frame.where(F.col("date").isin(list(days)))
     states, tails = (known(kind, frame, layout, span) for kind in (STATES, TAILS))
-    size = asked_of(states, layout, span, rows_a_task)
+    size = asked_of(states.states, layout, span, rows_a_task)
     found = lookup(probes(asked, layout), states, layout, span, size)
     lists = sequences_before(asked, tails, layout, span, size)
     there = asked.withColumns({"row": row_of(), AT: F.unix_micros("ts") - history.delay_s * 1_000_000})
@@ -105,8 +105,8 @@ def looked_up(spark, rows, layout, days, rows_a_task):
     ("days", "more", "rows_a_task"),
     [
         pytest.param(DAYS[3:], {}, 1_000_000, marks=pytest.mark.slow),
-        # Cut into stretches of time: three of the four key sets have hot keys.
-        (DAYS[3:], {"delay_s": 3600, "horizon_days": 3}, 400),
+        # Last times reach back further than the window. Three of the four key sets have hot keys, which are cut.
+        (DAYS[3:], {"delay_s": 3600, "horizon_days": 3, "windows": ["2d"]}, 400),
         # What came before is one block of eight days.
         (DAYS[8:], {"delay_s": 300}, 1_000_000),
         pytest.param(DAYS[6:7], {"delay_s": 90_000}, 1_000_000, marks=pytest.mark.slow),
