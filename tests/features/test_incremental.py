@@ -198,6 +198,8 @@ def test_a_back_test_of_earlier_days_knows_no_value_of_a_later_one(daily):
         *(f"days.validation.{end}={lake.DAYS[1]}" for end in ("first", "last")),
     ]
     earlier += [f"days.test.{end}={lake.DAYS[2]}" for end in ("first", "last")]
+    # A value of the later day has an index now, also in the rows of the earlier one.
+    assert lake.run_job(daily.config, "--days", lake.DAYS[0], "--run-id", "indexed") == 0
     later, back_test = load(daily.config, Config), load(daily.config, Config, earlier)
     with pytest.raises(EncoderError, match="fitted on the training days 2026-01-01 to 2026-01-01"):
         open_training_inputs(back_test)
