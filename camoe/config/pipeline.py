@@ -14,6 +14,7 @@ from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.layout import Layout, misread_character
+from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
 from camoe.metrics.config import CalibrationConfig, EvaluationConfig
@@ -45,7 +46,10 @@ class Config(Section):
             )
         for head in self.heads.heads:
             if head.objective not in self.sources.objectives:
-                raise ValueError(f"head '{head.name}': objective '{head.objective}' is not declared in the sources")
+                choose = suggestion(head.objective, self.sources.objectives)
+                raise ValueError(
+                    f"head '{head.name}': objective '{head.objective}' is not declared in the sources; {choose}"
+                )
         self._require_history()
         self._require_teacher()
         self._require_head_column()
@@ -59,23 +63,29 @@ class Config(Section):
         history = self.features.history
         unknown = [name for name in history.objectives if name not in self.sources.objectives] if history else []
         if unknown:
-            raise ValueError(f"features.history: objective '{unknown[0]}' is not declared in the sources")
+            choose = suggestion(unknown[0], self.sources.objectives)
+            raise ValueError(f"features.history: objective '{unknown[0]}' is not declared in the sources; {choose}")
 
     def _require_teacher(self) -> None:
         teacher = self.training.teacher
         if teacher is None:
             return
-        if teacher.column not in {target.name for target in self.features.targets}:
-            raise ValueError(f"training.teacher: '{teacher.column}' is none of features.targets; declare it there")
+        targets = {target.name for target in self.features.targets}
+        if teacher.column not in targets:
+            choose = suggestion(teacher.column, targets)
+            raise ValueError(f"training.teacher: '{teacher.column}' is none of features.targets; {choose}")
         if teacher.objective is not None and teacher.objective not in self.heads.objectives:
-            raise ValueError(f"training.teacher: no head has the objective '{teacher.objective}'")
+            choose = suggestion(teacher.objective, self.heads.objectives)
+            raise ValueError(f"training.teacher: no head has the objective '{teacher.objective}'; {choose}")
 
     def _require_head_column(self) -> None:
         column = self.heads.column
         if column is None:
             return
-        if column not in {item.name for item in self.features.categorical if item.hashing is None}:
-            raise ValueError(f"heads.column '{column}' is no categorical feature with a vocabulary; declare it as one")
+        known = {item.name for item in self.features.categorical if item.hashing is None}
+        if column not in known:
+            choose = suggestion(column, known)
+            raise ValueError(f"heads.column '{column}' is no categorical feature with a vocabulary; {choose}")
         if any(slot.attribute(column) is not None for slot in self.slots.slots):
             raise ValueError(f"heads.column '{column}' is also an attribute of slots; rename the feature")
         if self.training.normalise == "expected":

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.hashing import short_hash
+from camoe.contracts.shown.suggestions import keys_at, suggestion
 
 COMMAND_LINE = "the command line"
 
@@ -63,7 +64,7 @@ def load(path: str | Path, kind: type[SectionT], overrides: Sequence[str] = ()) 
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(_explain(error, files, tree)) from None
+        raise ConfigError(_explain(error, kind, files, tree)) from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -126,13 +127,17 @@ def _written(location: Location, tree: Mapping[str, Any]) -> Location:
     return (*written, *location[-1:])
 
 
-def _explain(error: ValidationError, files: Mapping[Location, str], tree: Mapping[str, Any]) -> str:
+def _explain(
+    error: ValidationError, kind: type[Section], files: Mapping[Location, str], tree: Mapping[str, Any]
+) -> str:
     problems = []
     for item in error.errors():
         location = _written(tuple(str(part) for part in item["loc"]), tree)
         prefixes = [location[:length] for length in range(len(location), -1, -1)]
         file = next(files[prefix] for prefix in prefixes if prefix in files)
-        what = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+        what = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            what = f"unknown key; {suggestion(location[-1], keys_at(kind, location[:-1]))}"
         name = ".".join(location)
         problems.append(f"{file}: '{name}': {what}" if name else f"{file}: {what}")
     return "; ".join(problems)

@@ -14,6 +14,7 @@ from camoe.contracts.hashing import short_hash
 from camoe.contracts.history import History
 from camoe.contracts.schema import target_column
 from camoe.contracts.sequences import FROM_LOG, MODELS_OWN, Hashing, SequenceColumn, SequenceFeature
+from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
 
 # How the SQL of a numeric names another feature.
@@ -119,7 +120,8 @@ class FeatureSet(Section):
         known = {feature.name for feature in self.categorical}
         for name, vocabulary in shared.items():
             if vocabulary not in known:
-                raise ValueError(f"sequence '{name}': there is no categorical feature '{vocabulary}' to share with")
+                choose = suggestion(vocabulary, known)
+                raise ValueError(f"sequence '{name}': '{vocabulary}' is no categorical feature to share with; {choose}")
         columns = (*self.categorical_columns, *self._sequence_names)
         twice = sorted({name for name in columns if columns.count(name) > 1})
         if twice:
@@ -132,11 +134,13 @@ class FeatureSet(Section):
     def _require_known(self, item: SequenceFeature) -> None:
         of, history = f"sequence '{item.name}'", self.history
         if history is None or item.key not in history.keys:
-            raise ValueError(f"{of}: there is no key set '{item.key}' in the history")
+            choose = suggestion(str(item.key), history.keys if history else ())
+            raise ValueError(f"{of}: '{item.key}' is no key set of the history; {choose}")
         if not history.keys[item.key].by:
             raise ValueError(f"{of}: the key set '{item.key}' is that of all impressions; give one with expressions")
         if item.objective is not None and item.objective not in history.objectives:
-            raise ValueError(f"{of}: '{item.objective}' is no objective of the history")
+            choose = suggestion(item.objective, history.objectives)
+            raise ValueError(f"{of}: '{item.objective}' is no objective of the history; {choose}")
         if item.within is not None and history.days_of(item.within) > history.horizon_days:
             raise ValueError(f"{of}: within={item.within} is longer than horizon_days={history.horizon_days}")
 
@@ -145,8 +149,9 @@ class FeatureSet(Section):
         for feature in self.numeric:
             unknown = [name for name in feature.reads if name not in known]
             if unknown:
+                choose = suggestion(unknown[0], known - {feature.name})
                 raise ValueError(
-                    f"numeric '{feature.name}' names features.{unknown[0]}, which is no other number or text"
+                    f"numeric '{feature.name}' names features.{unknown[0]}, which is no other number or text; {choose}"
                 )
         try:
             TopologicalSorter({item.name: item.reads for item in self.numeric}).prepare()

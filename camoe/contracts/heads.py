@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import ConfigError
+from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName, Slot, SlotCatalogue
 
 
@@ -113,10 +114,23 @@ class HeadSet(Section):
     def check_serving(self, catalogue: SlotCatalogue) -> None:
         """Raise `ConfigError` unless each slot has one head for the first objective and no two for any other.
 
-        Each head must own a slot.
+        Each head must own a slot, and each value of its 'where' be that of one.
         """
+        for head in self.heads:
+            self._require_known(head, catalogue)
         for slot in catalogue.slots:
             self.served(slot)
         for head in self.heads:
             if not any(head.owns(slot, self.column) for slot in catalogue.slots):
                 raise ConfigError(f"head '{head.name}' owns no slot of the catalogue; correct its 'where'")
+
+    def _require_known(self, head: Head, catalogue: SlotCatalogue) -> None:
+        attributes = {"slot", "modality"}.union(*(slot.attributes for slot in catalogue.slots))
+        for key, values in head.where.items():
+            if key not in attributes and key != self.column:
+                raise ConfigError(f"head '{head.name}': no slot has a '{key}'; {suggestion(key, attributes)}")
+            known = {str(found) for slot in catalogue.slots if (found := slot.attribute(key)) is not None}
+            for value in values if key != self.column else ():
+                if value not in known:
+                    choose = suggestion(value, known)
+                    raise ConfigError(f"head '{head.name}': no slot has the {key} '{value}' of its 'where'; {choose}")

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
 
 ALL = "all"
@@ -114,7 +115,8 @@ class History(Section):
     def _require_parent(self, name: str) -> None:
         parent = self.parent_of(name)
         if parent is not None and parent not in self.keys:
-            raise ValueError(f"history: the parent '{parent}' of '{name}' is no key set; declare it under keys")
+            choose = suggestion(parent, self.keys)
+            raise ValueError(f"history: the parent '{parent}' of '{name}' is no key set; {choose}")
         if parent is None and self.keys[name].by and "rates" in self.made_of(name):
             raise ValueError(
                 f"history: the rates of '{name}' have no parent to be smoothed towards; give it one, or declare a key "

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
 
 IMPRESSION_COLUMNS = ("impression_id", "user_id", "campaign_id", "slot", "ts")
@@ -205,11 +206,13 @@ class Sources(Section):
     def _consistent(self) -> Sources:
         for name, entity in self.entities.items():
             if entity.key not in self.impressions.columns:
-                raise ValueError(f"entity '{name}' joins by '{entity.key}', which the impressions do not map")
+                choose = suggestion(entity.key, self.impressions.columns)
+                raise ValueError(f"entity '{name}' joins by '{entity.key}', which the impressions do not map; {choose}")
         tables = (self.impressions, *self.entities.values(), *((self.outcomes,) if self.outcomes else ()))
         for name in self.keyed_hash.columns if self.keyed_hash else ():
-            if not any(name in table.columns for table in tables):
-                raise ValueError(f"keyed_hash names '{name}', which no table maps")
+            mapped = {column for table in tables for column in table.columns}
+            if name not in mapped:
+                raise ValueError(f"keyed_hash names '{name}', which no table maps; {suggestion(name, mapped)}")
         for name in self.objectives:
             if name not in self.impressions.labels and self.outcomes is None:
                 raise ValueError(f"objective '{name}' has neither an impression label nor an outcomes table")

@@ -90,5 +90,6 @@ def test_a_column_that_no_head_reads_is_refused():
 
 
 def test_a_head_without_a_slot_is_refused():
+    nowhere = {"focus": ["out"], "modality": ["video"]}
     with pytest.raises(ConfigError, match="head 'lost' owns no slot"):
-        heads({"name": "lost", "objective": "conversion", "where": {"focus": ["dim"]}}).check_serving(SLOTS)
+        heads({"name": "lost", "objective": "conversion", "where": nowhere}).check_serving(SLOTS)

@@ -109,7 +109,7 @@ def test_a_sequence_from_the_log_is_one_line_and_may_have_ages():
         ({"key": None, "age": True}, "objective, within and age need a key"),
         ({"separator": ","}, "with a key, sql gives one value"),
         ({"keep": "first"}, "the last are kept"),
-        ({"key": "campaign"}, "there is no key set 'campaign' in the history"),
+        ({"key": "campaign"}, "'campaign' is no key set of the history; "),
         ({"key": "all"}, "is that of all impressions"),
         ({"objective": "buy"}, "'buy' is no objective of the history"),
         ({"within": "400d"}, "longer than horizon_days=365"),

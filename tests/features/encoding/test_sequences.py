@@ -148,7 +148,7 @@ def test_what_is_no_sequence_is_refused(spark, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"vocabulary": "nothing"}, "sequence 'x': there is no categorical feature 'nothing' to share with"),
+        ({"vocabulary": "nothing"}, "sequence 'x': 'nothing' is no categorical feature to share with"),
         ({"vocabulary": "genre", "min_count": 2}, "the elements have the indices of 'genre'; leave out min_count"),
         ({"hashing": {"buckets": 9}, "min_count": 2}, "min_count has no meaning with hashing"),
         ({"name": "genre"}, "feature names must be unique"),

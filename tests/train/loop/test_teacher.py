@@ -116,7 +116,7 @@ def test_targets_are_beside_the_features_and_no_model_reads_them():
 @pytest.mark.parametrize(
     ("teacher", "message"),
     [
-        ({"column": "other"}, "'other' is none of features.targets; declare it there"),
+        ({"column": "other"}, "'other' is none of features.targets; "),
         ({"column": "oof", "objective": "like"}, "no head has the objective 'like'"),
         ({"column": "oof", "weight": 1.0}, "training.teacher.weight"),
     ],

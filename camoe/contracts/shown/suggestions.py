@@ -1,0 +1,52 @@
+"""What was meant by a name that is not there, for messages."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+# Names that a message lists; of more it says how many there are.
+LISTED = 20
+Schema = Mapping[str, Any]
+
+
+def suggestion(wrong: str, known: Collection[str]) -> str:
+    """Return what to choose in place of `wrong`: the name that is most like it, and all that there are."""
+    if not known:
+        return "there are none"
+    names = sorted(known)
+    listed = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    alike = difflib.get_close_matches(wrong.lower(), names, n=1)
+    return f"did you mean '{alike[0]}'? There are {listed}" if alike else f"there are {listed}"
+
+
+def keys_at(kind: type[BaseModel], location: Sequence[str]) -> set[str]:
+    """Return the keys that a `kind` takes at `location`, a path of keys and positions; of a union, those of all."""
+    schema: Schema = kind.model_json_schema()
+    nodes = [schema]
+    for part in location:
+        nodes = [below for node in _members(nodes, schema) for below in _below(node, part)]
+    return {key for node in _members(nodes, schema) for key in node.get("properties", {})}
+
+
+def _members(nodes: Sequence[Schema], root: Schema) -> Iterator[Schema]:
+    """Yield the nodes without references, and with the members of unions in their place."""
+    for node in nodes:
+        if "$ref" in node:
+            yield from _members([root["$defs"][node["$ref"].rpartition("/")[2]]], root)
+        elif parts := [part for union in ("anyOf", "oneOf", "allOf") for part in node.get(union, ())]:
+            yield from _members(parts, root)
+        else:
+            yield node
+
+
+def _below(node: Schema, part: str) -> Iterator[Schema]:
+    if part in node.get("properties", {}):
+        yield node["properties"][part]
+    yield from node.get("patternProperties", {}).values()
+    for more in ("additionalProperties", "items"):
+        if isinstance(node.get(more), Mapping):
+            yield node[more]
