@@ -80,7 +80,8 @@ def launch_with_horovod(
             if silent := silence.too_long():
                 exits.note_silence(silent)
                 process.terminate()
-    if process.returncode != 0:
+    # Horovod's launcher, asked to end, may end as if all were well.
+    if process.returncode != 0 or exits.endings:
         raise exits.error(process.returncode, log, folder)
 
 
