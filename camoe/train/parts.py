@@ -66,20 +66,23 @@ def parts_of(training: TrainingConfig) -> int:
     return training.ensemble * (2 if training.refit else 1)
 
 
-def train_members(shared: Shared) -> list[Trained]:
-    """Train the members on the training days, each from its newest checkpoint where it has one."""
+def train_parts(shared: Shared, parts: Sequence[Part], earlier: int = 0) -> list[Trained]:
+    """Train `parts` in turn, each from its newest checkpoint where it has one; `earlier` steps came before them."""
     trained = list[Trained]()
-    for number in range(1, shared.config.training.ensemble + 1):
-        trained.append(_trained(shared, _member(shared, number), trained))
+    for part in parts:
+        trained.append(_trained(shared, part, earlier))
+        earlier += trained[-1].history.steps
     return trained
 
 
-def train_refits(shared: Shared, firsts: Sequence[Trained]) -> list[Trained]:
-    """Train each of the members anew, on the validation days, too, each from its newest checkpoint where it has one."""
-    trained = list[Trained]()
-    for number, first in enumerate(firsts, 1):
-        trained.append(_trained(shared, _refit(shared, number, first), [*firsts, *trained]))
-    return trained
+def member_parts(shared: Shared) -> list[Part]:
+    """Return the parts that train the members on the training days."""
+    return [_member(shared, number) for number in range(1, shared.config.training.ensemble + 1)]
+
+
+def refit_parts(shared: Shared, firsts: Sequence[Trained]) -> list[Part]:
+    """Return the parts that train each of the members anew, on the validation days, too."""
+    return [_refit(shared, number, first) for number, first in enumerate(firsts, 1)]
 
 
 def steps_before(folder: Path, run: str, parts: int) -> int:
@@ -120,8 +123,8 @@ def _refit(shared: Shared, number: int, first: Trained) -> Part:
     return Part(place, training, replace(both, until=until), settings, title, label)
 
 
-def _trained(shared: Shared, part: Part, before: Sequence[Trained]) -> Trained:
-    """Train one part of the run, after those `before` it, from its newest checkpoint where it has one."""
+def _trained(shared: Shared, part: Part, earlier: int) -> Trained:
+    """Train one part of the run, from its newest checkpoint where it has one; `earlier` steps came before it."""
     config, workers, watchdog = shared.config, shared.workers, shared.watchdog
     layout, training = config.layout, part.training
     parts, name = parts_of(config.training), part_name(shared.name, part.number)
@@ -141,7 +144,6 @@ def _trained(shared: Shared, part: Part, before: Sequence[Trained]) -> Trained:
             watchdog.beat("the warm start")
             warm_start(train_step.model, spec, shared.inputs.encoder, training.warm_start)
         heads = tuple(head.name for head in config.heads.heads)
-        earlier = sum(one.history.steps for one in before)
         own = TrainingRun(
             train_step, feed, checkpoints, watchdog, heads, shared.trackers, layout.logs, part.label, earlier
         )

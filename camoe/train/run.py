@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from camoe.bundle.versions import current
 from camoe.bundle.write import Origin, write_bundle
 from camoe.config.pipeline import Config
-from camoe.model.ensemble import ensemble_of
+from camoe.model.ensemble import Model, ensemble_of
 from camoe.model.spec import ModelSpec
 from camoe.train.checkpoint.folder import new_run, remove_all
 from camoe.train.checkpoint.identity import run_settings
@@ -16,12 +17,12 @@ from camoe.train.data.training_inputs import TrainingInputs, open_training_input
 from camoe.train.distributed.workers import barrier, broadcast, join_workers, leave_workers
 from camoe.train.loop.calibrate import Calibrated, calibrate
 from camoe.train.loop.precision import with_one_precision
-from camoe.train.parts import Shared, Trained, parts_of, steps_before, train_members, train_refits
+from camoe.train.parts import Shared, Trained, member_parts, parts_of, refit_parts, steps_before, train_parts
 from camoe.train.spec import model_spec
 from camoe.train.supervision.watchdog import Watchdog
 from camoe.train.tracking.mlflow_tracker import TrackedRun
 from camoe.train.tracking.trackers import trackers
-from camoe.train.training_metrics import training_metrics
+from camoe.train.training_metrics import refit_metrics, training_metrics
 
 
 def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = None, run: str | None = None) -> None:
@@ -47,16 +48,22 @@ def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = N
     with trackers(training, layout.logs, tracked, before, workers.leads) as made:
         in_one_precision = config.model_copy(update={"training": training})
         shared = Shared(name, in_one_precision, inputs, settings, workers, watchdog, made)
-        firsts = train_members(shared)
+        trained = train_parts(shared, member_parts(shared))
         spec = model_spec(config.model, config.features, config.heads, config.slots, inputs.encoder)
-        spec = spec.model_copy(update={"members": len(firsts)})
-        model = ensemble_of([one.run.train_step.model for one in firsts])
-        calibrated = calibrate(firsts[0].run, model, spec, config.calibration, config.evaluation)
-        refits = train_refits(shared, firsts) if training.refit else []
+        spec = spec.model_copy(update={"members": len(trained)})
+        first, model = trained[0].run, _model(trained)
+        calibrated = calibrate(first, model, spec, config.calibration, config.evaluation)
+        metrics = training_metrics(config, inputs, first.train_step, [one.history for one in trained])
+        if training.refit:
+            parts, earlier = refit_parts(shared, trained), sum(one.history.steps for one in trained)
+            # The models before are known by their metrics now, and their memory is needed.
+            del first, model, trained
+            trained = train_parts(shared, parts, earlier)
+            metrics["refit"] = refit_metrics([one.history for one in trained])
         watchdog.beat("writing the bundle")
         if workers.leads:
-            seconds = time.monotonic() - started
-            _write_bundle(config, shared, spec, calibrated, firsts=firsts, refits=refits, seconds=seconds)
+            metrics |= {"seconds": round(time.monotonic() - started, 2), "validation": calibrated.rows}
+            _write_bundle(config, shared, spec, _model(trained), calibrated, metrics=metrics)
         watchdog.beat("waiting for the bundle")
         barrier("done")
         # Not before: until all workers know of the bundle, one that is lost is one that the run goes on without.
@@ -73,24 +80,24 @@ def _agreed_inputs(config: Config, table_version: int | None) -> TrainingInputs:
     return opened if opened.version == version else open_training_inputs(config, version)
 
 
+def _model(trained: Sequence[Trained]) -> Model:
+    return ensemble_of([one.run.train_step.model for one in trained])
+
+
 def _write_bundle(
     config: Config,
     shared: Shared,
     spec: ModelSpec,
+    model: Model,
     calibrated: Calibrated,
     *,
-    firsts: Sequence[Trained],
-    refits: Sequence[Trained],
-    seconds: float,
+    metrics: dict[str, Any],
 ) -> None:
-    """Write the bundle of the members, of the refits where there are some, and give it to the trackers."""
-    inputs, watchdog, final = shared.inputs, shared.watchdog, refits or firsts
-    histories = [one.history for one in firsts], [one.history for one in refits]
-    metrics = training_metrics(config, inputs, firsts[0].run.train_step, *histories, seconds=seconds)
-    metrics["validation"] = calibrated.rows
-    bundle, origin = config.layout.bundle, Origin(inputs.both if refits else inputs.train, inputs.encoder, config)
+    """Write `model` as a bundle and give it to the trackers."""
+    inputs, watchdog = shared.inputs, shared.watchdog
+    learned_from = inputs.both if config.training.refit else inputs.train
+    bundle, origin = config.layout.bundle, Origin(learned_from, inputs.encoder, config)
     replaced, keep, by_head = current(bundle), config.training.keep_bundles, calibrated.by_head
-    model = ensemble_of([one.run.train_step.model for one in final])
     manifest = write_bundle(bundle, model, spec, origin, metrics, calibration=by_head, keep=keep, alive=watchdog.alive)
     instead = f" in place of {replaced.model_version}" if replaced else ""
     print(f"train: bundle {manifest.model_version} written to {bundle}{instead}; the newest {keep} stay in {bundle}s")

@@ -17,14 +17,10 @@ def training_metrics(
     inputs: TrainingInputs,
     train_step: TrainStep,
     members: Sequence[History],
-    refits: Sequence[History] = (),
-    *,
-    seconds: float,
 ) -> dict[str, Any]:
-    """Return what metrics.json tells of a run that took `seconds`; None for figures that are not finite.
+    """Return what metrics.json tells of how `members` learned; None for figures that are not finite.
 
-    `members` are the histories of the models that were validated, the first one's in full; `refits` those of the ones
-    that learned anew.
+    They are the histories of the models that were validated.
     """
     learned, days, heads = train_step.config, config.days, config.heads.heads
     first, *further = members
@@ -34,12 +30,11 @@ def training_metrics(
         **_chosen(first),
         "gate_weights": {head.name: gates for head, gates in zip(heads, best.gates, strict=True)},
         "members": [_chosen(one) for one in further],
-        "refit": [{"epochs": [_epoch(result) for result in one.epochs], "steps": one.steps} for one in refits],
+        "refit": [],
         "parameters": size * len(members),
         "workers": train_step.workers.world.size,
         "device": train_step.workers.device.type,
         "precision": learned.precision,
-        "seconds": round(seconds, 2),
         "learning": {"mask": learned.mask, "negatives": learned.negatives},
         "data": {
             "train_days": [day.isoformat() for day in days.train.days()],
@@ -50,6 +45,11 @@ def training_metrics(
             "validation_rows": inputs.validation.rows,
         },
     }
+
+
+def refit_metrics(refits: Sequence[History]) -> list[dict[str, Any]]:
+    """Return what metrics.json tells of how the models learned anew that a bundle holds in place of the validated."""
+    return [{"epochs": [_epoch(result) for result in one.epochs], "steps": one.steps} for one in refits]
 
 
 def _chosen(history: History) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from camoe.score.local import score_snapshot
 from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
 from camoe.score.unknown import Unknown
 from tests.score.pipeline import BY_GENRE, DAYS, ROWS, write_scorable
-from tests.train.pipeline import CONFIG, sequence_features
+from tests.train.pipeline import CONFIG, logged_features
 
 pytestmark = pytest.mark.spark
 
@@ -26,7 +26,7 @@ HEADS = {
     "heads": [*BY_GENRE["heads"], {"name": "finish", "objective": "completion", "where": {"slot": ["s1"]}}],
 }
 SECTIONS = {
-    "sequence": {"features": sequence_features()},
+    "sequence": {"features": logged_features(pooling="decayed", decay_s=86400.0)},
     "objectives": {
         "heads": HEADS,
         "sources": {

@@ -11,7 +11,7 @@ from camoe.train.checkpoint.identity import run_settings
 from camoe.train.data.training_inputs import open_training_inputs
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.fit import common_hash
-from camoe.train.parts import Shared, train_members, train_refits
+from camoe.train.parts import Shared, member_parts, refit_parts, train_parts
 from camoe.train.supervision.heartbeats import worker_folder
 from camoe.train.supervision.watchdog import Watchdog
 from tests.train.fitting import RUN, fitted
@@ -59,8 +59,9 @@ def parts(config, tracker):
     inputs, workers = open_training_inputs(config), join_workers()
     with Watchdog(workers.world, config.training.stall_timeout_s, worker_folder(config.layout.logs)) as watchdog:
         shared = Shared(RUN, config, inputs, run_settings(config, inputs), workers, watchdog, (tracker,))
-        firsts = train_members(shared)
-        refits = train_refits(shared, firsts) if config.training.refit else []
+        firsts = train_parts(shared, member_parts(shared))
+        earlier = sum(one.history.steps for one in firsts)
+        refits = train_parts(shared, refit_parts(shared, firsts), earlier) if config.training.refit else []
     every = [*firsts, *refits]
     return [common_hash(one.run.train_step.model, workers) for one in every], [one.history for one in every]
 

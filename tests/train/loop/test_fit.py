@@ -119,7 +119,7 @@ def test_metrics_are_json_where_the_validation_rows_tell_nothing(tmp_path):
     told_nothing = Validation((math.nan, math.nan), ((0.5, 0.5), (0.5, 0.5)), math.inf)
     history = History((EpochResult(0, (0.7, 0.6), 9, 9, 1.0, "hash", told_nothing),))
     inputs = open_training_inputs(config)
-    document = training_metrics(config, inputs, train_step, [history], seconds=2.0)
+    document = training_metrics(config, inputs, train_step, [history])
     write_json(tmp_path / "metrics.json", document)
     (epoch,) = json.loads((tmp_path / "metrics.json").read_text())["epochs"]
     assert (epoch["validation_ne"], epoch["validation_score"]) == ([None, None], None)
