@@ -99,6 +99,13 @@ def test_a_slot_without_clicks_keeps_its_row_with_dashes(metrics):
     assert row["ece"] is not None
 
 
+def test_the_page_says_where_the_figures_of_training_are_not_those_of_the_model_itself(metrics, page):
+    told = render(metrics, TRAINING | {"members": [{}], "refit": [{}, {}]}, COUNTS)
+    assert "NE of each head on the validation days, of the first of the models that are averaged; the model" in told
+    assert "a refit, which learned from the validation days, too." in told
+    assert "refit" not in page[1]
+
+
 def test_names_are_escaped(metrics):
     hostile = {**metrics, "names": dict.fromkeys(SLOTS, "<script>")}
     assert "<script>" not in render(hostile, {}, {})
