@@ -19,6 +19,8 @@ from features.spark.values import digest, row_hash
 
 # Names of the states by which runs find days that rest on changed ones; no entity may have them.
 SHOWN, SETTLED = "history", "history outcomes"
+# Hash of a day without events.
+NO_EVENTS = digest(0, 0, 0)
 
 
 class StoredDay(Section):
@@ -78,7 +80,7 @@ def described(events: DataFrame, final: Mapping[date, bool], run_id: str) -> dic
     for day, whole in final.items():
         row = found.get(day)
         prints = {
-            name: digest(row["rows"], row[f"{name}_0"], row[f"{name}_1"]) if row else digest(0, 0, 0)
+            name: digest(row["rows"], row[f"{name}_0"], row[f"{name}_1"]) if row else NO_EVENTS
             for name in ("shown", "settled")
         }
         made[day] = StoredDay(day=day, run_id=run_id, final=whole, **prints)

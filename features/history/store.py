@@ -19,6 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.days import day_list
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import write_text
 from camoe.contracts.schema import RUN_ID
@@ -26,8 +27,8 @@ from features.delta.commit import CommitMetadata, latest_version, signed
 from features.history.blocks import SIZES, Block, holding, whole_blocks
 from features.history.keys import Layout
 from features.history.kinds import kinds_of
-from features.history.records import StoredBlock, StoredDay, rests_on
-from features.tables.side import prune, put, rows_of_runs
+from features.history.records import NO_EVENTS, StoredBlock, StoredDay, rests_on
+from features.tables.side import days_of_runs, prune, put, rows_of_runs
 
 EVENTS = "events"
 # Folders of the records.
@@ -71,7 +72,7 @@ class HistoryStore:
     layout: Layout
 
     def found(self) -> Stored:
-        """Return what is there. Raises `HistoryError` when a record is damaged."""
+        """Return what is there. Raises `HistoryError` when a record is damaged, or a day's events are gone."""
         while True:
             versions = self._versions()
             days, blocks = stored_days(self.folder), stored_blocks(self.folder)
@@ -80,6 +81,7 @@ class HistoryStore:
                 current = {
                     block: one for block, one in blocks.items() if one.rests_on == rests_on(block, days, self.layout)
                 }
+                self._require_events(days, versions[EVENTS])
                 return Stored(days, current, versions)
 
     def read(
@@ -102,6 +104,14 @@ class HistoryStore:
         for name in tables:
             prune(spark, self.folder / name, gone, run)
         self._add_blocks(spark, run)
+
+    def _require_events(self, days: Mapping[date, StoredDay], version: int) -> None:
+        there = days_of_runs(self.folder / EVENTS, version)
+        lost = [day for day, one in days.items() if one.shown != NO_EVENTS and (day, one.run_id) not in there]
+        if lost:
+            raise HistoryError(
+                f"{self.folder / EVENTS} lacks the rows of {day_list(lost)}; remove {self.folder}: a run makes it again"
+            )
 
     def _add_blocks(self, spark: SparkSession, run: CommitMetadata) -> None:
         """Make the blocks that the days on disk fill and that are not there, from smaller ones to larger ones."""

@@ -13,7 +13,9 @@ from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.files import write_text
 from camoe.contracts.history import History
 from features.delta.log import active_files
+from features.history.keys import Layout as Counted
 from features.history.records import StoredBlock, StoredDay
+from features.history.store import HistoryError, HistoryStore
 from features.maintenance.committed import clear_rows
 from features.maintenance.forget import forget, owner_of, plan_forget, read_users
 from features.maintenance.history import unread_rows
@@ -72,6 +74,14 @@ def test_rows_that_no_record_names_go(layout, history):
         "states_8": 3,
     }
     assert unread_rows(layout, now() + timedelta(hours=1)) == ()
+
+
+def test_a_day_whose_rows_are_gone_is_not_taken_for_an_empty_one(history):
+    store = HistoryStore(history, Counted(HISTORY, {"impression": 0}))
+    assert set(store.found().days) == set(DAYS)
+    DeltaTable(history / "events").delete(f"date = '{DAYS[1]}'")
+    with pytest.raises(HistoryError, match=f"events lacks the rows of {DAYS[1]}; remove .*: a run makes it again"):
+        store.found()
 
 
 def test_folders_of_settings_that_no_run_has_and_temporary_files_go(layout, history):
