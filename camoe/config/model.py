@@ -73,6 +73,8 @@ class CommonConfig(Section):
 
     `attention_hidden`: widths of the activation unit of each sequence that is pooled by attention.
 
+    `embedding_scale`: standard deviation of the embeddings that training starts from.
+
     `input_dropout` is that of the shared bottom, what all else reads; without it that is `dropout`, as of hidden units.
 
     With `match_parameters` all hidden widths and ranks are scaled by one factor, so that the model has about that many
@@ -80,6 +82,7 @@ class CommonConfig(Section):
     """
 
     embedding_dim: Width = 16
+    embedding_scale: float = Field(default=0.01, gt=0)
     dropout: Share = 0.0
     input_dropout: Share | None = None
     tower_hidden: Widths = (32,)

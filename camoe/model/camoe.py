@@ -27,7 +27,10 @@ class Camoe(nn.Module):
 
     def __init__(self, spec: ModelSpec, transforms: Sequence[NumericTransform]) -> None:
         super().__init__()
-        self.embedding = JointEmbedding(spec.vocabulary_sizes, spec.model.embedding_dim, spec.hidden_rows)
+        model = spec.model
+        self.embedding = JointEmbedding(
+            spec.vocabulary_sizes, model.embedding_dim, spec.hidden_rows, std=model.embedding_scale
+        )
         self.categorical_columns = len(spec.features.categorical_columns)
         self.sequences = SequencePooling(spec.features, spec.model.embedding_dim, spec.model.attention_hidden)
         self.scaling = NumericScaling(spec.features.numerics, transforms)

@@ -43,6 +43,15 @@ def test_the_shared_bottom_is_the_written_formula(model, batch):
         np.testing.assert_allclose(x[row], expected, rtol=1e-12)
 
 
+def test_embeddings_start_at_the_declared_scale():
+    def table(scale):
+        torch.manual_seed(3)
+        config = SPEC.model.model_copy(update={"embedding_scale": scale})
+        return Camoe(SPEC.model_copy(update={"model": config}), MOMENTS).embedding.table.weight.detach()
+
+    torch.testing.assert_close(table(0.5), 50 * table(0.01))
+
+
 def loss_of(model, batch, slot, labels, *, adaptive=True):
     masking = make_masking(HEADS, SLOTS, adaptive=adaptive)
     label, mask = targets(masking, labels, slot)

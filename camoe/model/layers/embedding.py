@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from camoe.contracts.encoder import UNKNOWN
 
-INITIAL_STD = 0.01
-
 
 class JointEmbedding(nn.Module):
     """One embedding table for features, feature c at rows `offset_c ... offset_c + size_c`; the categorical ones first.
@@ -22,13 +20,14 @@ class JointEmbedding(nn.Module):
         sizes: rows per feature, the categorical ones first.
         dim: width of an embedding.
         hidden: rows of the table that are never looked up.
+        std: standard deviation of the weights to begin with.
     """
 
     sizes: Tensor
     offsets: Tensor
     hidden: Tensor | None
 
-    def __init__(self, sizes: Sequence[int], dim: int, hidden: Sequence[int] = ()) -> None:
+    def __init__(self, sizes: Sequence[int], dim: int, hidden: Sequence[int] = (), std: float = 0.01) -> None:
         super().__init__()
         starts = [sum(sizes[:index]) for index in range(len(sizes))]
         self.register_buffer("sizes", torch.tensor(sizes, dtype=torch.int64), persistent=False)
@@ -37,7 +36,7 @@ class JointEmbedding(nn.Module):
         marks[list(hidden)] = True
         self.register_buffer("hidden", marks if hidden else None, persistent=False)
         # Drawn once: nn.Embedding of its own draws a table that would be thrown away.
-        first = torch.empty(sum(sizes), dim).normal_(std=INITIAL_STD)
+        first = torch.empty(sum(sizes), dim).normal_(std=std)
         self.table = nn.Embedding(sum(sizes), dim, sparse=True, _weight=first)
 
     def forward(self, categorical: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from camoe.contracts.encoder import UNKNOWN
-from camoe.model.layers.embedding import INITIAL_STD, JointEmbedding
+from camoe.model.layers.embedding import JointEmbedding
 
 SIZES, DIM = (4, 900, 3), 5
 
@@ -33,11 +33,17 @@ def test_a_hidden_row_reads_as_unknown():
     assert "hidden" not in embedding.state_dict()
 
 
-def test_the_table_starts_small_and_learns_sparsely(embedding):
-    weight = embedding.table.weight
+@pytest.mark.parametrize("std", [0.01, 0.5])
+def test_the_table_starts_at_its_scale(std):
+    torch.manual_seed(1)
+    weight = JointEmbedding(SIZES, DIM, std=std).table.weight
     assert weight.shape == (sum(SIZES), DIM)
-    assert weight.std().item() == pytest.approx(INITIAL_STD, rel=0.05)
-    assert abs(weight.mean().item()) < 0.1 * INITIAL_STD
+    assert weight.std().item() == pytest.approx(std, rel=0.05)
+    assert abs(weight.mean().item()) < 0.1 * std
+
+
+def test_the_table_learns_sparsely(embedding):
+    weight = embedding.table.weight
     embedding(torch.tensor([[0, 5, 1]])).sum().backward()
     assert weight.grad.is_sparse
     assert weight.grad.coalesce().indices().tolist() == [[0, 9, 905]]
