@@ -44,7 +44,9 @@ class Part:
 RIVALS = ("camoe", "lightgbm", "catboost")
 PARTS: Mapping[str, Part] = {
     "kuairand": Part("KuaiRand-Pure, trained on 25 to 28 April, tested on 30 April 2022", "kuairand"),
-    "kuairand_earlier": Part("KuaiRand-Pure, a day earlier: trained on 25 to 27 April, tested on 29 April 2022", "kuairand", EARLIER, RIVALS),
+    "kuairand_earlier": Part(
+        "KuaiRand-Pure, a day earlier: trained on 25 to 27 April, tested on 29 April 2022", "kuairand", EARLIER, RIVALS
+    ),
     "kuairand_plain": Part(
         "KuaiRand-Pure, tested on 30 April, without history", "kuairand",
         ("features=conf/features/kuairand_plain.yaml",), RIVALS,
