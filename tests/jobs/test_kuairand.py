@@ -56,7 +56,7 @@ def built(spark, kuairand, log, tmp_path_factory):
 @pytest.fixture(scope="module")
 def evaluated(built):
     """The output after training, scoring and evaluation."""
-    run([sys.executable, "jobs/train.py", "-np", "1", *built.given])
+    run([sys.executable, "jobs/train.py", "-np", "1", *built.given, "training.ensemble=2"])
     score.main(["--local", *built.given])
     evaluate.main(built.given)
     return load(CONFIG, Config, built.given[2:])
