@@ -56,7 +56,9 @@ def built(spark, kuairand, log, tmp_path_factory):
 @pytest.fixture(scope="module")
 def evaluated(built):
     """The output after training, scoring and evaluation."""
-    run([sys.executable, "jobs/train.py", "-np", "1", *built.given, "training.ensemble=2"])
+    # With other tests beside, two threads would wait for each other in every operation.
+    one_thread = ["env", "OMP_NUM_THREADS=1"]
+    run([*one_thread, sys.executable, "jobs/train.py", "-np", "1", *built.given, "training.ensemble=1"])
     score.main(["--local", *built.given])
     evaluate.main(built.given)
     return load(CONFIG, Config, built.given[2:])
