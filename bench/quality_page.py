@@ -9,19 +9,19 @@ What stands in the page before its mark is kept: that is written by people. A pa
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from camoe.config.command_line import positive
+from camoe.config.command_line import positive, submit_line
 from camoe.config.ending import exit_with
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/quality.md"
 MARK = "<!-- From here on made by bench/quality_page.py. -->\n"
-SUBMIT = ("spark-submit", "--properties-file", "conf/spark/local.conf")
 EARLIER = (
     "days.train.last=2022-04-27",
     "days.validation.first=2022-04-28",
@@ -70,8 +70,8 @@ def build(part: Part, out: Path, kuairand: Path | None) -> None:
     if (out / "training/_delta_log").is_dir():
         return
     if part.config == "synthetic":
-        _run([*SUBMIT, "jobs/make_lake.py", "--config", "conf/lake/default.yaml", f"out={out}"])
-    _run([*SUBMIT, "jobs/build_features.py", *command(part, out, kuairand)])
+        _run([*shlex.split(submit_line("make_lake")), "--config", "conf/lake/default.yaml", f"out={out}"])
+    _run([*shlex.split(submit_line("build_features")), *command(part, out, kuairand)])
 
 
 def compare(part: Part, out: Path, kuairand: Path | None, seeds: int) -> str:

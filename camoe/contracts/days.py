@@ -21,6 +21,11 @@ def _known_zone(zone: str) -> str:
 Zone = Annotated[str, AfterValidator(_known_zone)]
 
 
+def days_between(first: date, last: date) -> tuple[date, ...]:
+    """Return the days from `first` to `last`, both included; none where that is earlier."""
+    return tuple(first + timedelta(days=step) for step in range((last - first).days + 1))
+
+
 class DayRange(Section):
     """Days from `first` to `last`, both included. `as_of`, where it is given, is when their labels are taken."""
 
@@ -36,7 +41,7 @@ class DayRange(Section):
 
     def days(self) -> tuple[date, ...]:
         """Return every day of the range, in order."""
-        return tuple(self.first + timedelta(days=step) for step in range((self.last - self.first).days + 1))
+        return days_between(self.first, self.last)
 
 
 class Days(Section):

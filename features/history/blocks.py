@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from camoe.contracts.days import days_between
 from features.history.keys import Layout
 
 # Days of a block whose sums are kept; each size is eight times the one before it, which adds up to it.
@@ -29,11 +30,6 @@ class Block:
         """Return the days of which something can become known on one of the block's."""
         first = max(layout.history.since, self.first - timedelta(days=layout.lag_days))
         return days_between(first, self.last)
-
-
-def days_between(first: date, last: date) -> tuple[date, ...]:
-    """Return the days from `first` to `last`; none where that is earlier."""
-    return tuple(first + timedelta(days=step) for step in range((last - first).days + 1))
 
 
 def holding(day: date, size: int) -> Block:

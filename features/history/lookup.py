@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from camoe.contracts.days import days_between
 from camoe.contracts.history import ALL
-from features.history.blocks import Block, cover, days_between
+from features.history.blocks import Block, cover
 from features.history.events import AT, KEY, KNOWN_DAY, SET, sums
 from features.history.keys import MICROSECONDS, Layout
 from features.history.scan import NOTHING, Scan, Wide, prefixes
@@ -67,7 +68,7 @@ class Hot:
 
     @property
     def holds(self) -> Column:
-        """Whether a row is that of one of the keys."""
+        """Condition that a row is that of one of the keys."""
         return F.col(KEY).isin(list(self.keys))
 
     def bucket(self, first: int = 0) -> Column:

@@ -10,9 +10,10 @@ from datetime import UTC, date, timedelta
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from camoe.contracts.days import days_between
 from camoe.contracts.runs import EntityState
 from features.delta.commit import CommitMetadata
-from features.history.blocks import SIZES, days_between
+from features.history.blocks import SIZES
 from features.history.events import AT, KEY, known_day, probes, row_of, seen_from
 from features.history.keys import MICROSECONDS, Layout
 from features.history.kinds import STATES, TAILS, Kind, kinds_of
@@ -45,7 +46,7 @@ class Past:
 
     @property
     def layout(self) -> Layout:
-        """What is counted."""
+        """Layout of what is counted."""
         return self.store.layout
 
     def entity_states(self) -> dict[str, EntityState]:

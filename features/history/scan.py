@@ -37,8 +37,7 @@ class Scan:
         key, bucket, order = (_longs(table, name) for name in ("key", "bucket", "order"))
         sort = np.lexsort((order, bucket, key))
         key, bucket = key[sort], bucket[sort]
-        begins = np.ones(len(sort), dtype=np.bool_)
-        begins[1:] = (key[1:] != key[:-1]) | (bucket[1:] != bucket[:-1])
+        begins = _begins(key, bucket)
         # The position of the first row of each row's (key, bucket).
         first = np.flatnonzero(begins)[np.cumsum(begins) - 1]
         probed = table["row"].is_valid().to_numpy()[sort]
@@ -74,8 +73,7 @@ class Wide:
         row, at, which = (_longs(table, name) for name in ("row", "at", "key_set"))
         sort = np.lexsort((which, at, row))
         row, at, which = row[sort], at[sort], which[sort]
-        begins = np.ones(len(sort), dtype=np.bool_)
-        begins[1:] = (row[1:] != row[:-1]) | (at[1:] != at[:-1])
+        begins = _begins(row, at)
         place = np.cumsum(begins) - 1
         if np.any(~begins[1:] & (which[1:] == which[:-1])):
             raise ValueError("two impressions of one time share the hash of their ids; rename one of them")
@@ -107,8 +105,7 @@ class Newest:
         sort = np.lexsort((_ranks(values), order, bucket, which, key))
         key, bucket, which, order = key[sort], bucket[sort], which[sort], order[sort]
         probed = table["row"].is_valid().to_numpy()[sort]
-        begins = np.ones(len(sort), dtype=np.bool_)
-        begins[1:] = (key[1:] != key[:-1]) | (which[1:] != which[:-1]) | (bucket[1:] != bucket[:-1])
+        begins = _begins(key, which, bucket)
         told = np.cumsum(~probed)
         # Of all that tell, the place of the first of the probe's own key, and the one behind the last before it.
         first = (told - ~probed)[np.flatnonzero(begins)[np.cumsum(begins) - 1]]
@@ -184,6 +181,13 @@ def carried(
             found += [(which, key, bucket, order, value) for order, value in tail]
             tail = sorted([*tail, *own.get(bucket, [])])[-longest:]
     return found
+
+
+def _begins(*keys: Longs) -> NDArray[np.bool_]:
+    """Return `[N]`: whether a row is the first of its keys, among sorted rows."""
+    begins = np.ones(len(keys[0]), dtype=np.bool_)
+    begins[1:] = np.logical_or.reduce([key[1:] != key[:-1] for key in keys])
+    return begins
 
 
 def _latest(times: Longs, first: Longs) -> Longs:

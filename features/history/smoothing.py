@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -24,7 +24,7 @@ def with_history(rows: DataFrame, layout: Layout, weights: Mapping[str, float], 
     The rate of a key set with n labels, p of them positive, and the weight w is (p + w q) / (n + w) for the rate q of
     its parent. Without one it is p / n, null for n = 0. All numbers are null where the key is.
     """
-    rated = _rated(rows, layout, weights, layout.history.parents_first)
+    rated = _rated(rows, layout, weights)
     made = {f"num_{item.name}": _number(item, layout, zone).cast("float") for item in layout.history.features}
     return rated.withColumns(made).drop(*[name for name in rated.columns if name.startswith("_rate_")])
 
@@ -45,13 +45,13 @@ def rate_names(layout: Layout) -> tuple[str, ...]:
     return tuple(rate_name(layout, name, of, at) for name in layout.history.keys for of, at in cells_of(layout))
 
 
-def _rated(rows: DataFrame, layout: Layout, weights: Mapping[str, float], names: Collection[str]) -> DataFrame:
-    """Add the rates of the key sets `names` level by level, so that none is computed twice."""
+def _rated(rows: DataFrame, layout: Layout, weights: Mapping[str, float]) -> DataFrame:
+    """Add the rates of all key sets level by level, so that none is computed twice."""
     depth: dict[str, int] = {}
-    for name in names:
+    for name in layout.history.parents_first:
         parent = layout.history.parent_of(name)
         depth[name] = 0 if parent is None else depth[parent] + 1
-    levels = [[name for name in names if depth[name] == level] for level in sorted(set(depth.values()))]
+    levels = [[name for name in depth if depth[name] == level] for level in sorted(set(depth.values()))]
 
     def add(made: DataFrame, level: list[str]) -> DataFrame:
         return made.withColumns(

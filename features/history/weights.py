@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import EncoderError
 from camoe.contracts.schema import label_column
+from features.history.events import row_of
 from features.history.keys import Layout
 from features.history.lookup import NUMBERS
 from features.history.scan import NOTHING
@@ -100,7 +101,7 @@ def _collected(rows: DataFrame, count: int, layout: Layout) -> tuple[Floats, dic
     """Return the numbers `[N, all key sets']`, NaN where there is none, and the labels `[N]` of some of the rows."""
     width = layout.width * len(layout.history.keys)
     step = max(1, -(-count * width // NUMBERS_TO_FIT))
-    some = rows.where(F.pmod(F.xxhash64(F.col("impression_id").cast("string")), F.lit(step)) == 0)
+    some = rows.where(F.pmod(row_of(), F.lit(step)) == 0)
     columns = {of: F.col(label_column(of)).cast("double").alias(of) for of in layout.history.objectives}
     table = some.select(F.col(NUMBERS), *columns.values()).toArrow()
     flat = pa.concat_arrays([chunk.flatten() for chunk in table[NUMBERS].chunks] or [pa.array([], pa.int64())])

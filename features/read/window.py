@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from camoe.contracts.days import days_between
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,15 @@ class DayWindow:
         found: set[date] = set()
         for day in self.days:
             last = self.begins(day + timedelta(days=1)) + timedelta(seconds=seconds, microseconds=-1)
-            found.update(_days(day, last.astimezone(ZoneInfo(self.zone)).date()))
+            found.update(days_between(day, last.astimezone(ZoneInfo(self.zone)).date()))
         return tuple(sorted(found))
 
     def until_as_of(self) -> tuple[date, ...]:
         """Return, in order, the days from the run's first on that had begun by the as-of time, and the run's."""
         last = max(self.as_of.astimezone(ZoneInfo(self.zone)).date(), self.days[-1])
-        return tuple(_days(self.days[0], last))
+        return days_between(self.days[0], last)
 
     def before(self, days: int) -> tuple[date, ...]:
         """Return the days that lie at most `days` before one of the run's and are none of them, in order."""
         found = {day - timedelta(days=back) for day in self.days for back in range(1, days + 1)}
         return tuple(sorted(found.difference(self.days)))
-
-
-def _days(first: date, last: date) -> Sequence[date]:
-    return [first + timedelta(days=step) for step in range((last - first).days + 1)]

@@ -19,7 +19,7 @@ from camoe.score.graph_inputs import graph_inputs
 from camoe.score.scorer import ROWS_AT_ONCE, Scorer, read_model
 from camoe.train.checkpoint.warm_start import warm_start
 from tests.model.specs import MOMENTS, SPEC
-from tests.score.test_scorer import by_torch, rows_of, write
+from tests.score.small import by_torch, rows_of, write
 
 MEMBERS = 3
 ENSEMBLE = SPEC.model_copy(update={"members": MEMBERS})

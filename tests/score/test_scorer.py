@@ -17,7 +17,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from camoe.bundle import manifest as names
-from camoe.bundle.write import Origin, write_bundle
 from camoe.contracts.encoder import UNKNOWN, Encoder
 from camoe.contracts.errors import BundleError
 from camoe.contracts.heads import HeadSet
@@ -30,7 +29,7 @@ from camoe.score.graph_inputs import graph_inputs
 from camoe.score.scorer import ROWS_AT_ONCE, Scorer, expected_predictions, read_model, require_fit, require_vocabulary
 from camoe.score.unknown import unknown_in
 from tests.model.specs import MOMENTS, SPEC
-from tests.score.pipeline import CALIBRATION, METRICS
+from tests.score.small import by_torch, rows_of, write
 from tests.stream.plans import snapshot_of
 
 LARGE = 100_000
@@ -51,36 +50,9 @@ def bundle(torch_model, tmp_path_factory):
     return folder
 
 
-def write(folder, model, spec, calibration=CALIBRATION):
-    origin = Origin(Snapshot("/t", 3, (), {}, ()), Encoder(1, {"x": ("a",)}), SPEC)
-    write_bundle(folder, model, spec, origin, METRICS, calibration=calibration, keep=1)
-
-
-def rows_of(number):
-    random = np.random.default_rng(number)
-    numeric = random.normal(size=(number, 2)).astype(np.float32)
-    return pa.table(
-        {
-            "slot": random.choice(["a", "b", "v"], number),
-            "cat_x": random.integers(0, 9, number).astype(np.int32),
-            "cat_y": random.integers(0, 12, number).astype(np.int32),
-            "num_u": pa.array(numeric[:, 0], mask=random.random(number) < 0.3),
-            "num_w": numeric[:, 1],
-        }
-    )
-
-
 def made_from(schema_hash):
     """A table version whose rows were made from the features of `schema_hash`."""
     return replace(snapshot_of([(0, 0, [5])]), properties={FEATURE_SCHEMA_PROPERTY: schema_hash})
-
-
-def by_torch(model, rows):
-    """The torch model's probabilities, `[rows, heads]`."""
-    categorical = torch.from_numpy(np.column_stack([rows["cat_x"], rows["cat_y"]]).astype(np.int64))
-    numeric = torch.from_numpy(np.column_stack([rows["num_u"], rows["num_w"]]).astype(np.float32))
-    with torch.inference_mode():
-        return torch.sigmoid(model.eval()(categorical, numeric)[0]).numpy()
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 7, ROWS_AT_ONCE + 5])

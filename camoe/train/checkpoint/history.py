@@ -102,7 +102,7 @@ class History:
 
     @property
     def place(self) -> Place:
-        """Where training goes on."""
+        """Place at which training goes on."""
         return Place(self.epoch, self.step)
 
     @property
@@ -121,7 +121,7 @@ class History:
 
     @property
     def best_place(self) -> Place | None:
-        """Where the best validation was; None before the first."""
+        """Place of the best validation; None before the first."""
         found = self.validations
         return found[self.best][0] if found else None
 

@@ -10,7 +10,7 @@ from scipy.special import expit
 from bench.signal.learned import Term, learned, normalised_entropy, without_levels
 from features.synthetic.lake import scored_impressions
 from features.synthetic.response import SCORE, effect_terms
-from tests.features.synthetic.test_response import config
+from tests.features.synthetic.lakes import config
 
 ROWS, USERS = 60_000, 3_000
 

@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
-from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
 from features.synthetic.config import LakeConfig
 from features.synthetic.response import SCORE, solve, with_score
-from tests.paths import ROOT
+from tests.features.synthetic.lakes import config
 
 AUDIO, VIDEO = "stream_audio", "stream_video"
 
@@ -22,10 +21,6 @@ def test_the_solved_intercept_hits_its_rate(logits, rate):
     values, weights = np.array(logits), np.linspace(0.1, 1, len(logits))
     shifted = 1 / (1 + np.exp(-(values + solve(values, weights, rate))))
     assert np.average(shifted, weights=weights) == pytest.approx(rate, rel=1e-6)
-
-
-def config(name: str, *overrides: str) -> LakeConfig:
-    return load(ROOT / f"conf/lake/{name}.yaml", LakeConfig, overrides)
 
 
 def scores(spark, lake: LakeConfig) -> dict[str, list[float]]:
