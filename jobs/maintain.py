@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from camoe.config.command_line import load_config, parse, parser
+from camoe.config.command_line import described, load_config, parse, parser
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import MaintenanceError
@@ -80,7 +80,7 @@ def run_forget(chosen: argparse.Namespace, config: Config) -> None:
 
 def main(argv: list[str]) -> None:
     """Run one command."""
-    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = described(__doc__ or "")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     made = {}
     for run in (run_orphans, run_vacuum, run_pins, run_compact, run_forget):

@@ -9,10 +9,9 @@ OUT/truth (the true probability of every impression and objective, never read by
 
 from __future__ import annotations
 
-import argparse
 import time
 
-from camoe.config.command_line import next_line, submit_line
+from camoe.config.command_line import described, next_line, submit_line
 from camoe.config.ending import exit_with
 from camoe.contracts.config_file import load
 from camoe.contracts.places import counts
@@ -26,7 +25,7 @@ DEFAULT_CONFIG = "conf/lake/default.yaml"
 
 def main(arguments: list[str]) -> None:
     """Make the lake that the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = described(__doc__ or "")
     parser.add_argument("--config", default=DEFAULT_CONFIG, help=f"lake configuration (default: {DEFAULT_CONFIG})")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example impressions=10000 seed=7")
     parser.add_argument("--replace", action="store_true", help="replace a lake of another seed or configuration")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.config_reference import ACTS, PAGE, reference
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]+)")
@@ -54,6 +56,11 @@ def test_every_make_target_that_a_page_names_is_one():
     named = set(re.findall(r"(?:^|`)make ([\w./-]+)", pages, re.MULTILINE))
     assert len(named) > 4
     assert named <= targets
+
+
+def test_the_reference_of_the_keys_is_that_of_the_code():
+    assert PAGE.read_text() == reference(), "run python tools/config_reference.py"
+    assert not [key for key in ACTS if f"| `{key}` |" not in reference()]
 
 
 def test_the_readme_is_short():

@@ -12,15 +12,24 @@ from camoe.contracts.shown.redaction import redacted_override
 
 DEFAULT_CONFIG = "conf/synthetic.yaml"
 LOCAL_SPARK = "conf/spark/local.conf"
+# Where --help sends whoever looks for a key.
+KEYS = "Every key, its default and meaning: docs/configuration.md"
 SUBMIT = f"spark-submit --properties-file {LOCAL_SPARK}"
 
 
 def parser(description: str) -> argparse.ArgumentParser:
     """Make the parser of what every job takes: a configuration file and `key=value` overrides."""
-    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = described(description)
     made.add_argument("--config", default=DEFAULT_CONFIG, help=f"pipeline configuration (default: {DEFAULT_CONFIG})")
     made.add_argument("overrides", nargs="*", metavar="key=value", help="for example out=/lake/run7 training.epochs=2")
     return made
+
+
+def described(description: str) -> argparse.ArgumentParser:
+    """Make a parser that shows `description` as it is written, and says where each key is explained."""
+    return argparse.ArgumentParser(
+        description=description, epilog=KEYS, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
 
 
 def positive(text: str) -> int:

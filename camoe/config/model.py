@@ -27,16 +27,19 @@ def scaled_widths(widths: Widths, factor: float) -> Widths:
 
 
 class DcnConfig(Section):
-    """A DCN-v2 network: `cross_layers` crosses, full-rank or of `rank`, and a deep network of `hidden` units.
-
-    `parallel`: side by side over the input; `stacked`: the deep network over the crosses.
-    """
+    """A DCN-v2 network: crosses and a deep network (Wang et al., 2021)."""
 
     kind: Literal["dcn"] = "dcn"
+    """Kind of the network."""
     structure: Literal["parallel", "stacked"] = "parallel"
+    """`parallel`: crosses and deep network side by side over the input; `stacked`: the deep network over the
+    crosses."""
     cross_layers: Width = 2
+    """Cross layers, one after the other."""
     rank: Width | None = None
+    """Rank of the crosses' weights; null is full rank."""
     hidden: Hidden = (64, 32)
+    """Units of the deep network's hidden layers."""
 
     def scaled(self, factor: float) -> DcnConfig:
         """Return the same with the rank and the deep network's widths times `factor`."""
@@ -45,10 +48,12 @@ class DcnConfig(Section):
 
 
 class MlpConfig(Section):
-    """A plain feed-forward network of `hidden` units."""
+    """A plain feed-forward network."""
 
     kind: Literal["mlp"]
+    """Kind of the network."""
     hidden: Hidden = (64, 32)
+    """Units of the hidden layers."""
 
     def scaled(self, factor: float) -> MlpConfig:
         """Return the same with the widths times `factor`."""
@@ -69,39 +74,38 @@ ExpertConfig = Annotated[Annotated[DcnConfig, Tag("dcn")] | Annotated[MlpConfig,
 
 
 class CommonConfig(Section):
-    """Parts of every model: embeddings of `embedding_dim`, `dropout`, and a tower of `tower_hidden` units a head.
-
-    `attention_hidden`: widths of the activation unit of each sequence that is pooled by attention.
-
-    `embedding_scale`: standard deviation of the embeddings that training starts from.
-
-    `input_dropout` is that of the shared bottom, what all else reads; without it that is `dropout`, as of hidden units.
-
-    With `match_parameters` all hidden widths and ranks are scaled by one factor, so that the model has about that many
-    parameters beside the embeddings; models can then be compared at equal size.
-    """
+    """Parts of every model."""
 
     embedding_dim: Width = 16
+    """Numbers of an embedding, one width for all features."""
     embedding_scale: float = Field(default=0.01, gt=0)
+    """Standard deviation of the embeddings that training starts from."""
     dropout: Share = 0.0
+    """Share of the hidden units that training leaves out of each row."""
     input_dropout: Share | None = None
+    """Dropout of the shared bottom, what all else reads; null is `dropout`, as of hidden units."""
     tower_hidden: Widths = (32,)
+    """Units of the hidden layers of each head's tower; none is a tower of one layer."""
     attention_hidden: Hidden = (36,)
+    """Widths of the activation unit of each sequence that is pooled by attention."""
     match_parameters: int | None = Field(default=None, ge=1)
+    """Parameters beside the embeddings that the model is to have, about: all hidden widths and ranks are scaled by one
+    factor, so that models can be compared at equal size; null leaves them as they are."""
 
 
 class CamoeConfig(CommonConfig):
-    """CAMoE: `experts` shared by all heads, mixed by a gate a head.
-
-    `gate_dropout`: how often, in training, a gate leaves an expert out. `gate_scale` multiplies the gates' first
-    weights: near zero all experts begin with the same part in every head.
-    """
+    """CAMoE: experts shared by all heads, mixed by a gate a head."""
 
     kind: Literal["camoe"] = "camoe"
+    """Kind of the model."""
     experts: Width = 4
+    """Experts that all heads share."""
     expert: ExpertConfig = DcnConfig()
+    """Network of each expert."""
     gate_dropout: Share = 0.0
+    """How often, in training, a gate leaves an expert out."""
     gate_scale: Scale = 1.0
+    """Factor of the gates' first weights: near zero all experts begin with the same part in every head."""
 
     @property
     def summary(self) -> str:
@@ -115,13 +119,18 @@ class CamoeConfig(CommonConfig):
 
 
 class MmoeConfig(CommonConfig):
-    """MMoE: as CAMoE, with `experts` feed-forward networks of `expert_hidden` units."""
+    """MMoE: as CAMoE, with plain feed-forward networks for experts."""
 
     kind: Literal["mmoe"]
+    """Kind of the model."""
     experts: Width = 4
+    """Experts that all heads share."""
     expert_hidden: Hidden = (64, 32)
+    """Units of the hidden layers of each expert."""
     gate_dropout: Share = 0.0
+    """How often, in training, a gate leaves an expert out."""
     gate_scale: Scale = 1.0
+    """Factor of the gates' first weights: near zero all experts begin with the same part in every head."""
 
     @property
     def summary(self) -> str:
@@ -135,15 +144,22 @@ class MmoeConfig(CommonConfig):
 
 
 class PleConfig(CommonConfig):
-    """PLE: `layers` extraction layers of `own_experts` a head and `shared_experts`."""
+    """PLE: extraction layers of experts of each head's own and experts that all share."""
 
     kind: Literal["ple"]
+    """Kind of the model."""
     layers: Width = 1
+    """Extraction layers, one after the other."""
     own_experts: Width = 1
+    """Experts of each head's own, in each layer."""
     shared_experts: Width = 2
+    """Experts that all heads share, in each layer."""
     expert: ExpertConfig = MlpConfig(kind="mlp")
+    """Network of each expert."""
     gate_dropout: Share = 0.0
+    """How often, in training, a gate leaves an expert out."""
     gate_scale: Scale = 1.0
+    """Factor of the gates' first weights: near zero all experts begin with the same part in every head."""
 
     @property
     def summary(self) -> str:
@@ -157,10 +173,12 @@ class PleConfig(CommonConfig):
 
 
 class SharedBottomConfig(CommonConfig):
-    """A feed-forward network of `hidden` units that all heads share."""
+    """A feed-forward network that all heads share."""
 
     kind: Literal["shared_bottom"]
+    """Kind of the model."""
     hidden: Hidden = (128, 64)
+    """Units of the hidden layers of the network that all heads share."""
 
     @property
     def summary(self) -> str:
@@ -174,11 +192,14 @@ class SharedBottomConfig(CommonConfig):
 
 
 class DcnModelConfig(CommonConfig):
-    """One DCN-v2 `network` that all heads share; with conf/heads/single.yaml and no tower it is DCN-v2 itself."""
+    """One DCN-v2 network that all heads share; with conf/heads/single.yaml and no tower it is DCN-v2 itself."""
 
     kind: Literal["dcn"]
+    """Kind of the model."""
     network: DcnConfig = DcnConfig()
+    """Network that all heads share."""
     tower_hidden: Widths = ()
+    """Units of the hidden layers of each head's tower; none is a tower of one layer."""
 
     @property
     def summary(self) -> str:

@@ -21,20 +21,32 @@ from camoe.metrics.config import CalibrationConfig, EvaluationConfig
 
 
 class Config(Section):
-    """One pipeline: `out` is the folder of everything it writes, `input` the raw lake (default: `out`/raw)."""
+    """One pipeline. Each of the sections below may be the name of a file that holds it, beside this one."""
 
     out: Path
+    """Folder of everything that the jobs write."""
     input: Path | None = None
+    """Folder of the raw lake; null is `raw` in `out`, where the synthetic lake lies."""
     rows_per_file: int = Field(default=65_536, ge=1)
+    """Rows of a file of the training table, at most."""
     slots: SlotCatalogue
+    """Ad placements."""
     heads: HeadSet
+    """Outputs of the model."""
     sources: Sources
+    """Raw tables, and what their columns mean."""
     features: FeatureSet
+    """What the model reads."""
     days: Days
+    """Training, validation and test days."""
     model: ModelConfig = CamoeConfig()
+    """Architecture of the model, by its `kind`."""
     training: TrainingConfig = TrainingConfig()
+    """One training run."""
     calibration: CalibrationConfig = CalibrationConfig()
+    """Calibration of each head on the validation days."""
     evaluation: EvaluationConfig = EvaluationConfig()
+    """Metrics of the test days."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

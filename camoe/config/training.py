@@ -14,111 +14,127 @@ from camoe.stream.config import StreamConfig
 
 
 class CheckpointConfig(Section):
-    """Times of checkpoints: after each epoch, and each `every_steps` steps within one when that is given.
-
-    One is also written after each validation. The newest `keep` stay, and that of the best weights.
-    """
+    """Checkpoints, from which `--resume` goes on. One is written after each epoch and after each validation."""
 
     every_steps: int | None = Field(default=None, ge=1)
+    """Steps after which one is also written within an epoch; null is none."""
     keep: int = Field(default=2, ge=1)
+    """Newest checkpoints that stay, and that of the best weights."""
 
 
 class TrackingConfig(Section):
-    """An MLflow server or folder, and the experiment under which runs are filed."""
+    """Tracking of runs with MLflow."""
 
     uri: str
+    """Address of the MLflow server, or a folder."""
     experiment: str
+    """Experiment under which runs are filed."""
 
 
 class TeacherConfig(Section):
-    """A teacher's probabilities of an objective: the features' target `column`; null is no teacher for the row.
+    """A teacher's probabilities of an objective.
 
     The loss of a row that has one is `weight * BCE(y) + (1 - weight) * BCE(teacher)` (Hinton, Vinyals & Dean, 2015, at
-    temperature one). `objective` is the first of the heads' by default.
+    temperature one).
     """
 
     column: SafeName
+    """Name of the one of `features.targets` that holds them; null there is no teacher for the row."""
     weight: float = Field(default=0.5, ge=0, lt=1)
+    """Weight of the label's loss; the teacher's is the rest of one."""
     objective: SafeName | None = None
+    """Objective whose probabilities they are; null is the first of the heads'."""
 
 
 class TrainingConfig(Section):
-    """One training run. `batch_size` counts the rows of a global batch, over all workers.
+    """One training run.
 
-    So the number of workers changes neither the gradient nor its scale, and no learning rate is scaled with it:
-    whoever changes `batch_size` chooses the learning rate anew.
-
-    With `worker_batch_size` in its place a batch has so many rows for each worker, and `learning_rate_scaling`
-    multiplies both rates by the number of workers (`linear`: Goyal et al., 2017) or by its square root (`sqrt`: Malladi
-    et al., 2022, for optimisers that divide by the size of gradients). `camoe.train.batch.for_workers` turns the three
-    into a `batch_size` and rates before anything else looks at them. A `batch_size` of null is none.
-
-    `precision` is that of the forward pass; `auto` is bf16 where all workers' processors compute it, else fp32.
-    `embedding_weight_decay` is that of `embedding_optimiser: adam`, which decays whole tables.
-
-    With `average`, a running mean of the weights is what is validated, kept and served: at step t it takes in the
-    share `1 - min(average, (1 + t) / (10 + t))` of the new weights (Polyak & Juditsky, 1992; as in TensorFlow's
-    ExponentialMovingAverage). It costs a pass over all weights a step, and their memory once more.
-
-    `clip_norm` bounds the joint L2 norm of all gradients. A head's mean loss above `exploding_loss` times its running
-    mean ends training, unless it is still below that of a model that knows nothing, ln 2. `negatives` maps a head to
-    the share of its negatives that it learns from; validation sees all.
-
-    Each `watch_every_steps` steps one step's losses and gate weights are taken, by head, for the log and for
-    `tensorboard` (under logs/tensorboard) and `tracking`. `warm_start` is a bundle whose weights training starts from.
-
-    All epochs are run, and the best validation's weights kept, unless `patience` says after how many validations
-    without a better one training stops: within a cosine the gain may come last, when the rates are small. The best is
-    that of the least log loss over all validation rows (`select_by: rows`), or of the least mean NE of the heads by
-    their weights (`heads`), in which a head of few rows says as much as one of many. One comes at the end of each
-    epoch, and within it after each `validate_every` steps (a whole number), or each such part of the epoch (0.25).
-
-    With `steps`, training ends after so many steps, within an epoch if need be, and `epochs` is not looked at.
-
-    The newest `keep_bundles` bundles stay, that of this run among them.
-
-    With `ensemble`, that many models are trained, one after the other, of the seeds `seed`, `seed + 1`, ...; the bundle
-    averages their logits. With `refit`, each is trained anew, from the same beginning, on the training and validation
-    days together for as many passes as the validation chose; the calibration is that of the models before.
-
-    `table` is where the training table lies when that is not under `out`: a path, or `s3://bucket/path`.
+    A batch is global: its rows are those of all workers together. So the number of workers changes neither the gradient
+    nor its scale, and no learning rate is scaled with it: whoever changes `batch_size` chooses the learning rate anew.
+    `camoe.train.batch.for_workers` turns `worker_batch_size` and `learning_rate_scaling` into a `batch_size` and rates
+    before anything else looks at them.
     """
 
     table: str | None = None
+    """Place of the training table where that is not under `out`: a path, or `s3://bucket/path`."""
     batch_size: int = Field(default=2048, ge=1)
+    """Rows of a global batch, over all workers. A null is none, for where `worker_batch_size` takes its place."""
     worker_batch_size: int | None = Field(default=None, ge=1)
+    """Rows of a batch for each worker, in place of `batch_size`."""
     learning_rate_scaling: Literal["none", "sqrt", "linear"] = "none"
+    """What multiplies both rates, with `worker_batch_size`: the number of workers (`linear`: Goyal et al., 2017) or its
+    square root (`sqrt`: Malladi et al., 2022, for optimisers that divide by the size of gradients)."""
     epochs: int = Field(default=3, ge=1)
+    """Passes over the training days."""
     steps: int | None = Field(default=None, ge=1)
+    """Steps after which training ends, within an epoch if need be; `epochs` is then not looked at."""
     learning_rate: float = Field(default=1e-3, gt=0)
+    """Learning rate of all weights but the embeddings, after the warm-up. Both rates fall to zero along a cosine."""
     embedding_learning_rate: float = Field(default=0.02, gt=0)
+    """Learning rate of the embeddings."""
     embedding_optimiser: Literal["adagrad", "rowwise_adagrad", "adam"] = "adagrad"
+    """Optimiser of the embeddings."""
     weight_decay: float = Field(default=0.01, ge=0)
+    """Weight decay of the matrices beside the embeddings (AdamW); biases go without."""
     embedding_weight_decay: float = Field(default=0.0, ge=0)
+    """Weight decay of the embeddings, with `embedding_optimiser: adam` only, which decays whole tables."""
     average: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of a running mean of the weights, which is then what is validated, kept and served: at step t it takes in
+    the share `1 - min(average, (1 + t) / (10 + t))` of the new weights (Polyak & Juditsky, 1992; as in TensorFlow's
+    ExponentialMovingAverage). It costs a pass over all weights a step, and their memory once more. Null is none."""
     warmup_steps: int = Field(default=20, ge=0)
-    patience: int | None = Field(default=None, ge=1, description="validations without a better one before stopping")
+    """Steps in which the rates rise to their full size."""
+    patience: int | None = Field(default=None, ge=1)
+    """Validations without a better one after which training stops. Null: all epochs are run, and the best validation's
+    weights kept; within a cosine the gain may come last, when the rates are small."""
     validate_every: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)] | None = None
+    """Steps (a whole number), or the part of an epoch (0.25), after which there is a validation within the epoch; one
+    comes at the end of each epoch in any case."""
     select_by: Literal["rows", "heads"] = "rows"
+    """What the best validation is: that of the least log loss over all validation rows (`rows`), or of the least mean
+    NE of the heads by their weights (`heads`), in which a head of few rows says as much as one of many."""
     seed: int = Field(default=1, ge=0, lt=2**63)
+    """Seed of the first weights, of the order of rows and of dropout."""
     ensemble: int = Field(default=1, ge=1, le=49)
+    """Models to train, one after the other, of the seeds `seed`, `seed + 1`, ...; the bundle averages their logits."""
     refit: bool = False
+    """Whether each model is trained anew at the end, from the same beginning, on the training and validation days
+    together for as many passes as the validation chose; the calibration is that of the models before."""
     dtype: Literal["float32", "float64"] = "float32"
+    """Type of the weights."""
     normalise: Literal["head", "batch", "expected"] = "head"
+    """What a head's loss is divided by: its rows in the step over all workers (`head`), all rows of the batch
+    (`batch`), or the rows that the plan lets expect for it (`expected`: unbiased for rare heads)."""
     mask: bool = True
+    """Whether a head learns only from the impressions that belong to it (adaptive loss masking)."""
     precision: Literal["fp32", "bf16", "auto"] = "fp32"
+    """Precision of the forward pass; `auto` is bf16 where all workers' processors compute it, else fp32."""
     clip_norm: float | None = Field(default=None, gt=0)
+    """Bound of the joint L2 norm of all gradients; null is none."""
     exploding_loss: float = Field(default=50, gt=1)
+    """Multiple of its running mean at which a head's mean loss ends training, unless it is still below that of a model
+    that knows nothing, ln 2."""
     negatives: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    """Share of its negatives that a head learns from, by head; validation sees all."""
     teacher: TeacherConfig | None = None
+    """Teacher to learn from beside the labels; null is none."""
     watch_every_steps: int = Field(default=50, ge=1)
+    """Steps after which one step's losses and gate weights are taken, by head, for the log and for `tensorboard` and
+    `tracking`."""
     tensorboard: bool = True
+    """Whether figures are written for TensorBoard, under logs/tensorboard in `out`."""
     tracking: TrackingConfig | None = None
+    """MLflow server that gets the figures; null is none."""
     warm_start: Path | None = None
+    """Bundle whose weights training starts from; null is none."""
     checkpoint: CheckpointConfig = CheckpointConfig()
+    """Checkpoints."""
     keep_bundles: int = Field(default=3, ge=1)
+    """Newest bundles that stay, that of this run among them."""
     stall_timeout_s: int = Field(default=300, ge=1)
+    """Seconds without progress after which a run is taken for hung and ended."""
     stream: StreamConfig = StreamConfig()
+    """How rows reach the workers."""
 
     @model_validator(mode="before")
     @classmethod

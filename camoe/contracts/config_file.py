@@ -22,7 +22,7 @@ Location = tuple[str, ...]
 class Section(BaseModel):
     """A frozen, typed part of the configuration that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def content_hash(self) -> str:
         """Return the `short_hash` of the section's canonical JSON."""

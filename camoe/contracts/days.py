@@ -27,11 +27,15 @@ def days_between(first: date, last: date) -> tuple[date, ...]:
 
 
 class DayRange(Section):
-    """Days from `first` to `last`, both included. `as_of`, where it is given, is when their labels are taken."""
+    """Days from the first to the last, both included."""
 
     first: date
+    """First day."""
     last: date
+    """Last day."""
     as_of: datetime | None = None
+    """When the labels of these days are taken (ISO, in the zone where it names none). Null: of training and validation
+    days when the first test day begins, of test days as late as a run knows them."""
 
     @model_validator(mode="after")
     def _ordered(self) -> DayRange:
@@ -45,13 +49,18 @@ class DayRange(Section):
 
 
 class Days(Section):
-    """`date` is the event time's date in `zone`. `as_of` (ISO, default: all outcomes known) cuts what was known."""
+    """Training, validation and test days, one after the other. A day is the event time's date in the zone."""
 
     zone: Zone = "UTC"
+    """IANA time zone, for example Europe/Stockholm."""
     train: DayRange
+    """Days that a model learns from."""
     validation: DayRange
+    """Days that choose the best weights and calibrate them; after the training days."""
     test: DayRange
+    """Days that a model is measured on; after the validation days."""
     as_of: datetime | None = None
+    """What was known at that time (ISO, in the zone where it names none); null: all outcomes are known."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Days:

@@ -22,19 +22,17 @@ NAMED = re.compile(r"(?<![\w.`])features\s*\.\s*`?([A-Za-z0-9][\w-]*)", re.IGNOR
 
 
 class Categorical(Section):
-    """An int column of vocabulary indices, or of hash buckets.
-
-    `sql` sees the impression's mapped columns, `local_ts` (the event time in the declared zone), and each entity as a
-    struct of its mapped columns plus `age_s`, its age at the impression.
-
-    `min_count`: a value enters the vocabulary once the training days have it so often; rarer ones read as unknown.
-    With `hashing` there is no vocabulary, and every value has a bucket.
-    """
+    """An int column of vocabulary indices, or of hash buckets."""
 
     name: SafeName
+    """Name of the feature."""
     sql: str
+    """Spark SQL of its value. It sees the impression's mapped columns, `local_ts` (the event time in the declared
+    zone), and each entity as a struct of its mapped columns plus `age_s`, its age at the impression in seconds."""
     min_count: int = Field(default=1, ge=1)
+    """Rows of the training days from which on a value is in the vocabulary; rarer ones read as unknown."""
     hashing: Hashing | None = None
+    """Indices by hashing in place of a vocabulary: every value has a bucket. Null is a vocabulary."""
 
     @model_validator(mode="after")
     def _one_way_to_an_index(self) -> Categorical:
@@ -56,20 +54,19 @@ class Categorical(Section):
 
 
 class Numeric(Section):
-    """A raw float column; what the model makes of it is fitted on the training days and kept in the bundle.
-
-    `sql` sees what a categorical's does; or it names other features as `features.<name>` (a categorical's text, a
-    numeric's or the history's float), and then sees nothing else.
-
-    `transform`: identity and log1p (sign(x) log(1 + |x|)) are standardised, quantile maps to the share of training
-    values below x, centred and of unit variance. A missing value stands at the centre; `missing_indicator`: whether the
-    model is also told that it is missing. Neither shapes the table: they can change without a rebuild.
-    """
+    """A raw float column; what the model makes of it is fitted on the training days and kept in the bundle."""
 
     name: SafeName
+    """Name of the feature."""
     sql: str
+    """Spark SQL of its value. It sees what a categorical's does; or it names other features as `features.<name>` (a
+    categorical's text, a numeric's or the history's float), and then sees nothing else."""
     transform: Literal["identity", "log1p", "quantile"] = "identity"
+    """What the model reads: identity and log1p (sign(x) log(1 + |x|)) are standardised, quantile maps to the share of
+    training values below x, centred and of unit variance. It can change without a rebuild of the table."""
     missing_indicator: bool = True
+    """Whether the model is told that a value is missing, which stands at the centre in any case. It can change without
+    a rebuild of the table."""
 
     @property
     def column(self) -> str:
@@ -83,13 +80,12 @@ class Numeric(Section):
 
 
 class Target(Section):
-    """A float column beside the features that training may learn from (`training.teacher`), and the model never reads.
-
-    `sql` sees what a categorical's does.
-    """
+    """A float column beside the features; training may learn from it (`training.teacher`), no model reads it."""
 
     name: SafeName
+    """Name of the target."""
     sql: str
+    """Spark SQL of its value. It sees what a categorical's does."""
 
     @property
     def column(self) -> str:
@@ -98,13 +94,18 @@ class Target(Section):
 
 
 class FeatureSet(Section):
-    """The features, in the order in which the model reads them, and `targets` beside them."""
+    """The features, in the order in which the model reads them. At least one is needed."""
 
     categorical: tuple[Categorical, ...] = ()
+    """Features that have an embedding a value."""
     numeric: tuple[Numeric, ...] = ()
+    """Features that are numbers."""
     sequence: tuple[SequenceFeature, ...] = ()
+    """Features that are lists of values."""
     history: History | None = None
+    """Counts and rates of what came before each impression; null is none."""
     targets: tuple[Target, ...] = ()
+    """Columns beside the features that training may learn from."""
 
     @model_validator(mode="after")
     def _some_and_unique(self) -> FeatureSet:

@@ -11,16 +11,17 @@ from camoe.contracts.slots import SafeName, Slot, SlotCatalogue
 
 
 class Head(Section):
-    """One output of the model.
-
-    `where` maps an attribute, or the head set's `column`, to the values that belong to the head; all must hold; empty
-    means every slot.
-    """
+    """One output of the model."""
 
     name: SafeName
+    """Name of the head."""
     objective: SafeName
+    """Objective that it predicts, one of `sources.objectives`."""
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Values that belong to the head, by slot attribute (`slot` and `modality` among them) or the head set's `column`;
+    all must hold; empty means every slot."""
     weight: float = Field(default=1.0, gt=0)
+    """Weight of its loss beside the other heads'."""
 
     def owns(self, slot: Slot, column: str | None = None) -> bool:
         """Return whether impressions of `slot` can belong to this head, whatever `where` says of `column`."""
@@ -32,14 +33,14 @@ class HeadSet(Section):
 
     Every slot has exactly one head for the first objective. A further objective may be served in some slots only: in
     those that one of its heads owns.
-
-    `column`: a categorical feature by whose raw values heads may select too. Where heads of one objective and slot
-    differ in them, each takes the rows of its values, and one that names none takes all other rows, those where the
-    value is missing among them.
     """
 
     column: SafeName | None = None
+    """A categorical feature by whose raw values heads may select too. Where heads of one objective and slot differ in
+    them, each takes the rows of its values, and one that names none takes all other rows, those where the value is
+    missing among them. Null is none."""
     heads: tuple[Head, ...] = Field(min_length=1)
+    """The heads; the first one's objective is the first objective."""
 
     @model_validator(mode="after")
     def _unique(self) -> HeadSet:

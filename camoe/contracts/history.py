@@ -22,15 +22,14 @@ IMPRESSION = "impression"
 
 
 class HistoryKey(Section):
-    """A key set: impressions with equal values of all of its expressions `by` share counts.
-
-    The expressions see what a categorical's sees. Without any, all impressions share them. Rates are drawn towards
-    those of `parent` (default: the key set without expressions). `make` overrides that of the whole history.
-    """
+    """A key set: impressions with equal values of all of its expressions share counts. A list is its `by`."""
 
     by: tuple[str, ...] = ()
+    """Spark SQL expressions, which see what a categorical's sees. Without any, all impressions share counts."""
     parent: SafeName | None = None
+    """Key set towards whose rates its own are drawn; null is the key set without expressions."""
     make: tuple[Made, ...] | None = None
+    """What it makes; null is what the whole history makes."""
 
     @model_validator(mode="before")
     @classmethod
@@ -59,40 +58,44 @@ class HistoryFeature:
 
 
 class Leaks(Section):
-    """From when on a number of the history is named as a leak.
-
-    It ranks an objective alone with a ROC-AUC of `auc`, or by more than `fall` better on the training days than on the
-    day after. A group of days with fewer `positives`, or negatives, than that says nothing.
-    """
+    """From when on a number of the history is named as a leak. It shapes no table: it can change without a rebuild."""
 
     auc: float = Field(default=0.97, gt=0.5, le=1)
+    """ROC-AUC with which a leak ranks an objective alone."""
     fall: float = Field(default=0.1, gt=0, le=0.5)
+    """ROC-AUC by which a leak ranks better on the training days than on the day after."""
     positives: int = Field(default=50, ge=1)
+    """Positives, and negatives, below which a group of days says nothing."""
 
 
 class History(Section):
     """Counts and rates of what came before each impression, from the impression log and the outcomes.
 
     An impression at t sees those that were known before t - `delay_s`: an impression from its own time on, its outcome
-    of each of the `objectives` once that has matured. Days before `since` do not count, nor what became known more than
-    `horizon_days` whole days before t - `delay_s`, nor in a window such as 7d what did so more than 7.
-
-    A key set makes the count of impressions and per objective the rate, smoothed, in each window, and the seconds since
-    the last impression and the last positive; one without expressions makes rates only. `smoothing` is the weight of
-    the parent's rate in impressions; `fitted`: the one of the least log loss on the training days. `leaks` shapes no
-    table: it can change without a rebuild.
+    of each of the `objectives` once that has matured.
     """
 
     since: date
+    """First day that counts."""
     delay_s: int = Field(default=0, ge=0)
+    """Seconds that it takes until the history knows of something."""
     horizon_days: int = Field(default=365, ge=1, le=3650)
+    """Whole days before t - `delay_s` after which something no longer counts."""
     objectives: tuple[SafeName, ...] = ()
+    """Objectives whose rates, and times since the last positive, are made."""
     windows: tuple[WindowName, ...] = Field(default=(ALL,), min_length=1, max_length=15)
+    """Windows of counts and rates: whole days before t - `delay_s` (`7d`), or `all`, as far back as the horizon."""
     keys: dict[SafeName, HistoryKey] = Field(min_length=1, max_length=127)
+    """Key sets, by name."""
     make: tuple[Made, ...] = ("counts", "rates", "ages")
+    """What a key set makes: the count of impressions and per objective the rate, smoothed, in each window, and the
+    seconds since the last impression and the last positive; one without expressions makes rates only."""
     smoothing: Literal["fitted"] | Annotated[float, Field(gt=0)] = 20.0
+    """Weight of the parent's rate, in impressions; `fitted`: the one of the least log loss on the training days."""
     transform: Literal["identity", "logit"] = "logit"
+    """How a rate is written: as it is, or as its log-odds."""
     leaks: Leaks = Leaks()
+    """From when on a number of the history is named as a leak."""
 
     @model_validator(mode="after")
     def _consistent(self) -> History:

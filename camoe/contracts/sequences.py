@@ -22,13 +22,13 @@ Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 class Hashing(Section):
-    """Indices by hashing in place of a vocabulary: one int column a seed, each with `buckets` rows of its own.
-
-    Two values that share a bucket under one seed rarely do under the other, so the pair tells them apart.
-    """
+    """Indices by hashing in place of a vocabulary: one int column a seed."""
 
     buckets: int = Field(ge=2, le=2**30)
+    """Buckets of each seed, each with an embedding of its own."""
     seeds: tuple[Seed, ...] = Field(default=(1, 2), min_length=1)
+    """Seeds of the hash. Two values that share a bucket under one seed rarely do under the other, so the pair tells
+    them apart."""
 
     @model_validator(mode="after")
     def _different_seeds(self) -> Hashing:
@@ -38,40 +38,47 @@ class Hashing(Section):
 
 
 class SequenceFeature(Section):
-    """An array of up to `max_length` indices, which the model pools into one embedding.
+    """An array of indices, which the model pools into one embedding: of an entity, or with a `key` from the log.
 
-    `sql` gives an array of plain values or, with `separator`, text that is cut at it. Elements that are null, or empty
-    after a cut, are left out; of what remains, the `last` or the `first` elements are kept. A null is the empty
-    sequence, whose embedding is zero.
-
-    With `key`, a key set of the history, `sql` gives one plain value, and the sequence is the last values of the
-    impressions that the key had before, as the history knows them, the newest last: of the positives of `objective`, or
-    of all; known on the day of the impression less the history's delay or `within` so many days before it (default: the
-    history's horizon). `age`: with a second column, log1p of the seconds from each element to the impression.
-
-    `vocabulary`: the categorical whose indices and embeddings the elements share, hashed or not. Without it they have
-    their own, as a categorical has them: `min_count` counts elements that are kept.
-
-    `pooling`: the mean or the sum of the elements' embeddings; `decayed`, their mean with weights `exp(-age / tau)`,
-    tau being `decay_s` seconds; or `attention`, their sum with weights that rest on the row's own value of the
-    `vocabulary`. Both settings are the model's alone and can change without a rebuild.
+    From the log it is the last values of the impressions that the key had before, as the history knows them, the newest
+    last.
     """
 
     name: SafeName
+    """Name of the feature."""
     sql: str
+    """Spark SQL of an array of plain values or, with `separator`, of text that is cut at it. Elements that are null, or
+    empty after a cut, are left out; a null is the empty sequence, whose embedding is zero. With `key` it gives one
+    plain value."""
     separator: str | None = Field(default=None, min_length=1)
+    """Text between the elements; null where `sql` gives an array."""
     vocabulary: SafeName | None = None
+    """Categorical whose indices and embeddings the elements share, hashed or not. Null: they have their own, as a
+    categorical has them."""
     min_count: int = Field(default=1, ge=1)
+    """Elements that are kept, on the training days, from which on a value is in a vocabulary of the elements' own."""
     hashing: Hashing | None = None
+    """Hashing of elements that have indices of their own; null is a vocabulary."""
     # A row of the stream is as wide as the longest sequence that is declared.
     max_length: int = Field(ge=1, le=4096)
+    """Elements that are kept, at most."""
     keep: Literal["last", "first"] = "last"
+    """Which elements of a longer array are kept."""
     key: SafeName | None = None
+    """Key set of the history whose earlier impressions the elements come from; null where they are an entity's."""
     objective: SafeName | None = None
+    """Objective whose positives the elements are, with `key`; null is all impressions."""
     within: WindowName | None = None
+    """How far back elements are known, with `key`: so many days (`7d`) before the day of the impression less the
+    history's delay; null is the history's horizon."""
     age: bool = False
+    """Whether there is a second column, with `key`: log1p of the seconds from each element to the impression."""
     pooling: Pooling = "mean"
+    """What the model makes of the elements' embeddings: their `mean` or `sum`; `decayed`, their mean with weights
+    `exp(-age / tau)`, tau being `decay_s`; or `attention`, their sum with weights that rest on the row's own value of
+    the `vocabulary`. It can change without a rebuild of the table."""
     decay_s: float | None = Field(default=None, gt=0)
+    """Seconds of tau of pooling `decayed`. It can change without a rebuild of the table."""
 
     @model_validator(mode="after")
     def _poolable(self) -> SequenceFeature:

@@ -20,12 +20,16 @@ def _shown(name: str) -> str:
 
 
 class Slot(Section):
-    """One placement; `attributes` are what heads select on (content, focus, ...)."""
+    """One placement."""
 
     id: SafeName
+    """Value of the impressions' column `slot`."""
     name: Annotated[str, AfterValidator(_shown)]
+    """Name for people, in reports."""
     modality: SafeName
+    """Modality of its ads; heads may select on it."""
     attributes: dict[str, str] = Field(default_factory=dict)
+    """What else heads select on (content, focus, ...)."""
 
     def attribute(self, key: str) -> str | None:
         """Return the value of attribute `key`; `slot` and `modality` count as attributes."""
@@ -37,6 +41,7 @@ class SlotCatalogue(Section):
     """All slots, in the order that gives them their ids."""
 
     slots: tuple[Slot, ...] = Field(min_length=1)
+    """The placements. Append, never reorder: the order gives their numbers in tables and bundles."""
 
     @model_validator(mode="after")
     def _unique(self) -> SlotCatalogue:

@@ -44,15 +44,17 @@ def _require(what: str, columns: dict[str, str], required: tuple[str, ...]) -> N
 
 
 class Table(Section):
-    """A raw table: `path` under the input folder; `columns` maps our name to an expression over the raw columns.
-
-    A `{day}` in the path of the impressions or outcomes stands for a day (ISO date): a run reads those that it needs.
-    """
+    """A raw table."""
 
     path: str
+    """File or folder, under the input folder. A `{day}` in the path of the impressions or outcomes stands for a day
+    (ISO date): a run reads those that it needs."""
     format: Literal["parquet", "csv", "json", "delta"] = "parquet"
+    """Format of its files."""
     options: dict[str, str] = Field(default_factory=dict)
+    """Options of Spark's reader, for example `{header: "true"}`; those that lose or misread rows are refused."""
     columns: dict[SafeName, str]
+    """Spark SQL expression over the raw columns, by our name of the column."""
 
     def path_on(self, day: date) -> str:
         """Return the path of the rows of `day`; the same for every day without a `{day}` in it."""
@@ -72,27 +74,32 @@ class Table(Section):
 
 
 class Exclusion(Section):
-    """Impressions left out by declaration, and counted: `where` is a predicate over the mapped columns."""
+    """Impressions left out by declaration, and counted."""
 
     name: SafeName
+    """Name under which they are counted."""
     where: str
+    """Spark SQL predicate over the mapped columns."""
 
 
 class Impressions(Table):
-    """The impression log.
+    """The impression log: it maps `impression_id`, `user_id`, `campaign_id`, `slot` and `ts`.
 
-    `labels` maps an objective to an expression when the log itself carries the label. Rows of one id that agree
-    in `payload` (default: every mapped column and label) are duplicates, of which one is kept: one of the earliest day,
-    and of the rows of one day with the fewest faults the first by the expressions `survivor` over the mapped columns.
-    Rows of an id that disagree with others of their day or of an earlier one are in conflict. A row is held against
-    those of `repeats_days` days before its own; default: 1 where the path is by day, else all.
+    Rows of one id that agree in `payload` are duplicates, of which one is kept: one of the earliest day, and of the
+    rows of one day with the fewest faults the first by `survivor`. Rows of an id that disagree with others of their day
+    or of an earlier one are in conflict.
     """
 
     labels: dict[SafeName, str] = Field(default_factory=dict)
+    """Spark SQL expression over the raw columns, by objective, where the log itself carries the label."""
     payload: tuple[str, ...] | None = None
+    """Mapped columns and labels in which duplicates agree; null is all of them."""
     survivor: tuple[str, ...] = ()
+    """Spark SQL expressions over the mapped columns, ascending, nulls first: which duplicate of a day is kept."""
     repeats_days: int | None = Field(default=None, ge=0)
+    """Days before its own against which a row is held; null is 1 where the path is by day, else all."""
     exclude: tuple[Exclusion, ...] = ()
+    """Impressions left out by declaration."""
 
     @model_validator(mode="after")
     def _complete(self) -> Impressions:
@@ -106,12 +113,10 @@ class Impressions(Table):
 
 
 class Outcomes(Table):
-    """Outcome log: `impression_id`, `objective`, `ts` (when it happened), and `available_at` where it is known.
-
-    `day` says what a `{day}` in the path is: the day of `ts` (event), or that of `available_at`, on which the row came.
-    """
+    """Outcome log: it maps `impression_id`, `objective`, `ts` (when it happened), and `available_at` where known."""
 
     day: Literal["event", "arrival"] = "event"
+    """What a `{day}` in the path is: the day of `ts` (event), or that of `available_at`, on which the row came."""
 
     @model_validator(mode="after")
     def _complete(self) -> Outcomes:
@@ -124,23 +129,25 @@ class Outcomes(Table):
 
 
 class Entity(Table):
-    """A feature table joined by `key`, a column of the impressions and of this table.
+    """A feature table joined to the impressions.
 
     With `ts` among the columns its rows are versions, joined point in time; with `available_at` a version counts
     from then on. Without `ts` there is one row a key.
-
-    `bound`: whether a version of the impression's own instant counts (`<=`) or not (`<`). `lookback_s` limits a
-    version's age at the impression (inclusive). Among versions of one `ts` the greatest by `ties` wins (mapped columns,
-    compared in turn; default: available_at, then every other column). `strategy` overrides the choice of the join.
-    A run whose impressions it matches below the share `min_matched`, or not at all, is not written.
     """
 
     key: SafeName
+    """Mapped column of the impressions and of this table by which they are joined."""
     bound: Literal["<=", "<"] = "<="
+    """Whether a version of the impression's own instant counts (`<=`) or not (`<`)."""
     lookback_s: int | None = Field(default=None, gt=0)
+    """Greatest age of a version at the impression, in seconds (inclusive); null is any."""
     ties: tuple[SafeName, ...] = ()
+    """Mapped columns, compared in turn, by which the greatest of the versions of one `ts` wins; none is available_at,
+    then every other column."""
     strategy: Literal["auto", "broadcast", "intervals", "union"] = "auto"
+    """Strategy of the join; `auto` leaves the choice to the job."""
     min_matched: float = Field(default=0.0, ge=0, le=1)
+    """Share of the impressions that it must match; a run with less, or without any match, is not written."""
 
     @model_validator(mode="after")
     def _complete(self) -> Entity:
@@ -154,15 +161,14 @@ class Entity(Table):
 
 
 class Objective(Section):
-    """A label: positive when its outcome comes within `window_s` seconds of the impression.
-
-    It is mature `report_s` seconds after the window has closed: so long may it take until an outcome is told. A day
-    with less than the share `min_share` of the positives that the other days let expect is not written.
-    """
+    """A label: positive when its outcome comes within the window after the impression."""
 
     window_s: int = Field(default=0, ge=0)
+    """Seconds of the window."""
     report_s: int = Field(default=0, ge=0)
+    """Seconds after the window has closed until the label is mature: so long may it take until an outcome is told."""
     min_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of the positives that the other days let expect; a run with a day below it is not written."""
 
     @property
     def matures_s(self) -> int:
@@ -171,13 +177,12 @@ class Objective(Section):
 
 
 class KeyedHash(Section):
-    """Mapped columns to replace by a keyed hash in every table as it is read (HMAC-SHA-256, 32 hex digits).
-
-    The key comes from the environment variable `key_env` and is never written or logged.
-    """
+    """A keyed hash in place of identifiers (HMAC-SHA-256, 32 hex digits)."""
 
     columns: tuple[SafeName, ...] = Field(min_length=1)
+    """Mapped columns to replace in every table as it is read."""
     key_env: str = "CAMOE_HASH_KEY"
+    """Environment variable that holds the key, which is never written or logged."""
 
     @model_validator(mode="after")
     def _identifiers(self) -> KeyedHash:
@@ -188,19 +193,22 @@ class KeyedHash(Section):
 
 
 class Sources(Section):
-    """All raw tables of one lake.
-
-    `max_quarantined` is the largest share of the impressions not excluded that may be quarantined, `max_misfiled` that
-    of a log by day that may lie in the folder of another day than its own.
-    """
+    """All raw tables of one lake."""
 
     impressions: Impressions
+    """The impression log."""
     outcomes: Outcomes | None = None
+    """The outcome log; null where the impressions carry all labels."""
     entities: dict[SafeName, Entity] = Field(default_factory=dict)
+    """Feature tables, by the name under which the SQL of features sees them."""
     objectives: dict[SafeName, Objective]
+    """Labels, by name."""
     max_quarantined: float = Field(default=0.01, ge=0, le=1)
+    """Largest share of the impressions not excluded that may be quarantined."""
     max_misfiled: float = Field(default=0.01, ge=0, le=1)
+    """Largest share of a log by day that may lie in the folder of another day than its own."""
     keyed_hash: KeyedHash | None = None
+    """Identifiers that are hashed as they are read; null is none."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Sources:

@@ -30,61 +30,89 @@ HourWeights = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_len
 
 
 class Population(Section):
-    """Categories with their relative weights, and rates of change of a user's or campaign's rows."""
+    """Users and campaigns."""
 
     age_bands: Weights
+    """Relative weights of the users' age bands."""
     markets: Weights
+    """Relative weights of the users' markets."""
     systems: Weights
+    """Relative weights of the users' operating systems."""
     genres: Weights
+    """Relative weights of genres."""
     verticals: Weights
+    """Relative weights of the campaigns' verticals."""
     creatives: Weights
+    """Relative weights of the campaigns' creatives."""
     campaign_objectives: Weights
+    """Relative weights of what campaigns are for."""
     mean_tenure_days: float = Field(gt=0)
+    """Mean days that a user has been there."""
     mean_listening_hours: float = Field(gt=0)
+    """Mean hours that a user listens."""
     impressions_per_user: int = Field(default=40, ge=1)
+    """Impressions for each user, on average."""
     impressions_per_campaign: int = Field(default=500, ge=1)
+    """Impressions for each campaign, on average, within the two bounds below."""
     campaigns_at_least: int = Field(default=60, ge=10)
+    """Fewest campaigns."""
     campaigns_at_most: int = Field(default=2000, ge=10)
+    """Most campaigns."""
     user_changes: Share = 0.3
+    """Chance of each further version of a user's row."""
     campaign_changes: Share = 0.5
+    """Share of the campaigns whose row changes."""
     targeted: Share = 0.5
+    """Chance that a campaign is for two markets only, and, drawn apart, for two age bands; not of those always on."""
     always_on: Share = 0.15
+    """Share of the campaigns that always run, for everyone."""
 
 
 class Traffic(Section):
-    """Times and ways in which people listen.
-
-    `session_lengths` are impressions a session, used in turn; `hours` weighs the local hours; `focus_by_hour` is how
-    much likelier the screen is in view at that hour, relative; `focus_change` is the chance that it changes between
-    two impressions; `own_genre` the share of listening in the favourite genre.
-    """
+    """Times and ways in which people listen."""
 
     session_lengths: tuple[Annotated[int, Field(ge=1, le=50)], ...] = Field(min_length=1)
+    """Impressions a session, used in turn."""
     hours: HourWeights
+    """Relative weights of the local hours, from midnight."""
     focus_by_hour: HourWeights
+    """How much likelier the screen is in view at that hour, relative."""
     focus_change: Share
+    """Chance that the focus changes between two impressions."""
     own_genre: Share
+    """Share of listening in the favourite genre."""
     user_skew: float = Field(default=1.5, ge=1)
+    """How unequal users' shares of the sessions are; at 1 they are equal."""
     devices: dict[Focus, Weights]
+    """Relative weights of devices, by focus."""
     connections: Weights
+    """Relative weights of connections."""
     pod_positions: Weights
+    """Relative weights of positions in a break."""
 
 
 class Placement(Section):
-    """A slot's share of the impressions and its rate of each objective, given what the objective requires."""
+    """A slot of the lake."""
 
     slot: SafeName
+    """Id of the slot."""
     modality: SafeName
+    """Modality of its ads."""
     content: SafeName
+    """Content beside which they run."""
     focus: Focus
+    """Whether the screen is in view."""
     share: Annotated[float, Field(gt=0)]
+    """Its share of the impressions."""
     rates: dict[SafeName, Rate]
+    """Its rate of each objective, given what the objective requires."""
 
 
 class Placements(Section):
     """All slots; shares sum to 1."""
 
     slots: tuple[Placement, ...] = Field(min_length=1)
+    """The slots."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Placements:
@@ -102,18 +130,19 @@ class Placements(Section):
 
 
 class Effect(Section):
-    """Addition to an impression's score.
-
-    One value for each combination of the columns `by`, uniform with mean 0 and standard deviation `strength`.
-    With `slope`, `strength` times that one column instead, centred at `centre` after log1p. `response` multiplies the
-    effect in a modality (default 1).
-    """
+    """Addition to an impression's score."""
 
     by: tuple[str, ...] = Field(min_length=1)
+    """Columns: each combination of their values has one value, uniform with mean 0 and the standard deviation
+    `strength`."""
     strength: float
+    """Size of the effect, in log-odds."""
     slope: bool = False
+    """Whether the effect is `strength` times the one column of `by` instead, centred at `centre` after log1p."""
     centre: float = 0.0
+    """Centre of a slope."""
     response: dict[SafeName, float] = Field(default_factory=dict)
+    """Factor of the effect in a modality; 1 where none is given."""
 
     @property
     def name(self) -> str:
@@ -122,33 +151,40 @@ class Effect(Section):
 
 
 class Delay(Section):
-    """Exponential delay in seconds, cut at `max_s`."""
+    """Exponential delay, cut at its greatest value."""
 
     mean_s: float = Field(gt=0)
+    """Mean, in seconds, before the cut."""
     max_s: float = Field(gt=0)
+    """Greatest value, in seconds."""
 
 
 class ObjectiveSignal(Section):
-    """An objective's log-odds: intercept of the slot + `loading` · score + own effect of strength `own`.
-
-    `requires` names an earlier objective without which this one does not happen; `happens` is the time from the
-    impression to the outcome, `reported` the time from the outcome until it is known.
-    """
+    """An objective's log-odds: intercept of the slot + `loading` · score + own effect of strength `own`."""
 
     loading: float
+    """Factor of the score."""
     own: float = Field(default=0.0, ge=0)
+    """Strength of the effect of its own."""
     requires: SafeName | None = None
+    """Earlier objective without which this one does not happen; null is none."""
     happens: Delay
+    """Time from the impression to the outcome."""
     reported: Delay
+    """Time from the outcome until it is known."""
 
 
 class Signal(Section):
-    """Causes of the outcomes. `world` draws the effects, so that lakes of several seeds share one truth."""
+    """Causes of the outcomes."""
 
     world: int = 1
+    """Seed of the effects, so that lakes of several seeds share one truth."""
     effects: tuple[Effect, ...]
+    """Additions to an impression's score."""
     own_effect_by: tuple[str, ...] = Field(min_length=1)
+    """Columns by which each objective has an effect of its own."""
     objectives: dict[SafeName, ObjectiveSignal]
+    """Objectives, by name, each after what it requires."""
 
     @model_validator(mode="after")
     def _one_effect_a_name(self) -> Signal:
@@ -168,24 +204,28 @@ class Signal(Section):
 
 
 class Faults(Section):
-    """Declared faults.
-
-    Shares of the impressions: `duplicates` come twice, `conflicts` come twice with two times, `null_keys` lack an id,
-    `house_ads` carry a slot outside the catalogue. Shares of the outcomes: `invalid_labels` have a value that is no
-    label, `duplicate_outcomes` come twice, `orphan_outcomes` name an impression that is not there. Shares of versions:
-    `late_corrections` of users and campaigns are first wrong and put right later, `late_contexts` are known late.
-    """
+    """Declared faults."""
 
     duplicates: Share = 0
+    """Share of the impressions that come twice."""
     conflicts: Share = 0
+    """Share of the impressions that come twice with two times."""
     null_keys: Share = 0
+    """Share of the impressions that lack an id."""
     house_ads: Share = 0
+    """Share of the impressions that carry a slot outside the catalogue."""
     house_slot: SafeName = "house_promo"
+    """That slot."""
     invalid_labels: Share = 0
+    """Share of the outcomes that have a value that is no label."""
     duplicate_outcomes: Share = 0
+    """Share of the outcomes that come twice."""
     orphan_outcomes: Share = 0
+    """Share of the outcomes that name an impression that is not there."""
     late_corrections: Share = 0
+    """Share of the versions of users and campaigns that are first wrong and put right later."""
     late_contexts: Share = 0
+    """Share of the versions of contexts that are known late."""
 
     @model_validator(mode="after")
     def _fit(self) -> Faults:
@@ -197,21 +237,34 @@ class Faults(Section):
 
 
 class LakeConfig(Section):
-    """One lake. `divergence` scales how far the modalities' responses lie apart: 0 makes them respond alike."""
+    """One synthetic lake, which jobs/make_lake.py makes."""
 
     out: Path
+    """Folder in which it is written, in `raw` and `truth`."""
     replace: bool = False
+    """Whether a lake of another seed or configuration there is replaced."""
     seed: int
+    """Seed of people, impressions and outcomes."""
     impressions: int = Field(ge=1)
+    """Impressions, before faults are added; users and campaigns grow with them."""
     first_day: date
+    """First day."""
     days: int = Field(ge=1)
+    """Days."""
     zone: Zone
+    """IANA time zone of the days and of local hours."""
     divergence: float = 1.0
+    """Factor of how far the modalities' responses lie apart: 0 makes them respond alike."""
     population: Population
+    """Users and campaigns."""
     traffic: Traffic
+    """Times and ways in which people listen."""
     placements: Placements
+    """Slots."""
     signal: Signal
+    """Causes of the outcomes."""
     faults: Faults
+    """Declared faults."""
 
     @model_validator(mode="after")
     def _rates_for_all_objectives(self) -> LakeConfig:

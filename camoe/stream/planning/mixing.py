@@ -20,13 +20,12 @@ WHOLE = "all"
 
 
 class Shares(Section):
-    """Parts of each batch by `modality` or by `slot`: `of` maps every one that has rows to a positive number.
-
-    The numbers count relative to their sum, so 1 and 1 is half and half.
-    """
+    """Declared parts of each batch."""
 
     by: Literal["modality", "slot"]
+    """What the parts are of."""
     of: Mapping[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(min_length=1)
+    """A number for every one that has rows; they count relative to their sum, so 1 and 1 is half and half."""
 
     def stratum(self, file: DataFile) -> str:
         """Return the stratum that the file's rows belong to."""
