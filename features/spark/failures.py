@@ -29,7 +29,10 @@ REMEDIES = (
     ("OutOfMemoryError|GC overhead limit", "give Spark more memory (spark.driver.memory, spark.executor.memory)"),
     ("SQLSTATE: 22", "use try_cast, or another function that begins with try_, in that expression, or mend the input"),
     (r"\[INVALID_TIMEZONE", "name a time zone that Java knows"),
+    (r"\[FAILED_READ_FILE", "put a whole copy of that file there, or take it out"),
 )
+# How Java shows an object that has no text.
+OBJECT = re.compile(r"[\w.$]+@[0-9a-f]{4,8}\b")
 # SQL states of data exceptions and broken constraints, whose messages quote the value.
 QUOTES_A_VALUE = re.compile(r"\[[A-Z][A-Z0-9_.]*\].*SQLSTATE: 2[23]", re.DOTALL)
 # Up to the last quote of the line, since a value may hold quotes itself, or to its end, since it may hold line breaks.
@@ -66,8 +69,8 @@ def first_line(error: Exception) -> str:
         quoting = QUOTES_A_VALUE.search(text)
         if quoting:
             return _without_value(text[quoting.start() :])
-    file = next((f"{found[1]}: " for found in map(FAILED_FILE.match, texts) if found), "")
-    said = _first(texts[-1])
+    file = next((f"{found[1]} cannot be read: " for found in map(FAILED_FILE.match, texts) if found), "")
+    said = OBJECT.sub("...", _first(texts[-1]))
     # What analysis says quotes expressions and types; what fails on rows may quote a value, also Java's own errors.
     return file + (said if isinstance(error, AnalysisException) else QUOTED_VALUE.sub("'...'", said))
 

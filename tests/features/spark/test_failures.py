@@ -32,3 +32,20 @@ def test_a_value_within_a_message_about_a_task_is_not_told():
         "Text '...' could not be parsed at index 0"
     )
     assert "u7" not in first_line(PySparkException("Text 'u7\n' could not be parsed"))
+
+
+def test_a_damaged_file_is_named_with_what_to_do_about_it(spark, tmp_path):
+    whole = tmp_path / "whole"
+    spark.range(1000).coalesce(1).write.parquet(str(whole))
+    (part,) = whole.glob("*.parquet")
+    damaged = bytearray(part.read_bytes())
+    # The header of the first page.
+    damaged[4:24] = bytes(20)
+    part.write_bytes(damaged)
+    (whole / f".{part.name}.crc").unlink()
+    with pytest.raises(InputError) as refused:
+        told_in_one_line(spark.read.parquet(str(whole)).collect)
+    said = str(refused.value)
+    assert f"{part.name} cannot be read: " in said
+    assert said.endswith("; put a whole copy of that file there, or take it out")
+    assert "@" not in said
