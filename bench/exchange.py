@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from camoe.train.distributed.gradients import Exchange, exchange_rows, merge_rows
-from camoe.train.launch.launch import WORKER_ENVIRONMENT
+from camoe.train.launch.process import WORKER_ENVIRONMENT
 
 VOCABULARIES = (26_000, 1_000_000, 2_600_000)
 WORKERS = (1, 2)

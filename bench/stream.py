@@ -36,7 +36,7 @@ from camoe.stream.planning.quota import Counts
 from camoe.stream.planning.split import split, walk
 from camoe.stream.planning.world import World
 from camoe.stream.reading.buffers import Buffers
-from camoe.train.launch.launch import WORKER_ENVIRONMENT
+from camoe.train.launch.process import WORKER_ENVIRONMENT
 
 Figures = dict[str, float]
 HALVES = Shares(by="modality", of={"audio": 1, "video": 1})

@@ -53,7 +53,7 @@ def main(argv: list[str]) -> None:
     version = model.manifest.model_version
     require_writable(layout.predictions, snapshot)
     pin = pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it")
-    with days_alone(layout.runs, version, days), pin:
+    with days_alone(layout.leases, version, days), pin:
         by_slot, unknown = (_locally if chosen.local else _with_spark)(model, snapshot, days, layout.predictions)
     counts.require_equal("rows scored", expected_predictions(model, snapshot), sum(by_slot.values()))
     seconds = time.monotonic() - started

@@ -38,6 +38,7 @@ TABLE = "| key | type | default | acts in | meaning |\n|---|---|---|---|---|"
 # Jobs that read a key, by the longest path that leads to it.
 ACTS = {
     "out": "all jobs",
+    "lake": "all jobs",
     "input": "build_features, evaluate",
     "rows_per_file": "build_features, maintain",
     "slots": "build_features, train, evaluate",

@@ -173,17 +173,20 @@ class PleConfig(CommonConfig):
 
 
 class SharedBottomConfig(CommonConfig):
-    """A feed-forward network that all heads share."""
+    """A feed-forward network that all heads share.
+
+    With no `hidden` layers, and no `tower_hidden`, every head is a logistic regression on the embeddings and numerics.
+    """
 
     kind: Literal["shared_bottom"]
     """Kind of the model."""
-    hidden: Hidden = (128, 64)
+    hidden: Widths = (128, 64)
     """Units of the hidden layers of the network that all heads share."""
 
     @property
     def summary(self) -> str:
         """The model in a few words."""
-        return "shared-bottom network"
+        return "shared-bottom network" if self.hidden or self.tower_hidden else "logistic regression"
 
     def scaled(self, factor: float) -> SharedBottomConfig:
         """Return the same with all hidden widths times `factor`."""

@@ -25,8 +25,11 @@ class Config(Section):
 
     out: Path
     """Folder of everything that the jobs write."""
+    lake: Path | None = None
+    """Folder in which the tables that features are built into lie, and the raw lake, so that several models learn from
+    one table; null is `out`."""
     input: Path | None = None
-    """Folder of the raw lake; null is `raw` in `out`, where the synthetic lake lies."""
+    """Folder of the raw lake; null is `raw` in `lake`, where the synthetic lake lies."""
     rows_per_file: int = Field(default=65_536, ge=1)
     """Rows of a file of the training table, at most."""
     slots: SlotCatalogue
@@ -50,12 +53,13 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        misread = misread_character(self.out)
-        if misread is not None:
-            raise ValueError(
-                f"out={self.out}: Spark and delta-rs, which both write its tables, read the character {misread} of its "
-                "path differently; choose a path without it"
-            )
+        for name, path in (("out", self.out), ("lake", self.lake or self.out)):
+            misread = misread_character(path)
+            if misread is not None:
+                raise ValueError(
+                    f"{name}={path}: Spark and delta-rs, which both write its tables, read the character {misread} of "
+                    "its path differently; choose a path without it"
+                )
         for head in self.heads.heads:
             if head.objective not in self.sources.objectives:
                 choose = suggestion(head.objective, self.sources.objectives)
@@ -105,8 +109,8 @@ class Config(Section):
 
     @property
     def layout(self) -> Layout:
-        """Paths under `out`."""
-        return Layout(self.out)
+        """Paths under `out` and `lake`."""
+        return Layout(self.out, self.lake)
 
     @property
     def raw(self) -> Path:

@@ -18,49 +18,63 @@ def misread_character(path: Path) -> str | None:
 
 @dataclass(frozen=True)
 class Layout:
-    """Paths under one output folder."""
+    """Paths under one output folder, `root`; the lake, what features are built from and into, may lie elsewhere.
+
+    So several runs share one training table, each with checkpoints, a bundle and predictions of its own.
+    """
 
     root: Path
+    elsewhere: Path | None = None
+
+    @property
+    def lake(self) -> Path:
+        """Folder of raw lake, training table and what belongs to it."""
+        return self.elsewhere or self.root
+
+    @property
+    def leases(self) -> Path:
+        """Folder of the leases of jobs that write below `root`."""
+        return self.root / "runs"
 
     @property
     def raw(self) -> Path:
         """The synthetic raw lake."""
-        return self.root / "raw"
+        return self.lake / "raw"
 
     @property
     def truth(self) -> Path:
         """True probabilities of a synthetic lake (parquet: impression_id, objective, p); never read by features."""
-        return self.root / "truth"
+        return self.lake / "truth"
 
     @property
     def training(self) -> Path:
         """Delta training table."""
-        return self.root / "training"
+        return self.lake / "training"
 
     @property
     def quarantine(self) -> Path:
         """Delta table of rejected impressions."""
-        return self.root / "quarantine"
+        return self.lake / "quarantine"
 
     @property
     def profiles(self) -> Path:
         """Delta table of the counts of each feature's values, by day and run."""
-        return self.root / "profiles"
+        return self.lake / "profiles"
 
     @property
     def history(self) -> Path:
         """Events and day states of the history, a folder for each hash of the settings."""
-        return self.root / "history"
+        return self.lake / "history"
 
     @property
     def runs(self) -> Path:
         """One JSON record a feature run."""
-        return self.root / "runs"
+        return self.lake / "runs"
 
     @property
     def pins(self) -> Path:
         """One JSON file for each pinned table version that VACUUM must spare."""
-        return self.root / "pins"
+        return self.lake / "pins"
 
     @property
     def predictions(self) -> Path:
@@ -70,7 +84,7 @@ class Layout:
     @property
     def encoder(self) -> Path:
         """Versions of the encoder."""
-        return self.root / "encoder"
+        return self.lake / "encoder"
 
     @property
     def bundle(self) -> Path:
@@ -90,7 +104,7 @@ class Layout:
     @property
     def feature_report(self) -> Path:
         """Folder of the feature job's index.html and features.json."""
-        return self.root / "feature_report"
+        return self.lake / "feature_report"
 
     @property
     def counts(self) -> Path:

@@ -21,7 +21,7 @@ def folder_alone(layout: Layout) -> AbstractContextManager[None]:
     Raises:
         TrainingError: another one does.
     """
-    return leased(lock_of(layout.runs, TRAINING), f"training in {layout.root}", TrainingError)
+    return leased(lock_of(layout.leases, TRAINING), f"training in {layout.root}", TrainingError)
 
 
 def pinned_table(config: Config, version: int) -> AbstractContextManager[object]:

@@ -21,15 +21,22 @@ from camoe.train.parts import Shared, Trained, member_parts, parts_of, refit_par
 from camoe.train.spec import model_spec
 from camoe.train.supervision.watchdog import Watchdog
 from camoe.train.tracking.mlflow_tracker import TrackedRun
+from camoe.train.tracking.tracker import Tracker
 from camoe.train.tracking.trackers import trackers
 from camoe.train.training_metrics import refit_metrics, training_metrics
 
 
-def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = None, run: str | None = None) -> None:
+def run_worker(
+    config: Config,
+    watchdog: Watchdog,
+    table_version: int | None = None,
+    run: str | None = None,
+    more: Sequence[Tracker] = (),
+) -> None:
     """Train on `table_version` (default: the newest that the first worker sees); the first worker writes the bundle.
 
     With checkpoints of `run` (default: a new one) training goes on from the newest; when it is over, all are removed.
-    `watchdog` watches already.
+    `watchdog` watches already. `more` trackers take the figures, too; what one raises ends the run.
 
     Raises:
         SnapshotError, EncoderError, TrainingError: see `open_training_inputs` and `fit`.
@@ -47,7 +54,7 @@ def run_worker(config: Config, watchdog: Watchdog, table_version: int | None = N
     tracked = TrackedRun(name, settings, inputs.train, layout.checkpoints)
     with trackers(training, layout.logs, tracked, before, workers.leads) as made:
         in_one_precision = config.model_copy(update={"training": training})
-        shared = Shared(name, in_one_precision, inputs, settings, workers, watchdog, made)
+        shared = Shared(name, in_one_precision, inputs, settings, workers, watchdog, (*made, *more))
         trained = train_parts(shared, member_parts(shared))
         spec = model_spec(config.model, config.features, config.heads, config.slots, inputs.encoder)
         spec = spec.model_copy(update={"members": len(trained)})

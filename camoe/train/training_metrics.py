@@ -78,4 +78,5 @@ def _validation(found: Validation) -> Mapping[str, Any]:
     return {
         "validation_ne": [optional(value) for value in found.ne],
         "validation_score": optional(found.score),
+        "validation_gates": [list(gates) for gates in found.gates],
     }

@@ -48,6 +48,7 @@ KINDS: dict[str, dict[str, object]] = {
     "ple": {"kind": "ple", "own_experts": 1, "shared_experts": 2, "expert": MLP},
     "ple-two-layers": {"kind": "ple", "layers": 2, "own_experts": 2, "shared_experts": 1, "expert": DCN},
     "shared-bottom": {"kind": "shared_bottom", "hidden": [6, 5]},
+    "logistic": {"kind": "shared_bottom", "hidden": [], "tower_hidden": []},
     "dcn": {"kind": "dcn", "network": DCN, "tower_hidden": []},
     "dcn-stacked-low-rank": {"kind": "dcn", "network": DCN | {"structure": "stacked", "rank": 3, "cross_layers": 3}},
 }

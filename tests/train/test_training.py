@@ -158,6 +158,7 @@ def test_tensorboard_has_each_figure_of_the_steps_that_were_looked_at(runs):
         *by_head[1],
         *speed,
         *(f"validation_ne/{name}" for name in NAMES),
+        "validation_score",
     }
     epochs = json.loads((runs[2] / "metrics.json").read_text())["epochs"]
     losses, steps = [loss for epoch in epochs for loss in epoch["losses"]], len(epochs[0]["losses"])

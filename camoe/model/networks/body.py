@@ -55,7 +55,8 @@ def _ple(config: PleConfig, width: int, heads: int) -> Body:
 
 
 def _shared_bottom(config: SharedBottomConfig, width: int, heads: int) -> Body:
-    network, out = mlp([width, *config.hidden], config.dropout), config.hidden[-1]
+    widths = [width, *config.hidden]
+    network, out = mlp(widths, config.dropout), widths[-1]
     return SharedBottom(network, (Tower(out, config.tower_hidden, config.dropout) for _ in range(heads)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from camoe.config.model import Widths
+from camoe.model.layers.linear import AlignedLinear
 from camoe.model.layers.mlp import mlp
 
 
@@ -20,7 +21,7 @@ class Tower(nn.Module):
     def __init__(self, width: int, hidden: Widths, dropout: float) -> None:
         super().__init__()
         self.hidden = mlp([width, *hidden], dropout)
-        self.logit = nn.Linear([width, *hidden][-1], 1)
+        self.logit = AlignedLinear([width, *hidden][-1], 1)
 
     def forward(self, f: Tensor) -> Tensor:
         """Map `[B, E]` to `[B]`."""

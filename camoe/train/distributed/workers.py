@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import horovod.torch as hvd
@@ -14,12 +13,11 @@ from torch import Tensor, nn
 
 from camoe.contracts.errors import TrainingError
 from camoe.stream.planning.world import World
+from camoe.train.distributed.cores import usable_cores
 
 ValueT = TypeVar("ValueT")
 # Gloo gives up an exchange after 30 s, and takes the wrong worker down: the one that waited. The watchdog ends a wait.
 GLOO_TIMEOUT = {"HOROVOD_GLOO_TIMEOUT_SECONDS": str(24 * 3600)}
-# "microseconds of processor time, or max" and "in so many microseconds", of the control group that a container is.
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True)
@@ -66,16 +64,6 @@ def _require_own_name() -> None:
 def leave_workers() -> None:
     """Stop Horovod, which all workers do together."""
     hvd.shutdown()
-
-
-def usable_cores(quota: Path = CPU_QUOTA) -> int:
-    """Count the processor cores of this process: by its affinity, and by its container's `quota` where there is one."""
-    allowed = len(os.sched_getaffinity(0))
-    try:
-        most, period = quota.read_text().split()
-    except OSError:
-        return allowed
-    return allowed if most == "max" else max(1, min(allowed, int(most) // int(period)))
 
 
 def _own_device(local_rank: int) -> torch.device:

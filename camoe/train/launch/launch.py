@@ -23,7 +23,7 @@ from camoe.train.launch.exits import WorkerExits, spark_error
 from camoe.train.launch.lines import parse_line, worker_line
 from camoe.train.launch.listeners import OneMachine, close_services, on_this_machine
 from camoe.train.launch.output import LineTee, following, log_file, show_rank0, tee_stdout
-from camoe.train.launch.process import lines, started
+from camoe.train.launch.process import WORKER_ENVIRONMENT, lines, started
 from camoe.train.launch.silence import SilenceWatch
 from camoe.train.supervision.heartbeats import clear, worker_folder
 from camoe.train.supervision.messages import MESSAGES, Runs, StepProgress, read_endings
@@ -33,16 +33,6 @@ from camoe.train.worker import OVERRIDES, explained_to_launcher, work
 RANK0_OUTPUT = "said.txt"
 WORKER_MODULE, LAUNCHER_MODULE = "camoe.train.worker", "camoe.train.launch.horovodrun"
 START_TIMEOUT_S = 120
-# Defaults that the caller's environment overrides. Horovod's background thread wakes every millisecond otherwise, and
-# the allocator gives the step's large buffers back to the system and takes them anew: together half of a step's time.
-# An MLflow server that is away is asked again for some seconds, and not for minutes in which the others wait.
-WORKER_ENVIRONMENT = {
-    "HOROVOD_CYCLE_TIME": "3",
-    "MALLOC_MMAP_THRESHOLD_": "1073741824",
-    "MALLOC_TRIM_THRESHOLD_": "1073741824",
-    "MALLOC_TOP_PAD_": "67108864",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-}
 
 
 def launch_with_horovod(

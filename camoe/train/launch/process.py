@@ -1,4 +1,4 @@
-"""A process that ends with the one that starts it, and whose output is read line by line."""
+"""A process that ends with the one that starts it, and whose output is read line by line; what workers need set."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from contextlib import contextmanager
 from typing import IO
 
 from camoe.config.ending import below
+
+# Defaults that the caller's environment overrides. Horovod's background thread wakes every millisecond otherwise, and
+# the allocator gives the step's large buffers back to the system and takes them anew: together half of a step's time.
+# An MLflow server that is away is asked again for some seconds, and not for minutes in which the others wait.
+WORKER_ENVIRONMENT = {
+    "HOROVOD_CYCLE_TIME": "3",
+    "MALLOC_MMAP_THRESHOLD_": "1073741824",
+    "MALLOC_TRIM_THRESHOLD_": "1073741824",
+    "MALLOC_TOP_PAD_": "67108864",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+}
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from camoe.train.loop.step import StepResult
 from camoe.train.supervision.messages import StepProgress, send
 
 REPORT_EVERY_S = 5.0
+# The figure by which validations are compared.
+SCORE = "validation_score"
 
 
 @dataclass
@@ -98,5 +100,7 @@ def step_figures(heads: Sequence[str], result: StepResult, seen: GateUsage) -> I
 
 def epoch_figures(heads: Sequence[str], validation: Validation) -> Iterator[tuple[str, float]]:
     """Yield names and values of a validation, without heads that saw one class only."""
+    if math.isfinite(validation.score):
+        yield SCORE, validation.score
     known = ((name, ne) for name, ne in zip(heads, validation.ne, strict=True) if math.isfinite(ne))
     yield from ((f"validation_ne/{name}", ne) for name, ne in known)

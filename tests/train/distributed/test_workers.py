@@ -10,7 +10,8 @@ import sys
 import pytest
 
 from camoe.contracts.errors import TrainingError
-from camoe.train.distributed.workers import join_workers, usable_cores
+from camoe.train.distributed.cores import usable_cores
+from camoe.train.distributed.workers import join_workers
 
 pytestmark = pytest.mark.lengthy
 

@@ -1,0 +1,1 @@
+"""Studies: variants of a model on the same rows, trained with several seeds, and what can be said of them."""

@@ -1,0 +1,193 @@
+"""What the trials of a study say: each variant's metrics by group, its changes against the baseline, and the claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from camoe.config.pipeline import Config
+from camoe.metrics.calibration import calibration_noise_floor
+from camoe.metrics.histogram import Histogram
+from camoe.metrics.intervals import bucket_weights
+from camoe.study.declared import Claim, Study
+from camoe.study.run import Done
+from camoe.study.states import TEST, Group, by_group, read_states
+from camoe.study.statistics import Change, Measured, change, holm, measure
+from camoe.study.trial import STATES, StudyError, config_of
+
+Verdict = Literal["better", "worse", "cannot tell"]
+Answer = Literal["holds", "does not hold", "cannot be told"]
+# A claim errs in one study of twenty at most, whichever of its claims and whichever way.
+ERROR = 0.025
+
+
+@dataclass(frozen=True)
+class Line:
+    """A variant on a group: metrics, and by metric its change against the baseline and what that is called."""
+
+    variant: str
+    group: str
+    metrics: Mapping[str, float]
+    ece_floor: float | None
+    changes: Mapping[str, Change]
+    verdicts: Mapping[str, Verdict]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim and what can be said of it.
+
+    `parts` are the changes it rests on, by metric and group; `p` and `p_not` the adjusted p-values of its holding and
+    of its not holding; `detectable` is the change of its weakest part that would be told from none four times in five.
+    """
+
+    claim: Claim
+    answer: Answer
+    parts: Mapping[str, Change]
+    p: float
+    p_not: float
+    detectable: float
+
+
+@dataclass(frozen=True)
+class Compared:
+    """All comparisons of a study: rows by group, `lines`, `claims` by name, and measures by variant, group, metric."""
+
+    rows: Mapping[str, tuple[int, int]]
+    lines: Sequence[Line]
+    claims: Mapping[str, Judged]
+    measured: Mapping[tuple[str, str], Mapping[str, Measured]]
+
+
+def compare(done: Done) -> Compared:
+    """Return what the finished trials of a study say.
+
+    Raises:
+        StudyError: a claim or picture names a group of rows that there is not, or trials were judged on other rows.
+    """
+    study = done.study
+    config = config_of(next(iter(done.trials.values())).task)
+    states = {key: _states(done, key, config) for key in done.trials}
+    groups = list(dict.fromkeys(group for one in states.values() for group in one))
+    _require_groups(study, [name for _, name in groups])
+    settings = config.evaluation
+    weights = bucket_weights(settings.user_buckets, settings.bootstrap, settings.seed)
+    measured, rows, floors = {}, {}, {}
+    for group in groups:
+        counts = {(key[1], one[group].rows, one[group].clicks) for key, one in states.items()}
+        if len(counts) > len(study.folds):
+            raise StudyError(f"trials were judged on other rows of {group[1]}: {sorted(counts)}; remove the older ones")
+        rows[group[1]] = sum(n for _, n, _ in counts), sum(n for _, _, n in counts)
+        for variant in study.variants:
+            own = [[states[variant, fold, seed][group] for fold in study.folds] for seed in study.seeds]
+            measured[variant, group[1]] = measure(own, weights, settings.ece_bins)
+            floors[variant, group[1]] = _floor(own[0], config)
+    lines = [line for _, group in groups for line in _lines(study, group, measured, floors)]
+    return Compared(rows, lines, judge(study, measured), measured)
+
+
+def _states(done: Done, key: tuple[str, str, int], config: Config) -> dict[Group, Histogram]:
+    states = read_states(done.trials[key].folder / STATES, TEST)
+    return by_group(states, config.slots, config.heads.objectives[0], config.evaluation.user_buckets)
+
+
+def _floor(states: Sequence[Histogram], config: Config) -> float | None:
+    """Return the calibration error of a perfect model with the predictions of one seed, mean over folds."""
+    settings = config.evaluation
+    found = [
+        calibration_noise_floor(one.bins(), settings.ece_bins, settings.bootstrap, settings.seed) for one in states
+    ]
+    known = [one for one in found if one is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _lines(
+    study: Study,
+    group: str,
+    measured: Mapping[tuple[str, str], Mapping[str, Measured]],
+    floors: Mapping[tuple[str, str], float | None],
+) -> list[Line]:
+    base = measured[study.baseline, group]
+    lines = []
+    for variant in study.variants:
+        own = measured[variant, group]
+        means = {name: one.mean for name, one in own.items()}
+        changes = {} if variant == study.baseline else {name: change(own[name], base[name], name) for name in own}
+        lines.append(Line(variant, group, means, floors[variant, group], changes, {}))
+    return _with_verdicts(lines)
+
+
+def _with_verdicts(lines: Sequence[Line]) -> list[Line]:
+    """Return the lines of one group with a word for each change: two-sided, adjusted for the number of variants."""
+    words: list[dict[str, Verdict]] = [{} for _ in lines]
+    places = [place for place, line in enumerate(lines) if line.changes]
+    for metric in lines[places[0]].changes if places else ():
+        found = [lines[place].changes[metric] for place in places]
+        adjusted = holm([min(1.0, 2 * min(one.p_above(), one.p_below())) for one in found])
+        for place, one, p in zip(places, found, adjusted, strict=True):
+            told: Verdict = "better" if one.gain > 0 else "worse"
+            words[place][metric] = told if p < 2 * ERROR else "cannot tell"
+    return [
+        Line(line.variant, line.group, line.metrics, line.ece_floor, line.changes, own)
+        for line, own in zip(lines, words, strict=True)
+    ]
+
+
+def judge(study: Study, measured: Mapping[tuple[str, str], Mapping[str, Measured]]) -> dict[str, Judged]:
+    """Return what can be said of each claim; p-values are adjusted for the number of claims."""
+    asked = {name: _asked(study, claim, measured) for name, claim in study.claims.items()}
+    holds = holm([one[1] for one in asked.values()])
+    fails = holm([one[2] for one in asked.values()])
+    found = {}
+    for (name, (parts, _, _)), p, p_not in zip(asked.items(), holds, fails, strict=True):
+        answer: Answer = "holds" if p < ERROR else "cannot be told"
+        if p_not < ERROR:
+            answer = "does not hold"
+        weakest = max((part.detectable for part in parts.values() if part.defined), default=float("nan"))
+        found[name] = Judged(study.claims[name], answer, parts, p, p_not, weakest)
+    return found
+
+
+def _asked(
+    study: Study, claim: Claim, measured: Mapping[tuple[str, str], Mapping[str, Measured]]
+) -> tuple[dict[str, Change], float, float]:
+    """Return the changes that a claim rests on, and the p-values of its holding and of its not holding.
+
+    A claim of several parts holds where each part does, so its p-value is the greatest of theirs; that it does not hold
+    is told by any of them, so that p-value is the least, times their number.
+    """
+
+    def changes(first: str, second: str) -> dict[str, Change]:
+        return {
+            f"{metric} {group}": change(measured[first, group][metric], measured[second, group][metric], metric)
+            for metric in claim.metrics
+            for group in claim.groups
+        }
+
+    if claim.undominated is None:
+        assert claim.better is not None and claim.than is not None
+        parts = changes(claim.better, claim.than)
+        p = max(part.p_above() for part in parts.values())
+        return parts, p, min(1.0, len(parts) * min(part.p_below(claim.least) for part in parts.values()))
+    parts, behind, ahead = {}, [], []
+    for other in (name for name in study.variants if name != claim.undominated):
+        own = changes(other, claim.undominated)
+        parts |= {f"{other}: {name}": part for name, part in own.items()}
+        # Another variant does not dominate where it is worse in one thing, and does where it is better in all.
+        behind.append(min(1.0, len(own) * min(part.p_below() for part in own.values())))
+        ahead.append(max(part.p_above() for part in own.values()))
+    return parts, max(behind), min(1.0, len(ahead) * min(ahead))
+
+
+def _require_groups(study: Study, groups: Sequence[str]) -> None:
+    twice = sorted({name for name in groups if groups.count(name) > 1})
+    if twice:
+        raise StudyError(f"both a slot and a modality are called {twice[0]}; rename one: a study tells groups by name")
+    wanted = [(f"claims.{name}", group) for name, claim in study.claims.items() for group in claim.groups]
+    wanted += [("pictures", group) for pair in study.pictures for group in pair]
+    for where, group in wanted:
+        if group not in groups:
+            raise StudyError(f"{where}: there is no group '{group}' of rows; there are {', '.join(groups)}")

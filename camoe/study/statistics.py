@@ -1,0 +1,140 @@
+"""Changes of a metric between two variants, paired by users and seeds: estimates, errors, intervals and p-values.
+
+A variant's metric is the mean over folds of the metric on the fold's test days. Its change against another variant is
+`d_s = A_s / B_s - 1` with seed s, and `d` their mean over the n seeds. Two things make `d` uncertain: which users were
+seen, and what the seeds draw. The first, `U`, is the variance of `d` when users' buckets are resampled, the same for
+both variants, all seeds and all folds; the second, `S = var(d_s) / n`. The standard error is `sqrt(U + S)`, and its
+degrees of freedom are those of Welch and Satterthwaite, `(U + S)^2 / (U^2 / (buckets - 1) + S^2 / (n - 1))`.
+With one seed S is not known and left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from camoe.metrics.calibration import mass_index, normalised_entropy
+from camoe.metrics.histogram import Bins, Floats, Histogram, Ints
+from camoe.metrics.ranking import average_precision, ratio, roc_auc
+
+LEVEL = 0.95
+POWER = 0.8
+# Whether more of a metric is better.
+HIGHER: Mapping[str, bool] = {"auc_pr": True, "roc_auc": True, "ne": False, "ece": False}
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A variant's metric, mean over folds: with each seed `[S]`, and with each seed on each resample of users `[S, R]`.
+
+    NaN where it is undefined. `buckets` is the number of users' buckets.
+    """
+
+    values: Floats
+    samples: Floats
+    buckets: int
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds."""
+        return float(self.values.mean())
+
+
+@dataclass(frozen=True)
+class Change:
+    """Relative change of a metric: `value` is `A / B - 1`, `error` its standard error, of `freedom` degrees of freedom.
+
+    Where `better` is -1, less of the metric is better, else 1.
+    """
+
+    value: float
+    error: float
+    freedom: float
+    better: int
+
+    @property
+    def defined(self) -> bool:
+        """Whether there is a change and an error to speak of."""
+        return bool(np.isfinite(self.value) and np.isfinite(self.error) and self.error > 0)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Ends of the 95 % interval."""
+        half = self._quantile(LEVEL) * self.error
+        return self.value - half, self.value + half
+
+    @property
+    def gain(self) -> float:
+        """The change, above zero where A is better."""
+        return self.better * self.value
+
+    def p_above(self, bound: float = 0.0) -> float:
+        """Return the one-sided p-value of the gain being no more than `bound`: small where it surely is more."""
+        return float(stats.t.sf((self.gain - bound) / self.error, self.freedom)) if self.defined else 1.0
+
+    def p_below(self, bound: float = 0.0) -> float:
+        """Return the one-sided p-value of the gain being no less than `bound`: small where it surely is less."""
+        return float(stats.t.cdf((self.gain - bound) / self.error, self.freedom)) if self.defined else 1.0
+
+    @property
+    def detectable(self) -> float:
+        """The smallest change that a comparison of this error tells from none four times in five."""
+        return (self._quantile(LEVEL) + float(stats.norm.ppf(POWER))) * self.error
+
+    def _quantile(self, level: float) -> float:
+        return float(stats.t.ppf((1 + level) / 2, self.freedom))
+
+
+def measure(states: Sequence[Sequence[Histogram]], weights: Ints, ece_bins: int) -> dict[str, Measured]:
+    """Return the metrics of a variant on one group, from its states by seed and fold; `weights` resample buckets."""
+    found: dict[str, list[tuple[float, Floats]]] = {name: [] for name in HIGHER}
+    for by_fold in states:
+        folds = [_metrics(state, weights, ece_bins) for state in by_fold]
+        for name, own in found.items():
+            values = np.mean([fold[name][0] for fold in folds])
+            own.append((float(values), np.mean([fold[name][1] for fold in folds], axis=0)))
+    return {
+        name: Measured(np.array([value for value, _ in own]), np.array([many for _, many in own]), weights.shape[1])
+        for name, own in found.items()
+    }
+
+
+def change(first: Measured, second: Measured, metric: str) -> Change:
+    """Return the change from `second` to `first`, of the same seeds and resamples."""
+    by_seed, samples = ratio(first.values, second.values) - 1, ratio(first.samples, second.samples) - 1
+    seeds = len(by_seed)
+    of_users = float(np.nanvar(samples.mean(axis=0), ddof=1))
+    of_seeds = float(by_seed.var(ddof=1) / seeds) if seeds > 1 else 0.0
+    total = of_users + of_seeds
+    parts = of_users**2 / (first.buckets - 1) + (of_seeds**2 / (seeds - 1) if seeds > 1 else 0.0)
+    freedom = total**2 / parts if parts > 0 else 1.0
+    return Change(float(by_seed.mean()), float(np.sqrt(total)), freedom, 1 if HIGHER[metric] else -1)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values adjusted for their number after Holm (1979), so that one in twenty families errs at most."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted, highest = np.empty(len(p_values)), 0.0
+    for place, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[index]))
+        adjusted[index] = highest
+    return [float(value) for value in adjusted]
+
+
+def _metrics(state: Histogram, weights: Ints, ece_bins: int) -> dict[str, tuple[float, Floats]]:
+    whole, resampled = state.bins(), state.weighted(weights)
+    index = mass_index(whole, ece_bins)
+    found = {name: (float(metric(whole)), metric(resampled)) for name, metric in _RESAMPLED.items()}
+    return found | {"ece": (float(_ece(whole, index, ece_bins)), _ece(resampled, index, ece_bins))}
+
+
+_RESAMPLED = {"auc_pr": average_precision, "roc_auc": roc_auc, "ne": normalised_entropy}
+
+
+def _ece(bins: Bins, index: Ints, number: int) -> Floats:
+    """Return the calibration error `[...]`, in the equal-mass bins `index` of all rows, also of resamples."""
+    gaps = (bins.p_sum - bins.positives) @ np.eye(number)[index]
+    return ratio(np.abs(gaps).sum(axis=-1), bins.count.sum(axis=-1))

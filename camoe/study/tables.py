@@ -1,0 +1,142 @@
+"""The results of a study for people, as Markdown, and for programs, as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from camoe.metrics.intervals import optional
+from camoe.report.text import span
+from camoe.study.compare import Compared, Judged, Line
+from camoe.study.run import Done
+from camoe.study.statistics import Change
+
+NAMES = {"auc_pr": "AUC-PR", "ne": "NE", "ece": "ECE", "roc_auc": "ROC-AUC"}
+# Those that the table of a group has.
+SHOWN = ("auc_pr", "ece", "ne")
+
+
+def markdown(done: Done, compared: Compared, names: Mapping[str, str], command: str) -> str:
+    """Return the page of a study: what was run, the claims, a table a group."""
+    return "\n".join([*_head(done, command), *_claims(compared), *_groups(done, compared, names)]) + "\n"
+
+
+def document(done: Done, compared: Compared) -> dict[str, Any]:
+    """Return all results as JSON has them; None for figures that are not finite."""
+    return {
+        "study": done.study.model_dump(mode="json"),
+        "factors": {name: one.model_dump() for name, one in done.factors.items()},
+        "trials": [result.model_dump(mode="json") for result in done.results.values()],
+        "rows": {group: {"impressions": rows, "clicks": clicks} for group, (rows, clicks) in compared.rows.items()},
+        "lines": [
+            {
+                "variant": line.variant,
+                "group": line.group,
+                "metrics": {name: optional(value) for name, value in line.metrics.items()},
+                "ece_floor": line.ece_floor,
+                "changes": {name: _change(one) for name, one in line.changes.items()},
+                "verdicts": dict(line.verdicts),
+            }
+            for line in compared.lines
+        ],
+        "claims": {name: _judged(one) for name, one in compared.claims.items()},
+    }
+
+
+def _head(done: Done, command: str) -> Iterator[str]:
+    study, results = done.study, done.results.values()
+    seconds = sum(result.seconds for result in results)
+    yield f"`{command}`\n"
+    yield (
+        f"{len(study.variants)} variants, seeds {', '.join(map(str, study.seeds))}, folds {', '.join(study.folds)}: "
+        f"{len(done.results)} trials in {span(seconds)} of process time"
+        + (f", after {study.tuning.trials} trials of tuning for each variant" if study.tuning else "")
+        + ".\n"
+    )
+    yield (
+        f"Changes are relative, against {study.variants[study.baseline].title}, with 95 % intervals over users and "
+        "seeds; a word stands where the change is told from none, adjusted for the number of variants (Holm).\n"
+    )
+    sizes = {result.variant: result.parameters for result in results}
+    yield "| variant | | parameters beside the embeddings |" + (" rate, regularisation |" if done.factors else "")
+    yield "| --- | --- | --- |" + (" --- |" if done.factors else "")
+    for name, variant in study.variants.items():
+        size, factors = sizes.get(name), done.factors.get(name)
+        tuned = f" x {factors.rate:.2f}, x {factors.regularisation:.2f} |" if factors else ""
+        yield f"| {name} | {variant.title} | {'' if size is None else f'{size:,}'} |{tuned}"
+
+
+def _claims(compared: Compared) -> Iterator[str]:
+    if not compared.claims:
+        return
+    yield "\n## Claims\n"
+    yield (
+        "A claim holds where every part of it does, and does not where one surely falls short; adjusted for the number "
+        "of claims. The last column is the change that would be told from none four times in five.\n"
+    )
+    yield "| claim | | parts | told from none at |"
+    yield "| --- | --- | --- | --- |"
+    for judged in compared.claims.values():
+        parts = "; ".join(f"{_part(name)} {told(part)}" for name, part in judged.parts.items())
+        yield f"| {judged.claim.says} | **{judged.answer}** | {parts} | {_percent(judged.detectable)} |"
+
+
+def _part(name: str) -> str:
+    head, _, rest = name.rpartition(": ")
+    metric, _, group = rest.partition(" ")
+    return f"{head + ': ' if head else ''}{NAMES[metric]} {group}"
+
+
+def _groups(done: Done, compared: Compared, names: Mapping[str, str]) -> Iterator[str]:
+    yield "\n## By group"
+    for group, lines in groupby(compared.lines, key=lambda line: line.group):
+        rows, clicks = compared.rows[group]
+        yield f"\n### {names.get(group, group)}\n\n{rows:,} impressions, {clicks:,} clicks\n"
+        heads = ("variant", *(f"{NAMES[name]} | change" for name in SHOWN))
+        yield f"| {' | '.join(heads)} |"
+        yield f"| {' | '.join(['---'] * (1 + 2 * len(SHOWN)))} |"
+        for line in lines:
+            yield f"| {line.variant} | {' | '.join(_cells(line, SHOWN))} |"
+
+
+def _cells(line: Line, metrics: Sequence[str]) -> Iterator[str]:
+    for name in metrics:
+        value, floor = line.metrics[name], line.ece_floor
+        yield _number(value) + (f" (by chance {_number(floor)})" if name == "ece" and floor is not None else "")
+        own, word = line.changes.get(name), line.verdicts.get(name, "")
+        yield "" if own is None else told(own) + ("" if word == "cannot tell" else f" **{word}**")
+
+
+def told(change: Change) -> str:
+    """Write a change with its interval."""
+    if not change.defined:
+        return "undefined"
+    low, high = change.interval
+    return f"{_percent(change.value)} [{_percent(low)}, {_percent(high)}]"
+
+
+def _percent(value: float) -> str:
+    return "undefined" if not math.isfinite(value) else f"{100 * value:+.1f} %"
+
+
+def _number(value: float) -> str:
+    return "undefined" if not math.isfinite(value) else f"{value:.4f}"
+
+
+def _change(change: Change) -> dict[str, float | None]:
+    low, high = change.interval if change.defined else (math.nan, math.nan)
+    found = {"change": change.value, "low": low, "high": high, "error": change.error, "freedom": change.freedom}
+    return {name: optional(value) for name, value in found.items()}
+
+
+def _judged(judged: Judged) -> dict[str, Any]:
+    return {
+        "says": judged.claim.says,
+        "answer": judged.answer,
+        "parts": {name: _change(part) for name, part in judged.parts.items()},
+        "p": judged.p,
+        "p_not": judged.p_not,
+        "detectable": optional(judged.detectable),
+    }
