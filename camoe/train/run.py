@@ -53,12 +53,10 @@ def run_worker(
     before = steps_before(layout.checkpoints, name, parts_of(training)) if workers.leads else 0
     tracked = TrackedRun(name, settings, inputs.train, layout.checkpoints)
     with trackers(training, layout.logs, tracked, before, workers.leads) as made:
-        in_one_precision = config.model_copy(update={"training": training})
-        shared = Shared(name, in_one_precision, inputs, settings, workers, watchdog, (*made, *more))
+        exact = config.model_copy(update={"training": training})
+        shared = Shared(name, exact, inputs, settings, workers, watchdog, (*made, *more))
         trained = train_parts(shared, member_parts(shared))
-        spec = model_spec(config.model, config.features, config.heads, config.slots, inputs.encoder)
-        spec = spec.model_copy(update={"members": len(trained)})
-        first, model = trained[0].run, _model(trained)
+        spec, first, model = _spec(config, inputs, len(trained)), trained[0].run, _model(trained)
         calibrated = calibrate(first, model, spec, config.calibration, config.evaluation)
         metrics = training_metrics(config, inputs, first.train_step, [one.history for one in trained])
         if training.refit:
@@ -85,6 +83,11 @@ def _agreed_inputs(config: Config, table_version: int | None) -> TrainingInputs:
     opened = open_training_inputs(config, table_version)
     version = broadcast(opened.version, "table_version")
     return opened if opened.version == version else open_training_inputs(config, version)
+
+
+def _spec(config: Config, inputs: TrainingInputs, members: int) -> ModelSpec:
+    one = model_spec(config.model, config.features, config.heads, config.slots, inputs.encoder)
+    return one.model_copy(update={"members": members})
 
 
 def _model(trained: Sequence[Trained]) -> Model:
