@@ -27,13 +27,9 @@ from camoe.train.training_metrics import refit_metrics, training_metrics
 
 
 def run_worker(
-    config: Config,
-    watchdog: Watchdog,
-    table_version: int | None = None,
-    run: str | None = None,
-    more: Sequence[Tracker] = (),
+    config: Config, watchdog: Watchdog, version: int | None = None, run: str | None = None, more: Sequence[Tracker] = ()
 ) -> None:
-    """Train on `table_version` (default: the newest that the first worker sees); the first worker writes the bundle.
+    """Train on `version` of the table (default: the newest that the first worker sees), which writes the bundle.
 
     With checkpoints of `run` (default: a new one) training goes on from the newest; when it is over, all are removed.
     `watchdog` watches already. `more` trackers take the figures, too; what one raises ends the run.
@@ -45,7 +41,7 @@ def run_worker(
     watchdog.beat("joining the other workers")
     workers = join_workers()
     watchdog.beat("agreeing on the table version")
-    inputs = _agreed_inputs(config, table_version)
+    inputs = _agreed_inputs(config, version)
     name = broadcast(run or new_run(layout.checkpoints), "run")
     training = with_one_precision(config.training, workers)
     settings = run_settings(config, inputs) | {"training.precision": training.precision}
