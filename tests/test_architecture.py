@@ -19,6 +19,7 @@ LAYERS = (
     {"bundle", "report"},
     {"model"},
     {"config"},
+    {"market"},
     {"metrics", "stream"},
     {"contracts"},
 )
@@ -95,8 +96,8 @@ def test_the_library_knows_neither_jobs_nor_tests_nor_the_bench():
     assert [pair for pair in outer if within(pair[1], "jobs", "tests", "bench")] == []
 
 
-@pytest.mark.parametrize("part", SHARED)
-def test_what_is_shared_needs_no_heavy_library(part):
+@pytest.mark.parametrize("part", (*SHARED, "camoe.market"))
+def test_what_is_shared_and_the_market_need_no_heavy_library(part):
     reached = {name for start, _ in imported(part) for name in graph().find_upstream_modules(start)}
     assert reached & HEAVY == set()
 

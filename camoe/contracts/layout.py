@@ -47,6 +47,26 @@ class Layout:
         return self.lake / "truth"
 
     @property
+    def market(self) -> Path:
+        """A synthetic market: `requests`, `candidates` and `campaigns` (parquet), and predictions of candidates."""
+        return self.root / "market"
+
+    @property
+    def market_truth(self) -> Path:
+        """True probabilities of a synthetic market's candidates (parquet); never read by features."""
+        return self.root / "market_truth"
+
+    @property
+    def candidate_predictions(self) -> Path:
+        """Delta table of the predictions of candidates that had no outcome."""
+        return self.root / "candidate_predictions"
+
+    @property
+    def market_report(self) -> Path:
+        """Folder of the simulation's index.html and market.json."""
+        return self.root / "market_report"
+
+    @property
     def training(self) -> Path:
         """Delta training table."""
         return self.lake / "training"

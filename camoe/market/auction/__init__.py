@@ -1,0 +1,1 @@
+"""The market itself: accounts with budgets bid for requests, tick after tick."""

@@ -1,0 +1,61 @@
+"""Hold a market of ad requests under two models, and tell what a budget-split experiment would and should find.
+
+python jobs/simulate.py --config conf/markets/default.yaml market=out/market experiment.treated=oracle
+Before it: jobs/make_lake.py --config conf/lake/market.yaml, the chain, and jobs/score.py --input for each model.
+Written: OUT/market.json and OUT/index.html. docs/market.md explains both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from camoe.config.ending import exit_with
+from camoe.contracts.config_file import load
+from camoe.market.config import SimulationConfig
+from camoe.market.experiment.document import document
+from camoe.market.experiment.run import run
+from camoe.market.experiment.tables import read_market
+from camoe.report.market_page import write_market_report
+
+DEFAULT_CONFIG = "conf/markets/default.yaml"
+
+
+def main(argv: list[str]) -> None:
+    """Hold the market in each design, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default=DEFAULT_CONFIG, help=f"simulation (default: {DEFAULT_CONFIG})")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example rules.charge=click")
+    parsed = parser.parse_intermixed_args(argv)
+    config = load(parsed.config, SimulationConfig, parsed.overrides)
+    started = time.monotonic()
+    market, days = read_market(config.market, config.models, config.rules)
+    found = document(market, run(market, config.experiment), config.experiment, days)
+    page = write_market_report(found, config.out)
+    print(summary(found))
+    print(f"simulate: {found['run']['requests']:,} requests in {time.monotonic() - started:.1f} s; report: {page}")
+
+
+def summary(found: dict[str, Any]) -> str:
+    """Return the table of the result, and what the experiment can see at its size."""
+    run_ = found["run"]
+    lines = [f"simulate: {run_['treated']} against {run_['control']}, charged per {run_['charge']}, budgets split"]
+    for row in found["power"]:
+        shown = (f"{name} {_percent(row[name]['smallest'])}" for name in ("drawn", "expected"))
+        lines.append(f"  {row['queue']:6} smallest change of the CTR seen: {', '.join(shown)} (clicks)")
+    for row in found["result"]:
+        if row["outcome"] == "expected":
+            ends = " to ".join(map(_percent, row["interval"])) if row["interval"] else "undefined"
+            p = "none" if row["p_holm"] is None else f"{row['p_holm']:.4f}"
+            told = f"{_percent(row['change'])} ({ends}), p {p}, truth {_percent(row['truth'])}"
+            lines.append(f"  {row['queue']:6} {row['rate']:5} {told}")
+    return "\n".join(lines)
+
+
+def _percent(value: float | None) -> str:
+    return "none" if value is None else f"{100 * value:+.2f} %"
+
+
+if __name__ == "__main__":
+    exit_with(main)

@@ -1,0 +1,56 @@
+"""The page of a market experiment: all its tables from one document, and nothing undefined on it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from camoe.market.config import ExperimentConfig
+from camoe.market.experiment.document import document
+from camoe.market.experiment.run import run
+from camoe.report.market_page import render_market, write_market_report
+from camoe.report.text import DASH
+from tests.market.worlds import world
+
+CHOSEN = ExperimentConfig(control="poor", treated="good", buckets=40, repeats=100, wanted=0.05)
+
+
+@pytest.fixture(scope="module")
+def found():
+    market = world(1, requests=6_000, users=1_000)
+    return document(market, run(market, CHOSEN), CHOSEN, days=1)
+
+
+def test_the_document_is_plain_and_agrees_with_itself(found):
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert {(row["queue"], row["rate"]) for row in found["result"]} == {
+        (queue, rate) for queue in ("audio", "video") for rate in ("ctr", "ecpc", "ecpm")
+    }
+    truth = {row["queue"]: row["changes"] for row in found["designs"]["whole"] if row["outcome"] == "expected"}
+    for row in found["result"]:
+        assert row["truth"] == truth[row["queue"]][row["rate"]]
+        assert row["interval"][0] <= row["change"] <= row["interval"][1]
+        assert row["p_holm"] >= row["p"]
+    for rows in found["designs"].values():
+        for row in rows:
+            for rates in row["rates"]:
+                assert rates["ecpc"] * 1000 * rates["ctr"] == pytest.approx(rates["ecpm"])
+    assert [row["size"] for row in found["sizes"]] == [1, 2, 3, 4, 5]
+    assert sum(found["planned"]) == pytest.approx(1)
+
+
+def test_the_page_names_the_charge_and_shows_published_figures_beside_its_own(found, tmp_path):
+    page = write_market_report(found, tmp_path / "deep" / "page")
+    html = page.read_text(encoding="utf-8")
+    assert html.count("Charged per impression") >= 2
+    assert "-8.0 %" in html
+    assert "+1.4 %" in html
+    assert html.count("<img src=") == 6
+    assert "nan" not in html.lower().replace("finance", "")
+    assert json.loads((page.parent / "market.json").read_text()) == found
+
+
+def test_what_is_undefined_is_a_dash(found):
+    nothing = {**found, "result": [{**row, "p": None, "interval": None, "change": None} for row in found["result"]]}
+    assert f"<td>{DASH}</td>" in render_market(nothing)
