@@ -26,7 +26,7 @@ from camoe.stream.api import Block, Ledger, ReadOptions, World, make_plan, requi
 from camoe.stream.reading.buffers import Buffers
 from camoe.stream.reading.columns import SLOT_ID, UNKNOWN_LABEL, Words
 from camoe.stream.reading.pack import pack
-from camoe.train.loop.step import Tensors, to_tensors
+from camoe.train.loop.tensors import Tensors, to_tensors
 
 BATCH = 4096
 QUEUE = 200_000

@@ -84,7 +84,7 @@ class Config(Section):
 
     def _require_teacher(self) -> None:
         teacher = self.training.teacher
-        if teacher is None:
+        if teacher is None or teacher.column is None:
             return
         targets = {target.name for target in self.features.targets}
         if teacher.column not in targets:

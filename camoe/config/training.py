@@ -32,18 +32,29 @@ class TrackingConfig(Section):
 
 
 class TeacherConfig(Section):
-    """A teacher's probabilities of an objective.
+    """A teacher's probabilities: those of a column, or those that another model gives as training goes on.
 
     The loss of a row that has one is `weight * BCE(y) + (1 - weight) * BCE(teacher)` (Hinton, Vinyals & Dean, 2015, at
     temperature one).
     """
 
-    column: SafeName
+    column: SafeName | None = None
     """Name of the one of `features.targets` that holds them; null there is no teacher for the row."""
+    bundle: Path | None = None
+    """Bundle of the model that gives them, in place of a `column`: of the same features and slots, with any heads. It
+    teaches each objective that it serves, by its head of the row's slot, calibrated."""
     weight: float = Field(default=0.5, ge=0, lt=1)
     """Weight of the label's loss; the teacher's is the rest of one."""
     objective: SafeName | None = None
-    """Objective whose probabilities they are; null is the first of the heads'."""
+    """Objective of the probabilities of a `column`; null is the first of the heads'."""
+
+    @model_validator(mode="after")
+    def _one_teacher(self) -> TeacherConfig:
+        if (self.column is None) == (self.bundle is None):
+            raise ValueError("name either the column or the bundle of the teacher")
+        if self.bundle is not None and self.objective is not None:
+            raise ValueError("objective is that of a column; a bundle teaches every objective that it serves")
+        return self
 
 
 class TrainingConfig(Section):

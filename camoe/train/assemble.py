@@ -57,5 +57,5 @@ def assemble_train_step(
     normaliser = make_normaliser(training.normalise, masking, share)
     optimisers = make_optimisers(model, training, total_steps)
     sampling = make_sampling(spec.heads, training.negatives, workers.device)
-    exact, teacher = with_one_precision(training, workers), make_teacher(training, spec.heads, workers.device)
+    exact, teacher = with_one_precision(training, workers), make_teacher(training, spec, workers.device)
     return TrainStep(model, optimisers, masking, workers, normaliser, dtype, sampling, exact, teacher)

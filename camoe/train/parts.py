@@ -20,6 +20,7 @@ from camoe.train.data.training_inputs import TrainingInputs, training_columns
 from camoe.train.distributed.workers import Workers, broadcast
 from camoe.train.loop.feed import Feed, TrainingData
 from camoe.train.loop.fit import TrainingRun, fit
+from camoe.train.loop.teacher import require_known_values
 from camoe.train.spec import model_spec
 from camoe.train.supervision.watchdog import Watchdog
 from camoe.train.tracking.tracker import Tracker
@@ -137,6 +138,7 @@ def _trained(shared: Shared, part: Part, earlier: int) -> Trained:
     # Opened before there is a model: its first row groups are read while the model is made.
     with feed.opened(begun) as first:
         spec = model_spec(config.model, config.features, config.heads, config.slots, shared.inputs.encoder)
+        require_known_values(training, shared.inputs.encoder)
         train_step = make_train_step(training, spec, part.data, workers, watchdog)
         keep = training.checkpoint.keep
         checkpoints = Checkpoints(layout.checkpoints, name, {**shared.settings, **part.settings}, keep)

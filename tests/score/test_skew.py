@@ -24,7 +24,7 @@ from camoe.stream.planning.world import World
 from camoe.stream.reading.columns import model_columns
 from camoe.stream.stream import ReadOptions, stream
 from camoe.train.data.training_inputs import open_training_inputs
-from camoe.train.loop.step import to_tensors
+from camoe.train.loop.tensors import to_tensors
 from camoe.train.spec import model_spec
 from tests.score.pipeline import METRICS
 from tests.score.rows import by_impression, encoded_rows

@@ -22,7 +22,8 @@ from camoe.stream.reading.columns import Block, model_columns
 from camoe.train.assemble import assemble_train_step
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.seeding import draw_rows
-from camoe.train.loop.step import TrainStep, to_tensors
+from camoe.train.loop.step import TrainStep
+from camoe.train.loop.tensors import to_tensors
 from tests.model.specs import HEADS, SLOTS
 
 CATEGORICALS, VALUES, NUMERICS = 5, 40, 2

@@ -21,7 +21,8 @@ from camoe.model.spec import ModelSpec
 from camoe.stream.api import Block, Columns, model_columns
 from camoe.train.assemble import assemble_train_step
 from camoe.train.distributed.workers import join_workers
-from camoe.train.loop.step import TrainStep, to_tensors
+from camoe.train.loop.step import TrainStep
+from camoe.train.loop.tensors import to_tensors
 
 NETWORK = DcnConfig(cross_layers=CROSSES, hidden=DEEP)
 MODELS: dict[str, ModelConfig] = {

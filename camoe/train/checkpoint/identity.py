@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from camoe.bundle.manifest import read_manifest
 from camoe.config.pipeline import Config
 from camoe.stream.planning.plan import PLAN_FORMAT
 from camoe.train.checkpoint.state import TABLE_VERSION
@@ -36,6 +37,10 @@ def run_settings(config: Config, inputs: TrainingInputs) -> dict[str, Any]:
     flat = dict(_flat("", config.model_dump(mode="json", include=PARTS)))
     skipped = tuple(f"training.{name}" for name in INDIFFERENT)
     settings = {name: value for name, value in flat.items() if not _under(name, skipped)}
+    teacher = config.training.teacher
+    if teacher is not None and teacher.bundle is not None:
+        # Another model may lie there by the time that the run goes on.
+        settings["teacher"] = read_manifest(teacher.bundle).model_version
     return settings | {
         TABLE_VERSION: inputs.version,
         "plan format": PLAN_FORMAT,

@@ -83,7 +83,7 @@ def open_training_inputs(config: Config, version: int | None = None) -> Training
 def training_columns(config: Config) -> Columns:
     """Return the columns that training reads: the model's, the labels and what the teacher says."""
     teacher = config.training.teacher
-    targets = (teacher.column,) if teacher is not None else ()
+    targets = (teacher.column,) if teacher is not None and teacher.column is not None else ()
     return model_columns(config.features, config.heads.objectives, targets=targets)
 
 

@@ -21,7 +21,8 @@ from camoe.stream.reading.columns import Block, model_columns
 from camoe.stream.stream import stream
 from camoe.train.distributed.workers import gather
 from camoe.train.loop.fit import TrainingRun
-from camoe.train.loop.step import TrainStep, to_tensors
+from camoe.train.loop.step import TrainStep
+from camoe.train.loop.tensors import to_tensors
 
 USER = "user_id"
 # Entries of states that are collected before they are merged.

@@ -11,7 +11,8 @@ import torch
 from camoe.model.loss import targets
 from camoe.stream.reading.columns import Block
 from camoe.train.distributed.workers import sum_over_workers
-from camoe.train.loop.step import TrainStep, to_tensors
+from camoe.train.loop.step import TrainStep
+from camoe.train.loop.tensors import to_tensors
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ import math
 import time
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -20,38 +18,8 @@ from camoe.train.distributed.workers import Workers, sum_over_workers
 from camoe.train.loop.negatives import NegativeSampling
 from camoe.train.loop.precision import autocast
 from camoe.train.loop.teacher import Teacher
+from camoe.train.loop.tensors import to_tensors
 from camoe.train.optimiser.optimisers import Optimisers
-
-
-@dataclass(frozen=True)
-class Tensors:
-    """A block on the device: categorical int32 `[B, C]`, numeric `[B, F]`, labels int64 `[B, O]`, slot int64 `[B]`,
-    sequences int32 `[B, S]`, and targets `[B, T]`."""
-
-    categorical: Tensor
-    numeric: Tensor
-    sequences: Tensor
-    labels: Tensor
-    slot: Tensor
-    targets: Tensor
-
-
-def to_tensors(block: Block, device: torch.device, dtype: torch.dtype) -> Tensors:
-    """Put `block` into tensors on `device`; numerics as `dtype`. On the CPU the wide ones are views of the block."""
-    return Tensors(
-        categorical=_placed(block.categorical, device, torch.int32),
-        numeric=_placed(block.numeric, device, dtype),
-        sequences=_placed(block.sequences, device, torch.int32),
-        labels=_placed(block.labels, device, torch.int64),
-        slot=_placed(block.slot, device, torch.int64),
-        targets=_placed(block.targets, device, dtype),
-    )
-
-
-def _placed(values: npt.NDArray[np.generic], device: torch.device, dtype: torch.dtype) -> Tensor:
-    found = torch.from_numpy(values)
-    # Torch lets go of the interpreter even for a conversion that does nothing, and waits for reader threads to get it.
-    return found if found.device == device and found.dtype == dtype else found.to(device, dtype)
 
 
 @dataclass(frozen=True)
@@ -108,7 +76,7 @@ class TrainStep:
             scored, _ = self.model(batch.categorical, batch.numeric, batch.sequences)
         logits = self.sampling.among_kept(scored.to(self.dtype))
         if self.teacher is not None:
-            label = self.teacher.mixed(label, batch.targets[:, 0], self.sampling.rate)
+            label = self.teacher.mixed(label, self.teacher.told(batch), self.sampling.rate)
         losses = head_losses(logits, label, mask)
         loss = masked_loss(losses, self.masking.weight, self.normaliser(counts[:-1], counts[-1]))
         torch.autograd.backward(loss)

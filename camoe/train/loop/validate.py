@@ -16,7 +16,7 @@ from camoe.model.loss import Masking, targets
 from camoe.stream.reading.columns import Block
 from camoe.train.checkpoint.history import Validation
 from camoe.train.distributed.workers import Workers, gather, sum_over_workers
-from camoe.train.loop.step import to_tensors
+from camoe.train.loop.tensors import to_tensors
 
 
 def validate(

@@ -15,7 +15,7 @@ from camoe.model.loss import targets
 from camoe.stream.ledger import Ledger
 from camoe.stream.stream import ReadOptions, stream
 from camoe.train.distributed.workers import join_workers
-from camoe.train.loop.step import to_tensors
+from camoe.train.loop.tensors import to_tensors
 from tests.train.fitting import fitted, fresh_learner
 
 CASES: dict[str, list[str]] = {

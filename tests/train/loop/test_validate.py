@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from camoe.train.loop.step import to_tensors
+from camoe.train.loop.tensors import to_tensors
 from camoe.train.loop.validate import validate
 from tests.train.planted import HEAD_OF_SLOT, SPEC, TRAINING, learned, planted
 
