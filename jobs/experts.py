@@ -20,7 +20,7 @@ from camoe.contracts.files import atomic_file, write_json
 from camoe.contracts.places.pins import pinned
 from camoe.contracts.snapshot import logged, opened
 from camoe.evaluation.expert_figures import course, expert_document, expert_picture
-from camoe.evaluation.experts import experts_of
+from camoe.evaluation.experts import experts_of, first_model
 
 
 def main(argv: list[str]) -> None:
@@ -33,10 +33,11 @@ def main(argv: list[str]) -> None:
     config = load_config(chosen)
     layout, days = config.layout, tuple(chosen.days or config.days.test.days())
     bundle = open_bundle(layout.bundle)
+    model = first_model(bundle)
     version = logged(layout.training).version
     with pinned(layout.pins, layout.training, version, "experts", "the report on experts reads it"):
         snapshot = opened(logged(layout.training, version), days).on(days)
-        found = experts_of(bundle, snapshot, config.evaluation.seed)
+        found = experts_of(model, bundle.spec, snapshot, config.evaluation.seed)
     trained = course(json.loads(bundle.read(METRICS)))
     picture, document = layout.report / "experts.png", layout.report / "experts.json"
     with atomic_file(picture) as temporary:

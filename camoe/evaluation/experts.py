@@ -81,12 +81,11 @@ class Inputs:
     sequences: Tensor
 
 
-def experts_of(bundle: Bundle, snapshot: Snapshot, seed: int) -> Experts:
-    """Return the report on the experts of `bundle` over the rows of `snapshot`; of an ensemble, on its first model.
+def first_model(bundle: Bundle) -> Camoe:
+    """Return the model of `bundle`, of an ensemble its first one, whose experts there is something to report on.
 
     Raises:
-        BundleError: the model has no experts that all heads share.
-        StreamError: not each row came exactly once.
+        BundleError: it has no experts that all heads share.
     """
     model, spec = read_module(bundle).members[0], bundle.spec
     if not isinstance(model.body, MixtureOfExperts):
@@ -94,6 +93,16 @@ def experts_of(bundle: Bundle, snapshot: Snapshot, seed: int) -> Experts:
             f"the model of {bundle.folder} is a {spec.model.kind} and has no experts that all heads share; the report "
             "is on those of camoe and mmoe"
         )
+    return model
+
+
+def experts_of(model: Camoe, spec: ModelSpec, snapshot: Snapshot, seed: int) -> Experts:
+    """Return the report on the experts of `model` of `spec`, a mixture, over the rows of `snapshot`.
+
+    Raises:
+        StreamError: not each row came exactly once.
+    """
+    assert isinstance(model.body, MixtureOfExperts)
     with torch.inference_mode():
         rows = _read(model, model.body, spec, snapshot)
         fields = _fields(model, model.body, spec, rows.sample, seed)

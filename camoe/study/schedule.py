@@ -47,8 +47,10 @@ class _Running:
     stack: ExitStack
 
 
-def run(trials: Sequence[Trial], jobs: int, progress: Progress) -> list[Result]:
+def run(trials: Sequence[Trial], jobs: int, progress: Progress, process: Sequence[str] = PROCESS) -> list[Result]:
     """Do `trials`, `jobs` at a time, but those that are done; return the results of all, in their order.
+
+    `process` is the command that is given a trial's folder.
 
     Raises:
         StudyError: a trial failed; the others are done first, and a later run begins with those that are not done.
@@ -62,7 +64,7 @@ def run(trials: Sequence[Trial], jobs: int, progress: Progress) -> list[Result]:
     with ExitStack() as stack:
         while waiting or running:
             while waiting and len(running) < jobs:
-                running.append(_started(waiting.pop(0), jobs, stack))
+                running.append(_started(waiting.pop(0), process, jobs, stack))
             ended = [one for one in running if one.process.poll() is not None]
             for one in ended:
                 running.remove(one)
@@ -79,15 +81,15 @@ def run(trials: Sequence[Trial], jobs: int, progress: Progress) -> list[Result]:
     return [result for result in (found[trial.folder] for trial in trials) if result is not None]
 
 
-def _started(trial: Trial, jobs: int, outer: ExitStack) -> _Running:
+def _started(trial: Trial, process: Sequence[str], jobs: int, outer: ExitStack) -> _Running:
     trial.folder.mkdir(parents=True, exist_ok=True)
     trial.tell()
     stack = outer.enter_context(ExitStack())
     log = stack.enter_context((trial.folder / LOG).open("a", encoding="utf-8"))
-    command = [*PROCESS, str(trial.folder)]
+    command = [*process, str(trial.folder)]
     # stdout goes where stderr goes: into the log.
-    process = stack.enter_context(below(command, _environment(jobs), stdout=log.fileno(), stderr=log))
-    return _Running(trial, process, stack)
+    begun = stack.enter_context(below(command, _environment(jobs), stdout=log.fileno(), stderr=log))
+    return _Running(trial, begun, stack)
 
 
 def _environment(jobs: int) -> Mapping[str, str]:

@@ -141,19 +141,17 @@ def trial_of(
         ConfigError: the configuration that comes of all overrides is wrong.
     """
     own, days = study.variants[variant], study.folds[fold]
-    factors = factors or Factors()
-    overrides = _overrides(study, fold, variant, seed)
+    factors, overrides = factors or Factors(), _overrides(study, fold, variant, seed)
     config = load(study.base.config, Config, overrides)
-    matched = None if own.match_parameters is None else _overrides(study, fold, own.match_parameters, seed)
-    if own.system == "network":
+    if own.system == "network" and factors != Factors():
         overrides = (*overrides, *_scaled(config, factors))
+    matched = None if own.match_parameters is None else _overrides(study, fold, own.match_parameters, seed)
     task = Task(
         variant=variant, fold=fold, seed=seed, system=own.system, config=study.base.config, overrides=overrides,
         matched=matched, factors=factors, table_version=table_version,
         choose=days.choose.days() if days.choose else (),
     )  # fmt: skip
-    name = f"seed{seed}-{_identity(task, days)}"
-    folder = study.out / "trials" / fold / variant / name
+    folder = study.out / "trials" / fold / variant / f"seed{seed}-{_identity(task, config, days)}"
     return Trial(task.model_copy(update={"overrides": (*overrides, f"out={folder}")}), folder)
 
 
@@ -179,14 +177,12 @@ def _scaled(config: Config, factors: Factors) -> Iterator[str]:
         yield f"training.{name}={json.dumps(getattr(training, name) * factors.regularisation)}"
 
 
-def _identity(task: Task, fold: Fold) -> str:
+def _identity(task: Task, config: Config, fold: Fold) -> str:
     """Hash all that decides what a trial comes to: settings as resolved, table, days; not where it is done."""
-    resolved = [
-        None if overrides is None else load(task.config, Config, overrides).model_dump(mode="json", exclude=PLACES)
-        for overrides in (task.overrides, task.matched)
-    ]
+    matched = None if task.matched is None else load(task.config, Config, task.matched)
+    settings = [None if one is None else one.model_dump(mode="json", exclude=PLACES) for one in (config, matched)]
     factors, choose = task.factors.model_dump(), [day.isoformat() for day in task.choose]
-    parts = [task.system, resolved, factors, str(fold.lake.resolve()), task.table_version, choose]
+    parts = [task.system, settings, factors, str(fold.lake.resolve()), task.table_version, choose]
     return short_hash(json.dumps(parts, sort_keys=True))
 
 

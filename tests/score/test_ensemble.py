@@ -11,6 +11,7 @@ from scipy.special import expit, logit
 
 from camoe.bundle import manifest as names
 from camoe.bundle.manifest import open_bundle
+from camoe.bundle.model import read_module
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import TrainingError
 from camoe.model.camoe import Camoe
@@ -42,6 +43,13 @@ def bundle(members, tmp_path_factory):
     folder = tmp_path_factory.mktemp("ensemble") / "bundle"
     write(folder, ensemble_of(members), ENSEMBLE)
     return folder
+
+
+def test_its_models_can_be_looked_into_again(bundle, members):
+    rows = rows_of(9)
+    for again, member in zip(read_module(open_bundle(bundle)).members, members, strict=True):
+        assert not again.training
+        np.testing.assert_array_equal(by_torch(again, rows), by_torch(member, rows))
 
 
 @pytest.mark.parametrize("number", [0, 1, 7, ROWS_AT_ONCE + 5])

@@ -1,0 +1,87 @@
+"""The studies of conf/studies, and what makes two trials the same one."""
+
+import pytest
+
+from camoe.contracts.config_file import load
+from camoe.contracts.errors import ConfigError
+from camoe.study.declared import Study
+from camoe.study.prepare import commands
+from camoe.study.trial import Factors, config_of, trial_of
+from tests.paths import ROOT
+
+SHIPPED = sorted(path.name for path in (ROOT / "conf/studies").glob("*.yaml"))
+
+
+def read(name, *overrides):
+    return load(ROOT / "conf/studies" / name, Study, overrides)
+
+
+def one(study, variant="modality", **changes):
+    return trial_of(study, next(iter(study.folds)), variant, study.seeds[0], **{"table_version": 3, **changes})
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_variant_of_a_shipped_study_has_a_configuration_of_its_own(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = read(name)
+    trials = [
+        trial_of(study, fold, variant, study.seeds[0], table_version=1)
+        for fold in study.folds for variant in study.variants
+    ]  # fmt: skip
+    assert len({trial.folder for trial in trials}) == len(trials)
+    for trial in trials:
+        config, fold = config_of(trial.task), study.folds[trial.task.fold]
+        assert (config.out, config.layout.training) == (trial.folder, fold.lake / "training")
+        assert (config.training.normalise, config.training.select_by) == ("batch", "rows")
+        assert (config.training.ensemble, config.training.refit) == (1, False)
+        if fold.choose:
+            assert config.days.validation.last < fold.choose.first <= fold.choose.last < config.days.test.first
+
+
+def test_another_setting_seed_version_or_factor_is_another_trial_and_the_place_is_not(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = read("core.yaml")
+    same = one(read("core.yaml", "out=/elsewhere"))
+    assert one(study).folder.name == same.folder.name
+    others = [
+        one(study, table_version=4), one(study, factors=Factors(rate=2.0)), one(study, "single"),
+        one(read("core.yaml", "seeds=[7]")), one(read("core.yaml", "base.overrides=[training.epochs=9]")),
+        one(read("core.yaml", "folds.main.lake=/other")),
+    ]  # fmt: skip
+    assert len({one(study).folder.name, *(other.folder.name for other in others)}) == 7
+
+
+def test_factors_multiply_all_rates_and_what_regularises(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = read("core.yaml")
+    plain, tuned = (
+        config_of(one(study, factors=factors).task).training
+        for factors in (None, Factors(rate=2.0, regularisation=0.5))
+    )
+    assert tuned.learning_rate == 2 * plain.learning_rate
+    assert tuned.embedding_learning_rate == 2 * plain.embedding_learning_rate
+    assert tuned.weight_decay == plain.weight_decay / 2
+
+
+def test_a_lake_is_made_and_built_with_the_days_that_choose(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    study = read("core.yaml", "folds.main.lake=/lake", "folds.main.make_overrides=[seed=5]")
+    make, build = commands(study, study.folds["main"])
+    assert make == ("jobs/make_lake.py", "--config", "conf/lake/default.yaml", "out=/lake", "seed=5")
+    assert build[:3] == ("jobs/build_features.py", "--config", "conf/synthetic.yaml")
+    assert build[-2:] == ("--days", "2026-03-02..2026-03-11")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("baseline=nobody", "baseline: there is no variant 'nobody'"),
+        ("seeds=[1,1]", "seeds: a seed stands there twice"),
+        ("variants.single.match_parameters=nobody", "variants.single.match_parameters: there is no variant 'nobody'"),
+        ("variants.lightgbm={title: t, system: lightgbm, match_parameters: single}", "match_parameters is of networks"),
+        ("folds.main.lakes=1", "unknown key"),
+    ],
+)
+def test_what_is_declared_wrong_is_told_with_its_place(override, message):
+    with pytest.raises(ConfigError, match=message):
+        read("core.yaml", override)

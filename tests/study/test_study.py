@@ -1,0 +1,50 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from camoe.contracts.places.pins import read_pins
+from tests.paths import ROOT
+from tests.study.small import write_study
+
+JOB = (sys.executable, str(ROOT / "jobs/study.py"), "--study")
+
+
+def manifests(folder):
+    return {path: path.stat().st_mtime_ns for path in (folder / "study/trials").glob("*/*/*/manifest.json")}
+
+
+@pytest.mark.lengthy
+@pytest.mark.bundle
+def test_a_study_that_is_killed_goes_on_and_finds_what_is_planted(tmp_path):
+    study = write_study(tmp_path)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([*JOB, str(study)], env=environment, cwd=ROOT) as first:
+        while not manifests(tmp_path) and first.poll() is None:
+            time.sleep(0.2)
+        first.send_signal(signal.SIGKILL)
+    before = manifests(tmp_path)
+    assert len(before) == 1
+    ended = subprocess.run([*JOB, str(study)], env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert before.items() <= manifests(tmp_path).items()
+    assert "study: 1 of 3  main two seed 1: score" in ended.stdout
+    found = json.loads((tmp_path / "study/results.json").read_text())
+    answers = {name: claim["answer"] for name, claim in found["claims"].items()}
+    # The one head cannot know that video is liked the other way round; of audio it can know as much.
+    assert answers == {"video": "holds", "both": "cannot be told", "undominated": "holds"}
+    assert (
+        found["rows"]["all"]["impressions"]
+        == sum(found["rows"][slot]["impressions"] for slot in ("s0", "s1", "s2"))
+        == found["trials"][0]["rows"] - found["trials"][0]["unlabelled"]
+    )
+    assert {trial["table_version"] for trial in found["trials"]} == {0}
+    page = (tmp_path / "study/results.md").read_text()
+    assert "| Two heads rank better than one in video | **holds** |" in page
+    assert (tmp_path / "study/pareto_audio_video.png").stat().st_size > 10_000
+    # What the killed one held is nobody's; the second has let go of its own.
+    assert {pin.state() for pin in read_pins(tmp_path / "out/pins")} <= {"ended"}
+    assert not (tmp_path / "study/.study.lock").exists()
