@@ -16,7 +16,7 @@ from camoe.market.config import Rules
 from camoe.market.experiment.tables import read_market
 
 START = datetime(2026, 3, 11, tzinfo=UTC)
-RULES = Rules(ticks=4)
+RULES = Rules(ticks=4, exposure=(1.0, 0.8))
 
 
 def write(folder, table, **columns):
@@ -102,6 +102,11 @@ def test_a_model_that_has_not_scored_every_candidate_is_refused(lake):
     path = predict(lake / "model", [12, 11, 10], [3, 7, 3], [0.4, 0.3, 0.2])
     with pytest.raises(InputError, match="model few has 3 rows for the 4 candidates, and none for 1 of them"):
         read_market(lake, {"few": path}, RULES)
+
+
+def test_pods_longer_than_the_rules_know_are_refused(lake):
+    with pytest.raises(InputError, match=r"pods of 2 places, and rules\.exposure is for 1"):
+        read_market(lake, {}, Rules(ticks=4))
 
 
 def test_without_a_market_or_predictions_the_job_that_makes_them_is_named(lake, tmp_path):

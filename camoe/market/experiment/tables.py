@@ -71,10 +71,17 @@ def read_market(lake: Path, models: Mapping[str, Path], rules: Rules, objective:
     truth and each model.
 
     Raises:
-        InputError: a table is missing, or a model has not scored each candidate exactly once.
+        InputError: a table is missing, a model has not scored each candidate exactly once, or a pod has more places
+            than the rules know of.
     """
     layout = Layout(lake)
     asked = _read(layout.market / "requests").sort_by([("ts", "ascending"), ("request_id", "ascending")])
+    longest = pc.max(asked["places"]).as_py()
+    if longest > len(rules.exposure):
+        known = len(rules.exposure)
+        raise InputError(
+            f"{layout.market} has pods of {longest} places, and rules.exposure is for {known}; add the others"
+        )
     campaigns = _read(layout.market / "campaigns").sort_by("campaign_id")
     offered, truth = _read(layout.market / "candidates"), _read(layout.market_truth)
     ids, request = _ints(campaigns, "campaign_id"), _ints(asked, "request_id")
