@@ -57,18 +57,21 @@ def model_card(
         f"{metrics['parameters']:,} parameters, written by camoe {manifest.code_version}.\n"
     )
     rows, refit = metrics["validation"], bool(metrics["refit"])
-    parts = (title, _heads(spec.heads), _data(manifest, metrics["data"], refit), _results(rows, spec.heads))
+    parts = (title, _heads(spec), _data(manifest, metrics["data"], refit), _results(rows, spec.heads))
     limits = "".join(f"- {limit}\n" for limit in _limits(metrics["learning"], rows, calibration, refit))
     return "\n".join((*parts, _calibration(calibration), LOADING, FILES, LIMITS + limits))
 
 
-def _heads(heads: HeadSet) -> str:
-    lines = ["## Heads"]
+def _heads(spec: ModelSpec) -> str:
+    heads, lines = spec.heads, ["## Heads"]
     for head in heads.heads:
         rules = "; ".join(f"{name} {', '.join(values)}" for name, values in head.where.items()) or "every slot"
         lines.append(f"- {head.name}: objective {head.objective}, over {rules}; weight {head.weight:g} in the loss")
     if heads.column is not None:
         lines.append(f"- {heads.column} is a column of the row; a head that names none of its values takes all others")
+    for number, by_head in enumerate(spec.kept_experts, 1):
+        kept = ", ".join(f"{head.name} {len(of)}" for head, of in zip(heads.heads, by_head, strict=True))
+        lines.append(f"- Experts that are served{f' of model {number}' if spec.members > 1 else ''}: {kept}")
     return "\n".join(lines) + "\n"
 
 

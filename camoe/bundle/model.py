@@ -6,7 +6,7 @@ from safetensors.torch import load
 
 from camoe.bundle.manifest import WEIGHTS, Bundle
 from camoe.model.camoe import Camoe
-from camoe.model.ensemble import Model, ensemble_of
+from camoe.model.ensemble import Model, ensemble_of, keep_experts
 from camoe.model.layers.scaling import Knots, Moments
 
 
@@ -21,4 +21,5 @@ def read_module(bundle: Bundle) -> Model:
     scaling = [Knots((), ()) if one.transform == "quantile" else Moments(0.0, 1.0) for one in spec.features.numerics]
     model = ensemble_of([Camoe(spec, scaling) for _ in range(spec.members)])
     model.load_state_dict(load(bundle.read(WEIGHTS)))
+    keep_experts(model, spec.kept_experts)
     return model.eval()

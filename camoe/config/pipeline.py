@@ -69,6 +69,8 @@ class Config(Section):
         self._require_history()
         self._require_teacher()
         self._require_head_column()
+        if self.training.served_experts is not None and self.model.kind not in {"camoe", "mmoe"}:
+            raise ValueError(f"training.served_experts is for models whose heads share experts, not {self.model.kind}")
         try:
             self.heads.check_serving(self.slots)
         except ConfigError as error:

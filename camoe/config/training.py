@@ -104,6 +104,10 @@ class TrainingConfig(Section):
     select_by: Literal["rows", "heads"] = "rows"
     """What the best validation is: that of the least log loss over all validation rows (`rows`), or of the least mean
     NE of the heads by their weights (`heads`), in which a head of few rows says as much as one of many."""
+    served_experts: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Experts that each head keeps when training is over, those of the most weight in its gate on the rows of the
+    validation days that it serves: so many (1), or as many as have such a part of it (0.98). The others are left out of
+    the head's graph, and the calibration is fitted to what is left. Null keeps all."""
     seed: int = Field(default=1, ge=0, lt=2**63)
     """Seed of the first weights, of the order of rows and of dropout."""
     ensemble: int = Field(default=1, ge=1, le=49)

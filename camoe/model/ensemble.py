@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from camoe.model.camoe import Camoe
+from camoe.model.networks.mixture import MixtureOfExperts
 
 
 class Ensemble(nn.Module):
@@ -44,3 +45,11 @@ Model = Camoe | Ensemble
 def ensemble_of(members: Sequence[Camoe]) -> Model:
     """Return the model of `members`, one that is alone as it is."""
     return members[0] if len(members) == 1 else Ensemble(members)
+
+
+def keep_experts(model: Model, kept: Sequence[Sequence[Sequence[int]]]) -> None:
+    """Let the members of `model` use only the experts `kept`, by member and head; all where it is empty."""
+    if kept:
+        for member, by_head in zip(model.members, kept, strict=True):
+            assert isinstance(member.body, MixtureOfExperts)
+            member.body.keep(by_head)

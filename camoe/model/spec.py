@@ -18,6 +18,7 @@ class ModelSpec(Section):
 
     `vocabulary_sizes` holds one embedding size for each of the features' `embedded_columns`, in order; `head_indices`
     the vocabulary's index of each of the heads' `values`; `hidden` by such column the indices that read as unknown.
+    `kept_experts`, by member and head, are the numbers of the experts that are used; all where it is empty.
     """
 
     model: ModelConfig
@@ -28,6 +29,7 @@ class ModelSpec(Section):
     head_indices: tuple[int, ...] = ()
     hidden: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
     members: int = Field(default=1, ge=1)
+    kept_experts: tuple[tuple[tuple[int, ...], ...], ...] = ()
 
     @property
     def head_column(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from camoe.bundle.versions import current
@@ -17,6 +18,7 @@ from camoe.train.data.training_inputs import TrainingInputs, open_training_input
 from camoe.train.distributed.workers import barrier, broadcast, join_workers, leave_workers
 from camoe.train.loop.calibrate import Calibrated, calibrate
 from camoe.train.loop.precision import with_one_precision
+from camoe.train.loop.served import Kept, keep_most_used
 from camoe.train.parts import Shared, Trained, member_parts, parts_of, refit_parts, steps_before, train_parts
 from camoe.train.spec import model_spec
 from camoe.train.supervision.watchdog import Watchdog
@@ -51,20 +53,11 @@ def run_worker(
     with trackers(training, layout.logs, tracked, before, workers.leads) as made:
         exact = config.model_copy(update={"training": training})
         shared = Shared(name, exact, inputs, settings, workers, watchdog, (*made, *more))
-        trained = train_parts(shared, member_parts(shared))
-        spec, first, model = _spec(config, inputs, len(trained)), trained[0].run, _model(trained)
-        calibrated = calibrate(first, model, spec, config.calibration, config.evaluation)
-        metrics = training_metrics(config, inputs, first.train_step, [one.history for one in trained])
-        if training.refit:
-            parts, earlier = refit_parts(shared, trained), sum(one.history.steps for one in trained)
-            # The models before are known by their metrics now, and their memory is needed.
-            del first, model, trained
-            trained = train_parts(shared, parts, earlier)
-            metrics["refit"] = refit_metrics([one.history for one in trained])
+        served = _served(shared)
         watchdog.beat("writing the bundle")
         if workers.leads:
-            metrics |= {"seconds": round(time.monotonic() - started, 2), "validation": calibrated.rows}
-            _write_bundle(config, shared, spec, _model(trained), calibrated, metrics=metrics)
+            seconds = {"seconds": round(time.monotonic() - started, 2)}
+            _write_bundle(config, shared, replace(served, metrics=served.metrics | seconds))
         watchdog.beat("waiting for the bundle")
         barrier("done")
         # Not before: until all workers know of the bundle, one that is lost is one that the run goes on without.
@@ -81,32 +74,61 @@ def _agreed_inputs(config: Config, table_version: int | None) -> TrainingInputs:
     return opened if opened.version == version else open_training_inputs(config, version)
 
 
-def _spec(config: Config, inputs: TrainingInputs, members: int) -> ModelSpec:
-    one = model_spec(config.model, config.features, config.heads, config.slots, inputs.encoder)
-    return one.model_copy(update={"members": members})
+@dataclass(frozen=True)
+class _Served:
+    """What a run has come to: the model that is served, its calibration, and the metrics of its bundle."""
+
+    spec: ModelSpec
+    model: Model
+    calibrated: Calibrated
+    metrics: dict[str, Any]
+
+
+def _served(shared: Shared) -> _Served:
+    """Train the members, calibrate them, and train each anew where that is asked for."""
+    config, inputs = shared.config, shared.inputs
+    trained = train_parts(shared, member_parts(shared))
+    first, model = trained[0].run, _model(trained)
+    spec = _spec(shared, len(trained), keep_most_used(first, model, config.training.served_experts))
+    calibrated = calibrate(first, model, spec, config.calibration, config.evaluation)
+    metrics = training_metrics(config, inputs, first.train_step, [one.history for one in trained])
+    metrics["validation"] = calibrated.rows
+    if not config.training.refit:
+        return _Served(spec, model, calibrated, metrics)
+    parts, earlier = refit_parts(shared, trained), sum(one.history.steps for one in trained)
+    # It reads the validation days, as the parts to come do not.
+    feed = first.feed
+    # The models before are known by their metrics now, and their memory is needed.
+    del first, model, trained
+    trained = train_parts(shared, parts, earlier)
+    metrics["refit"] = refit_metrics([one.history for one in trained])
+    model = _model(trained)
+    kept = keep_most_used(replace(trained[0].run, feed=feed), model, config.training.served_experts)
+    return _Served(_spec(shared, len(trained), kept), model, calibrated, metrics)
+
+
+def _spec(shared: Shared, members: int, kept: Kept) -> ModelSpec:
+    config = shared.config
+    one = model_spec(config.model, config.features, config.heads, config.slots, shared.inputs.encoder)
+    return one.model_copy(update={"members": members, "kept_experts": kept})
 
 
 def _model(trained: Sequence[Trained]) -> Model:
     return ensemble_of([one.run.train_step.model for one in trained])
 
 
-def _write_bundle(
-    config: Config,
-    shared: Shared,
-    spec: ModelSpec,
-    model: Model,
-    calibrated: Calibrated,
-    *,
-    metrics: dict[str, Any],
-) -> None:
-    """Write `model` as a bundle and give it to the trackers."""
+def _write_bundle(config: Config, shared: Shared, served: _Served) -> None:
+    """Write the model as a bundle and give it to the trackers."""
     inputs, watchdog = shared.inputs, shared.watchdog
     learned_from = inputs.both if config.training.refit else inputs.train
     bundle, origin = config.layout.bundle, Origin(learned_from, inputs.encoder, config)
-    replaced, keep, by_head = current(bundle), config.training.keep_bundles, calibrated.by_head
-    manifest = write_bundle(bundle, model, spec, origin, metrics, calibration=by_head, keep=keep, alive=watchdog.alive)
+    replaced, keep = current(bundle), config.training.keep_bundles
+    manifest = write_bundle(
+        bundle, served.model, served.spec, origin, served.metrics,
+        calibration=served.calibrated.by_head, keep=keep, alive=watchdog.alive,
+    )  # fmt: skip
     instead = f" in place of {replaced.model_version}" if replaced else ""
     print(f"train: bundle {manifest.model_version} written to {bundle}{instead}; the newest {keep} stay in {bundle}s")
     for tracker in shared.trackers:
         watchdog.alive(f"finishing {type(tracker).__name__}")
-        tracker.finish(bundle, manifest, calibrated.rows)
+        tracker.finish(bundle, manifest, served.calibrated.rows)

@@ -30,9 +30,14 @@ class Gate(nn.Module):
                 first.mul_(scale)
         self.dropout = dropout
 
+    def logits(self, x: Tensor) -> Tensor:
+        """Return `G x + c`: `[B, D]` to `[B, K]`."""
+        found: Tensor = self.linear(x)
+        return found
+
     def forward(self, x: Tensor) -> Tensor:
         """Map `[B, D]` to `[B, K]`, each row summing to one."""
-        weights = torch.softmax(self.linear(x), dim=1)
+        weights = torch.softmax(self.logits(x), dim=1)
         if not self.training or self.dropout == 0:
             return weights
         kept = weights * (torch.rand_like(weights) >= self.dropout)

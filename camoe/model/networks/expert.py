@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -23,9 +25,13 @@ class Experts(nn.ModuleList):
     def __init__(self, number: int, config: ExpertConfig, width: int, dropout: float) -> None:
         super().__init__(make_expert(config, width, dropout) for _ in range(number))
 
+    def some(self, numbers: Sequence[int], x: Tensor) -> Tensor:
+        """Return the outputs of the experts of those numbers: `[B, D]` to `[B, len(numbers), E]`."""
+        return torch.stack([self[number](x) for number in numbers], dim=1)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map `[B, D]` to `[B, K, E]`."""
-        return torch.stack([expert(x) for expert in self], dim=1)
+        return self.some(range(len(self)), x)
 
 
 def make_expert(config: ExpertConfig, width: int, dropout: float) -> nn.Module:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,16 +29,32 @@ class MixtureOfExperts(nn.Module):
         self.gates = nn.ModuleList(gates)
         self.towers = nn.ModuleList(towers)
         self.gate_width = len(self.experts)
+        self.kept = [tuple(range(self.gate_width)) for _ in self.gates]
+
+    def keep(self, experts: Sequence[Sequence[int]]) -> None:
+        """Let each head use those of its experts alone, for good; their weights sum to one again."""
+        self.kept = [tuple(of) for of in experts]
 
     def head_logit(self, head: int, x: Tensor) -> Tensor:
-        """Return the logit of one head alone: `[B, D]` to `[B]`."""
-        logit: Tensor = self.towers[head](mix(self.gates[head](x), self.experts(x)))
+        """Return the logit of one head alone: `[B, D]` to `[B]`. Only the experts that it uses are computed."""
+        kept = self.kept[head]
+        weights = torch.softmax(self.gates[head].logits(x)[:, list(kept)], dim=1)
+        logit: Tensor = self.towers[head](mix(weights, self.experts.some(kept, x)))
         return logit
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map `[B, D]` to logits `[B, H]` and gate weights `[B, H, K]`."""
         wide = aligned(x)
         outputs = self.experts(wide)
-        weights = [gate(wide) for gate in self.gates]
+        weights = [self._among(kept, gate(wide)) for kept, gate in zip(self.kept, self.gates, strict=True)]
         logits = [tower(mix(weight, outputs)) for tower, weight in zip(self.towers, weights, strict=True)]
         return torch.stack(logits, dim=1), torch.stack(weights, dim=1)
+
+    def _among(self, kept: Sequence[int], weights: Tensor) -> Tensor:
+        """Return weights `[B, K]` that are zero beyond those of `kept`, which sum to one."""
+        if len(kept) == self.gate_width:
+            return weights
+        mask = torch.zeros(self.gate_width, dtype=weights.dtype, device=weights.device)
+        mask[list(kept)] = 1
+        own = weights * mask
+        return own / own.sum(dim=1, keepdim=True)

@@ -13,13 +13,14 @@ from camoe.train.data.training_inputs import TrainingInputs
 
 PARTS = {"slots", "heads", "features", "days", "model", "training"}
 # Settings of training that change how fast, how safely and how visibly it computes, and not what; two that have become
-# batch_size and rates; and two that say which parts the run has, not what one computes.
+# batch_size and rates; and those that say which parts the run has and what is served of them, not what one computes.
 INDIFFERENT = (
     "checkpoint",
     "ensemble",
     "keep_bundles",
     "learning_rate_scaling",
     "refit",
+    "served_experts",
     "stall_timeout_s",
     "stream.readers",
     "stream.retries",

@@ -177,7 +177,7 @@ def bundle_of(config, folder, encoder=None):
     return own.layout.bundle
 
 
-def test_another_model_teaches_each_objective_by_the_head_of_the_slot_as_it_would_score_the_row(tmp_path):
+def test_another_model_teaches_each_objective_by_its_head_of_the_slot(tmp_path):
     """Two heads by modality and one of another objective learn from a model of a head a slot."""
     plain = load(write_pipeline(tmp_path, ROWS, heads={"heads": HEADS}, sources=SOURCES), Config)
     bundle = bundle_of(plain, tmp_path / "teacher")
@@ -188,7 +188,11 @@ def test_another_model_teaches_each_objective_by_the_head_of_the_slot_as_it_woul
     told = train_step.teacher.told(to_tensors(block, torch.device("cpu"), torch.float64)).numpy()
     model = camoe.load(bundle).model
     slots = pa.array(np.array([slot.id for slot in config.slots.slots])[block.slot])
-    inputs = GraphInputs(*(of.astype(np.int64) for of in (block.slot, block.categorical)), block.numeric, np.empty((block.rows, 0), np.int64))
+    inputs = GraphInputs(
+        *(of.astype(np.int64) for of in (block.slot, block.categorical)),
+        block.numeric,
+        np.empty((block.rows, 0), np.int64),
+    )
     scored = Scorer(model).predict_inputs(inputs, pa.table({"row": np.arange(block.rows), "slot": slots})).to_pandas()
     expected = np.full((block.rows, 3), NAN)
     for head, objective in enumerate(["click", "click", "completion"]):
