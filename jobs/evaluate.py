@@ -1,26 +1,31 @@
-"""Measure a scored model on the test days, per slot, and write the report.
+"""Measure a scored model on the test days, per slot, hold it against others, and write the report.
 
     spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py --config conf/synthetic.yaml out=out/run1
+    ... jobs/evaluate.py --against a72f14598e63,bundles/OTHER out=out/run1     better, worse or cannot tell, per slot
 
 Reads the predictions of the bundle's model version, the labels of the training-table version they were scored from,
-and a synthetic lake's true probabilities. Writes report/metrics.json, report/index.html and report/summary.png.
+and a synthetic lake's true probabilities. Keeps the sums of each group, day and bucket of users in states/, so any two
+models, days or predictors are compared later without scoring again. Writes report/metrics.json, report/index.html and
+report/summary.png.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 
-from camoe.bundle.manifest import METRICS, read_manifest
+from camoe.bundle.manifest import METRICS
+from camoe.bundle.named import named_model
 from camoe.config.command_line import load_config, next_line, parse, parser, submit_line
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
 from camoe.contracts.places.counts import record
 from camoe.evaluation.document import metrics_document
 from camoe.evaluation.evaluate import ScoredRun, evaluate
-from camoe.report.terminal import metrics_table
-from camoe.report.write import read_json, write_report
+from camoe.report.terminal import metrics_table, verdict_lines
+from camoe.report.write import read_json, replaced, write_report
 from features.spark.failures import as_input_errors, told
 from features.spark.progress import step
 from features.spark.session import spark_session
@@ -31,35 +36,43 @@ TERMINAL_COLUMNS = 120
 def main(argv: list[str]) -> None:
     """Measure, check that every row is accounted for, write the report and show the table."""
     started = time.monotonic()
-    arguments = parse(parser(__doc__ or ""), argv)
+    options = parser(__doc__ or "")
+    options.add_argument("--model", help="version or bundle folder to measure (default: the bundle of out)")
+    options.add_argument("--against", default="", metavar="MODEL[,MODEL]", help="versions or bundle folders")
+    arguments = parse(options, argv)
     config = load_config(arguments)
-    # A training may end meanwhile: its model is another one.
-    bundle = config.layout.bundle.resolve()
-    version, training = read_manifest(bundle).model_version, read_json(bundle / METRICS)
+    model = named_model(config.layout, arguments.model)
+    others = [named_model(config.layout, name).version for name in arguments.against.split(",") if name]
+    training = read_json(model.bundle / METRICS) if model.bundle else {}
     spark = spark_session("evaluate")
     remedy = (
         "if a file is damaged, run the job that wrote its folder again (jobs/score.py: predictions, "
         "jobs/build_features.py: training, jobs/make_lake.py: truth) and those after it"
     )
     with (
-        step(spark.sparkContext, f"evaluate: model {version}"),
+        step(spark.sparkContext, f"evaluate: model {model.version}"),
         as_input_errors(f"cannot evaluate {config.out}", remedy),
     ):
-        evaluation = evaluate(spark, _scored_run(config, version, arguments.config), config.evaluation)
+        run = _scored_run(config, model.version, others, arguments.config)
+        evaluation = evaluate(spark, run, config.evaluation)
     record(config.layout.counts, "evaluate", evaluation.counts)
-    document = metrics_document(config, evaluation, version)
+    document = metrics_document(config, evaluation, model.version, run.against, replaced(config.layout, model.version))
     written = write_report(config.layout, document, training)
     console = Console(width=TERMINAL_COLUMNS)
     for objective in config.heads.objectives:
         console.print(metrics_table(document, objective))
+    for line in verdict_lines(document):
+        print(f"evaluate: {line}")
     seconds = time.monotonic() - started
-    print(f"evaluate: {evaluation.counts['evaluated']:,} labelled predictions of model {version} in {seconds:.0f} s")
+    print(
+        f"evaluate: {evaluation.counts['evaluated']:,} labelled predictions of model {model.version} in {seconds:.0f} s"
+    )
     for path in written:
         print(f"evaluate: written to {path}")
     print(next_line(f"open {config.layout.report / 'index.html'} in a browser"))
 
 
-def _scored_run(config: Config, version: str, config_file: str) -> ScoredRun:
+def _scored_run(config: Config, version: str, others: Sequence[str], config_file: str) -> ScoredRun:
     return ScoredRun(
         model_version=version,
         days=config.days,
@@ -67,6 +80,7 @@ def _scored_run(config: Config, version: str, config_file: str) -> ScoredRun:
         layout=config.layout,
         truth=config.input is None and config.layout.truth.is_dir(),
         command=lambda job: f"'{submit_line(job, f'--config {config_file} out={config.out}')}'",
+        against=tuple(dict.fromkeys(name for name in others if name != version)),
     )
 
 

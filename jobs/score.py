@@ -16,10 +16,10 @@ from camoe.config.ending import exit_with
 from camoe.contracts import encoder as encoders
 from camoe.contracts.days import parse_days
 from camoe.contracts.places import counts
+from camoe.contracts.places.alone import days_alone
 from camoe.contracts.places.pins import pinned
 from camoe.contracts.runs import active_records, encoder_version, require_fresh
 from camoe.contracts.snapshot import Snapshot, logged, opened
-from camoe.score.alone import days_alone
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.predictions import require_writable

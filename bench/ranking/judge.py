@@ -13,14 +13,13 @@ from bench.ranking.rows import Floats, Ints, Rows
 from camoe.config.pipeline import Config
 from camoe.metrics.calibration import calibration_noise_floor, expected_calibration_error
 from camoe.metrics.histogram import P_MAX, P_MIN, Histogram
-from camoe.metrics.intervals import Estimate, bucket_weights, estimates, paired_difference
+from camoe.metrics.intervals import Estimate, bucket_weights, estimates, interval
+from camoe.metrics.measures import measures
 from camoe.metrics.platt import fit_platt, keep_if_better
-from camoe.metrics.ranking import roc_auc
-from camoe.metrics.table import RESAMPLED
+from camoe.metrics.state import State
 
-# The metrics that are compared in pairs, and whether more of one is better.
-COMPARED = RESAMPLED | {"roc_auc": roc_auc}
-HIGHER = {"auc_pr": True, "roc_auc": True, "ne": False}
+# The metrics that are compared in pairs.
+COMPARED = {name: measure for name, measure in measures(1).items() if name in ("auc_pr", "ne", "roc_auc")}
 
 
 @dataclass(frozen=True)
@@ -74,11 +73,11 @@ def judge(config: Config, test: Rows, by_system: Mapping[str, Sequence[Floats]])
     rows = []
     for name, own in groups(config, test).items():
         states = {system: [_state(config, test, own, p) for p in seeds] for system, seeds in by_system.items()}
-        found = {system: [estimates(one, COMPARED, weights) for one in own] for system, own in states.items()}
+        found = {system: [estimates(State.of(one), COMPARED, weights) for one in own] for system, own in states.items()}
         mean = {system: _mean(seeds) for system, seeds in found.items()}
         for system, seeds in states.items():
             bins = [one.bins() for one in seeds]
-            ece = [expected_calibration_error(one, settings.ece_bins) or float("nan") for one in bins]
+            ece = [expected_calibration_error(one, settings.ece_bins) for one in bins]
             floor = calibration_noise_floor(bins[0], settings.ece_bins, settings.bootstrap, settings.seed)
             row = {
                 "group": name,
@@ -114,10 +113,9 @@ def _mean(seeds: Sequence[Mapping[str, Estimate]]) -> dict[str, Estimate]:
 
 def _verdict(metric: str, first: Estimate, other: Estimate) -> dict[str, Any]:
     """Tell how the first system does against another: better, worse, or cannot tell where the interval holds zero."""
-    difference = paired_difference(first, other)
-    interval = difference.interval
+    between = interval(first.samples - other.samples)
     told = "cannot tell"
-    if interval is not None and (interval.low > 0 or interval.high < 0):
-        told = "better" if (interval.low > 0) == HIGHER[metric] else "worse"
-    bounds = None if interval is None else [round(interval.low, 5), round(interval.high, 5)]
+    if between is not None and (between.low > 0 or between.high < 0):
+        told = "better" if (between.low > 0) == (COMPARED[metric].best == "highest") else "worse"
+    bounds = None if between is None else [round(between.low, 5), round(between.high, 5)]
     return {f"{metric}_first_less_this": bounds, f"{metric}_first_is": told}

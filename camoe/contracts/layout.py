@@ -102,6 +102,11 @@ class Layout:
         return self.root / "predictions"
 
     @property
+    def states(self) -> Path:
+        """Delta table of the sums that evaluations keep, by model, day and group."""
+        return self.root / "states"
+
+    @property
     def encoder(self) -> Path:
         """Versions of the encoder."""
         return self.lake / "encoder"

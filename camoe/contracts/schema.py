@@ -8,6 +8,7 @@ RUN_ID = "run_id"
 PHYSICAL_IDS = ("modality_id", "slot_id")
 TRAINING_PARTITIONS = ("modality", "slot", "date")
 PREDICTION_PARTITIONS = ("modality", "slot", "date", "model_version")
+STATE_PARTITIONS = ("date", "model_version")
 
 # Table properties of the training table that say what its rows are.
 FEATURE_SCHEMA_PROPERTY = "camoe.featureSchemaHash"

@@ -1,4 +1,4 @@
-"""From the tables of a run to the states of every predictor on every group, with the rows accounted for."""
+"""From the tables of a run to the kept states and the figures of every group, with the rows accounted for."""
 
 from __future__ import annotations
 
@@ -9,23 +9,34 @@ from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.days import Days
+from camoe.contracts.errors import InputError
 from camoe.contracts.layout import Layout
 from camoe.contracts.places.counts import require_equal
+from camoe.contracts.places.leases import leased
 from camoe.contracts.places.pins import pinned
+from camoe.contracts.runs import RunError, lock_of
 from camoe.contracts.schema import label_column
 from camoe.evaluation import scored
-from camoe.evaluation.states import cells, group_states
+from camoe.evaluation.cells import is_invalid, state_rows
+from camoe.evaluation.figures import Asked, Figures
+from camoe.evaluation.keep import keep_states, kept_states
+from camoe.evaluation.kept import require_kept
+from camoe.evaluation.spark_figures import FieldSummary, all_figures, field_summaries
 from camoe.metrics.config import EvaluationConfig
-from camoe.metrics.histogram import Histogram
-from camoe.metrics.table import ALL, BASE_RATE, MODEL, MODEL_RAW, SLOT_RATE, TRUTH, StateKey
+from camoe.metrics.histogram import MetricError
+from camoe.metrics.table import ALL, BASE_RATE, MODEL, MODEL_RAW, SLOT_RATE, TRUTH
+
+# A field with histograms has at most so many values: each is a group as a slot is.
+MOST_BINNED_VALUES = 1_000
 
 
 @dataclass(frozen=True)
 class ScoredRun:
     """Predictions of one model version on the test days of `days`, for each of `objectives`, in the tables of `layout`.
 
-    `truth`: whether the lake under `layout` is the synthetic one that they are of; a lake that lies elsewhere has
-    nothing to do with the truth there. `command` gives the command that runs a job of the chain again, by its name.
+    `against` are versions of models that it is held against. `truth`: whether the lake under `layout` is the synthetic
+    one that they are of; a lake that lies elsewhere has nothing to do with the truth there. `command` gives the command
+    that runs a job of the chain again, by its name.
     """
 
     model_version: str
@@ -34,72 +45,119 @@ class ScoredRun:
     layout: Layout
     truth: bool
     command: Callable[[str], str]
+    against: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """States by objective, predictor and group; the training-table version behind them; rows at each point."""
+    """Figures by group; predictors; the training-table version behind them; rows at each point; fields at large."""
 
-    states: Mapping[StateKey, Histogram]
+    figures: tuple[Figures, ...]
     predictors: tuple[str, ...]
     snapshot_version: int
     counts: Mapping[str, int]
+    fields: tuple[FieldSummary, ...] = ()
 
 
 def evaluate(spark: SparkSession, run: ScoredRun, settings: EvaluationConfig) -> Evaluation:
-    """Build the states of a model version on the test days, from one version of each table whatever commits meanwhile.
+    """Keep the states of a model on the test days, and make the figures of them.
+
+    One version of each table is read, whatever commits meanwhile.
 
     Raises:
-        InputError: predictions or the training table are missing, lack a day or a column, or know no training label.
+        InputError: predictions or the training table are missing, lack a day or a column, or know no training label; a
+            model that this one is held against has no states on a day.
         CountError: rows were lost or doubled on the way from the predictions to the states.
-        MetricError: a prediction is no probability.
+        MetricError: a prediction is no probability, or a model that this one is held against has states of other rows.
+        RunError: another job evaluates the same days with the model.
     """
-    layout, why = run.layout, "evaluation reads it"
+    layout, why, days = run.layout, "evaluation reads it", run.days.test.days()
+    for other in run.against:
+        require_kept(layout.states, other, days, run.command("evaluate"))
     version = scored.newest_version(layout.predictions, run.command("score"))
-    with pinned(layout.pins, layout.predictions, version, "evaluate", why):
-        read = _read_predictions(spark, run, version)
+    lease = lock_of(layout.runs, f"states of {run.model_version}")
+    with (
+        leased(lease, f"evaluation of model {run.model_version}", RunError),
+        pinned(layout.pins, layout.predictions, version, "evaluate", why),
+    ):
+        read = _read_predictions(spark, run, version, settings)
         with pinned(layout.pins, layout.training, read.snapshot_version, "evaluate", why):
-            return _evaluation(_with_yardsticks(spark, run, read), read, run, settings)
+            predictors, counts = _keep(_with_yardsticks(spark, run, read, settings), read, run, settings)
+        kept = scored.newest_version(layout.states, run.command("evaluate"))
+        with pinned(layout.pins, layout.states, kept, "evaluate", why):
+            states = kept_states(spark, layout.states, kept, (run.model_version, *run.against), days)
+            asked = Asked(run.model_version, predictors, run.against, settings)
+            figures, fields = all_figures(states, asked), tuple(field_summaries(states, asked))
+    return Evaluation(tuple(figures), predictors, read.snapshot_version, counts, fields)
 
 
-def _evaluation(frame: DataFrame, read: scored.Scored, run: ScoredRun, settings: EvaluationConfig) -> Evaluation:
+def _keep(
+    frame: DataFrame, read: scored.Scored, run: ScoredRun, settings: EvaluationConfig
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Write the states, once all rows are accounted for; return the predictors and the counts."""
     columns = {BASE_RATE: BASE_RATE, SLOT_RATE: SLOT_RATE, MODEL: "p"}
     columns |= {MODEL_RAW: "p_raw"} if read.recalibrated else {}
     columns |= {TRUTH: TRUTH} if run.truth else {}
     joined = Observation("joined")
-    table = cells(_observed(frame, joined, columns), columns, settings.groups, settings.user_buckets).toArrow()
-    counts = _joined_counts(read.rows, joined.get, columns)
-    states = group_states(table, settings.groups, settings.user_buckets)
-    counts |= _state_counts(states, columns, read.rows)
-    return Evaluation(states, tuple(columns), read.snapshot_version, counts)
+    rows = state_rows(_observed(frame, joined, columns), columns, settings).persist()
+    try:
+        sums = rows.groupBy("group_kind", "predictor").agg(
+            F.sum("rows").alias("rows"), F.sum("unknown").alias("unknown"), F.count("*").alias("groups")
+        )
+        found = {(row["group_kind"], row["predictor"]): row for row in sums.collect()}
+        counts = _joined_counts(read.rows, joined.get, columns)
+        for (kind, predictor), row in found.items():
+            require_equal(f"rows of {predictor} by {kind}", read.rows, row["rows"] + row["unknown"])
+        for field in settings.fields:
+            _require_few(field.name, rows, field.histograms)
+        keep_states(rows, run.layout.states, run.days.test.days(), run.model_version, read.snapshot_version)
+    finally:
+        rows.unpersist()
+    everything = found[ALL, MODEL]
+    return tuple(columns), counts | {"evaluated": everything["rows"], "label_unknown": everything["unknown"]}
 
 
-def _read_predictions(spark: SparkSession, run: ScoredRun, version: int) -> scored.Scored:
+def _require_few(field: str, rows: DataFrame, histograms: bool) -> None:
+    values = rows.where(F.col("group_kind") == field).select("group").distinct().count() if histograms else 0
+    if values > MOST_BINNED_VALUES:
+        raise InputError(
+            f"evaluation.fields: '{field}' has {values:,} values on the test days, more than the "
+            f"{MOST_BINNED_VALUES:,} that get histograms; leave `histograms` out, and sums are kept of each"
+        )
+
+
+def _read_predictions(spark: SparkSession, run: ScoredRun, version: int, settings: EvaluationConfig) -> scored.Scored:
     command = run.command("score")
-    columns = (*scored.PREDICTION_COLUMNS, *scored.VERSION_COLUMNS)
+    own = [field.name for field in settings.fields if field.name in scored.ID_COLUMNS]
+    columns = (*scored.PREDICTION_COLUMNS, *own, *scored.VERSION_COLUMNS)
     table = scored.read_table(spark, run.layout.predictions, columns, command, version)
     of_model = table.where(F.col("model_version") == run.model_version)
-    return scored.read_scored(of_model, run.days.test.days(), run.objectives, command)
+    return scored.read_scored(of_model.select(*columns), run.days.test.days(), run.objectives, command)
 
 
-def _with_yardsticks(spark: SparkSession, run: ScoredRun, read: scored.Scored) -> DataFrame:
-    """Add labels, the training days' rates, and the truth where the lake has one, to the predictions."""
+def _with_yardsticks(spark: SparkSession, run: ScoredRun, read: scored.Scored, settings: EvaluationConfig) -> DataFrame:
+    """Add labels, fields, the training days' rates, and the truth where the lake has one, to the predictions."""
     layout, objectives, days, command = run.layout, run.objectives, run.days, run.command("build_features")
-    columns = ("impression_id", "modality", "slot", "date", *map(label_column, objectives))
-    training = scored.read_table(spark, layout.training, columns, command, read.snapshot_version)
+    fields = scored.joined_fields(settings)
+    names = ("impression_id", "user_id", "modality", "slot", "date", *map(label_column, objectives), *fields)
+    training = scored.read_table(spark, layout.training, tuple(dict.fromkeys(names)), command, read.snapshot_version)
     on_test, on_train = (training.where(F.col("date").isin(list(part.days()))) for part in (days.test, days.train))
     # A row a slot and objective: held here, so that the training days are read once.
     clicks = scored.training_clicks(on_train, objectives).toArrow()
     where = f"the training days {days.train.first} to {days.train.last} in {layout.training}"
     scored.require_labelled(clicks, objectives, where, command)
-    labelled = scored.with_labels(read.frame, on_test, objectives)
+    labelled = scored.with_labels(read.frame, on_test, objectives, fields)
     rated = scored.with_rates(labelled, spark.createDataFrame(clicks))
-    return scored.with_truth(rated, spark.read.parquet(str(layout.truth))) if run.truth else rated
+    seen = scored.with_user_seen(rated, on_train) if scored.asks_user_seen(settings) else rated
+    return scored.with_truth(seen, spark.read.parquet(str(layout.truth))) if run.truth else seen
 
 
 def _observed(frame: DataFrame, into: Observation, columns: Mapping[str, str]) -> DataFrame:
     present = [F.count(column).alias(name) for name, column in columns.items()]
-    return frame.observe(into, F.count(F.lit(1)).alias("rows"), F.count_if("matched").alias("matched"), *present)
+    invalid = [F.count_if(is_invalid(column)).alias(f"invalid_{name}") for name, column in columns.items()]
+    return frame.observe(
+        into, F.count(F.lit(1)).alias("rows"), F.count_if("matched").alias("matched"), *present, *invalid
+    )
 
 
 def _joined_counts(rows: int, joined: Mapping[str, int], columns: Mapping[str, str]) -> dict[str, int]:
@@ -107,19 +165,10 @@ def _joined_counts(rows: int, joined: Mapping[str, int], columns: Mapping[str, s
     require_equal("predictions that the training table has", rows, joined["matched"])
     for name in columns:
         require_equal(f"predictions with a probability by {name}", rows, joined[name])
+        if joined[f"invalid_{name}"]:
+            raise MetricError(
+                f"{joined[f'invalid_{name}']:,} rows have no probability from 0 to 1 by {name}, or a label other than "
+                "0 and 1"
+            )
     counts = {"predictions": rows, "found_in_training_table": joined["matched"]}
     return counts | ({"truth_joined": joined[TRUTH]} if TRUTH in columns else {})
-
-
-def _state_counts(states: Mapping[StateKey, Histogram], columns: Mapping[str, str], rows: int) -> dict[str, int]:
-    """Count labelled and unlabelled rows, after checking that each predictor and each kind of group holds all rows."""
-    kinds = sorted({key.group_kind for key in states})
-    for predictor in columns:
-        for kind in kinds:
-            chosen = [state for key, state in states.items() if (key.predictor, key.group_kind) == (predictor, kind)]
-            require_equal(f"rows of {predictor} by {kind}", rows, sum(state.rows + state.unknown for state in chosen))
-    everything = [state for key, state in states.items() if (key.predictor, key.group_kind) == (MODEL, ALL)]
-    return {
-        "evaluated": sum(state.rows for state in everything),
-        "label_unknown": sum(state.unknown for state in everything),
-    }

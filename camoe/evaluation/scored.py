@@ -16,10 +16,13 @@ from pyspark.sql import functions as F
 from camoe.contracts.errors import InputError
 from camoe.contracts.schema import label_column
 from camoe.contracts.snapshot import is_delta_table
+from camoe.metrics.config import USER_SEEN, EvaluationConfig
 from camoe.metrics.table import BASE_RATE, SLOT_RATE, TRUTH
 
 PREDICTION_COLUMNS = ("impression_id", "user_id", "modality", "slot", "date", "objective", "head", "p", "p_raw")
 VERSION_COLUMNS = ("model_version", "snapshot_version")
+# Of the predictions, what may be a field.
+ID_COLUMNS = ("campaign_id",)
 
 
 @dataclass(frozen=True)
@@ -76,16 +79,36 @@ def read_table(spark: SparkSession, path: Path, columns: Sequence[str], command:
     return table
 
 
-def with_labels(scored: DataFrame, training: DataFrame, objectives: Sequence[str]) -> DataFrame:
-    """Add `label` of the row's objective, null where unknown, and `matched`: whether the table has the impression."""
-    labels = training.select(
-        "impression_id", F.lit(True).alias("in_table"), *[label_column(objective) for objective in objectives]
-    )
+def joined_fields(settings: EvaluationConfig) -> tuple[str, ...]:
+    """Return the declared fields that are columns of the training table and not of the predictions."""
+    names = [field.name for field in settings.fields]
+    return tuple(name for name in names if name not in (*PREDICTION_COLUMNS, *ID_COLUMNS, USER_SEEN))
+
+
+def asks_user_seen(settings: EvaluationConfig) -> bool:
+    """Return whether `user_seen` is among the declared fields."""
+    return any(field.name == USER_SEEN for field in settings.fields)
+
+
+def with_user_seen(scored: DataFrame, training: DataFrame) -> DataFrame:
+    """Add `user_seen`: whether `training`, the rows of the training days, have the row's user."""
+    known = training.select("user_id", F.lit("seen in training").alias(USER_SEEN)).distinct()
+    joined = scored.join(known, on="user_id", how="left")
+    return joined.withColumn(USER_SEEN, F.coalesce(USER_SEEN, F.lit("not seen in training")))
+
+
+def with_labels(
+    scored: DataFrame, training: DataFrame, objectives: Sequence[str], fields: Sequence[str] = ()
+) -> DataFrame:
+    """Add `label` of the row's objective, null where unknown, `matched`: whether the table has the impression, and
+    the table's `fields`."""
+    labels = training.select("impression_id", F.lit(True).alias("in_table"), *map(label_column, objectives), *fields)
     label = F.coalesce(*[F.when(F.col("objective") == name, F.col(label_column(name))) for name in objectives])
     return scored.join(labels, on="impression_id", how="left").select(
         *[scored[name] for name in scored.columns],
         label.alias("label"),
         F.coalesce("in_table", F.lit(False)).alias("matched"),
+        *[labels[name] for name in fields],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,19 +42,23 @@ def pcoc(bins: Bins) -> Floats:
 
 
 def mass_index(bins: Bins, number: int) -> Ints:
-    """Tell which of `number` equal-mass bins each logit bin belongs to, by its middle row's place; shape (bins,)."""
-    middle = np.cumsum(bins.count) - bins.count / 2
-    index: Ints = np.floor(middle / max(bins.count.sum(), 1) * number).astype(np.int64)
+    """Tell which of `number` equal-mass bins holds each logit bin, by its middle row's place; shape (..., bins)."""
+    middle = np.cumsum(bins.count, axis=-1) - bins.count / 2
+    rows = np.maximum(bins.count.sum(axis=-1, keepdims=True), 1)
+    index: Ints = np.floor(middle / rows * number).astype(np.int64)
     return np.minimum(index, number - 1)
 
 
-def expected_calibration_error(bins: Bins, number: int) -> float | None:
-    """Return the mean over rows of |mean prediction - observed rate| of the row's equal-mass bin; None without rows."""
-    rows = bins.count.sum()
-    if not rows:
-        return None
-    gaps = np.bincount(mass_index(bins, number), weights=bins.p_sum - bins.positives)
-    return float(np.abs(gaps).sum() / rows)
+def expected_calibration_error(bins: Bins, number: int) -> Floats:
+    """Return the mean over rows of |mean prediction - observed rate| of the row's equal-mass bin.
+
+    Shape (...); NaN without rows.
+    """
+    index = mass_index(bins, number)
+    shape = (*index.shape[:-1], number)
+    part = index + number * np.arange(math.prod(shape[:-1])).reshape(*shape[:-1], 1)
+    gaps = np.bincount(part.ravel(), weights=(bins.p_sum - bins.positives).ravel(), minlength=math.prod(shape))
+    return ratio(np.abs(gaps.reshape(shape)).sum(axis=-1), bins.count.sum(axis=-1))
 
 
 def calibration_noise_floor(bins: Bins, number: int, repeats: int, seed: int) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
 
@@ -17,16 +17,51 @@ class CalibrationConfig(Section):
     predictions is known to about 1 / sqrt(n): 14 % at 50."""
 
 
+# Kinds of groups that are there without being declared; `all` is the group of every row.
+BUILT_IN_KINDS = ("slot", "modality", "head", "all", "date")
+USER_SEEN = "user_seen"
+
+
+class FieldConfig(Section):
+    """A column of the training table whose values are groups of impressions."""
+
+    name: str
+    """The column, or `user_seen`: whether training had the user."""
+    histograms: bool = False
+    """Whether histograms are kept of a field that takes few values: it then has AUC-PR, ROC-AUC and ECE, of each
+    predictor. Of others sums are kept."""
+    shown: int = Field(default=100, ge=1)
+    """Values that get figures, those with the most impressions; sums are kept of all."""
+
+    @model_validator(mode="after")
+    def _own_name(self) -> FieldConfig:
+        if self.name in BUILT_IN_KINDS:
+            raise ValueError(f"the field '{self.name}' is a kind of group already; leave it out")
+        return self
+
+
 class EvaluationConfig(Section):
     """Metrics of the test days."""
 
     groups: tuple[Literal["slot", "modality", "head"], ...] = ("slot", "modality", "head")
     """Groups that get metrics."""
+    fields: tuple[FieldConfig, ...] = (FieldConfig(name="campaign_id"),)
+    """Further groups, by the values of columns of the training table."""
     user_buckets: int = Field(default=100, ge=2)
     """Buckets of users that the bootstrap draws from."""
+    field_buckets: int = Field(default=20, ge=2)
+    """Buckets of users of fields of which sums alone are kept."""
     bootstrap: int = Field(default=200, ge=2)
     """Repeats of the bootstrap."""
     ece_bins: int = Field(default=20, ge=1)
     """Bins of equal mass of the calibration error (ECE)."""
     seed: int = 1
     """Seed of the bootstrap."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> EvaluationConfig:
+        names = [field.name for field in self.fields]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"evaluation.fields names '{twice[0]}' twice")
+        return self

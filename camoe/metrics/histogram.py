@@ -92,9 +92,14 @@ class Histogram:
 
     def bins(self) -> Bins:
         """Sum over all buckets, shape (bins,)."""
-        return self.weighted(np.ones((1, self.buckets)), squeeze=True)
+        occupied, column = np.unique(-self.bin, return_inverse=True)
 
-    def weighted(self, weights: npt.ArrayLike, *, squeeze: bool = False) -> Bins:
+        def total(values: npt.NDArray[np.generic]) -> Floats:
+            return np.bincount(column, weights=values, minlength=len(occupied)).astype(np.float64)
+
+        return Bins(total(self.count), total(self.positives), total(self.p_sum), total(self.log_loss))
+
+    def weighted(self, weights: npt.ArrayLike) -> Bins:
         """Sum with each bucket counted `weights[r, bucket]` times, shape (resamples, bins)."""
         occupied, column = np.unique(-self.bin, return_inverse=True)
         factors = np.asarray(weights, np.float64)
@@ -103,7 +108,7 @@ class Histogram:
             dense = np.zeros((self.buckets, len(occupied)))
             dense[self.bucket, column] = values
             summed: Floats = factors @ dense
-            return summed[0] if squeeze else summed
+            return summed
 
         return Bins(spread(self.count), spread(self.positives), spread(self.p_sum), spread(self.log_loss))
 

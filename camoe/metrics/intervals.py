@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from camoe.metrics.histogram import Bins, Floats, Histogram, Ints
+from camoe.metrics.histogram import Floats, Ints
+from camoe.metrics.measures import Measure
+from camoe.metrics.state import State
 
-Metric = Callable[[Bins], Floats]
 LEVEL = 0.95
 # Resamples without a click have no metric; with more of them than this an interval would mislead.
 MAX_UNDEFINED = 0.05
@@ -17,7 +18,7 @@ MAX_UNDEFINED = 0.05
 
 @dataclass(frozen=True)
 class Interval:
-    """Both ends of a 95 % percentile interval."""
+    """Both ends of a 95 % interval."""
 
     low: float
     high: float
@@ -36,37 +37,43 @@ class Estimate:
         return interval(self.samples)
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A metric of one predictor less another's, over the same rows; None where it is undefined."""
-
-    value: float | None
-    interval: Interval | None
-
-
 def bucket_weights(buckets: int, repeats: int, seed: int) -> Ints:
     """Return how often each resample draws each bucket, shape (repeats, buckets); each row sums to `buckets`."""
     return np.random.default_rng(seed).multinomial(buckets, np.full(buckets, 1 / buckets), repeats)
 
 
-def estimates(state: Histogram, metrics: Mapping[str, Metric], weights: Ints) -> dict[str, Estimate]:
-    """Return each metric of `state`, resampled by `weights`, shape (repeats, buckets)."""
-    whole, resampled = state.bins(), state.weighted(weights)
-    return {name: Estimate(float(metric(whole)), metric(resampled)) for name, metric in metrics.items()}
+def estimates(state: State, measures: Mapping[str, Measure], weights: Ints) -> dict[str, Estimate]:
+    """Return each measure of `state`, resampled by `weights`, shape (repeats, buckets).
+
+    Resamples lie around the value of all rows: wide bins, and resampling itself where it adds noise to an error, shift
+    them, and their mean tells by how much. A measure that needs bins is undefined on sums alone.
+    """
+    whole, resampled = state.whole.bins(), state.users.weighted(weights)
+    return {
+        name: _estimate(float(measure.of(whole)), measure.of(resampled))
+        if state.bins is not None or not measure.binned
+        else Estimate(np.nan, np.full(len(weights), np.nan))
+        for name, measure in measures.items()
+    }
+
+
+def _estimate(value: float, samples: Floats) -> Estimate:
+    defined = samples[~np.isnan(samples)]
+    return Estimate(value, samples + (value - defined.mean()) if len(defined) else samples)
 
 
 def interval(samples: Floats) -> Interval | None:
     """Return the middle 95 % of `samples`; None when more than 5 % of them are undefined."""
-    defined = samples[~np.isnan(samples)]
-    if len(defined) < (1 - MAX_UNDEFINED) * len(samples) or not len(defined):
+    if not enough(samples):
         return None
-    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(samples[~np.isnan(samples)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(low), float(high))
 
 
-def paired_difference(first: Estimate, second: Estimate) -> Difference:
-    """Take `second` from `first`, one metric of two predictors resampled by the same weights: shared noise cancels."""
-    return Difference(optional(first.value - second.value), interval(first.samples - second.samples))
+def enough(samples: Floats) -> bool:
+    """Return whether enough of `samples` are defined to tell an interval."""
+    defined = np.count_nonzero(~np.isnan(samples))
+    return bool(defined and defined >= (1 - MAX_UNDEFINED) * len(samples))
 
 
 def optional(value: Floats | float) -> float | None:

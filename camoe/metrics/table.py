@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from camoe.metrics.calibration import calibration_noise_floor, expected_calibration_error, normalised_entropy, pcoc
+from camoe.metrics.calibration import calibration_noise_floor
 from camoe.metrics.config import EvaluationConfig
-from camoe.metrics.histogram import Histogram
 from camoe.metrics.intervals import Estimate, Interval, optional
-from camoe.metrics.ranking import average_precision, average_precision_bounds, ratio, roc_auc
+from camoe.metrics.ranking import average_precision_bounds, ratio
+from camoe.metrics.state import State
 
 ALL = "all"
 # Predictors: calibrated probabilities, those before calibration, and what a model must be held against.
 MODEL, MODEL_RAW, BASE_RATE, SLOT_RATE, TRUTH = "model", "model_raw", "base_rate", "slot_rate", "truth"
-# The metrics that get intervals and paired differences.
-RESAMPLED = {"auc_pr": average_precision, "ne": normalised_entropy}
 
 
 @dataclass(frozen=True)
@@ -32,8 +30,9 @@ class StateKey:
 class MetricRow:
     """Metrics of `predictor` on the labelled impressions of `group`; None where a metric is undefined.
 
-    `auc_pr` is average precision with tied logit bins; the unbinned value lies between its bounds. `ece` is over
-    equal-mass bins, `ece_floor` what a perfectly calibrated model would show. `label_unknown` rows are in no metric.
+    `auc_pr` is average precision with tied logit bins; the unbinned value lies between its bounds. `auc_pr_lift` is it
+    over the observed rate. `ece` is over equal-mass bins, `ece_floor` what a perfectly calibrated model would show.
+    `label_unknown` rows are in no metric.
     """
 
     objective: str
@@ -47,38 +46,53 @@ class MetricRow:
     auc_pr_lower: float | None
     auc_pr_upper: float | None
     auc_pr_interval: Interval | None
+    auc_pr_lift: float | None
+    auc_pr_lift_interval: Interval | None
     roc_auc: float | None
+    roc_auc_interval: Interval | None
     ne: float | None
     ne_interval: Interval | None
     ece: float | None
+    ece_interval: Interval | None
     ece_floor: float | None
     mean_predicted: float | None
     observed: float | None
+    observed_interval: Interval | None
     pcoc: float | None
+    pcoc_interval: Interval | None
 
 
-def metric_row(
-    key: StateKey, state: Histogram, resampled: Mapping[str, Estimate], settings: EvaluationConfig
-) -> MetricRow:
-    """Return all metrics of one state; `resampled` holds its `RESAMPLED` ones."""
-    bins = state.bins()
-    auc_pr, ne = (resampled[name] for name in RESAMPLED)
-    lower, upper = average_precision_bounds(bins)
+def metric_row(key: StateKey, state: State, resampled: Mapping[str, Estimate], settings: EvaluationConfig) -> MetricRow:
+    """Return all metrics of one state; `resampled` holds the estimates of its `measures`."""
+    whole, ordered = state.whole.bins(), state.bins is not None
+    lower, upper = average_precision_bounds(whole) if ordered else (None, None)
+    values = {name: optional(found.value) for name, found in resampled.items()}
+    intervals = {name: found.interval for name, found in resampled.items()}
+    # Of the wide bins: as good for what chance does, and many times as quick.
+    chance = state.users.bins()
     return MetricRow(
         **asdict(key),
-        impressions=state.rows,
-        clicks=state.clicks,
-        label_unknown=state.unknown,
-        auc_pr=optional(auc_pr.value),
-        auc_pr_lower=optional(lower),
-        auc_pr_upper=optional(upper),
-        auc_pr_interval=auc_pr.interval,
-        roc_auc=optional(roc_auc(bins)),
-        ne=optional(ne.value),
-        ne_interval=ne.interval,
-        ece=expected_calibration_error(bins, settings.ece_bins),
-        ece_floor=calibration_noise_floor(bins, settings.ece_bins, settings.bootstrap, settings.seed),
-        mean_predicted=optional(ratio(bins.p_sum.sum(), bins.count.sum())),
-        observed=optional(ratio(bins.positives.sum(), bins.count.sum())),
-        pcoc=optional(pcoc(bins)),
+        impressions=state.whole.rows,
+        clicks=state.whole.clicks,
+        label_unknown=state.whole.unknown,
+        auc_pr=values["auc_pr"],
+        auc_pr_lower=None if lower is None else optional(lower),
+        auc_pr_upper=None if upper is None else optional(upper),
+        auc_pr_interval=intervals["auc_pr"],
+        auc_pr_lift=values["auc_pr_lift"],
+        auc_pr_lift_interval=intervals["auc_pr_lift"],
+        roc_auc=values["roc_auc"],
+        roc_auc_interval=intervals["roc_auc"],
+        ne=values["ne"],
+        ne_interval=intervals["ne"],
+        ece=values["ece"],
+        ece_interval=intervals["ece"],
+        ece_floor=calibration_noise_floor(chance, settings.ece_bins, settings.bootstrap, settings.seed)
+        if ordered
+        else None,
+        mean_predicted=optional(ratio(whole.p_sum.sum(), whole.count.sum())),
+        observed=values["ctr"],
+        observed_interval=intervals["ctr"],
+        pcoc=values["pcoc"],
+        pcoc_interval=intervals["pcoc"],
     )

@@ -11,8 +11,10 @@ from camoe.contracts.slots import SlotCatalogue
 from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram, merge
 from camoe.metrics.intervals import bucket_weights, estimates
+from camoe.metrics.measures import measures
 from camoe.metrics.platt import Platt, calibrated_state
-from camoe.metrics.table import MODEL, MODEL_RAW, RESAMPLED, StateKey, metric_row
+from camoe.metrics.state import State
+from camoe.metrics.table import MODEL, MODEL_RAW, StateKey, metric_row
 
 
 def by_slot(state: Histogram, slots: int) -> tuple[Histogram, ...]:
@@ -48,8 +50,9 @@ def validation_rows(
         for kind, group, raw in (("head", head.name, whole), *(("slot", slot, state) for slot, state in served)):
             key = StateKey(head.objective, kind, group, MODEL)
             calibrated = calibrated_state(raw, calibration[head.name])
-            for predictor, state in ((MODEL, calibrated), (MODEL_RAW, raw)):
-                found = estimates(state, RESAMPLED, weights)
+            for predictor, full in ((MODEL, calibrated), (MODEL_RAW, raw)):
+                state = State.of(full)
+                found = estimates(state, measures(settings.ece_bins), weights)
                 row = metric_row(replace(key, predictor=predictor), state, found, settings)
                 rows.append({"head": head.name, **asdict(row)})
     return rows

@@ -13,6 +13,8 @@ from matplotlib.ticker import FuncFormatter
 from camoe.report.style import COLOURS, CYCLE, GREY, INK, LABELS, tidy
 
 Row = Mapping[str, Any]
+# Predictors of the picture of NE; the model is drawn over the others.
+ENTROPY_OF = ("base_rate", "slot_rate", "truth", "model")
 BELOW: Any = MappingProxyType({"loc": "upper center", "bbox_to_anchor": (0.5, -0.16)})
 
 
@@ -42,22 +44,22 @@ def draw_reliability(axes: Axes, title: str, points: Sequence[Row]) -> None:
 
 
 def draw_entropy(axes: Axes, rows: Sequence[Row], names: Mapping[str, str]) -> None:
-    """Draw normalised entropy per group as a dumbbell from base rate over the model to the true probability."""
+    """Draw normalised entropy per group as a dumbbell: base rate, slot rate, model, and the truth if there is one."""
     groups = _groups(rows)
     for place, group in enumerate(groups):
         values = {row["predictor"]: row["ne"] for row in rows if row["group"] == group and row["ne"] is not None}
-        ends = [values[name] for name in ("base_rate", "model", "truth") if name in values]
+        ends = [values[name] for name in ENTROPY_OF if name in values]
         if ends:
             axes.hlines(place, min(ends), max(ends), color=GREY, linewidth=2, alpha=0.45, zorder=1)
         else:
             _undefined(axes, place)
-        for name in ("base_rate", "truth", "model"):
+        for name in ENTROPY_OF:
             if name in values:
                 axes.scatter(values[name], place, color=COLOURS[name], s=52, zorder=3)
     _name_groups(axes, groups, names)
     axes.set_title("Normalised entropy")
     axes.set_xlabel("NE, lower is better")
-    _legend(axes, [name for name in ("base_rate", "model", "truth") if any(row["predictor"] == name for row in rows)])
+    _legend(axes, [name for name in ENTROPY_OF if any(row["predictor"] == name for row in rows)])
 
 
 def draw_auc_pr(axes: Axes, rows: Sequence[Row], names: Mapping[str, str]) -> None:

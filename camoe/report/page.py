@@ -7,14 +7,30 @@ from functools import partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from camoe.report import figures, text
-from camoe.report.style import COLOURS, LABELS, SETTINGS, Picture, draw_picture, new_figure
+from camoe.report import figures, groups, text
+from camoe.report.style import LABELS, SETTINGS, Picture, draw_picture, new_figure
 
 Document = Mapping[str, Any]
+TRUTH = "truth"
 ROW_HEIGHT = 0.42
+# More slots than this leave no room in a picture: the page's table has them all.
+DRAWN_SLOTS = 40
+# Kinds of groups with more members than this are folded.
+OPEN_GROUPS = 12
+SORTS = (
+    ("at up", "order of the catalogue"),
+    ("name up", "name"),
+    ("n down", "impressions"),
+    ("clicks down", "clicks"),
+    ("auc_pr down", "AUC-PR"),
+    ("ne down", "NE, worst first"),
+    ("pcoc down", "PCOC, most over-predicted first"),
+    ("pcoc up", "PCOC, most under-predicted first"),
+)
 
 
 def render(document: Document, training: Document, counts: Document) -> str:
@@ -28,18 +44,70 @@ def render(document: Document, training: Document, counts: Document) -> str:
         loader=PackageLoader("camoe.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters.update(count=text.count, metric=text.metric, percent=text.percent)
-    objectives = [
-        {"name": name, "rows": _grouped(document, name), "pictures": list(_pictures(document, name)), "bar": bar}
-        for name, bar in document["bar"].items()
-    ]
+    environment.globals.update(between=_between, words=_words)
+    objectives = [_objective(document, name) for name in document["bar"]]
     return environment.get_template("template.html").render(
         document=document,
         objectives=objectives,
         training=list(_training_pictures(training)),
         counts={stage: list(_flat(rows)) for stage, rows in counts.items()},
-        labels=LABELS,
-        colours=COLOURS,
+        sorts=SORTS,
+        metrics=list(groups.METRICS.values()),
+        truth=any(row["predictor"] == TRUTH for row in document["rows"]),
     )
+
+
+def _objective(document: Document, name: str) -> Document:
+    kinds = groups.kinds(document, name)
+    members = [group for of in kinds.values() for group in of]
+    place = {id(group): at for at, group in enumerate(members)}
+    summaries = {one["field"]: one for one in document["fields"] if one["objective"] == name}
+    return {
+        "name": name,
+        "bar": document["bar"][name],
+        "pictures": list(_pictures(document, name)),
+        "against": {against: _told(kinds, against) for against in document["run"]["against"]},
+        "kinds": [
+            {
+                "kind": kind,
+                "title": groups.TITLES.get(kind, kind),
+                "groups": [{**vars(group), "at": place[id(group)]} for group in of],
+                "binned": any(group.detail["curves"] for group in of),
+                "open": kind == "slot" or (len(of) <= OPEN_GROUPS and kind in groups.TITLES),
+                "lost": sum(group.loses is not None for group in of),
+                "summary": summaries.get(kind),
+            }
+            for kind, of in kinds.items()
+        ],
+        "data": {"labels": dict(LABELS), "groups": [groups.embedded(group) for group in members]},
+    }
+
+
+def _told(kinds: Mapping[str, list[groups.Group]], against: str) -> dict[str, list[Mapping[str, int] | None]]:
+    """Return how many groups of each kind got each word, by metric; None where nothing could be tested."""
+    return {
+        groups.TITLES.get(kind, kind): [groups.counted(of, against, metric) for metric in groups.METRICS]
+        for kind, of in kinds.items()
+        if any(group.verdicts.get(against) for group in of)
+    }
+
+
+def _between(interval: Document | None, digits: int = 4) -> Markup:
+    """Write an interval small, below its value."""
+    if interval is None:
+        return Markup()
+    low, high = (f"{interval[end]:.{digits}f}" for end in ("low", "high"))
+    return Markup("<small>{} to {}</small>").format(low, high)
+
+
+def _words(verdicts: Mapping[str, str]) -> str:
+    """Write which metrics are better and worse; nothing can be told of the others."""
+    told = [
+        f"{word}: {', '.join(groups.METRICS[metric] for metric, of in verdicts.items() if of == word)}"
+        for word in ("better", "worse")
+        if word in verdicts.values()
+    ]
+    return "; ".join(told) or ("cannot tell" if verdicts else text.DASH)
 
 
 def summary_figure(document: Document, objective: str) -> Figure:
@@ -57,12 +125,15 @@ def summary_figure(document: Document, objective: str) -> Figure:
 
 def _pictures(document: Document, objective: str) -> Iterator[Picture]:
     rows, names = _slot_rows(document, objective), document["names"]
-    height = 1.5 + ROW_HEIGHT * len({row["group"] for row in rows})
+    number = len({row["group"] for row in rows})
+    if number > DRAWN_SLOTS:
+        return
+    height = 1.5 + ROW_HEIGHT * number
     bins = document["run"]["ece_bins"]
     yield draw_picture(
         partial(figures.draw_entropy, rows=rows, names=names),
         (6.2, height),
-        "Normalised entropy per slot: from the base rate (grey) over the model towards the true probability.",
+        "Normalised entropy per slot: base rate (grey), the slot's own rate, and the model; lower is better.",
     )
     yield draw_picture(
         partial(figures.draw_auc_pr, rows=rows, names=names),
@@ -103,20 +174,13 @@ def _slot_rows(document: Document, objective: str) -> list[Document]:
     return [row for row in document["rows"] if (row["objective"], row["group_kind"]) == (objective, "slot")]
 
 
-def _grouped(document: Document, objective: str) -> list[list[Document]]:
-    """Return the rows of the objective, those of one group together, in order."""
-    groups: dict[tuple[str, str], list[Document]] = {}
-    for row in document["rows"]:
-        if row["objective"] == objective:
-            groups.setdefault((row["group_kind"], row["group"]), []).append(row)
-    return list(groups.values())
-
-
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     """Yield the leaves of nested counts as (dotted name, text)."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flat(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, list | tuple):
+        yield name, ", ".join(map(str, value))
     elif isinstance(value, int) and not isinstance(value, bool):
         yield name, text.count(value)
     else:

@@ -71,7 +71,8 @@ def tidy(axes: Axes, grid: str) -> None:
 def svg_uri(figure: Figure) -> str:
     """Return the figure as a data URI of an SVG image."""
     return (
-        "data:image/svg+xml;base64," + base64.b64encode(saved(figure, format="svg", metadata={"Date": None})).decode()
+        "data:image/svg+xml;base64,"
+        + base64.b64encode(saved(figure, format="svg", metadata={"Date": None}, transparent=True)).decode()
     )
 
 

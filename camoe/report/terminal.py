@@ -11,6 +11,12 @@ from rich.table import Table
 
 from camoe.report import text
 
+# Fields have too many values for a terminal.
+KINDS = ("slot", "modality", "head", "all")
+VERDICTS = ("better", "worse", "cannot tell")
+# The metrics that are told of in the terminal; the page has them all.
+COMPARED = {"auc_pr": "AUC-PR", "ne": "NE"}
+NAMED = 8
 NUMBERS = ("impressions", "clicks", "AUC-PR", "ROC-AUC", "NE", "ECE", "floor", "mean p", "observed")
 
 
@@ -29,7 +35,8 @@ def metrics_table(document: Mapping[str, Any], objective: str) -> Table:
     for name in NUMBERS:
         table.add_column(name, justify="right", no_wrap=True)
     previous = None
-    for row in (row for row in document["rows"] if row["objective"] == objective):
+    rows = (row for row in document["rows"] if row["objective"] == objective and row["group_kind"] in KINDS)
+    for row in rows:
         group = (row["group_kind"], row["group"])
         if previous not in (None, group):
             table.add_section()
@@ -57,3 +64,25 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         text.percent(row["mean_predicted"]),
         text.percent(row["observed"]),
     )
+
+
+def verdict_lines(document: Mapping[str, Any]) -> list[str]:
+    """Return a line for each model that this one is held against, objective and kind of group, with what is told."""
+    champions = document["run"]["against"]
+    found: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for item in document["differences"]:
+        if item["against"] in champions and item["metric"] in COMPARED:
+            key = (item["against"], item["objective"], item["group_kind"], item["metric"])
+            found.setdefault(key, []).append(item)
+    lines = []
+    for (against, objective, kind, metric), items in found.items():
+        told = {word: [item["group"] for item in items if item["verdict"] == word] for word in VERDICTS}
+        counted = ", ".join(_named_few(word, groups) for word, groups in told.items() if groups)
+        lines.append(f"{objective} against {against}, {COMPARED[metric]} by {kind}: {counted}")
+    return lines
+
+
+def _named_few(word: str, groups: list[str]) -> str:
+    """Name the groups where they are few, and those that are told apart."""
+    few = len(groups) <= NAMED and word != "cannot tell"
+    return f"{len(groups)} {word}" + (f" ({', '.join(groups)})" if few else "")

@@ -14,6 +14,7 @@ from camoe.report.page import render, summary_figure
 from camoe.report.style import saved
 
 SUMMARY_DPI = 150
+METRICS = "metrics.json"
 
 
 def write_report(layout: Layout, document: Mapping[str, Any], training: Mapping[str, Any]) -> tuple[Path, ...]:
@@ -25,7 +26,7 @@ def write_report(layout: Layout, document: Mapping[str, Any], training: Mapping[
     Raises:
         InputError: counts.json is damaged.
     """
-    metrics, page, summary = (layout.report / name for name in ("metrics.json", "index.html", "summary.png"))
+    metrics, page, summary = (layout.report / name for name in (METRICS, "index.html", "summary.png"))
     html = render(document, training, read_json(layout.counts))
     picture = saved(summary_figure(document, next(iter(document["bar"]))), format="png", dpi=SUMMARY_DPI)
     write_json(metrics, document)
@@ -33,6 +34,13 @@ def write_report(layout: Layout, document: Mapping[str, Any], training: Mapping[
     with atomic_file(summary) as temporary:
         temporary.write_bytes(picture)
     return metrics, page, summary
+
+
+def replaced(layout: Layout, model_version: str) -> str | None:
+    """Return the model that a report of `model_version` replaces: the former report's, or what that one replaced."""
+    former = read_json(layout.report / METRICS).get("run", {})
+    of = former.get("replaces" if former.get("model_version") == model_version else "model_version")
+    return None if of is None else str(of)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from camoe.config.ending import SYSTEM_REMEDIES
+from camoe.contracts.places.alone import one_line
 from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot, is_delta_table
-from camoe.score.alone import one_line
 from camoe.score.predictions import predictions_schema
 
 OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")

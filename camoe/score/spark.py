@@ -14,9 +14,9 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from camoe.contracts.encoder import UNKNOWN
+from camoe.contracts.places.alone import one_line
 from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot
-from camoe.score.alone import one_line
 from camoe.score.scorer import Scorer, ScoringModel
 from camoe.score.unknown import Unknown, Vocabulary, category_vocabularies, element_vocabularies
 

@@ -19,12 +19,13 @@ from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.snapshot import Snapshot, logged, opened
+from camoe.metrics.user_buckets import user_buckets
 from camoe.model.parameters import body_parameters
 from camoe.score.graph_inputs import GraphInputs
 from camoe.score.scorer import Scorer, ScoringModel, read_model, require_fit
 from camoe.stream.api import Block, Ledger, ReadOptions, World, make_plan, model_columns, require_complete, stream
 from camoe.study.rows import BATCH, USER
-from camoe.study.states import labels, user_buckets
+from camoe.study.states import labels
 from camoe.study.trial import Task
 from camoe.train.checkpoint.resume import resume_point
 from camoe.train.data.training_inputs import open_training_inputs

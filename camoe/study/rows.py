@@ -11,8 +11,9 @@ import numpy.typing as npt
 from camoe.config.pipeline import Config
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.histogram import Floats, Ints
+from camoe.metrics.user_buckets import user_buckets
 from camoe.stream.api import Ledger, ReadOptions, World, make_plan, model_columns, require_complete, stream
-from camoe.study.states import labels, user_buckets
+from camoe.study.states import labels
 
 USER = "user_id"
 BATCH = 8192

@@ -10,11 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.special import xlogy
-from xxhash import xxh64_intdigest
 
 from camoe.contracts.files import atomic_file
 from camoe.contracts.slots import SlotCatalogue
-from camoe.metrics.histogram import Floats, Histogram, Ints, merge
+from camoe.metrics.histogram import Floats, Histogram, merge
 from camoe.metrics.table import ALL
 
 KEYS = ("part", "date", "objective", "head", "slot", "predictor")
@@ -22,25 +21,8 @@ ENTRIES = ("bucket", "bin", "count", "positives", "p_sum", "log_loss")
 # Parts of the rows that a trial scores: those that are reported, and those that tuning is judged on; and those that
 # stop its training.
 TEST, CHOOSE, VALIDATION = "test", "choose", "validation"
-# With which Spark's xxhash64 begins.
-SPARK_SEED = 42
 # Group kind and group.
 Group = tuple[str, str]
-
-
-def user_buckets(users: npt.NDArray[np.generic], buckets: int) -> Ints:
-    """Return the bucket `[N]` of each of `users`, text or whole numbers, as `pmod(xxhash64(user_id), buckets)` in
-    Spark."""
-    values, place = np.unique(users.astype(object), return_inverse=True)
-    hashes = np.array([_hash(value) % buckets for value in values], np.int64)
-    found: Ints = hashes[place]
-    return found
-
-
-def _hash(user: object) -> int:
-    raw = user.to_bytes(8, "little", signed=True) if isinstance(user, int) else str(user).encode()
-    found = xxh64_intdigest(raw, seed=SPARK_SEED)
-    return found - (1 << 64) if found >= 1 << 63 else found
 
 
 def states_of(rows: pd.DataFrame, buckets: int) -> pd.DataFrame:

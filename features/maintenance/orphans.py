@@ -40,7 +40,7 @@ class Leftover:
 
 def tables(layout: Layout) -> tuple[Path, ...]:
     """Return the Delta tables of one output folder that are there, those of the history included."""
-    mine = (layout.training, layout.quarantine, layout.profiles, layout.predictions)
+    mine = (layout.training, layout.quarantine, layout.profiles, layout.predictions, layout.states)
     past = (table for folder in history_folders(layout) for table in history_tables(folder))
     return (*(table for table in mine if has_delta_log(table)), *past)
 

@@ -1,4 +1,4 @@
-"""The additive state: splits merge back, unknown labels are counted only, extremes are safe, Spark builds the same."""
+"""The additive state: splits merge back, unknown labels are counted only, and extremes are safe."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyspark.sql import functions as F
 
-from camoe.evaluation.states import cells, group_states
 from camoe.metrics.histogram import Histogram, MetricError, merge
-from camoe.metrics.table import ALL, StateKey
 
 BUCKETS = 5
 probabilities = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0, 1e-12, 1e-300, 0.5, 1 - 1e-16]))
@@ -89,42 +86,3 @@ def test_rows_that_mean_nothing_are_refused(p, y, bucket, message):
 def test_states_of_other_buckets_do_not_merge():
     with pytest.raises(MetricError, match="5 user buckets"):
         merge([Histogram.empty(BUCKETS)], 3)
-
-
-@pytest.fixture(scope="module")
-def rows_frame(spark):
-    """2,000 rows of two slots, two predictors with extreme values, some labels unknown."""
-    rng = np.random.default_rng(3)
-    special = [0.0, 1.0, 1e-12, 0.5]
-    p = rng.beta(0.5, 8, (2000, 2))
-    p[rng.random(p.shape) < 0.05] = special[0]
-    p[rng.random(p.shape) < 0.05] = rng.choice(special)
-    label = rng.integers(0, 3, 2000)
-    columns = [
-        ("click", f"u{rng.integers(50)}", ("s1", "s2")[row % 2], None if label[row] == 2 else int(label[row]), *p[row])
-        for row in range(2000)
-    ]
-    names = "objective string, user_id string, slot string, label int, p1 double, p2 double"
-    plain = [tuple(value.item() if isinstance(value, np.generic) else value for value in row) for row in columns]
-    return spark.createDataFrame(plain, names).repartition(3)
-
-
-@pytest.mark.spark
-def test_spark_builds_the_state_that_numpy_builds(rows_frame):
-    table = cells(rows_frame, {"first": "p1", "second": "p2"}, ("slot",), BUCKETS).toArrow()
-    states = group_states(table, ("slot",), BUCKETS)
-    local = rows_frame.withColumn("bucket", F.expr(f"pmod(xxhash64(user_id), {BUCKETS})")).toPandas()
-    assert len(states) == 6
-    for predictor, column in (("first", "p1"), ("second", "p2")):
-        for kind, group in (("slot", "s1"), ("slot", "s2"), (ALL, ALL)):
-            part = local if kind == ALL else local[local["slot"] == group]
-            expected = Histogram.from_rows(part[column], part["label"], part["bucket"], BUCKETS)
-            assert_same(states[StateKey("click", kind, group, predictor)], expected)
-
-
-@pytest.mark.spark
-@pytest.mark.parametrize("bad", ["cast('NaN' as double)", "1.5D", "cast(null as double)"])
-def test_spark_refuses_what_is_no_probability(rows_frame, bad):
-    table = cells(rows_frame.withColumn("p2", F.expr(bad)), {"first": "p1", "second": "p2"}, (), BUCKETS).toArrow()
-    with pytest.raises(MetricError, match="by second"):
-        group_states(table, (), BUCKETS)

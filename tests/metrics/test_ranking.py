@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from camoe.metrics.histogram import Histogram, logit_bin
-from camoe.metrics.ranking import average_precision, average_precision_bounds, roc_auc
+from camoe.metrics.histogram import Bins, Histogram, logit_bin
+from camoe.metrics.ranking import average_precision, average_precision_bounds, average_precision_lift, roc_auc
 
 ROUNDING = 1e-9
 # Logits within a few bins, so that bins hold several distinct scores as well as ties.
@@ -73,3 +75,36 @@ def test_without_clicks_they_are_undefined(labels):
     assert np.isnan(average_precision(bins))
     assert np.isnan(roc_auc(bins))
     assert all(np.isnan(bound) for bound in average_precision_bounds(bins))
+
+
+def exact_lower_bound(count, positives):
+    """The bound by definition, in exact arithmetic but for the last division."""
+    total, hits, misses = Fraction(0), 0, 0
+    for rows, own in zip(count, positives, strict=True):
+        misses += int(rows - own)
+        total += sum((Fraction(hits + i, hits + i + misses) for i in range(1, int(own) + 1)), Fraction(0))
+        hits += int(own)
+    return float(total / hits)
+
+
+def test_bounds_keep_their_digits_with_a_billion_rows():
+    """A click in a bin of a million, and none of the digits that digamma's difference would lose."""
+    count = np.full(1_000, 1e6)
+    positives = np.where(np.arange(1_000) % 7 == 0, 2.0, 0.0)
+    low, high = average_precision_bounds(Bins(count, positives, count * 1e-7, count))
+    assert low == pytest.approx(exact_lower_bound(count, positives), rel=1e-9)
+    assert 0 < low < high
+
+
+def test_the_step_of_digamma_is_the_same_near_and_far():
+    rows = np.array([900.0, 120.0, 3_000.0, 80_000.0])
+    clicks = np.array([30.0, 20.0, 100.0, 50.0])
+    low, _ = average_precision_bounds(Bins(rows, clicks, clicks, clicks))
+    assert low == pytest.approx(exact_lower_bound(rows, clicks), rel=1e-12)
+
+
+def test_lift_is_precision_over_that_of_a_constant():
+    bins = Histogram.from_rows([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0]).bins()
+    assert average_precision_lift(bins) == 2.0
+    constant = Histogram.from_rows([0.3] * 4, [1, 0, 0, 0]).bins()
+    assert average_precision_lift(constant) == 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import numpy as np
 from camoe.config.pipeline import Config
 from camoe.evaluation.document import metrics_document
 from camoe.evaluation.evaluate import Evaluation
-from camoe.metrics.histogram import Histogram, merge
-from camoe.metrics.table import ALL, StateKey
+from camoe.evaluation.figures import Asked, Kept, group_figures
+from camoe.metrics.histogram import Histogram
+from camoe.metrics.state import State, add_states
+from camoe.metrics.table import ALL
 
 FIRST = date(2026, 3, 2)
 SLOTS = {
@@ -25,6 +28,7 @@ SLOTS = {
     "embedded_music": ("Embedded Music", "video", 0.04, 60),
 }
 SILENT = "embedded_music"
+VERSION = "20260311-ab12cd34"
 
 
 def config(out: Path) -> Config:
@@ -57,20 +61,29 @@ def document(out: Path, *, truth: bool) -> dict[str, Any]:
     made = config(out)
     names = ("base_rate", "slot_rate", "model") + (("truth",) if truth else ())
     by_slot = {slot: _slot_states(slot, made.evaluation.user_buckets) for slot in SLOTS}
-    states = {}
-    for name in names:
-        for slot in SLOTS:
-            states[StateKey("click", "slot", slot, name)] = by_slot[slot][name]
-        for modality in ("audio", "video", ALL):
-            parts = [by_slot[slot][name] for slot, about in SLOTS.items() if modality in (about[1], ALL)]
-            for kind in (ALL,) if modality == ALL else ("modality", "head"):
-                states[StateKey("click", kind, modality, name)] = merge(parts, made.evaluation.user_buckets)
+    asked = Asked(VERSION, names, (), made.evaluation)
+    figures = []
+    for kind, group, members in _groups():
+        kept = [
+            Kept(VERSION, name, FIRST + timedelta(days=9), add_states([by_slot[slot][name] for slot in members]))
+            for name in names
+        ]
+        figures.append(group_figures("click", kind, group, kept, asked))
     rows = sum(about[3] for about in SLOTS.values())
     counts = {"predictions": rows, "evaluated": rows, "label_unknown": 0}
-    return metrics_document(made, Evaluation(states, names, 3, counts), "20260311-ab12cd34")
+    return metrics_document(made, Evaluation(tuple(figures), names, 3, counts), VERSION)
 
 
-def _slot_states(slot: str, buckets: int) -> dict[str, Histogram]:
+def _groups() -> Iterator[tuple[str, str, list[str]]]:
+    yield from (("slot", slot, [slot]) for slot in SLOTS)
+    for modality in ("audio", "video"):
+        yield from (
+            (kind, modality, [slot for slot in SLOTS if SLOTS[slot][1] == modality]) for kind in ("modality", "head")
+        )
+    yield ALL, ALL, list(SLOTS)
+
+
+def _slot_states(slot: str, buckets: int) -> dict[str, State]:
     _, modality, rate, rows = SLOTS[slot]
     rng = np.random.default_rng(len(slot))
     user = rng.integers(0, 4_000, rows)
@@ -85,4 +98,4 @@ def _slot_states(slot: str, buckets: int) -> dict[str, Histogram]:
         "model": model,
         "truth": truth,
     }
-    return {name: Histogram.from_rows(p, click, user % buckets, buckets) for name, p in predictions.items()}
+    return {name: State.of(Histogram.from_rows(p, click, user % buckets, buckets)) for name, p in predictions.items()}

@@ -30,7 +30,10 @@ TRAINING = {
         {"epoch": 2, "train_loss": 0.2, "validation_ne": [0.9, None]},
     ],
 }
-COUNTS = {"build_features": {"written": {"train": 80_000}}, "evaluate": {"predictions": 61_560}}
+COUNTS = {
+    "build_features": {"written": {"train": 80_000}, "days": ["2026-03-10", "2026-03-11"]},
+    "evaluate": {"predictions": 61_560},
+}
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["truth", "no-truth"])
@@ -43,21 +46,62 @@ def page(metrics):
     return parsed(render(metrics, TRAINING, COUNTS)), render(metrics, TRAINING, COUNTS)
 
 
-def test_every_row_of_the_document_is_a_row_of_the_table(metrics, page):
-    shown = [row[-11:] for row in page[0].rows if len(row) >= 11]
-    assert len(shown) == len(metrics["rows"])
-    for cells, row in zip(shown, metrics["rows"], strict=True):
-        assert cells[1:3] == [text.count(row["impressions"]), text.count(row["clicks"])]
-        assert cells[3].startswith(text.metric(row["auc_pr"]))
-        assert cells[4] == text.metric(row["roc_auc"])
-        assert cells[5].startswith(text.metric(row["ne"]))
-        assert cells[6:8] == [text.metric(row["ece"]), text.metric(row["ece_floor"])]
-        assert cells[8:10] == [text.percent(row["mean_predicted"]), text.percent(row["observed"])]
+def shown_rows(metrics):
+    """The model's rows but those of heads, which are the modalities of this sample."""
+    order = {"all": 0, "modality": 1, "slot": 2}
+    rows = [row for row in metrics["rows"] if row["predictor"] == "model" and row["group_kind"] in order]
+    return sorted(rows, key=lambda row: order[row["group_kind"]])
+
+
+def test_the_models_row_of_every_group_is_a_row_of_the_table(metrics, page):
+    shown = [row for row in page[0].rows if len(row) == 9]
+    assert len(shown) == len(shown_rows(metrics))
+    for cells, row in zip(shown, shown_rows(metrics), strict=True):
+        assert cells[1:4] == [text.count(row["impressions"]), text.count(row["clicks"]), text.percent(row["observed"])]
+        for cell, name in zip(cells[4:8], ("auc_pr", "roc_auc", "ne", "ece"), strict=True):
+            assert cell.startswith(text.metric(row[name]))
+
+
+def test_what_opens_below_a_group_is_in_the_page(metrics, page):
+    data = json.loads(re.search(r'<script type="application/json" class="data">(.*?)</script>', page[1])[1])
+    assert len(data["groups"]) == len(shown_rows(metrics))
+    whole = data["groups"][0]
+    assert [row[0] for row in whole["rows"]] == list(dict.fromkeys(row["predictor"] for row in metrics["rows"]))
+    assert whole["days"] == [["2026-03-11", pytest.approx(0.029, abs=0.005), pytest.approx(0.0253, abs=1e-4)]]
+    recall, precision = zip(*dict(whole["curves"]["pr"])["model"], strict=True)
+    assert recall[-1] == 1.0
+    assert precision[0] > precision[-1]
+    assert sum(bar[2] for bar in whole["curves"]["scores"]) == shown_rows(metrics)[0]["impressions"]
+
+
+def test_a_model_that_loses_to_the_slots_rate_is_marked(metrics, page):
+    assert "no better than the slot" not in re.sub("<script.*?</script>", "", page[1], flags=re.DOTALL)
+    rows = [
+        {**row, "ne": 2.0} if (row["group"], row["predictor"]) in (("stream_video", "model"),) else row
+        for row in metrics["rows"]
+    ]
+    bar = {
+        "click": {
+            "audio": metrics["bar"]["click"]["audio"],
+            "video": {**metrics["bar"]["click"]["video"], "ne_model": 2.0},
+        }
+    }
+    lost = render({**metrics, "rows": rows, "bar": bar}, {}, {})
+    assert lost.count('<small class="flag">') == 1
+    assert '<span class="flag">1 no better' in lost
+    assert "<strong>loses to the slot" in lost
+
+
+def test_a_page_on_real_logs_speaks_of_no_truth(metrics, page):
+    known = any(row["predictor"] == "truth" for row in metrics["rows"])
+    visible = re.sub("<script.*?</script>", "", page[1], flags=re.DOTALL)
+    assert ("truth" in visible) == known
 
 
 def test_the_page_is_self_contained_and_free_of_nan(page):
     assert all(source.startswith("data:image/svg+xml;base64,") for source in page[0].images)
     assert not re.search(r"(src|href)=\"(?!data:)", page[1])
+    assert set(re.findall(r"https?://[^\"\s]+", page[1])) == {"http://www.w3.org/2000/svg"}
     assert not re.search(r">\s*(nan|None)\b", page[1])
 
 
@@ -82,6 +126,7 @@ def test_pictures_of_training_appear_only_with_their_numbers(metrics, page):
 def test_rows_of_every_stage_are_listed(page):
     assert ["written.train", "80,000"] in page[0].rows
     assert ["predictions", "61,560"] in page[0].rows
+    assert ["days", "2026-03-10, 2026-03-11"] in page[0].rows
 
 
 def test_the_headline_is_the_gap_closed_or_the_entropy(metrics, page):

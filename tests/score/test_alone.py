@@ -11,8 +11,8 @@ from threading import Barrier
 import pytest
 from delta.exceptions import ConcurrentAppendException, ProtocolChangedException
 
+from camoe.contracts.places.alone import days_alone, one_line
 from camoe.contracts.runs import RunError
-from camoe.score.alone import days_alone, one_line
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.scorer import read_model

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from camoe.contracts.slots import Slot, SlotCatalogue
-from camoe.study.states import by_group, entropy_over_slots, read_states, states_of, user_buckets, write_states
+from camoe.study.states import by_group, entropy_over_slots, read_states, states_of, write_states
 
 SLOTS = SlotCatalogue(
     slots=(Slot(id="a", name="A", modality="audio"), Slot(id="b", name="B", modality="audio"),
@@ -23,12 +23,6 @@ def rows(number=4000, heads=("all",), of="rate"):
         objective="click", head=random.choice(heads, number), part="test", date="2026-01-04",
         bucket=random.integers(0, 10, number), label=label,
     )  # fmt: skip
-
-
-def test_a_user_is_in_the_bucket_that_spark_puts_it_in():
-    # SELECT xxhash64('ABC'): 4105715581806190027.
-    assert user_buckets(np.array(["ABC", "b", "ABC"], object), 1000).tolist()[::2] == [27, 27]
-    assert user_buckets(np.array([5, -3], np.int64), 7).min() >= 0
 
 
 def test_states_are_those_of_the_rows_by_any_group(tmp_path):

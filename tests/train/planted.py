@@ -102,7 +102,7 @@ def quality(p: npt.NDArray[np.float64], rows: Block) -> dict[str, Quality]:
     for number, head in enumerate(SPEC.heads.heads):
         own = HEAD_OF_SLOT[rows.slot] == number
         bins = Histogram.from_rows(p[own], rows.labels[own, 0]).bins()
-        ece = expected_calibration_error(bins, EvaluationConfig().ece_bins)
+        ece = float(expected_calibration_error(bins, EvaluationConfig().ece_bins))
         assert ece is not None
         found[head.name] = Quality(float(average_precision(bins)), ece)
     return found

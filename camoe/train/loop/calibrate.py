@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from camoe.metrics.config import CalibrationConfig, EvaluationConfig
 from camoe.metrics.histogram import Histogram, merge
 from camoe.metrics.platt import Platt, fit_platt, keep_if_better
+from camoe.metrics.user_buckets import user_buckets
 from camoe.metrics.validation import by_slot, validation_rows
 from camoe.model.ensemble import Model
 from camoe.model.loss import targets
@@ -84,8 +84,7 @@ def _collect(collected: list[_Collected], model: Model, train_step: TrainStep, b
     logits = model.logits(batch.categorical, batch.numeric, batch.sequences)
     label, mask = targets(masking, batch.labels, masking.cells(batch.slot, batch.categorical))
     p, label, mask = torch.sigmoid(logits).cpu(), label.cpu(), mask.cpu()
-    user = pd.util.hash_array(np.asarray(block.keys[0], dtype=object)) % np.uint64(users)
-    bucket = block.slot.astype(np.int64) * users + user.astype(np.int64)
+    bucket = block.slot.astype(np.int64) * users + user_buckets(block.keys[0], users)
     for head, state in enumerate(collected):
         own = mask[:, head]
         state.add(Histogram.from_rows(p[own, head], label[own, head], bucket[own.numpy()], state.buckets))

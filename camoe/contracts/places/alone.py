@@ -29,7 +29,7 @@ def days_alone(runs: Path, model_version: str, days: Collection[date]) -> Iterat
 
 @contextmanager
 def one_line(conflicts: tuple[type[Exception], ...], path: Path) -> Iterator[None]:
-    """Raise `RunError` where a commit to the predictions table at `path` fails by one of `conflicts`."""
+    """Raise `RunError` where a commit to the table at `path` fails by one of `conflicts`."""
     try:
         yield
     except conflicts as error:

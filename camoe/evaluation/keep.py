@@ -1,0 +1,55 @@
+"""Spark's side of the states table: written for whole days of a model, and read at one version."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import date
+from pathlib import Path
+
+from delta import exceptions
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from camoe.contracts.places.alone import one_line
+from camoe.contracts.schema import STATE_PARTITIONS
+
+COLUMNS = (
+    "objective",
+    "group_kind",
+    "group",
+    "predictor",
+    "snapshot_version",
+    "buckets",
+    "rows",
+    "unknown",
+    "bins",
+    "users",
+)
+# Delta's errors when another commit came first; PySpark knows them once they are imported.
+CONFLICTS = tuple(
+    kind for kind in vars(exceptions).values() if isinstance(kind, type) and kind.__module__.startswith("delta.")
+)
+
+
+def keep_states(rows: DataFrame, path: Path, days: Collection[date], model_version: str, snapshot_version: int) -> None:
+    """Replace the states of `model_version` on `days` by `rows`, in one commit; others stay as they are.
+
+    Raises:
+        RunError: another job committed first, and the two cannot both hold.
+    """
+    listed = ", ".join(f"date'{day.isoformat()}'" for day in sorted(days))
+    stamped = rows.withColumns(
+        {"snapshot_version": F.lit(snapshot_version).cast("bigint"), "model_version": F.lit(model_version)}
+    )
+    writer = stamped.select("date", "model_version", *COLUMNS).write.format("delta").mode("overwrite")
+    replaced = f"date in ({listed}) and model_version = '{model_version}'"
+    with one_line(CONFLICTS, path):
+        writer.partitionBy(*STATE_PARTITIONS).option("replaceWhere", replaced).save(str(path.resolve()))
+
+
+def kept_states(
+    spark: SparkSession, path: Path, version: int, models: Sequence[str], days: Collection[date]
+) -> DataFrame:
+    """Read the states of `models` on `days` from a version of the table."""
+    table = spark.read.format("delta").option("versionAsOf", version).load(str(path.resolve()))
+    return table.where(F.col("date").isin(list(days)) & F.col("model_version").isin(list(models)))
