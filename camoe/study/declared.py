@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
 from camoe.contracts.days import DayRange
+from camoe.contracts.shown.redaction import redacted_override
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
 
@@ -126,6 +127,17 @@ class Study(Section):
             _require_known(f"variants.{name}.match_parameters", filter(None, [variant.match_parameters]), self.variants)
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: a seed stands there twice; each is a training of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Study:
+        given = [self.base, *self.variants.values(), *self.folds.values()]
+        for override in (override for one in given for override in one.overrides):
+            if redacted_override(override) != override:
+                raise ValueError(
+                    f"{redacted_override(override)} holds a secret, and overrides are written into the study's folder; "
+                    "put it into the base's configuration file"
+                )
         return self
 
 

@@ -54,7 +54,7 @@ def dominated(found: Sequence[Point]) -> dict[str, str]:
 def picture(study: Study, compared: Compared, pair: tuple[str, str], names: Mapping[str, str]) -> bytes:
     """Return the picture of `pair` as PNG: error bars, the front drawn, dominated variants hollow and named."""
     with rc_context(dict(SETTINGS)):
-        figure = new_figure(8.4, 5.6)
+        figure = new_figure(8.0, 6.4)
         _draw(figure.subplots(), study, points(compared, pair), pair, names)
         return saved(figure, format="png", dpi=DPI)
 
@@ -82,7 +82,7 @@ def _draw(axes: Axes, study: Study, found: Sequence[Point], pair: tuple[str, str
         axis.set_major_formatter(PercentFormatter(1.0, decimals=None))
         axis.set_label_text(f"change of AUC-PR, {names.get(group, group)} (95 %)")
     axes.set_title(f"{len(study.seeds)} seeds, against {study.variants[study.baseline].title}")
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
 
 
 def _place(line: Line) -> tuple[float, Ends]:

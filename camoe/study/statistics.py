@@ -105,12 +105,14 @@ def measure(states: Sequence[Sequence[Histogram]], weights: Ints, ece_bins: int)
 def change(first: Measured, second: Measured, metric: str) -> Change:
     """Return the change from `second` to `first`, of the same seeds and resamples."""
     by_seed, samples = ratio(first.values, second.values) - 1, ratio(first.samples, second.samples) - 1
-    seeds = len(by_seed)
-    of_users = float(np.nanvar(samples.mean(axis=0), ddof=1))
+    seeds, resampled = len(by_seed), samples.mean(axis=0)
+    # A few resamples without a click have no metric; a group without any has none at all.
+    known = resampled[~np.isnan(resampled)]
+    of_users = float(known.var(ddof=1)) if len(known) > 1 else float("nan")
     of_seeds = float(by_seed.var(ddof=1) / seeds) if seeds > 1 else 0.0
     total = of_users + of_seeds
     parts = of_users**2 / (first.buckets - 1) + (of_seeds**2 / (seeds - 1) if seeds > 1 else 0.0)
-    freedom = total**2 / parts if parts > 0 else 1.0
+    freedom = total**2 / parts if parts > 0 else float(first.buckets - 1)
     return Change(float(by_seed.mean()), float(np.sqrt(total)), freedom, 1 if HIGHER[metric] else -1)
 
 

@@ -139,10 +139,13 @@ def trial_of(
 
     Raises:
         ConfigError: the configuration that comes of all overrides is wrong.
+        StudyError: it names a table of its own.
     """
     own, days = study.variants[variant], study.folds[fold]
     factors, overrides = factors or Factors(), _overrides(study, fold, variant, seed)
     config = load(study.base.config, Config, overrides)
+    if config.training.table is not None:
+        raise StudyError(f"variant {variant}: training.table is set, and a study reads the table of the fold's lake")
     if own.system == "network" and factors != Factors():
         overrides = (*overrides, *_scaled(config, factors))
     matched = None if own.match_parameters is None else _overrides(study, fold, own.match_parameters, seed)

@@ -80,6 +80,7 @@ def test_a_lake_is_made_and_built_with_the_days_that_choose(monkeypatch):
         ("variants.single.match_parameters=nobody", "variants.single.match_parameters: there is no variant 'nobody'"),
         ("variants.lightgbm={title: t, system: lightgbm, match_parameters: single}", "match_parameters is of networks"),
         ("folds.main.lakes=1", "unknown key"),
+        ("base.overrides=['training.tracking.uri=https://me:secret@host']", "holds a secret"),
     ],
 )
 def test_what_is_declared_wrong_is_told_with_its_place(override, message):

@@ -9,7 +9,7 @@ import pytest
 
 from camoe.contracts.places.pins import read_pins
 from tests.paths import ROOT
-from tests.study.small import write_study
+from tests.study.small import VARIANTS, write_study
 
 JOB = (sys.executable, str(ROOT / "jobs/study.py"), "--study")
 
@@ -48,3 +48,31 @@ def test_a_study_that_is_killed_goes_on_and_finds_what_is_planted(tmp_path):
     # What the killed one held is nobody's; the second has let go of its own.
     assert {pin.state() for pin in read_pins(tmp_path / "out/pins")} <= {"ended"}
     assert not (tmp_path / "study/.study.lock").exists()
+
+
+@pytest.mark.slow
+def test_a_tuned_study_gives_each_variant_as_many_trials_and_judges_them_on_days_of_their_own(tmp_path):
+    days = ["days.train.last=2026-01-01", "days.validation.first=2026-01-02", "days.validation.last=2026-01-02"]
+    fold = {"lake": str(tmp_path / "out"), "overrides": days, "choose": {"first": "2026-01-03", "last": "2026-01-03"}}
+    variants = {name: VARIANTS[name] for name in ("one", "trees")}
+    study = write_study(
+        tmp_path, folds={"main": fold}, variants=variants, claims={}, tuning={"trials": 3}, seeds=[1, 2]
+    )
+    ended = subprocess.run([*JOB, str(study), "--jobs", "2"], cwd=ROOT, capture_output=True, text=True, check=True)
+    found = json.loads((tmp_path / "study/results.json").read_text())
+    assert set(found["factors"]) == {"one", "trees"}
+    for name, factors in found["factors"].items():
+        tried = [
+            json.loads(path.read_text()) for path in (tmp_path / f"study/trials/main/{name}").glob("*/manifest.json")
+        ]
+        of_tuning = [trial for trial in tried if trial["seed"] == 1]
+        assert len(of_tuning) == 3
+        best = min((trial for trial in of_tuning if not trial["given_up"]), key=lambda trial: trial["score"])
+        assert best["factors"] == factors
+        # The score of the reported trials is that of the days that chose, not of those that stopped training.
+        assert all(
+            trial["score"] != dict(trial["checks"]).get(max(dict(trial["checks"]), default=0)) for trial in tried
+        )
+    again = subprocess.run([*JOB, str(study)], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert again.stdout.count("took") == ended.stdout.count("took")
+    assert len(list((tmp_path / "study/trials/main").glob("*/*/manifest.json"))) == 2 * (3 + 1)
