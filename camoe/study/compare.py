@@ -10,15 +10,15 @@ import numpy as np
 
 from camoe.config.pipeline import Config
 from camoe.metrics.calibration import calibration_noise_floor
+from camoe.metrics.comparison import Verdict, holm
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.intervals import bucket_weights
 from camoe.study.declared import Claim, Study
 from camoe.study.run import Done
 from camoe.study.states import TEST, Group, by_group, read_states
-from camoe.study.statistics import Change, Measured, change, holm, measure
+from camoe.study.statistics import Change, Measured, change, measure
 from camoe.study.trial import STATES, StudyError, config_of
 
-Verdict = Literal["better", "worse", "cannot tell"]
 Answer = Literal["holds", "does not hold", "cannot be told"]
 # A claim errs in one study of twenty at most, whichever of its claims and whichever way.
 ERROR = 0.025
@@ -126,7 +126,7 @@ def _with_verdicts(lines: Sequence[Line]) -> list[Line]:
     places = [place for place, line in enumerate(lines) if line.changes]
     for metric in lines[places[0]].changes if places else ():
         found = [lines[place].changes[metric] for place in places]
-        adjusted = holm([min(1.0, 2 * min(one.p_above(), one.p_below())) for one in found])
+        adjusted = _adjusted([min(1.0, 2 * min(one.p_above(), one.p_below())) for one in found])
         for place, one, p in zip(places, found, adjusted, strict=True):
             told: Verdict = "better" if one.gain > 0 else "worse"
             words[place][metric] = told if p < 2 * ERROR else "cannot tell"
@@ -136,11 +136,16 @@ def _with_verdicts(lines: Sequence[Line]) -> list[Line]:
     ]
 
 
+def _adjusted(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for their number after Holm; all of them are known."""
+    return [1.0 if p is None else p for p in holm(p_values)]
+
+
 def judge(study: Study, measured: Mapping[tuple[str, str], Mapping[str, Measured]]) -> dict[str, Judged]:
     """Return what can be said of each claim; p-values are adjusted for the number of claims."""
     asked = {name: _asked(study, claim, measured) for name, claim in study.claims.items()}
-    holds = holm([one[1] for one in asked.values()])
-    fails = holm([one[2] for one in asked.values()])
+    holds = _adjusted([one[1] for one in asked.values()])
+    fails = _adjusted([one[2] for one in asked.values()])
     found = {}
     for (name, (parts, _, _)), p, p_not in zip(asked.items(), holds, fails, strict=True):
         answer: Answer = "holds" if p < ERROR else "cannot be told"

@@ -10,20 +10,22 @@ With one seed S is not known and left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from camoe.metrics.calibration import mass_index, normalised_entropy
-from camoe.metrics.histogram import Bins, Floats, Histogram, Ints
-from camoe.metrics.ranking import average_precision, ratio, roc_auc
+from camoe.metrics.histogram import Floats, Histogram, Ints
+from camoe.metrics.intervals import estimates
+from camoe.metrics.measures import measures
+from camoe.metrics.ranking import ratio
+from camoe.metrics.state import State
 
 LEVEL = 0.95
 POWER = 0.8
-# Whether more of a metric is better.
-HIGHER: Mapping[str, bool] = {"auc_pr": True, "roc_auc": True, "ne": False, "ece": False}
+# The metrics of a study.
+COMPARED = ("auc_pr", "roc_auc", "ne", "ece")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,15 +92,15 @@ class Change:
 
 def measure(states: Sequence[Sequence[Histogram]], weights: Ints, ece_bins: int) -> dict[str, Measured]:
     """Return the metrics of a variant on one group, from its states by seed and fold; `weights` resample buckets."""
-    found: dict[str, list[tuple[float, Floats]]] = {name: [] for name in HIGHER}
-    for by_fold in states:
-        folds = [_metrics(state, weights, ece_bins) for state in by_fold]
-        for name, own in found.items():
-            values = np.mean([fold[name][0] for fold in folds])
-            own.append((float(values), np.mean([fold[name][1] for fold in folds], axis=0)))
+    own = {name: one for name, one in measures(ece_bins).items() if name in COMPARED}
+    found = [[estimates(State.of(state), own, weights) for state in by_fold] for by_fold in states]
     return {
-        name: Measured(np.array([value for value, _ in own]), np.array([many for _, many in own]), weights.shape[1])
-        for name, own in found.items()
+        name: Measured(
+            np.array([np.mean([fold[name].value for fold in by_fold]) for by_fold in found]),
+            np.array([np.mean([fold[name].samples for fold in by_fold], axis=0) for by_fold in found]),
+            weights.shape[1],
+        )
+        for name in own
     }
 
 
@@ -113,30 +115,6 @@ def change(first: Measured, second: Measured, metric: str) -> Change:
     total = of_users + of_seeds
     parts = of_users**2 / (first.buckets - 1) + (of_seeds**2 / (seeds - 1) if seeds > 1 else 0.0)
     freedom = total**2 / parts if parts > 0 else float(first.buckets - 1)
-    return Change(float(by_seed.mean()), float(np.sqrt(total)), freedom, 1 if HIGHER[metric] else -1)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values adjusted for their number after Holm (1979), so that one in twenty families errs at most."""
-    order = np.argsort(p_values, kind="stable")
-    adjusted, highest = np.empty(len(p_values)), 0.0
-    for place, index in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - place) * p_values[index]))
-        adjusted[index] = highest
-    return [float(value) for value in adjusted]
-
-
-def _metrics(state: Histogram, weights: Ints, ece_bins: int) -> dict[str, tuple[float, Floats]]:
-    whole, resampled = state.bins(), state.weighted(weights)
-    index = mass_index(whole, ece_bins)
-    found = {name: (float(metric(whole)), metric(resampled)) for name, metric in _RESAMPLED.items()}
-    return found | {"ece": (float(_ece(whole, index, ece_bins)), _ece(resampled, index, ece_bins))}
-
-
-_RESAMPLED = {"auc_pr": average_precision, "roc_auc": roc_auc, "ne": normalised_entropy}
-
-
-def _ece(bins: Bins, index: Ints, number: int) -> Floats:
-    """Return the calibration error `[...]`, in the equal-mass bins `index` of all rows, also of resamples."""
-    gaps = (bins.p_sum - bins.positives) @ np.eye(number)[index]
-    return ratio(np.abs(gaps).sum(axis=-1), bins.count.sum(axis=-1))
+    return Change(
+        float(by_seed.mean()), float(np.sqrt(total)), freedom, 1 if measures(1)[metric].best == "highest" else -1
+    )

@@ -4,7 +4,7 @@ import pytest
 from camoe.metrics.calibration import expected_calibration_error
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.intervals import bucket_weights
-from camoe.study.statistics import Change, change, holm, measure
+from camoe.study.statistics import Change, change, measure
 
 BUCKETS, USERS, ROWS = 50, 200, 3000
 WEIGHTS = bucket_weights(BUCKETS, 100, seed=1)
@@ -67,12 +67,6 @@ def test_where_less_is_better_a_fall_is_a_gain():
 def test_an_undefined_change_tells_nothing():
     none = Change(value=float("nan"), error=float("nan"), freedom=1, better=1)
     assert (none.p_above(), none.p_below(), none.defined) == (1.0, 1.0, False)
-
-
-def test_p_values_are_adjusted_as_holm_does():
-    # The example of the R function p.adjust(c(0.01, 0.04, 0.03, 0.005), "holm").
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]) == []
 
 
 def test_the_calibration_error_is_that_of_the_report():
