@@ -71,7 +71,7 @@ def campaign_log(fixed: DataFrame, config: LakeConfig) -> DataFrame:
     delay = draws.uniform("campaign known", "campaign_id", "_version") * F.when(
         F.col("_revision") == 2, F.lit(float(CORRECTION_DELAY_S))
     ).otherwise(F.lit(30.0))
-    bid = exponential(draws.uniform("bid", "campaign_id", "_version"), MEAN_BID) + 1
+    bid = bid_of(config, F.col("_version"))
     return (
         versions.withColumn("ts", ts)
         .withColumn("_revision", F.explode(revisions))
@@ -98,22 +98,32 @@ def with_campaign(frame: DataFrame, fixed: DataFrame, config: LakeConfig) -> Dat
     rank = F.floor(draws.uniform("campaign", "impression_id") * F.size("_eligible")).cast("int")
     chosen = (
         frame.withColumn("_day", clock.day(F.col("ts")))
-        .join(F.broadcast(_eligible(fixed, config)), on=["_day", "market", "age_band"], how="left")
+        .join(F.broadcast(eligible(fixed, config)), on=["_day", "market", "age_band"], how="left")
         .withColumn("campaign_id", F.element_at("_eligible", rank + 1))
         .drop("_eligible", "_day")
     )
+    return versioned(chosen, fixed, config)
+
+
+def versioned(shown: DataFrame, fixed: DataFrame, config: LakeConfig) -> DataFrame:
+    """Add what is true of `campaign_id` at `ts`: vertical, objective, creative."""
     known = fixed.select(
         "campaign_id", "campaign_objective", "vertical", "_turn", _reached(config)(F.lit(1)).alias("_turns")
     )
     version = F.when(F.col("_turns") & (F.col("_turn") <= F.col("ts")), F.lit(1)).otherwise(F.lit(0))
     return (
-        chosen.join(F.broadcast(known), on="campaign_id", how="left")
+        shown.join(F.broadcast(known), on="campaign_id", how="left")
         .withColumn("creative", _creative(config, version))
         .drop("_turn", "_turns")
     )
 
 
-def _eligible(fixed: DataFrame, config: LakeConfig) -> DataFrame:
+def bid_of(config: LakeConfig, version: Column) -> Column:
+    """Return the bid of a campaign's version."""
+    return exponential(Draws(config.seed).uniform("bid", F.col("campaign_id"), version), MEAN_BID) + 1
+
+
+def eligible(fixed: DataFrame, config: LakeConfig) -> DataFrame:
     """Return one row a (day, market, age band): the ids of the campaigns that may be shown, in order."""
     everyone = {"market": config.population.markets, "age_band": config.population.age_bands}
     targets = {"market": "target_markets", "age_band": "target_ages"}

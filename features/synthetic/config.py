@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from camoe.contracts.config_file import Section
 from camoe.contracts.days import Zone
+from camoe.contracts.hashing import short_hash
 from camoe.contracts.layout import Layout
 from camoe.contracts.slots import SafeName
 
@@ -236,6 +238,40 @@ class Faults(Section):
         return self
 
 
+class MarketSide(Section):
+    """Ad requests on the lake's last days, and the money of its campaigns.
+
+    Campaigns are candidates where they fit the request's market, age, genre, device and queue.
+    """
+
+    requests: int = Field(ge=1)
+    """Ad requests."""
+    days: int = Field(ge=1)
+    """Days, the lake's last ones, on which they come."""
+    candidates: int = Field(default=12, ge=1, le=200)
+    """Candidates of a request, at most."""
+    targeted: Share = 0.3
+    """Chance that a campaign is targeted by genre, and that it is by device."""
+    shifts: dict[str, int] = Field(default_factory=dict)
+    """Hours by which a market's day lies later on the lake's clock."""
+    queues: dict[Focus, SafeName]
+    """Modality whose slots a request of a focus has."""
+    pods: Weights
+    """Weights of the lengths of pods."""
+    formats: Weights
+    """Weights of the formats of campaigns."""
+    caps: Weights
+    """Weights of the caps of campaigns on the impressions of a user."""
+    reach: tuple[str, ...] = ()
+    """Objectives of campaigns that bid for each impression; the others bid for clicks."""
+    reach_bid: float = Field(default=0.02, gt=0)
+    """Factor of their bid."""
+    budget: float = Field(gt=0)
+    """Money a request of all campaigns together."""
+    budget_spread: float = Field(default=1.0, ge=0)
+    """Standard deviation of the logarithm of campaigns' budgets of a day."""
+
+
 class LakeConfig(Section):
     """One synthetic lake, which jobs/make_lake.py makes."""
 
@@ -265,6 +301,23 @@ class LakeConfig(Section):
     """Causes of the outcomes."""
     faults: Faults
     """Declared faults."""
+    market: MarketSide | None = None
+    """Ad requests and their candidates; null makes none."""
+
+    @model_validator(mode="after")
+    def _market_fits(self) -> LakeConfig:
+        market = self.market
+        if market is None:
+            return self
+        if market.days > self.days:
+            raise ValueError(f"the market has {market.days} days, more than the lake's {self.days}")
+        for focus in FOCUS_STATES:
+            modality = market.queues.get(focus)
+            if not any(slot.focus == focus and slot.modality == modality for slot in self.placements.slots):
+                raise ValueError(f"market.queues: no slot in focus '{focus}' has the modality '{modality}'")
+        if unknown := sorted(set(market.reach) - set(self.population.campaign_objectives)):
+            raise ValueError(f"market.reach: no campaign has the objective '{unknown[0]}'")
+        return self
 
     @model_validator(mode="after")
     def _rates_for_all_objectives(self) -> LakeConfig:
@@ -291,4 +344,7 @@ class LakeConfig(Section):
 
     def identity(self) -> str:
         """Hash all that shapes the content: everything but where it is written."""
-        return self.model_copy(update={"out": Path(), "replace": False}).content_hash()
+        chosen = self.model_copy(update={"out": Path(), "replace": False})
+        # Lakes without a market were there before there were any.
+        shaped = chosen.model_dump(mode="json", exclude={"market"} if self.market is None else None)
+        return short_hash(json.dumps(shaped, sort_keys=True))

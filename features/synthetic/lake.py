@@ -25,13 +25,23 @@ from features.synthetic.faults import (
     impression_log,
     outcome_fault,
 )
+from features.synthetic.market import (
+    CANDIDATE_COLUMNS,
+    TRUTH_KEYS,
+    candidates,
+    market_campaigns,
+    request_log,
+    requests,
+)
 from features.synthetic.outcomes import outcome_log, truth
 from features.synthetic.response import SCORE, intercepts, own_column, with_probabilities, with_score
 from features.synthetic.sessions import (
     LATE_CONTEXT_S,
+    Span,
     context_log,
     impressions,
-    session_count,
+    log_span,
+    request_span,
     with_context,
     with_genre,
 )
@@ -46,11 +56,16 @@ CONTEXT = ("_start", "_gap", "_position", "_segment", "focus", "content", "devic
 
 def scored_impressions(spark: SparkSession, config: LakeConfig, tasks: int) -> DataFrame:
     """Return all impressions with their true state and `_score`, made in `tasks` tasks; one row an impression_id."""
-    fixed = campaigns(spark.range(config.campaigns).withColumnRenamed("id", "campaign_id"), config)
-    sessions = spark.range(0, session_count(config), 1, tasks).withColumnRenamed("id", "session_id")
-    timed = with_context(impressions(sessions, config), config)
+    fixed = _campaigns(spark, config)
+    timed = with_context(_rows_of(spark, config, log_span(config), tasks), config)
     known = with_genre(with_user_state(timed, config), config)
     return with_score(with_campaign(known, fixed, config), config)
+
+
+def _rows_of(spark: SparkSession, config: LakeConfig, span: Span, tasks: int) -> DataFrame:
+    last = span.first_session + span.sessions
+    sessions = spark.range(span.first_session, last, 1, tasks).withColumnRenamed("id", "session_id")
+    return impressions(sessions, config, span)
 
 
 def check_replaceable(config: LakeConfig) -> None:
@@ -106,15 +121,38 @@ def _write(spark: SparkSession, config: LakeConfig, staging: Path, tasks: int) -
     for name, table in _tables(spark, shown, config).items():
         table.write.parquet(str(staging / "raw" / name))
     truth(shown, config).write.parquet(str(staging / "truth"))
+    if config.market is not None:
+        _write_market(spark, config, staging, tasks, shifts)
     counts = _counts(spark, staging, shown, config)
     manifest = {"identity": config.identity(), "intercepts": shifts, **counts}
     write_json(staging / "raw" / MANIFEST, {**manifest, "config": config.model_dump(mode="json")})
     return counts
 
 
+def _write_market(
+    spark: SparkSession, config: LakeConfig, staging: Path, tasks: int, shifts: dict[str, dict[str, float]]
+) -> None:
+    """Write the market's tables, and add the contexts of its requests to the others."""
+    fixed = _campaigns(spark, config)
+    asked = requests(_rows_of(spark, config, request_span(config), tasks), fixed, config)
+    context_log(asked, config).write.mode("append").parquet(str(staging / "raw" / "contexts"))
+    request_log(asked).write.parquet(str(staging / "market" / "requests"))
+    market_campaigns(fixed, config).coalesce(1).write.parquet(str(staging / "market" / "campaigns"))
+    offered = candidates(asked, fixed, config, shifts)
+    # Computed once for two tables.
+    offered.write.parquet(str(staging / "offered"))
+    made = spark.read.parquet(str(staging / "offered"))
+    made.select(*CANDIDATE_COLUMNS).write.parquet(str(staging / "market" / "candidates"))
+    made.select(*TRUTH_KEYS, *config.signal.objectives).write.parquet(str(staging / "market_truth"))
+
+
+def _campaigns(spark: SparkSession, config: LakeConfig) -> DataFrame:
+    return campaigns(spark.range(config.campaigns).withColumnRenamed("id", "campaign_id"), config)
+
+
 def _tables(spark: SparkSession, shown: DataFrame, config: LakeConfig) -> dict[str, DataFrame]:
     users = spark.range(config.users).withColumnRenamed("id", "user_id")
-    fixed = campaigns(spark.range(config.campaigns).withColumnRenamed("id", "campaign_id"), config)
+    fixed = _campaigns(spark, config)
     return {
         "impressions": impression_log(shown, config),
         "outcomes": faulty_outcomes(outcome_log(shown, config), config),
@@ -125,9 +163,9 @@ def _tables(spark: SparkSession, shown: DataFrame, config: LakeConfig) -> dict[s
 
 
 def _counts(spark: SparkSession, staging: Path, shown: DataFrame, config: LakeConfig) -> dict[str, dict[str, int]]:
-    raw = staging / "raw"
-    folders = [*sorted(raw.iterdir()), staging / "truth"]
-    rows = {folder.name: dataset(folder).count_rows() for folder in folders}
+    raw, market = staging / "raw", staging / "market"
+    folders = [*sorted(raw.iterdir()), staging / "truth", *(sorted(market.iterdir()) if market.exists() else [])]
+    rows = {_named(folder, staging): dataset(folder).count_rows() for folder in folders}
     contexts = spark.read.parquet(str(raw / "contexts"))
     late = F.col("available_at") - F.col("ts") >= F.make_dt_interval(secs=F.lit(LATE_CONTEXT_S))
     named = [
@@ -141,6 +179,10 @@ def _counts(spark: SparkSession, staging: Path, shown: DataFrame, config: LakeCo
     return {"rows": rows, "faults": {name: found[name] for name in sorted(found) if name != NO_FAULT}}
 
 
+def _named(folder: Path, staging: Path) -> str:
+    return f"market_{folder.name}" if folder.parent == staging / "market" else folder.name
+
+
 def _corrected(log: DataFrame, key: str) -> DataFrame:
     """Return a row `late_corrections` for each version that has two."""
     twice = log.groupBy(key, "ts").count().where(F.col("count") > 1)
@@ -149,9 +191,12 @@ def _corrected(log: DataFrame, key: str) -> DataFrame:
 
 def _swap_in(staging: Path, config: LakeConfig) -> None:
     layout = config.layout
-    for old in (layout.raw, layout.truth):
+    # The raw folder last: with it the lake is there.
+    folders = (layout.raw, layout.truth, layout.market, layout.market_truth)
+    for old in folders:
         if old.exists():
             old.rename(staging / f"old-{old.name}")
-    publish_folder(staging / "truth", layout.truth)
-    publish_folder(staging / "raw", layout.raw)
+    for new in reversed(folders):
+        if (staging / new.name).exists():
+            publish_folder(staging / new.name, new)
     shutil.rmtree(staging)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import accumulate
 
 from pyspark.sql import Column, DataFrame
@@ -10,6 +11,7 @@ from pyspark.sql import functions as F
 from features.synthetic.clock import DAY_S, Clock, later
 from features.synthetic.config import FOCUS_STATES, Focus, LakeConfig
 from features.synthetic.draws import Draws, pick
+from features.synthetic.users import market_of
 
 SHORTEST_GAP_S = 120.0
 GAP_SPREAD_S = 240.0
@@ -21,19 +23,50 @@ LATE_CONTEXT_S = 3600.0
 CONTEXT_COLUMNS = ("session_id", "ts", "available_at", "focus", "content", "device", "connection", "genre")
 
 
-def session_count(config: LakeConfig) -> int:
-    """Return the number of sessions that hold the lake's impressions."""
+@dataclass(frozen=True)
+class Span:
+    """Sessions with ids from `first_session` on, which begin on the `days` days from number `first_day` on."""
+
+    first_session: int
+    sessions: int
+    first_id: int
+    ids: int
+    first_day: int
+    days: int
+
+
+def log_span(config: LakeConfig) -> Span:
+    """Return the sessions of the lake's impressions, which have the ids 0 to `config.impressions` - 1."""
+    return Span(0, _sessions_of(config.impressions, config), 0, config.impressions, 0, config.days)
+
+
+def request_span(config: LakeConfig) -> Span:
+    """Return the sessions of the market's requests: those after the log's, on the lake's last days.
+
+    Raises:
+        ValueError: the lake has no market.
+    """
+    if config.market is None:
+        raise ValueError("the lake's configuration has no market")
+    first, lengths = _sessions_of(config.impressions, config), config.traffic.session_lengths
+    requests, days = config.market.requests, config.market.days
+    first_id = first // len(lengths) * sum(lengths)
+    return Span(first, _sessions_of(requests, config), first_id, requests, config.days - days, days)
+
+
+def _sessions_of(impressions: int, config: LakeConfig) -> int:
     lengths = config.traffic.session_lengths
-    return -(-config.impressions // sum(lengths)) * len(lengths)
+    return -(-impressions // sum(lengths)) * len(lengths)
 
 
-def impressions(sessions: DataFrame, config: LakeConfig) -> DataFrame:
-    """Return the impressions of each `session_id` (0, 1, ...): ids 0 to `config.impressions` - 1.
+def impressions(sessions: DataFrame, config: LakeConfig, span: Span | None = None) -> DataFrame:
+    """Return the impressions of each `session_id` of `span` (default: the log's).
 
     Adds user_id, ts, `rest_s` since the session's last ad (`RESTED_S` before its first), `_position` in the session and
     `_segment`, the position at which its context began.
     """
-    exploded = _sessions(sessions, config).withColumn(
+    span = span or log_span(config)
+    exploded = _sessions(sessions, config, span).withColumn(
         "_position", F.explode(F.sequence(F.lit(0), F.col("_length") - 1))
     )
     draws = Draws(config.seed)
@@ -48,7 +81,7 @@ def impressions(sessions: DataFrame, config: LakeConfig) -> DataFrame:
     rest = F.when(position == 0, F.lit(RESTED_S)).otherwise(shown - after_gaps(position - 1))
     return (
         exploded.withColumn("impression_id", F.col("_first") + F.col("_position"))
-        .where(F.col("impression_id") < config.impressions)
+        .where(F.col("impression_id") < span.first_id + span.ids)
         .withColumns(
             {
                 "_segment": F.array_max(F.filter(F.sequence(F.lit(0), F.col("_position")), begins)),
@@ -102,7 +135,7 @@ def context_log(frame: DataFrame, config: LakeConfig) -> DataFrame:
     return firsts.withColumn("available_at", later(F.col("ts"), delay)).select(*CONTEXT_COLUMNS)
 
 
-def _sessions(sessions: DataFrame, config: LakeConfig) -> DataFrame:
+def _sessions(sessions: DataFrame, config: LakeConfig, span: Span) -> DataFrame:
     """Add user, length, first impression id, start and gap between impressions; a session ends on its own day."""
     draws, lengths = Draws(config.seed), config.traffic.session_lengths
     turn = F.pmod("session_id", F.lit(len(lengths))).cast("int") + 1
@@ -113,9 +146,9 @@ def _sessions(sessions: DataFrame, config: LakeConfig) -> DataFrame:
     rank = F.pow(draws.uniform("user", "session_id"), F.lit(config.traffic.user_skew))
     wanted = F.col("_hour") * 3600 + draws.uniform("second", "session_id") * 3600
     latest = DAY_S - F.col("_gap") * F.col("_length") - 1
-    day = draws.index(F.lit(config.days), "day", "session_id")
+    day = draws.index(F.lit(span.days), "day", "session_id") + span.first_day
     clock = Clock(config.first_day, config.days, config.zone)
-    return sessions.withColumns(
+    timed = sessions.withColumns(
         {
             "user_id": F.floor(rank * config.users),
             "_length": F.element_at(F.array(*[F.lit(length) for length in lengths]), turn),
@@ -123,7 +156,19 @@ def _sessions(sessions: DataFrame, config: LakeConfig) -> DataFrame:
             "_hour": draws.choice(hours, "hour", "session_id").cast("int"),
             "_gap": gap,
         }
-    ).withColumn("_start", clock.moment(day * DAY_S + F.least(wanted, F.greatest(latest, F.lit(0.0)))))
+    )
+    shifted = timed.withColumn("_hour", _shifted(config))
+    return shifted.withColumn("_start", clock.moment(day * DAY_S + F.least(wanted, F.greatest(latest, F.lit(0.0)))))
+
+
+def _shifted(config: LakeConfig) -> Column:
+    """Return the hour of the lake's clock at which it is `_hour` in the user's market."""
+    shifts = {} if config.market is None else config.market.shifts
+    if not shifts:
+        return F.col("_hour")
+    market = market_of(config)
+    later_by = F.coalesce(*[F.when(market == name, F.lit(hours)) for name, hours in shifts.items()], F.lit(0))
+    return F.pmod(F.col("_hour") + later_by, F.lit(24)).cast("int")
 
 
 def _in_focus(config: LakeConfig) -> Column:

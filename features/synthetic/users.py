@@ -33,6 +33,11 @@ def with_user_state(frame: DataFrame, config: LakeConfig) -> DataFrame:
     return frame.withColumn("_version", version).withColumns(_attributes(config, F.lit(0))).drop("_version")
 
 
+def market_of(config: LakeConfig) -> Column:
+    """Return the market of `user_id`."""
+    return Draws(config.seed).choice(config.population.markets, "market", "user_id")
+
+
 def user_log(users: DataFrame, config: LakeConfig) -> DataFrame:
     """Return one row a version and correction of each `user_id`.
 
@@ -76,7 +81,7 @@ def _attributes(config: LakeConfig, wrong: Column) -> dict[str, Column]:
     hours = exponential(draws.uniform("listening hours", *changing), population.mean_listening_hours)
     return {
         "age_band": draws.choice(population.age_bands, "age band", "user_id"),
-        "market": draws.choice(population.markets, "market", "user_id"),
+        "market": market_of(config),
         "os": draws.choice(population.systems, "os", "user_id"),
         "tenure_days": tenure.cast("int"),
         "favourite_genre": draws.choice(population.genres, "favourite genre", *changing),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -30,14 +32,12 @@ class Gate(nn.Module):
                 first.mul_(scale)
         self.dropout = dropout
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Return `G x + c`: `[B, D]` to `[B, K]`."""
-        found: Tensor = self.linear(x)
-        return found
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `[B, D]` to `[B, K]`, each row summing to one."""
-        weights = torch.softmax(self.logits(x), dim=1)
+    def forward(self, x: Tensor, kept: Sequence[int] | None = None) -> Tensor:
+        """Map `[B, D]` to weights `[B, K]`, or to those of the experts `kept` alone; each row sums to one."""
+        logits = self.linear(x)
+        if kept is not None:
+            logits = logits[:, list(kept)]
+        weights = torch.softmax(logits, dim=1)
         if not self.training or self.dropout == 0:
             return weights
         kept = weights * (torch.rand_like(weights) >= self.dropout)

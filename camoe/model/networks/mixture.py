@@ -38,8 +38,7 @@ class MixtureOfExperts(nn.Module):
     def head_logit(self, head: int, x: Tensor) -> Tensor:
         """Return the logit of one head alone: `[B, D]` to `[B]`. Only the experts that it uses are computed."""
         kept = self.kept[head]
-        weights = torch.softmax(self.gates[head].logits(x)[:, list(kept)], dim=1)
-        logit: Tensor = self.towers[head](mix(weights, self.experts.some(kept, x)))
+        logit: Tensor = self.towers[head](mix(self.gates[head](x, kept), self.experts.some(kept, x)))
         return logit
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
