@@ -7,10 +7,11 @@ from pyspark.sql import functions as F
 
 from features.synthetic.campaigns import bid_of, eligible, versioned
 from features.synthetic.clock import DAY_S, Clock
-from features.synthetic.config import FOCUS_STATES, LakeConfig, MarketSide
+from features.synthetic.config import LakeConfig
 from features.synthetic.draws import Draws, pick
 from features.synthetic.outcomes import DECIMALS
 from features.synthetic.response import Intercepts, true_probability, with_probabilities, with_score
+from features.synthetic.scene import FOCUS_STATES, MarketSide
 from features.synthetic.sessions import RESTED_S, with_context, with_genre
 from features.synthetic.users import with_user_state
 

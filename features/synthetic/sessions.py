@@ -9,8 +9,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from features.synthetic.clock import DAY_S, Clock, later
-from features.synthetic.config import FOCUS_STATES, Focus, LakeConfig
+from features.synthetic.config import LakeConfig
 from features.synthetic.draws import Draws, pick
+from features.synthetic.scene import FOCUS_STATES, Focus
 from features.synthetic.users import market_of
 
 SHORTEST_GAP_S = 120.0
