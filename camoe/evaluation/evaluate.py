@@ -73,7 +73,7 @@ def evaluate(spark: SparkSession, run: ScoredRun, settings: EvaluationConfig) ->
     """
     layout, why, days = run.layout, "evaluation reads it", run.days.test.days()
     for other in run.against:
-        require_kept(layout.states, other, days, run.command("evaluate"))
+        require_kept(layout.states, other, days, f"{run.command('evaluate')} with --model {other}")
     version = scored.newest_version(layout.predictions, run.command("score"))
     lease = lock_of(layout.runs, f"states of {run.model_version}")
     with (

@@ -47,7 +47,7 @@ def require_kept(path: Path, model_version: str, days: Collection[date], command
         known = ", ".join(sorted({file["model_version"] for file in files})) or "none"
         raise InputError(
             f"{path} has no states of model {model_version} on {', '.join(absent)} (models there: {known}); score "
-            f"these days with it, while it is the bundle, and keep its states: {command}"
+            f"these days with it and keep its states: {command}"
         )
 
 

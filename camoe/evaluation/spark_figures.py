@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from scipy.special import gammaln
 
@@ -22,7 +22,7 @@ from camoe.metrics.table import MODEL
 
 GROUP = ("objective", "group_kind", "group")
 FIGURES = "figures string, refused string"
-FIELD_SUMS = "objective string, groups bigint, rows double, clicks double, gaps double, floor double"
+FIELD_SUMS = "objective string, group_kind string, groups bigint, rows double, clicks double, gaps double, floor double"
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,13 @@ def all_figures(states: DataFrame, asked: Asked) -> list[Figures]:
         MetricError: as `group_figures`.
     """
     summed = [field for field in asked.settings.fields if not field.histograms]
-    chosen = [states.where(~F.col("group_kind").isin([field.name for field in summed]))]
-    chosen += [_most_shown(states, field, asked.model_version) for field in summed]
-    tables = [_figures(frame, asked) for frame in chosen]
-    rows = [row for table in tables for row in table.toArrow().to_pylist()]
-    for row in rows:
+    rest = states.where(~F.col("group_kind").isin([field.name for field in summed]))
+    chosen = reduce(DataFrame.unionByName, [_most_shown(states, field, asked.model_version) for field in summed], rest)
+    found = chosen.groupBy(*GROUP).applyInArrow(partial(_of_group, asked=asked), FIGURES).toArrow().to_pylist()
+    for row in found:
         if row["refused"]:
             raise MetricError(row["refused"])
-    return [json.loads(row["figures"]) for row in rows]
-
-
-def _figures(frame: DataFrame, asked: Asked) -> DataFrame:
-    return frame.groupBy(*GROUP).applyInArrow(partial(_of_group, asked=asked), FIGURES)
+    return [json.loads(row["figures"]) for row in found]
 
 
 def _of_group(table: pa.Table, asked: Asked) -> pa.Table:
@@ -80,32 +75,27 @@ def _of_group(table: pa.Table, asked: Asked) -> pa.Table:
 def _most_shown(states: DataFrame, field: FieldConfig, model_version: str) -> DataFrame:
     """Return the rows of the field's `shown` values with the most impressions of each objective."""
     own = states.where(F.col("group_kind") == field.name)
-    sizes = (
-        own.where(F.col("model_version") == model_version).groupBy("objective", "group").agg(F.sum("rows").alias("n"))
+    of_model = own.where(F.col("model_version") == model_version)
+    sizes = of_model.groupBy("objective", "group").agg(F.sum("rows").alias("size"))
+    order = Window.partitionBy("objective").orderBy(F.col("size").desc(), F.col("group"))
+    most = sizes.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= field.shown)
+    return own.join(F.broadcast(most.select("objective", "group")), on=["objective", "group"], how="left_semi").select(
+        states.columns
     )
-    names = [row["objective"] for row in sizes.select("objective").distinct().collect()]
-    order = (F.col("n").desc(), F.col("group"))
-    top = [
-        (row["objective"], row["group"])
-        for name in names
-        for row in sizes.where(F.col("objective") == name).orderBy(*order).limit(field.shown).collect()
-    ]
-    wanted = own.sparkSession.createDataFrame(top, "objective string, `group` string")
-    return own.join(F.broadcast(wanted), on=["objective", "group"], how="left_semi")
 
 
 def field_summaries(states: DataFrame, asked: Asked) -> Iterator[FieldSummary]:
     """Yield the summary of each field and objective, over all its groups."""
-    of_model = states.where((F.col("model_version") == asked.model_version) & (F.col("predictor") == MODEL))
-    for field in asked.settings.fields:
-        sums = _sums_of_groups(of_model.where(F.col("group_kind") == field.name))
-        added = sums.mapInArrow(_added, FIELD_SUMS).groupBy("objective")
-        names = ("groups", "rows", "clicks", "gaps", "floor")
-        for row in added.agg(*[F.sum(name).alias(name) for name in names]).orderBy("objective").collect():
-            rows = row["rows"]
-            if rows:
-                sizes = row["groups"], int(rows), int(row["clicks"])
-                yield FieldSummary(row["objective"], field.name, *sizes, row["gaps"] / rows, row["floor"] / rows)
+    names = [field.name for field in asked.settings.fields]
+    of_model = (F.col("model_version") == asked.model_version) & (F.col("predictor") == MODEL)
+    sums = _sums_of_groups(states.where(of_model & F.col("group_kind").isin(names)))
+    totals = ("groups", "rows", "clicks", "gaps", "floor")
+    added = sums.mapInArrow(_added, FIELD_SUMS).groupBy("objective", "group_kind")
+    rows = added.agg(*[F.sum(name).alias(name) for name in totals]).orderBy("objective", "group_kind").collect()
+    for row in (row for row in rows if row["rows"]):
+        sizes = row["groups"], int(row["rows"]), int(row["clicks"])
+        shares = row["gaps"] / row["rows"], row["floor"] / row["rows"]
+        yield FieldSummary(row["objective"], row["group_kind"], *sizes, *shares)
 
 
 def _sums_of_groups(states: DataFrame) -> DataFrame:
@@ -113,24 +103,30 @@ def _sums_of_groups(states: DataFrame) -> DataFrame:
         zero = F.lit(0.0)
         return F.sum(F.aggregate("users", zero, lambda sum_, cell: sum_ + cell[name].cast("double"))).alias(name)
 
-    return states.groupBy("objective", "group").agg(*[total(name) for name in ("count", "positives", "p_sum")])
+    return states.groupBy(*GROUP).agg(*[total(name) for name in ("count", "positives", "p_sum")])
 
 
 def _added(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        objectives = np.asarray(batch["objective"].to_pylist(), dtype=object)
         count, clicks, predicted = (np.asarray(batch[name]) for name in ("count", "positives", "p_sum"))
-        of: Sequence[str] = sorted(set(objectives))
-        values = {
-            "groups": np.ones_like(count),
-            "rows": count,
-            "clicks": clicks,
-            "gaps": np.abs(predicted - clicks),
-            "floor": chance_gap(count, predicted),
-        }
-        sums = {name: [float(value[objectives == one].sum()) for one in of] for name, value in values.items()}
-        sums["groups"] = [int(value) for value in sums["groups"]]
-        yield pa.RecordBatch.from_pydict({"objective": of, **sums})
+        table = pa.table(
+            {
+                "objective": batch["objective"],
+                "group_kind": batch["group_kind"],
+                "groups": np.ones(len(count), np.int64),
+                "rows": count,
+                "clicks": clicks,
+                "gaps": np.abs(predicted - clicks),
+                "floor": chance_gap(count, predicted),
+            }
+        )
+        names = table.column_names[2:]
+        added = table.group_by(table.column_names[:2]).aggregate([(name, "sum") for name in names])
+        yield from (
+            added.rename_columns([name.removesuffix("_sum") for name in added.column_names])
+            .select(table.column_names)
+            .to_batches()
+        )
 
 
 def chance_gap(rows: Floats, expected: Floats) -> Floats:

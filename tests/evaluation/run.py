@@ -40,7 +40,12 @@ def tree(out: Path) -> dict[str, Any]:
             "validation": {"first": FIRST + timedelta(days=2), "last": FIRST + timedelta(days=2)},
             "test": {"first": TEST, "last": TEST},
         },
-        "evaluation": {"user_buckets": 10, "bootstrap": 30, "ece_bins": 5},
+        "evaluation": {
+            "user_buckets": 10,
+            "bootstrap": 30,
+            "ece_bins": 5,
+            "fields": [{"name": "campaign_id"}, {"name": "user_seen", "histograms": True}],
+        },
     }
 
 

@@ -155,6 +155,42 @@ def test_the_terminal_shows_the_table_and_where_things_are(run, capsys):
     assert printed.splitlines()[-1] == f"next:  open {run}/report/index.html in a browser"
 
 
+def test_a_model_is_held_against_another_whose_states_are_kept(run, document, tmp_path, capsys):
+    out = tmp_path / "out"
+    shutil.copytree(run, out)
+    job = ["--config", str(run / "run.yaml"), f"out={out}"]
+    with pytest.raises(InputError, match=r"no states of model m0 on 2026-03-05 .* jobs/evaluate.py .* with --model m0"):
+        main([*job, "--against", "m0"])
+    main([*job, "--model", "m0", "--against", f"{VERSION},{out / 'bundle'}"])
+    written = json.loads((out / "report/metrics.json").read_text())
+    described = written["run"]
+    assert (described["model_version"], described["against"], described["replaces"]) == ("m0", [VERSION], VERSION)
+    told = {(item["group"], item["metric"]): item for item in written["differences"] if item["against"] == VERSION}
+    whole = told["all", "ne"]
+    assert whole["value"] > whole["interval"]["low"] > 0
+    assert (whole["verdict"], told["v2", "ne"]["verdict"]) == ("worse", "cannot tell")
+    assert told["c", "ne"]["group_kind"] == "campaign_id"
+    champion = next(row for row in written["champions"] if row["group"] == "all")
+    before = _row(document, "all", "model")
+    assert champion["model_version"] == VERSION
+    assert champion["ne"] == pytest.approx(before["ne"])
+    assert champion["ne_interval"] == pytest.approx(before["ne_interval"])
+    assert f"evaluate: click against {VERSION}, NE by all: 1 worse (all)" in capsys.readouterr().out
+
+
+def test_fields_are_groups(document):
+    whole = _row(document, "all", "model")
+    seen = [row for row in document["rows"] if (row["group_kind"], row["predictor"]) == ("user_seen", "model")]
+    assert sum(row["impressions"] for row in seen) == whole["impressions"]
+    assert _row(document, "seen in training", "model")["auc_pr_interval"] is not None
+    campaign = _row(document, "c", "model")
+    assert (campaign["impressions"], campaign["auc_pr"], campaign["ece"]) == (whole["impressions"], None, None)
+    assert campaign["ne"] == pytest.approx(whole["ne"])
+    (summary,) = [one for one in document["fields"] if one["field"] == "campaign_id"]
+    assert (summary["groups"], summary["impressions"]) == (1, whole["impressions"])
+    assert summary["error"] == pytest.approx(abs(whole["mean_predicted"] - whole["observed"]))
+
+
 def test_without_truth_and_recalibration_those_predictors_are_left_out(bare_run):
     main(["--config", str(bare_run / "run.yaml")])
     written = json.loads((bare_run / "report/metrics.json").read_text())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -59,6 +61,19 @@ def test_weights_repeat_whole_buckets(items, weights):
     held = left.count[0] > 0
     np.testing.assert_array_equal(left.count[0][held], right.count)
     np.testing.assert_array_equal(left.positives[0][held], right.positives)
+
+
+def test_the_sums_of_many_buckets_take_the_room_of_their_entries():
+    """A head's state in training has a bucket a slot and bucket of users: 1,000 slots of 100, and bins by thousands."""
+    rng = np.random.default_rng(1)
+    buckets, rows = 100_000, 200_000
+    state = Histogram.from_rows(rng.random(rows), rng.random(rows) < 0.1, rng.integers(0, buckets, rows), buckets)
+    tracemalloc.start()
+    bins = state.bins()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert bins.count.sum() == rows
+    assert peak < 50e6  # a table of all buckets and bins would take 3 GB
 
 
 def test_bins_run_from_the_highest_prediction_down():

@@ -152,8 +152,10 @@ def test_the_page_says_where_the_figures_of_training_are_not_those_of_the_model_
 
 
 def test_names_are_escaped(metrics):
-    hostile = {**metrics, "names": dict.fromkeys(SLOTS, "<script>")}
-    assert "<script>" not in render(hostile, {}, {})
+    hostile = {**metrics, "names": dict.fromkeys(SLOTS, "<script>alert(1)</script>")}
+    assert "<script>alert" not in render(hostile, {}, {})
+    rows = [{**row, "predictor": "</script><b>"} if row["predictor"] == "slot_rate" else row for row in metrics["rows"]]
+    assert "</script><b>" not in render({**metrics, "rows": rows}, {}, {})
 
 
 def test_the_terminal_table_fits_120_columns(metrics):
