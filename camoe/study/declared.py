@@ -20,23 +20,25 @@ Positive = Annotated[float, Field(gt=0)]
 
 
 class Base(Section):
-    """The pipeline that all variants change: a configuration file and overrides of it."""
+    """The pipeline that all variants change."""
 
     config: str
+    """Its configuration file."""
     overrides: Overrides = ()
+    """Overrides of it, as on a command line."""
 
 
 class Variant(Section):
-    """A system that is compared: overrides of the base, or boosted trees on the same columns.
-
-    With `match_parameters`, the name of another variant, all widths are scaled so that there are as many parameters
-    beside the embeddings as that one has.
-    """
+    """A system that is compared."""
 
     title: str
+    """What it is, for people."""
     overrides: Overrides = ()
+    """What it changes of the base."""
     system: Literal["network", "lightgbm"] = "network"
+    """One of the project's models, or boosted trees on the same columns."""
     match_parameters: SafeName | None = None
+    """Another variant: all widths are scaled until there are as many parameters beside the embeddings as it has."""
 
     @model_validator(mode="after")
     def _networks_only(self) -> Variant:
@@ -46,48 +48,55 @@ class Variant(Section):
 
 
 class Fold(Section):
-    """Days that are trained and tested on: overrides of the base, most of `days`, and the `lake` whose table has them.
-
-    `choose` are days between validation and test that tuning is judged on, so that they are neither those that stop
-    training and calibrate, nor those that are reported. `make` is the file of a synthetic lake, and `make_overrides`
-    change it, that is made where there is none.
-    """
+    """Days that are trained and tested on."""
 
     lake: Path
+    """Folder of the lake whose table has them."""
     overrides: Overrides = ()
+    """What it changes of the base, most of `days`."""
     choose: DayRange | None = None
+    """Days between validation and test that tuning is judged on, so that they are neither those that stop training and
+    calibrate, nor those that are reported."""
     make: str | None = None
+    """File of a synthetic lake that is made where there is none."""
     make_overrides: Overrides = ()
+    """Overrides of that file."""
 
 
 class Tuning(Section):
-    """The same effort for every variant: so many `trials` in a space of the same two factors.
+    """The same effort for every variant, in a space of the same two factors; the first trial has both at one.
 
-    `rate` bounds the factor of all learning rates, `regularisation` that of weight decay, or of what trees have in its
-    place. The first trial has both at one. A trial that validates worse than the median of the ones before, at the
-    same step, is given up: its schedule is the one that it would have had.
+    A trial that validates worse than the median of the ones before, at the same step, is given up: its schedule is the
+    one that it would have had.
     """
 
     trials: int = Field(ge=2)
+    """Trials of each variant."""
     rate: tuple[Positive, Positive] = (0.25, 4.0)
+    """Bounds of the factor of all learning rates."""
     regularisation: tuple[Positive, Positive] = (0.25, 4.0)
+    """Bounds of the factor of weight decay, or of what trees have in its place."""
     seed: int = 1
+    """Seed of the draws."""
 
 
 class Claim(Section):
-    """Something that is said of variants, on `groups` of rows: slots, modalities, or `all`.
-
-    Either `better` beats `than` in each of `metrics` on each of `groups`, by more than nothing and by no less than
-    `least`, a share of the metric, or `undominated` is beaten by no other variant on all `groups` at once.
-    """
+    """Something that is said of variants: one beats another, or none beats one."""
 
     says: str
+    """The claim, for people."""
     better: SafeName | None = None
+    """The variant that beats `than` in each of `metrics` on each of `groups`."""
     than: SafeName | None = None
+    """The variant that is beaten."""
     undominated: SafeName | None = None
+    """The variant that no other one beats on all `groups` at once."""
     groups: tuple[str, ...] = Field(min_length=1)
+    """Groups of rows: slots, modalities, or `all`."""
     metrics: tuple[Metric, ...] = ("auc_pr",)
+    """Metrics that it is about."""
     least: float = Field(default=0.01, ge=0)
+    """What a gain must at least be, as a share of the metric, to be one: below it the claim does not hold."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Claim:
@@ -102,21 +111,26 @@ class Claim(Section):
 
 
 class Study(Section):
-    """A study: every one of `variants` is trained with each of `seeds` on each of `folds`, under `out`.
-
-    Changes are told against `baseline`. `pictures` are pairs of groups, one an axis. Folds are in order of time:
-    tuning looks at the first alone.
-    """
+    """A study: every variant is trained with each seed on each fold."""
 
     out: Path
+    """Folder of everything that it writes."""
     base: Base
+    """The pipeline that all variants change."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    """Seeds of training."""
     baseline: SafeName
+    """The variant against which changes are told."""
     variants: dict[SafeName, Variant] = Field(min_length=2)
+    """Systems that are compared, by name."""
     folds: dict[SafeName, Fold] = Field(min_length=1)
+    """Days, by name and in order of time: tuning looks at the first alone."""
     tuning: Tuning | None = None
+    """Tuning of every variant; without it all are as declared."""
     claims: dict[SafeName, Claim] = Field(default_factory=dict)
+    """What is to be judged, by name."""
     pictures: tuple[tuple[str, str], ...] = ()
+    """Pairs of groups, one an axis."""
 
     @model_validator(mode="after")
     def _known(self) -> Study:
