@@ -83,7 +83,7 @@ def _with_spark(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...],
     remedy = "if a file is damaged or gone, build its day again (jobs/build_features.py), then score again"
     with step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"), as_input_errors("cannot score", remedy):
         rows = read_rows(spark, snapshot, days, model)
-        write_predictions(score(rows, model, snapshot), path, days, version)
+        write_predictions(score(rows, model, snapshot), path, days, version, snapshot.rows_by_cell())
         return count_predictions(spark, path, days, version), count_unknown(rows, model)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from camoe.score.unknown import Unknown, Vocabulary, category_vocabularies, elem
 CONFLICTS = tuple(
     kind for kind in vars(exceptions).values() if isinstance(kind, type) and kind.__module__.startswith("delta.")
 )
+# About 25 MB.
+ROWS_PER_FILE = 500_000
 ROW_KEYS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date")
 
 
@@ -80,17 +82,36 @@ def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame
     )
 
 
-def write_predictions(predictions: DataFrame, path: Path, days: Collection[date], model_version: str) -> None:
+def write_predictions(
+    predictions: DataFrame,
+    path: Path,
+    days: Collection[date],
+    model_version: str,
+    rows: Mapping[tuple[date, str], int] | None = None,
+) -> None:
     """Replace the predictions of `model_version` on `days`, in one commit; other rows stay as they are.
+
+    `rows` are those of each day and slot: many are written by several tasks, into files of `ROWS_PER_FILE`.
 
     Raises:
         RunError: another job committed first, and the two cannot both hold.
     """
     listed = ", ".join(f"date'{day.isoformat()}'" for day in sorted(days))
     replaced = f"date in ({listed}) and model_version = '{model_version}'"
-    writer = predictions.repartition(*PREDICTION_PARTITIONS).write.format("delta").mode("overwrite")
+    spread = predictions.repartition(*PREDICTION_PARTITIONS, _file_of(rows or {}))
+    writer = spread.write.format("delta").mode("overwrite")
     with one_line(CONFLICTS, path):
         writer.partitionBy(*PREDICTION_PARTITIONS).option("replaceWhere", replaced).save(str(path.resolve()))
+
+
+def _file_of(rows: Mapping[tuple[date, str], int]) -> Column:
+    """Return the number of a row's file among those of its day and slot."""
+    files = {cell: -(-number // ROWS_PER_FILE) for cell, number in rows.items() if number > ROWS_PER_FILE}
+    if not files:
+        return F.lit(0)
+    cells = [F.lit(value) for (day, slot), number in files.items() for value in (f"{day.isoformat()} {slot}", number)]
+    own = F.create_map(*cells)[F.concat_ws(" ", F.col("date").cast("string"), "slot")]
+    return F.pmod(F.xxhash64("impression_id"), F.coalesce(own, F.lit(1)))
 
 
 def count_predictions(spark: SparkSession, path: Path, days: Collection[date], model_version: str) -> dict[str, int]:

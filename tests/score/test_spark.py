@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,11 +10,13 @@ import pyarrow as pa
 import pytest
 
 import camoe
+from camoe.score import spark as spark_scoring
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
 from camoe.score.unknown import Unknown
 from tests.score.pipeline import BY_GENRE, DAYS, ROWS, write_scorable
+from tests.sparks import set_to
 from tests.train.pipeline import CONFIG, logged_features
 
 pytestmark = pytest.mark.spark
@@ -61,3 +64,17 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
     twice = {slot: 2 * by_row[slot] * rows for slot, rows in ROWS.items()}
     assert set(local["head"]) == {head.name for head in pipeline.config.heads.heads}
     assert predictions_by_slot(path, DAYS, version) == twice == count_predictions(spark, path, DAYS, version)
+
+
+def test_a_slot_of_many_rows_is_written_by_several_tasks(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(spark_scoring, "ROWS_PER_FILE", 60)
+    pipeline = write_scorable(tmp_path)
+    model, snapshot, path = camoe.load(pipeline.bundle).model, pipeline.snapshot, tmp_path / "predictions"
+    version, rows = model.manifest.model_version, snapshot.on(DAYS).rows_by_cell()
+    scored = score(read_rows(spark, snapshot, DAYS, model), model, snapshot)
+    # As many tasks as it takes that no two of the few files are written by one.
+    with set_to(spark, {"spark.sql.shuffle.partitions": "200"}):
+        write_predictions(scored, path, DAYS, version, rows)
+    files = Counter((file.parent.parent.name, file.parent.parent.parent.name) for file in path.rglob("*.parquet"))
+    assert {(f"date={day}", f"slot={slot}"): -(-number // 60) for (day, slot), number in rows.items()} == files
+    assert sum(count_predictions(spark, path, DAYS, version).values()) == sum(rows.values())
