@@ -36,6 +36,9 @@ from camoe.train.supervision.heartbeats import worker_folder
 from camoe.train.supervision.watchdog import Watchdog
 from camoe.train.worker import LOADING_S
 
+# No other worker waits for this one, and trials that share a machine wait for its cores.
+STALLED_S = 3600
+
 
 class GivenUpError(CamoeError):
     """A trial validates worse than the median of those before it; `scores` are those of its validations, by step."""
@@ -76,8 +79,8 @@ def train(task: Task, config: Config) -> Judge:
         CamoeError: as `run_worker` does.
     """
     begin, judge = resume_point(config.layout.checkpoints, True, task.table_version), Judge(task.medians)
-    timeout_s, folder, world = config.training.stall_timeout_s, worker_folder(config.layout.logs), World(0, 1)
-    with Watchdog(world, timeout_s, folder, LOADING_S) as watchdog:
+    folder, timeout_s = worker_folder(config.layout.logs), max(config.training.stall_timeout_s, STALLED_S)
+    with Watchdog(World(0, 1), timeout_s, folder, LOADING_S) as watchdog:
         run_worker(config, watchdog, task.table_version, begin.run, (judge,))
     return judge
 

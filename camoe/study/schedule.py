@@ -15,6 +15,7 @@ from camoe.report.text import span
 from camoe.study.trial import Result, StudyError, Trial
 from camoe.train.distributed.cores import usable_cores
 from camoe.train.launch.process import WORKER_ENVIRONMENT
+from camoe.train.supervision.watchdog import EXIT_CODE as STALLED
 
 POLL_S = 0.2
 LOG = "log.txt"
@@ -103,5 +104,7 @@ def _fault(one: _Running) -> str:
     log, code = one.trial.folder / LOG, one.process.returncode
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     said = [line for line in lines if line.startswith("error: ")]
-    why = said[-1].removeprefix("error: ") if said and code == EXPLAINED else f"it ended with code {code}"
+    why = f"it made no progress and ended with code {code}" if code == STALLED else f"it ended with code {code}"
+    if said and code == EXPLAINED:
+        why = said[-1].removeprefix("error: ")
     return f"{one.trial.key}: {why} (log: {log})"
