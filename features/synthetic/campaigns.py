@@ -123,8 +123,12 @@ def bid_of(config: LakeConfig, version: Column) -> Column:
     return exponential(Draws(config.seed).uniform("bid", F.col("campaign_id"), version), MEAN_BID) + 1
 
 
-def eligible(fixed: DataFrame, config: LakeConfig) -> DataFrame:
-    """Return one row a (day, market, age band): the ids of the campaigns that may be shown, in order."""
+def eligible(fixed: DataFrame, config: LakeConfig, *told: str) -> DataFrame:
+    """Return one row a (day, market, age band): the ids of the campaigns that may be shown, in order.
+
+    With columns that are to be `told` of them, each is a struct of its `campaign_id` and those.
+    """
+    entry = F.struct("campaign_id", *told) if told else F.col("campaign_id")
     everyone = {"market": config.population.markets, "age_band": config.population.age_bands}
     targets = {"market": "target_markets", "age_band": "target_ages"}
     spread = fixed.withColumn("_day", F.explode(F.sequence("_from", "_to")))
@@ -132,7 +136,7 @@ def eligible(fixed: DataFrame, config: LakeConfig) -> DataFrame:
         all_values = F.array(*[F.lit(value) for value in weights])
         spread = spread.withColumn(name, F.explode(F.coalesce(F.col(targets[name]), all_values)))
     grouped = spread.groupBy(F.col("_day").cast("int").alias("_day"), *everyone)
-    return grouped.agg(F.sort_array(F.collect_list("campaign_id")).alias("_eligible"))
+    return grouped.agg(F.sort_array(F.collect_list(entry)).alias("_eligible"))
 
 
 def _targets(config: LakeConfig, always: Column, values: tuple[str, ...], purpose: str) -> Column:

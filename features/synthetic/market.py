@@ -141,35 +141,22 @@ def _with_targets(fixed: DataFrame, config: LakeConfig) -> DataFrame:
 
 def _with_offers(asked: DataFrame, fixed: DataFrame, config: LakeConfig) -> DataFrame:
     """Add `_offers`: of the campaigns that fit, as many as the market offers, in the order of a hash."""
-    targets = _with_targets(fixed, config).select(
-        F.collect_list(F.struct("campaign_id", "_genre", "_device", "format")).alias("_targets")
-    )
-    by_id = F.map_from_arrays(
-        F.transform("_targets", lambda one: one["campaign_id"]),
-        F.transform("_targets", lambda one: F.struct(one["_genre"], one["_device"], one["format"])),
-    )
-    lists = eligible(fixed, config).crossJoin(targets).withColumn("_by_id", by_id)
-    told = lists.withColumn(
-        "_fitting",
-        F.transform("_eligible", lambda one: F.struct(one.alias("id"), F.element_at("_by_id", one).alias("of"))),
-    ).select("_day", "market", "age_band", "_fitting")
-
-    def fits(one: Column) -> Column:
-        of = one["of"]
-        genre = of["_genre"].isNull() | (of["_genre"] == F.col("genre"))
-        device = of["_device"].isNull() | (of["_device"] == F.col("device"))
-        return genre & device & ((of["format"] == "both") | (of["format"] == F.col("queue")))
+    lists = eligible(_with_targets(fixed, config), config, "_genre", "_device", "format")
 
     seed = F.lit(config.seed).cast("long")
-    ordered = F.array_sort(
-        F.transform(
-            F.filter("_fitting", fits),
-            lambda one: F.struct(F.xxhash64(seed, F.lit("offer"), F.col("request_id"), one["id"]), one["id"]),
-        )
+
+    def fits(one: Column) -> Column:
+        genre = one["_genre"].isNull() | (one["_genre"] == F.col("genre"))
+        device = one["_device"].isNull() | (one["_device"] == F.col("device"))
+        return genre & device & ((one["format"] == "both") | (one["format"] == F.col("queue")))
+
+    def ranked(one: Column) -> Column:
+        drawn = F.xxhash64(seed, F.lit("offer"), F.col("request_id"), one["campaign_id"])
+        return F.struct(drawn, one["campaign_id"].alias("id"))
+
+    ordered = F.sort_array(F.transform(F.filter("_eligible", fits), ranked))
+    first = F.slice(ordered, 1, _market(config).candidates)
+    told = asked.withColumn("_day", F.col("day")).join(
+        F.broadcast(lists), on=["_day", "market", "age_band"], how="left"
     )
-    most = _market(config).candidates
-    joined = asked.withColumn("_day", F.col("day")).join(
-        F.broadcast(told), on=["_day", "market", "age_band"], how="left"
-    )
-    found = joined.withColumn("_offers", F.transform(F.slice(ordered, 1, most), lambda one: one["id"]))
-    return found.drop("_fitting", "_day")
+    return told.withColumn("_offers", F.transform(first, lambda one: one["id"])).drop("_eligible", "_day")
