@@ -7,10 +7,10 @@ import json
 import pytest
 import yaml
 
+from bench.market.world import world
 from camoe.contracts.errors import ConfigError, InputError
 from jobs.simulate import main
 from tests.jobs.in_process import run_main
-from tests.market.worlds import world
 from tests.market.written import write_market
 from tests.paths import ROOT
 

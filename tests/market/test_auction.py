@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.plain_market import Sale, plain_market
+from bench.market.plain import Sale, plain_market
 from camoe.market.auction.accounts import plan, split
 from camoe.market.auction.requests import NONE, joined
 from camoe.market.auction.run import held, overspend

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bench.market.trust import chance, coverage
+from bench.market.world import TICKS, world
 from camoe.market.config import ExperimentConfig, Pacing, Rules
 from camoe.market.experiment.adjusted import cuped
 from camoe.market.experiment.measures import COST, MEASURES, asked, changes, rates
 from camoe.market.experiment.offers import Arms
 from camoe.market.experiment.power import foreseen
 from camoe.market.experiment.run import run, two_arms, whole_market
-from camoe.market.experiment.significance import bootstrapped, holm, paired, sample_ratio
-from tests.market.worlds import TICKS, world
+from camoe.market.experiment.significance import holm, paired, sample_ratio
 
 FREE = Pacing(enabled=False)
 TIGHT, LOOSE = 0.5, 1000.0
@@ -113,21 +114,12 @@ def test_an_arm_of_a_tenth_has_a_tenth_of_the_users_and_budgets():
     assert sums[1] / sums.sum(axis=0) == pytest.approx(np.full(len(MEASURES), 0.1), abs=0.03)
 
 
-def check_a_a(salts):
+def check_a_a(splits):
     """p-values without a difference: uniform, whichever test."""
     held = market(users=4000)
-    found = {}
-    for salt in range(salts):
-        counted = in_arms(held, ("poor", "poor"), f"a/a {salt}")
-        users = counted.users.sum(axis=2)
-        for rate in ("ctr", "ecpc", "ecpm"):
-            found.setdefault(rate, []).append(paired(users, rate, "expected").p)
-        adjusted = cuped(users, counted.covariate.sum(axis=2), "ctr", "expected")
-        assert adjusted.gain > 0.5
-        found.setdefault("cuped", []).append(adjusted.p)
-    for name, values in found.items():
+    for name, values in chance(held, asked(held.offers, "poor"), "poor", splits).items():
         assert stats.kstest(values, "uniform").pvalue > 0.005, name
-        assert np.mean(np.array(values) < 0.05) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / salts), name
+        assert np.mean(values < 0.05) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / splits), name
 
 
 def test_without_a_difference_p_values_are_uniform():
@@ -139,31 +131,32 @@ def test_without_a_difference_p_values_are_uniform_over_many_seeds():
     check_a_a(300)
 
 
-def coverage(salts, tightness):
+def covered(splits, tightness):
     """How often the 95 % interval of a split holds the whole market's truth."""
     held = market(tightness, users=4000)
-    truth = between(held, "poor", "good")
-    inside = dict.fromkeys(("ctr", "ecpc", "ecpm"), 0)
-    for salt in range(salts):
-        counted = in_arms(held, ("poor", "good"), f"cover {salt}")
-        for name, ends in bootstrapped(counted.users.sum(axis=2), "expected", 400, salt).items():
-            if name in inside:
-                inside[name] += ends.low <= truth[name] <= ends.high
-    return {name: count / salts for name, count in inside.items()}
+    return coverage(held, asked(held.offers, "poor"), ("poor", "good"), splits)
 
 
 def test_intervals_mostly_hold_the_truth_of_the_whole_market():
-    assert min(coverage(15, TIGHT).values()) > 0.75
+    assert min(covered(15, TIGHT).values()) > 0.75
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tightness", [TIGHT, LOOSE])
 def test_intervals_hold_the_truth_of_the_whole_market_as_often_as_they_say(tightness):
-    found = coverage(400, tightness)
+    found = covered(400, tightness)
     assert 0.92 < found["ctr"] < 0.98
     assert 0.92 < found["ecpm"] < 0.98
     # Where some budgets end, prices follow the users a little less than the bootstrap takes them to.
     assert found["ecpc"] > 0.93
+
+
+def test_what_control_predicts_takes_out_most_of_the_differences_between_users():
+    held = market(users=4000)
+    counted = in_arms(held, ("poor", "good"), "cuped")
+    found = cuped(counted.users.sum(axis=2), counted.covariate.sum(axis=2), "ctr", "expected")
+    assert found.gain > 0.7
+    assert abs(found.log_ratio - np.log1p(between(held, "poor", "good")["ctr"])) < 3 * found.error
 
 
 def test_users_in_other_shares_than_declared_are_found():

@@ -1,4 +1,4 @@
-"""A market of `tests.market.worlds` as the tables of a lake."""
+"""A market of `bench.market.world` as the tables of a lake."""
 
 from __future__ import annotations
 

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
+from bench.market.world import world
 from camoe.market.config import ExperimentConfig
 from camoe.market.experiment.document import document
 from camoe.market.experiment.run import run
 from camoe.report.market_page import render_market, write_market_report
 from camoe.report.text import DASH
-from tests.market.worlds import world
 
 CHOSEN = ExperimentConfig(control="poor", treated="good", buckets=40, repeats=100, wanted=0.05)
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bench.plain_market import plain_market
+from bench.market.plain import plain_market
 from camoe.market.auction.accounts import Accounts, plan
 from camoe.market.auction.requests import Shown, Tick, joined
 from camoe.market.auction.run import overspend

@@ -1,4 +1,4 @@
-"""A market of users, campaigns and models with known truth, for tests of experiments."""
+"""A market of users, campaigns and models with known truth, in which experiments are tried."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ TICKS = 24
 
 
 def cells_of(markets: int) -> Cells:
+    """Return the cells of some markets with the two slots."""
     names = [f"M{number:02d}" for number in range(markets)]
     return Cells(tuple(name for name in names for _ in SLOTS), tuple(SLOTS) * markets, SLOTS)
 
 
 def sigmoid(values: Floats) -> Floats:
+    """Return the chances of log-odds."""
     found: Floats = 1 / (1 + np.exp(-values))
     return found
 
