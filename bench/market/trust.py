@@ -31,7 +31,8 @@ SHOWN = ("ctr", "ecpc", "ecpm", "spend")
 
 def told(counted: Counted) -> dict[str, float]:
     """Return the changes of all users and slots, by expected clicks."""
-    found = changes(*counted.users.sum(axis=(1, 2)), "expected")
+    control, treated = counted.users.sum(axis=(1, 2))
+    found = changes(control, treated, "expected")
     return {name: float(found[name]) for name in SHOWN}
 
 

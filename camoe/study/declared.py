@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -145,8 +146,8 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _no_secrets(self) -> Study:
-        given = [self.base, *self.variants.values(), *self.folds.values()]
-        for override in (override for one in given for override in one.overrides):
+        given = [of.overrides for of in (self.base, *self.variants.values(), *self.folds.values())]
+        for override in chain.from_iterable(given):
             if redacted_override(override) != override:
                 raise ValueError(
                     f"{redacted_override(override)} holds a secret, and overrides are written into the study's folder; "

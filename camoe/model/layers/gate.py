@@ -40,9 +40,9 @@ class Gate(nn.Module):
         weights = torch.softmax(logits, dim=1)
         if not self.training or self.dropout == 0:
             return weights
-        kept = weights * (torch.rand_like(weights) >= self.dropout)
-        total = kept.sum(dim=1, keepdim=True)
-        return torch.where(total > 0, kept / torch.where(total > 0, total, 1.0), weights)
+        left = weights * (torch.rand_like(weights) >= self.dropout)
+        total = left.sum(dim=1, keepdim=True)
+        return torch.where(total > 0, left / torch.where(total > 0, total, 1.0), weights)
 
 
 def mix(weights: Tensor, experts: Tensor) -> Tensor:
