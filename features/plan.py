@@ -19,7 +19,7 @@ from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, SETTINGS_PROPERTY, S
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
 from features.delta.commit import CommitMetadata, has_committed
-from features.read.keyed_hash import fingerprint, read_key
+from features.read.hash_key import fingerprint, read_key
 from features.read.window import DayWindow
 from features.tables.training import TrainingTable
 
@@ -68,12 +68,9 @@ class Plan:
     @property
     def target(self) -> TrainingTable:
         """The training table with the properties that say what its rows are."""
-        properties = {
-            FEATURE_SCHEMA_PROPERTY: self.features.schema_hash(),
-            SLOTS_PROPERTY: self.slots.listing(),
-            SETTINGS_PROPERTY: self.settings_hash,
-        }
-        return TrainingTable(self.layout.training, properties, self.slots, tuple(self.sources.objectives), self.replace)
+        return training_table(
+            self.layout, self.sources, self.slots, self.features, self.window.zone, replace=self.replace
+        )
 
     @property
     def logs(self) -> tuple[str, ...]:
@@ -117,6 +114,18 @@ class Plan:
             days=days,
             entities=entities,
         )
+
+
+def training_table(
+    layout: Layout, sources: Sources, slots: SlotCatalogue, features: FeatureSet, zone: str, *, replace: bool
+) -> TrainingTable:
+    """Return the training table that runs of these settings build. Raises as `settings_hash` does."""
+    properties = {
+        FEATURE_SCHEMA_PROPERTY: features.schema_hash(),
+        SLOTS_PROPERTY: slots.listing(),
+        SETTINGS_PROPERTY: settings_hash(sources, features, zone),
+    }
+    return TrainingTable(layout.training, properties, slots, tuple(sources.objectives), replace)
 
 
 def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:

@@ -9,32 +9,24 @@ from __future__ import annotations
 import argparse
 import time
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from pydantic import TypeAdapter, ValidationError
-from rich.console import Console
-
-from camoe.config.command_line import given, load_config, next_line, parse, parser, submit_line
+from camoe.config import Config, given, load_config, parse, parser
+from camoe.config.command_line import given_days, given_run_id, next_line, submit_line
 from camoe.config.ending import exit_with
-from camoe.config.pipeline import Config
-from camoe.contracts.days import parse_days
 from camoe.contracts.places import counts
-from camoe.contracts.runs import RunId
-from camoe.report.feature_page import write_feature_report
-from camoe.report.feature_terminal import feature_table
-from features.after_commit import after_commit, committed_before
-from features.build import build
-from features.plan import JOB, Plan, finished, new_run_id, window_of
-from features.spark.failures import told
-from features.spark.session import spark_session
-from features.tables.attempt import only_attempt
+from features.spark.told import told
+
+if TYPE_CHECKING:
+    from features.plan import Plan
 
 
 def options() -> argparse.ArgumentParser:
     """Return the parser of the job's command line."""
     made = parser(__doc__ or "")
-    made.add_argument("--days", type=parse_days, help="days to build (default: all configured ones)")
+    made.add_argument("--days", type=given_days, help="days to build (default: all configured ones)")
     made.add_argument("--as-of", type=datetime.fromisoformat, metavar="TIME", help="what was known then (ISO)")
-    made.add_argument("--run-id", type=_run_id, help="repeat it to try a run again: a run commits once")
+    made.add_argument("--run-id", type=given_run_id, help="repeat it to try a run again: a run commits once")
     made.add_argument("--cascade", action="store_true", help="also build days that would be stale after the run")
     made.add_argument("--accept", default="", metavar="REASON", help="why to write what lies under a floor")
     made.add_argument("--replace", action="store_true", help="replace a training table that has other settings")
@@ -43,6 +35,8 @@ def options() -> argparse.ArgumentParser:
 
 def plan_of(chosen: argparse.Namespace, config: Config) -> Plan:
     """Return the run that the command line asks for."""
+    from features.plan import Plan, new_run_id, window_of
+
     now = datetime.now(UTC)
     asked = chosen.days or config.days.all_days()
     return Plan(
@@ -64,24 +58,29 @@ def plan_of(chosen: argparse.Namespace, config: Config) -> Plan:
     )
 
 
-def _run_id(text: str) -> str:
-    try:
-        return TypeAdapter(RunId).validate_python(text)
-    except ValidationError:
-        raise argparse.ArgumentTypeError(f"'{text}' must be at most 32 of A-Z a-z 0-9 . _ -") from None
-
-
 def main(argv: list[str]) -> None:
     """Build the features of the chosen days."""
     started = time.monotonic()
     chosen = parse(options(), argv)
-    config = load_config(chosen)
+    from rich.console import Console
+
+    from camoe.report.feature_page import write_feature_report
+    from camoe.report.feature_terminal import feature_table
+    from features.after_commit import after_commit, committed_before
+    from features.build import build
+    from features.check.inputs import require_input
+    from features.plan import JOB, finished
+    from features.spark.session import spark_session
+    from features.tables.attempt import only_attempt
+
+    config = load_config(chosen, reads_input=True)
     plan = plan_of(chosen, config)
     with only_attempt(plan.layout.runs, plan.run_id):
         earlier = finished(plan)
         if earlier is not None:
             print(committed_before(plan, earlier))
             return
+        require_input(plan)
         built = build(spark_session(JOB), plan)
         seconds = time.monotonic() - started
         with after_commit(plan, built.commit.version):

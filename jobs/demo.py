@@ -13,9 +13,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from camoe.config.command_line import LOCAL_SPARK, load_config, parse, parser, positive
 from camoe.config.ending import EXPLAINED, exit_with, run_below
 from camoe.config.pipeline import Config
@@ -50,8 +47,8 @@ def stages(config: Config, chosen: argparse.Namespace) -> list[Stage]:
     ]
     if chosen.lake:
         lake = ("--config", chosen.lake, f"out={config.out}", *replace)
-        chain.insert(0, Stage("make_lake", (*submit, f"{ROOT}/jobs/make_lake.py", *lake)))
-    return chain
+        return [Stage("make_lake", (*submit, f"{ROOT}/jobs/make_lake.py", *lake)), *chain]
+    return [Stage("check", (sys.executable, f"{ROOT}/jobs/check.py", *replace, *common)), *chain]
 
 
 def run(stage: Stage, logs: Path) -> float:
@@ -82,7 +79,10 @@ def main(argv: list[str]) -> None:
     options.add_argument("--lake", metavar="FILE", help="make the synthetic lake that this file describes first")
     options.add_argument("--replace", action="store_true", help="replace a lake or training table made otherwise")
     chosen = parse(options, argv)
-    config = load_config(chosen)
+    from rich.console import Console
+    from rich.table import Table
+
+    config = load_config(chosen, reads_input=not chosen.lake)
     logs = config.layout.logs
     logs.mkdir(parents=True, exist_ok=True)
     console = Console()

@@ -13,22 +13,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from camoe.bundle.manifest import METRICS
-from camoe.bundle.named import named_model
 from camoe.config.command_line import load_config, next_line, parse, parser, submit_line
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
-from camoe.contracts.places.counts import record
-from camoe.evaluation.document import metrics_document
-from camoe.evaluation.evaluate import ScoredRun, evaluate
-from camoe.report.terminal import metrics_table, verdict_lines
-from camoe.report.write import read_json, replaced, write_report
-from features.spark.failures import as_input_errors, told
-from features.spark.progress import step
-from features.spark.session import spark_session
+from features.spark.told import told
+
+if TYPE_CHECKING:
+    from camoe.evaluation.evaluate import ScoredRun
 
 TERMINAL_COLUMNS = 120
 
@@ -40,6 +33,19 @@ def main(argv: list[str]) -> None:
     options.add_argument("--model", help="version or bundle folder to measure (default: the bundle of out)")
     options.add_argument("--against", default="", metavar="MODEL[,MODEL]", help="versions or bundle folders")
     arguments = parse(options, argv)
+    from rich.console import Console
+
+    from camoe.bundle.manifest import METRICS
+    from camoe.bundle.named import named_model
+    from camoe.contracts.places.counts import record
+    from camoe.evaluation.document import metrics_document
+    from camoe.evaluation.evaluate import evaluate
+    from camoe.report.terminal import metrics_table, verdict_lines
+    from camoe.report.write import read_json, replaced, write_report
+    from features.spark.failures import as_input_errors
+    from features.spark.progress import step
+    from features.spark.session import spark_session
+
     config = load_config(arguments)
     model = named_model(config.layout, arguments.model)
     others = [named_model(config.layout, name).version for name in arguments.against.split(",") if name]
@@ -73,6 +79,8 @@ def main(argv: list[str]) -> None:
 
 
 def _scored_run(config: Config, version: str, others: Sequence[str], config_file: str) -> ScoredRun:
+    from camoe.evaluation.evaluate import ScoredRun
+
     return ScoredRun(
         model_version=version,
         days=config.days,

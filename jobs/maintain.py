@@ -14,27 +14,21 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
-from camoe.config.command_line import described, load_config, parse, parser
+from camoe.config.command_line import load_config, parse
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.places.pins import read_pins, remove_pin
-from camoe.train.checkpoint.needed import needed_versions
 from features.maintenance import command_line as says
-from features.maintenance.committed import clear_rows
-from features.maintenance.compact import compact
-from features.maintenance.forget import forget, plan_forget, read_users
-from features.maintenance.history import unread_rows
-from features.maintenance.keep import Keep, keep_pinned, keep_scored
-from features.maintenance.orphans import at_work, clear, leftovers, spared, tables
-from features.maintenance.vacuum import plan_vacuum, remove_files, require_safe
-from features.plan import settings_hash
-from features.spark.failures import told
-from features.spark.session import spark_session
+from features.spark.told import told
 
 
 def run_orphans(chosen: argparse.Namespace, config: Config) -> None:
     """List, and with --delete remove, what crashed runs left."""
+    from features.maintenance.committed import clear_rows
+    from features.maintenance.history import unread_rows
+    from features.maintenance.orphans import at_work, clear, leftovers, spared
+
     before = spared(datetime.now(UTC) - says.age(chosen.older_than), working := at_work(config.layout))
     files, rows = leftovers(config.layout, before), unread_rows(config.layout, before)
     if chosen.delete:
@@ -45,6 +39,11 @@ def run_orphans(chosen: argparse.Namespace, config: Config) -> None:
 
 def run_vacuum(chosen: argparse.Namespace, config: Config) -> None:
     """List, and with --delete remove, the files that no version to keep needs."""
+    from camoe.train.checkpoint.needed import needed_versions
+    from features.maintenance.keep import Keep, keep_pinned, keep_scored
+    from features.maintenance.orphans import tables
+    from features.maintenance.vacuum import plan_vacuum, remove_files, require_safe
+
     layout, retain, plans = config.layout, says.age(chosen.retain), []
     require_safe(retain, chosen.force)
     for table in tables(layout):
@@ -67,12 +66,18 @@ def run_pins(chosen: argparse.Namespace, config: Config) -> None:
 
 def run_compact(chosen: argparse.Namespace, config: Config) -> None:
     """Rewrite small files into full ones."""
+    from features.maintenance.compact import compact
+    from features.spark.session import spark_session
+
     done = compact(spark_session("maintain"), config.layout, config.rows_per_file, chosen.days)
     print("\n".join(says.compact_lines(done)))
 
 
 def run_forget(chosen: argparse.Namespace, config: Config) -> None:
     """List, and with --delete remove, users' events and sums in the history."""
+    from features.maintenance.forget import forget, plan_forget, read_users
+    from features.plan import settings_hash
+
     own = config.layout.history / settings_hash(config.sources, config.features, config.days.zone)
     plan = plan_forget(config.layout, own, config.features.history, read_users(chosen.users), chosen.keep)
     print("\n".join(says.forget_lines(forget(plan, chosen.delete), chosen.delete)))
@@ -80,14 +85,7 @@ def run_forget(chosen: argparse.Namespace, config: Config) -> None:
 
 def main(argv: list[str]) -> None:
     """Run one command."""
-    top = described(__doc__ or "")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
-    made = {}
-    for run in (run_orphans, run_vacuum, run_pins, run_compact, run_forget):
-        name, text = run.__name__.removeprefix("run_"), run.__doc__
-        made[name] = commands.add_parser(name, parents=[parser("")], add_help=False, description=text, help=text)
-        made[name].set_defaults(run=run)
-    says.add_options(made)
+    top, made = says.parsers(__doc__ or "", (run_orphans, run_vacuum, run_pins, run_compact, run_forget))
     chosen = parse(made[argv[0]], argv[1:]) if argv and argv[0] in made else top.parse_args(argv)
     config = load_config(chosen)
     if not config.out.is_dir():

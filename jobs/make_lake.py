@@ -15,10 +15,8 @@ from camoe.config.command_line import described, next_line, submit_line
 from camoe.config.ending import exit_with
 from camoe.contracts.config_file import load
 from camoe.contracts.places import counts
-from features.spark.failures import told
-from features.spark.session import spark_session
+from features.spark.told import told
 from features.synthetic.config import LakeConfig
-from features.synthetic.lake import check_replaceable, make_lake
 
 DEFAULT_CONFIG = "conf/lake/default.yaml"
 
@@ -30,6 +28,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example impressions=10000 seed=7")
     parser.add_argument("--replace", action="store_true", help="replace a lake of another seed or configuration")
     parsed = parser.parse_intermixed_args(arguments)
+    from features.spark.session import spark_session
+    from features.synthetic.lake import check_replaceable, make_lake
+
     replace = ["replace=true"] if parsed.replace else []
     config = load(parsed.config, LakeConfig, [*parsed.overrides, *replace])
     check_replaceable(config)

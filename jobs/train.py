@@ -9,26 +9,14 @@ By hand:           python -m camoe.train.launch.horovodrun --gloo -np 2 python -
 
 from __future__ import annotations
 
-import json
 import time
 from argparse import Namespace
 from collections.abc import Sequence
 
-from camoe.bundle.manifest import METRICS, open_bundle
 from camoe.config.command_line import given, load_config, natural, next_line, parse, parser, positive, submit_line
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
-from camoe.contracts.places.counts import record, require_equal
-from camoe.metrics.table import MODEL_RAW
-from camoe.train.batch import as_overrides, describe_batch, for_workers
-from camoe.train.checkpoint.resume import resume_point
-from camoe.train.data.training_inputs import open_training_inputs
-from camoe.train.holds import folder_alone, pinned_table
-from camoe.train.launch.attempts import hosts_of_workers, with_retries
-from camoe.train.launch.launch import launch_with_horovod, launch_with_spark
-from camoe.train.tracking.mlflow_tracker import marked_when_lost
-from features.spark.failures import told
-from features.spark.session import spark_session
+from features.spark.told import told
 
 
 def main(argv: list[str]) -> None:
@@ -41,6 +29,11 @@ def main(argv: list[str]) -> None:
     options.add_argument("--resume", action="store_true", help="continue the newest checkpoint, if there is one")
     options.add_argument("--retries", type=natural, default=0, help="times to go on without lost workers")
     chosen = parse(options, argv)
+    from camoe.train.batch import for_workers
+    from camoe.train.holds import folder_alone
+    from camoe.train.launch.attempts import hosts_of_workers
+    from camoe.train.summary import recorded
+
     asked = load_config(chosen)
     # Once, so that an attempt with fewer workers keeps the batch and the rates of the first.
     config = for_workers(asked, chosen.workers)
@@ -48,11 +41,21 @@ def main(argv: list[str]) -> None:
     started = time.monotonic()
     with folder_alone(config.layout):
         _train(chosen, asked, config, slots)
-        _summary(config, given(chosen), time.monotonic() - started)
+        print(recorded(config.layout, time.monotonic() - started))
+        print(next_line(submit_line("score", given(chosen))))
 
 
 def _train(chosen: Namespace, asked: Config, config: Config, slots: Sequence[str]) -> None:
     """Train with a worker on each of `slots`; `config` is the one `asked` for with batch and rates decided."""
+    from camoe.train.batch import as_overrides, describe_batch
+    from camoe.train.checkpoint.resume import resume_point
+    from camoe.train.data.training_inputs import open_training_inputs
+    from camoe.train.holds import pinned_table
+    from camoe.train.launch.attempts import with_retries
+    from camoe.train.launch.launch import launch_with_horovod, launch_with_spark
+    from camoe.train.tracking.mlflow_tracker import marked_when_lost
+    from features.spark.session import spark_session
+
     begin = resume_point(config.layout.checkpoints, chosen.resume, chosen.table_version)
     inputs = open_training_inputs(config, begin.table_version)
     print(
@@ -74,25 +77,6 @@ def _train(chosen: Namespace, asked: Config, config: Config, slots: Sequence[str
     marked = marked_when_lost(config.training.tracking, config.layout.checkpoints, begin.run)
     with pinned_table(config, inputs.version), marked:
         with_retries(attempt, slots, chosen.retries)
-
-
-def _summary(config: Config, command_line: str, seconds: float) -> None:
-    bundle = open_bundle(config.layout.bundle)
-    metrics = json.loads(bundle.read(METRICS))
-    best, parts = metrics["best"], (metrics, *metrics["members"], *metrics["refit"])
-    for epoch in (epoch for part in parts for epoch in part["epochs"]):
-        require_equal(f"rows trained in epoch {epoch['epoch']}", epoch["planned"], epoch["rows"])
-    record(
-        config.layout.counts,
-        "train",
-        {"rows_planned_per_epoch": metrics["epochs"][0]["planned"], "epochs": len(metrics["epochs"]),
-         "rows_trained_per_epoch": [epoch["rows"] for epoch in metrics["epochs"]],
-         "validation_rows": metrics["data"]["validation_rows"]},
-    )  # fmt: skip
-    heads = [row for row in metrics["validation"] if (row["group_kind"], row["predictor"]) == ("head", MODEL_RAW)]
-    print("train: validation NE " + ", ".join(f"{row['head']} {row['ne']:.4f}" for row in heads if row["ne"]))
-    print(f"train: model {bundle.manifest.model_version}, best after {best['steps']} steps, took {seconds:.0f} s")
-    print(next_line(submit_line("score", command_line)))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from datetime import date
+
+from pydantic import TypeAdapter, ValidationError
 
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
+from camoe.contracts.days import parse_days
+from camoe.contracts.errors import ConfigError
 from camoe.contracts.places.counts import require_readable
+from camoe.contracts.runs import RunId
 from camoe.contracts.shown.redaction import redacted_override
 
 DEFAULT_CONFIG = "conf/synthetic.yaml"
@@ -30,6 +36,22 @@ def described(description: str) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(
         description=description, epilog=KEYS, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
+
+def given_days(text: str) -> tuple[date, ...]:
+    """Parse the days of a command line, as `parse_days` does."""
+    try:
+        return parse_days(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def given_run_id(text: str) -> str:
+    """Parse the name of a run."""
+    try:
+        return TypeAdapter(RunId).validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError(f"'{text}' must be at most 32 of A-Z a-z 0-9 . _ -") from None
 
 
 def positive(text: str) -> int:
@@ -68,13 +90,24 @@ def next_line(command: str) -> str:
     return f"next:  {command}"
 
 
-def load_config(arguments: argparse.Namespace) -> Config:
-    """Load the configuration that the parsed command line names.
+def load_config(arguments: argparse.Namespace, *, reads_input: bool = False) -> Config:
+    """Load the configuration that the parsed command line names, for a job that `reads_input` or does not.
 
     Raises:
-        ConfigError: as `load` does.
+        ConfigError: as `load` does; or there is no folder of the raw lake, which the job reads.
         CountError: the counts of the stages before, which the job will add to, are damaged.
     """
     config = load(arguments.config, Config, arguments.overrides)
     require_readable(config.layout.counts)
+    if reads_input and not config.raw.is_dir():
+        raise ConfigError(_no_input(config))
     return config
+
+
+def _no_input(config: Config) -> str:
+    if config.input is not None:
+        return f"there is no folder input={config.input}; correct input="
+    return (
+        "nothing says where the raw lake is: give input=FOLDER (make demo: INPUT=FOLDER); without it, it is looked for "
+        f"in {config.raw}, where jobs/make_lake.py writes a synthetic one"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,9 @@ from camoe.contracts.shown.suggestions import keys_at, suggestion
 COMMAND_LINE = "the command line"
 
 Location = tuple[str, ...]
+# Where pydantic lists the values that a key may have, by what it says is wrong.
+EXPECTED = {"literal_error": "expected", "union_tag_invalid": "expected_tags"}
+QUOTED = re.compile(r"'([^']*)'")
 
 
 class Section(BaseModel):
@@ -69,7 +73,9 @@ def load(path: str | Path, kind: type[SectionT], overrides: Sequence[str] = ()) 
 
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise ConfigError(f"configuration file {path} does not exist; the shipped ones are in conf/")
+        beside = [str(path.parent / other.name) for other in path.parent.glob("*.yaml")]
+        there = suggestion(str(path), beside) if beside else "the shipped ones are in conf/"
+        raise ConfigError(f"configuration file {path} does not exist; {there}")
     try:
         content = yaml.safe_load(path.read_bytes().decode())
     except UnicodeDecodeError as error:
@@ -78,6 +84,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is nested too deeply for a configuration; take brackets out") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is no valid YAML: {_yaml_fault(error)}; mend it there") from None
+    except ValueError as error:
+        raise ConfigError(f"{path} holds a day or time that there is not: {error}; mend it there") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold a mapping of keys to values")
     return content
@@ -92,7 +100,7 @@ def _yaml_fault(error: yaml.YAMLError) -> str:
 
 def _find(name: str, origin: Path) -> Path:
     beside = origin.parent / name
-    return beside if beside.is_file() else Path(name)
+    return beside if beside.is_file() or not Path(name).parent.is_dir() else Path(name)
 
 
 def _parse_override(text: str) -> tuple[Location, Any]:
@@ -105,6 +113,8 @@ def _parse_override(text: str) -> tuple[Location, Any]:
         raise ConfigError(
             f"override {key}: '{value}' is no YAML value; put it in quotes or close its brackets"
         ) from None
+    except ValueError as error:
+        raise ConfigError(f"override {key}: '{value}' is no day or time that there is: {error}") from None
 
 
 def _set(tree: dict[str, Any], location: Location, value: Any) -> None:
@@ -138,6 +148,10 @@ def _explain(
         what = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             what = f"unknown key; {suggestion(location[-1], keys_at(kind, location[:-1]))}"
+        values = QUOTED.findall(str(item.get("ctx", {}).get(EXPECTED.get(item["type"], ""), "")))
+        if values:
+            given = item["ctx"].get("tag", item["input"])
+            what = f"'{given}' is none of its values; {suggestion(str(given), values)}"
         name = ".".join(location)
         problems.append(f"{file}: '{name}': {what}" if name else f"{file}: {what}")
     return "; ".join(problems)

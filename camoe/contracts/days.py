@@ -10,11 +10,14 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, model_validator
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.shown.suggestions import alike
 
 
 def _known_zone(zone: str) -> str:
     if zone not in available_timezones():
-        raise ValueError(f"'{zone}' is no IANA time zone; for example Europe/Stockholm")
+        meant = alike(zone, available_timezones())
+        choose = f"did you mean '{meant}'?" if meant else "for example Europe/Stockholm"
+        raise ValueError(f"'{zone}' is no IANA time zone; {choose}")
     return zone
 
 
@@ -112,8 +115,18 @@ def parse_days(text: str) -> tuple[date, ...]:
     found: set[date] = set()
     for part in text.split(","):
         first, dots, last = part.strip().partition("..")
-        found.update(DayRange(first=date.fromisoformat(first), last=date.fromisoformat(last if dots else first)).days())
+        days = days_between(_day(first), _day(last if dots else first))
+        if not days:
+            raise ValueError(f"the last day of {part.strip()} lies before its first")
+        found.update(days)
     return tuple(sorted(found))
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"'{text}' is no day ({error}); write 2026-03-02") from None
 
 
 def day_list(days: Iterable[date]) -> str:

@@ -110,7 +110,7 @@ class Snapshot:
 
 def is_delta_table(table: Path) -> bool:
     """Return whether a Delta table lies at `table`: a log with a commit in it."""
-    return DeltaTable.is_deltatable(str(table.resolve()))
+    return not table.is_file() and DeltaTable.is_deltatable(str(table.resolve()))
 
 
 def pin(table: Path | str, version: int | None = None, retries: int = RETRIES) -> Snapshot:

@@ -13,12 +13,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, StructField, StructType, TimestampType
 
 from camoe.contracts.errors import ConfigError, InputError
+from camoe.contracts.schema import reserved_names
 from camoe.contracts.sources import Entity, Sources
 from features.join.choice import Choice, Limits
 from features.join.names import AGE, KEY
 from features.join.point_in_time import decide, join_entity
 from features.join.versions import with_key
-from features.read.raw import read_table, reserved_names
+from features.read.raw import read_table
 from features.spark.together import together
 
 DEFAULT_LIMITS = Limits()
@@ -49,7 +50,7 @@ def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressio
     for name, entity in sources.entities.items():
         if name.lower() in mapped:
             raise ConfigError(f"entity '{name}' has the name of an impression column; rename one of them")
-        if name.lower() in reserved_names(sources):
+        if name.lower() in reserved_names([*sources.objectives, *sources.impressions.labels]):
             raise ConfigError(f"entity '{name}' has a name the training table uses itself; choose another")
         tables[name] = read_table(spark, folder, name, entity, sources.keyed_hash)
         keyed = with_key(tables[name], name, entity, impressions)

@@ -5,24 +5,42 @@ from __future__ import annotations
 import argparse
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from camoe.contracts.days import parse_days
+from camoe.config.command_line import described, given_days, parser
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.places.pins import Pin
-from features.maintenance.committed import OrphanRows
-from features.maintenance.compact import CompactedDay
-from features.maintenance.forget import Forgotten
-from features.maintenance.orphans import Leftover
-from features.maintenance.vacuum import Vacuum
+
+if TYPE_CHECKING:
+    from features.maintenance.committed import OrphanRows
+    from features.maintenance.compact import CompactedDay
+    from features.maintenance.forget import Forgotten
+    from features.maintenance.orphans import Leftover
+    from features.maintenance.vacuum import Vacuum
 
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def add_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
+def parsers(
+    description: str, commands: Sequence[Callable[..., None]]
+) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of the job, and by name that of each of its `commands`, functions named `run_<command>`."""
+    top = described(description)
+    below = top.add_subparsers(metavar="COMMAND", required=True)
+    made = {}
+    for run in commands:
+        name, text = run.__name__.removeprefix("run_"), run.__doc__
+        made[name] = below.add_parser(name, parents=[parser("")], add_help=False, description=text, help=text)
+        made[name].set_defaults(run=run)
+    _add_options(made)
+    return top, made
+
+
+def _add_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
     """Add to the parser of each of the maintenance `commands` the options that it has of its own."""
     commands["orphans"].add_argument("--older-than", default="24h", help="age: 0s, 90m, 2h, 3d (default: 24h)")
     vacuum, pins, forget = commands["vacuum"], commands["pins"], commands["forget"]
@@ -35,7 +53,7 @@ def add_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
         commands[name].add_argument("--delete", action="store_true", help="remove what is listed (default: list only)")
     pins.add_argument("--remove", metavar="PIN", help="remove this pin")
     pins.add_argument("--force", action="store_true", help="also when its process runs")
-    commands["compact"].add_argument("--days", type=parse_days, help="2026-03-02,2026-03-05..2026-03-07 (default: all)")
+    commands["compact"].add_argument("--days", type=given_days, help="2026-03-02,2026-03-05..2026-03-07 (default: all)")
 
 
 def _names(text: str) -> tuple[str, ...]:

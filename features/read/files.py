@@ -58,11 +58,25 @@ def outcome_paths(spark: SparkSession, folder: Path, sources: Sources, window: D
     log = sources.outcomes
     if log is None:
         return []
-    reached = _days_of_outcomes(sources, log, window)
-    due = [day for day in reached if window.begins(day) <= window.as_of]
-    later = [day for day in reached if day not in due]
+    due = _due(sources, log, window)
+    later = [day for day in _days_of_outcomes(sources, log, window) if day not in due]
     early = [day for day in later if _has_file(spark, "outcomes", folder / log.path_on(day), log)]
     return _paths(folder, "outcomes", log, [*due, *early])
+
+
+def required_paths(folder: Path, sources: Sources, name: str, table: Table, window: DayWindow) -> list[Path]:
+    """Return the paths without which the run stops of the `table` that the sources name so; Spark is not asked.
+
+    Raises `InputError` when one is missing.
+    """
+    if table is sources.impressions:
+        return _paths(folder, name, table, window.days)
+    return _paths(folder, name, table, _due(sources, table, window) if isinstance(table, Outcomes) else ())
+
+
+def _due(sources: Sources, log: Outcomes, window: DayWindow) -> list[date]:
+    """Return the days of the outcome log that must be there."""
+    return [day for day in _days_of_outcomes(sources, log, window) if window.begins(day) <= window.as_of]
 
 
 def _days_of_outcomes(sources: Sources, log: Outcomes, window: DayWindow) -> tuple[date, ...]:

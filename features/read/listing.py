@@ -29,7 +29,7 @@ def listed(spark: SparkSession, name: str, paths: Sequence[Path], table: Table) 
     Raises:
         InputError: Spark passes over a file that lies there, or reads one that should be passed over.
     """
-    there = {file: columns for path in paths for file, columns in _walk(name, as_listed(path))}
+    there = files_there(name, paths)
     options = {key: value for key, value in table.options.items() if key.lower() in LEAVING_OUT}
     reader = spark.read.format("text").options(**options, **ALL_FILES)
     uris = reader.load([str(path) for path in paths]).inputFiles()
@@ -43,6 +43,15 @@ def listed(spark: SparkSession, name: str, paths: Sequence[Path], table: Table) 
                 "begin with neither . nor _, or move it elsewhere"
             )
     return {file: there[file] for file in sorted(found)}
+
+
+def files_there(name: str, paths: Sequence[Path]) -> dict[Path, FolderColumns]:
+    """Return the files under `paths` that are data, each with its folder columns; Spark is not asked.
+
+    Raises:
+        InputError: a folder cannot be looked into, is a link to one above it, or gives a column twice.
+    """
+    return {file: columns for path in paths for file, columns in _walk(name, as_listed(path))}
 
 
 def is_hidden(name: str) -> bool:

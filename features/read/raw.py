@@ -10,12 +10,13 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import ConfigError, InputError
-from camoe.contracts.schema import IMPRESSION_KEYS, PHYSICAL_IDS, RUN_ID, TRAINING_PARTITIONS, label_column
+from camoe.contracts.schema import label_column, reserved_names
 from camoe.contracts.sources import Entity, KeyedHash, Outcomes, Sources
 from features.read.columns import UNREADABLE
 from features.read.damage import DAMAGE, damage, refused
 from features.read.files import folder_day, impression_paths, outcome_paths, table_path
-from features.read.keyed_hash import failing_as_null, hasher, read_key, require_hidden
+from features.read.hash_key import read_key
+from features.read.keyed_hash import failing_as_null, hasher, require_hidden
 from features.read.parts import Part, read_parts
 from features.read.window import DayWindow
 from features.spark.expressions import columns_read, resolve
@@ -28,9 +29,6 @@ RAW = "_raw"
 RAW_HASH = "_raw_hash"
 FILE = "__file"
 FOLDER_DAY = "_folder_day"
-RESERVED = (
-    frozenset((*PHYSICAL_IDS, *TRAINING_PARTITIONS, RUN_ID, "label_as_of", "local_ts")) - frozenset(IMPRESSION_KEYS)
-) - {"slot"}
 
 
 def read_table(spark: SparkSession, folder: Path, name: str, table: Entity, keyed: KeyedHash | None) -> DataFrame:
@@ -71,7 +69,7 @@ def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window
         ConfigError: a mapped column has a name that the training table uses for something else.
     """
     log = sources.impressions
-    taken = [name for name in log.columns if name.lower() in reserved_names(sources)]
+    taken = [name for name in log.columns if name.lower() in reserved_names([*sources.objectives, *log.labels])]
     if taken:
         raise ConfigError(f"impressions map '{taken[0]}', a name the training table uses itself; choose another")
     labels = {label_column(objective): sql for objective, sql in log.labels.items()}
@@ -82,12 +80,6 @@ def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window
     day = folder_day(folder, log, F.col(FILE)).alias(FOLDER_DAY)
     frames = [_mapped(part, expressions, sources.keyed_hash).select(*values, RAW, day, DAMAGE) for part in parts]
     return _one(frames, parts, "impressions")
-
-
-def reserved_names(sources: Sources) -> frozenset[str]:
-    """Return names that the training table uses itself, in small letters: to Spark `Date` and `date` are one column."""
-    labels = [label_column(objective).lower() for objective in (*sources.objectives, *sources.impressions.labels)]
-    return RESERVED.union(labels)
 
 
 def _whole(

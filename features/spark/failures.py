@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
@@ -114,20 +113,9 @@ def not_of_the_input(error: Exception) -> CamoeError | None:
     return CamoeError(told[-1]) if told else None
 
 
-def told(main: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
-    """Return a job's `main` that raises a `CamoeError` for a failure of Spark with a cause that a user can mend."""
-
-    @functools.wraps(main)
-    def telling(argv: list[str]) -> None:
-        try:
-            main(argv)
-        except (*SPARK_FAILURES, Py4JError, ConnectionError) as error:
-            other = not_of_the_input(error)
-            if other is None:
-                raise
-            raise other from error
-
-    return telling
+def of_the_job(error: Exception) -> CamoeError | None:
+    """Return what a job is to say of a failure of Spark that a user can mend; None for any other."""
+    return not_of_the_input(error) if isinstance(error, (*SPARK_FAILURES, Py4JError, ConnectionError)) else None
 
 
 @contextmanager

@@ -59,7 +59,18 @@ def test_every_architecture_is_one_file(kind):
         ("training.batch_size=none", "'training.batch_size': Input should be a valid integer"),
         ("training.batch_size", "is no override: write key=value"),
         ("heads=conf/heads/absent.yaml", "configuration file conf/heads/absent.yaml does not exist"),
+        (
+            "heads=conf/heads/modalty.yaml",
+            "did you mean 'conf/heads/modality.yaml'? There are conf/heads/content.yaml, ",
+        ),
         ("days.zone=Mars/Base", "'Mars/Base' is no IANA time zone"),
+        ("days.zone=europe/stokholm", "is no IANA time zone; did you mean 'Europe/Stockholm'?"),
+        ("days.test.last=2026-03-32", "override days.test.last: '2026-03-32' is no day or time that there is: day is"),
+        (
+            "sources.impressions.format=parket",
+            "'sources.impressions.format': 'parket' is none of its values; did you mean 'parquet'? There are csv",
+        ),
+        ("model.kind=camo", "'camo' is none of its values; did you mean 'camoe'? There are camoe, dcn, mmoe, "),
     ],
 )
 def test_a_wrong_override_is_named(override, message):
@@ -71,6 +82,15 @@ def test_an_unknown_key_is_named_with_the_file_that_holds_it(tmp_path):
     days = yaml.safe_load((ROOT / "conf/days/synthetic.yaml").read_text()) | {"holidays": []}
     (tmp_path / "days.yaml").write_text(yaml.safe_dump(days))
     with pytest.raises(ConfigError, match=rf"{tmp_path}/days.yaml: 'days.holidays': unknown key"):
+        load(ROOT / "conf/synthetic.yaml", Config, [f"days={tmp_path}/days.yaml"])
+
+
+def test_a_day_that_there_is_not_is_named_with_the_file_that_holds_it(tmp_path):
+    text = (ROOT / "conf/days/synthetic.yaml").read_text().replace("2026-03-11", "2026-03-32")
+    (tmp_path / "days.yaml").write_text(text)
+    with pytest.raises(
+        ConfigError, match=rf"{tmp_path}/days.yaml holds a day or time that there is not: day is out of"
+    ):
         load(ROOT / "conf/synthetic.yaml", Config, [f"days={tmp_path}/days.yaml"])
 
 

@@ -19,8 +19,15 @@ def suggestion(wrong: str, known: Collection[str]) -> str:
         return "there are none"
     names = sorted(known)
     listed = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
-    alike = difflib.get_close_matches(wrong.lower(), names, n=1)
-    return f"did you mean '{alike[0]}'? There are {listed}" if alike else f"there are {listed}"
+    meant = alike(wrong, known)
+    return f"did you mean '{meant}'? There are {listed}" if meant else f"there are {listed}"
+
+
+def alike(wrong: str, known: Collection[str]) -> str | None:
+    """Return the one of the `known` names that is most like `wrong`, in small letters or capital ones; None of none."""
+    names = {name.lower(): name for name in sorted(known)}
+    found = difflib.get_close_matches(wrong.lower(), names, n=1)
+    return names[found[0]] if found else None
 
 
 def keys_at(kind: type[BaseModel], location: Sequence[str]) -> set[str]:

@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.sources import KeyedHash, Sources
-from features.read.keyed_hash import hasher, read_key, require_hidden
+from features.read.hash_key import read_key
+from features.read.keyed_hash import hasher, require_hidden
 from features.spark.expressions import columns_read
 from features.spark.keys import as_text
 from features.spark.session import QUOTING_LOGGERS

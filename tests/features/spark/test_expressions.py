@@ -11,6 +11,7 @@ from pyspark.errors import AnalysisException
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Sources
+from features.check.names import columns_named
 from features.join.entities import join_entities, unjoined
 from features.spark.expressions import MANY_ROWS, OTHER_ROWS, RUN_DEPENDENT, has_subquery, refusal, resolve
 from tests.features import lake
@@ -149,6 +150,13 @@ def test_the_list_of_what_is_allowed_is_held_against_sparks_registry(spark, rows
             wrong[name] = reasons
     assert wrong == {}
     assert without - set(CASTS) == set(WITHOUT_EXAMPLE)
+
+
+def test_the_check_without_spark_takes_no_word_of_sql_for_a_column(spark):
+    """None of Spark's own examples names a column; an alias beside what it names is no expression of one column."""
+    named = {sql: columns_named(sql) for _, _, examples in registered(spark) for sql in examples}
+    assert len(named) > 700
+    assert [sql for sql, names in named.items() if names and not re.search(r"\bAS S\b", sql)] == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""A check of a configuration against its files before Spark is started."""
