@@ -12,8 +12,8 @@ report/summary.png.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from camoe.config.command_line import load_config, next_line, parse, parser, submit_line
 from camoe.config.ending import exit_with
@@ -33,14 +33,11 @@ def main(argv: list[str]) -> None:
     options.add_argument("--model", help="version or bundle folder to measure (default: the bundle of out)")
     options.add_argument("--against", default="", metavar="MODEL[,MODEL]", help="versions or bundle folders")
     arguments = parse(options, argv)
-    from rich.console import Console
-
     from camoe.bundle.manifest import METRICS
     from camoe.bundle.named import named_model
     from camoe.contracts.places.counts import record
     from camoe.evaluation.document import metrics_document
     from camoe.evaluation.evaluate import evaluate
-    from camoe.report.terminal import metrics_table, verdict_lines
     from camoe.report.write import read_json, replaced, write_report
     from features.spark.failures import as_input_errors
     from features.spark.progress import step
@@ -64,18 +61,24 @@ def main(argv: list[str]) -> None:
     record(config.layout.counts, "evaluate", evaluation.counts)
     document = metrics_document(config, evaluation, model.version, run.against, replaced(config.layout, model.version))
     written = write_report(config.layout, document, training)
-    console = Console(width=TERMINAL_COLUMNS)
-    for objective in config.heads.objectives:
-        console.print(metrics_table(document, objective))
-    for line in verdict_lines(document):
-        print(f"evaluate: {line}")
+    _show(document, config.heads.objectives)
     seconds = time.monotonic() - started
     print(
         f"evaluate: {evaluation.counts['evaluated']:,} labelled predictions of model {model.version} in {seconds:.0f} s"
     )
-    for path in written:
-        print(f"evaluate: written to {path}")
+    print(*(f"evaluate: written to {path}" for path in written), sep="\n")
     print(next_line(f"open {config.layout.report / 'index.html'} in a browser"))
+
+
+def _show(document: Mapping[str, Any], objectives: Sequence[str]) -> None:
+    from rich.console import Console
+
+    from camoe.report.terminal import metrics_table, verdict_lines
+
+    for objective in objectives:
+        Console(width=TERMINAL_COLUMNS).print(metrics_table(document, objective))
+    for line in verdict_lines(document):
+        print(f"evaluate: {line}")
 
 
 def _scored_run(config: Config, version: str, others: Sequence[str], config_file: str) -> ScoredRun:

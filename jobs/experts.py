@@ -12,15 +12,9 @@ import json
 import time
 import warnings
 
-from camoe.bundle.manifest import METRICS, open_bundle
 from camoe.config.command_line import load_config, next_line, parse, parser
 from camoe.config.ending import exit_with
 from camoe.contracts.days import parse_days
-from camoe.contracts.files import atomic_file, write_json
-from camoe.contracts.places.pins import pinned
-from camoe.contracts.snapshot import logged, opened
-from camoe.evaluation.expert_figures import course, expert_document, expert_picture
-from camoe.evaluation.experts import experts_of, first_model
 
 
 def main(argv: list[str]) -> None:
@@ -30,6 +24,13 @@ def main(argv: list[str]) -> None:
     options = parser(__doc__ or "")
     options.add_argument("--days", type=parse_days, help="2026-03-10,2026-03-12..2026-03-14 (default: the test days)")
     chosen = parse(options, argv)
+    from camoe.bundle.manifest import METRICS, open_bundle
+    from camoe.contracts.files import atomic_file, write_json
+    from camoe.contracts.places.pins import pinned
+    from camoe.contracts.snapshot import logged, opened
+    from camoe.evaluation.expert_figures import course, expert_document, expert_picture
+    from camoe.evaluation.experts import experts_of, first_model
+
     config = load_config(chosen)
     layout, days = config.layout, tuple(chosen.days or config.days.test.days())
     bundle = open_bundle(layout.bundle)

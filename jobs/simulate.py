@@ -7,27 +7,28 @@ Written: OUT/market.json and OUT/index.html. docs/market.md explains both.
 
 from __future__ import annotations
 
-import argparse
 import time
 from typing import Any
 
+from camoe.config.command_line import described
 from camoe.config.ending import exit_with
 from camoe.contracts.config_file import load
 from camoe.market.config import SimulationConfig
-from camoe.market.experiment.document import document
-from camoe.market.experiment.run import run
-from camoe.market.experiment.tables import read_market
-from camoe.report.market_page import write_market_report
 
 DEFAULT_CONFIG = "conf/markets/default.yaml"
 
 
 def main(argv: list[str]) -> None:
     """Hold the market in each design, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = described(__doc__ or "")
     parser.add_argument("--config", default=DEFAULT_CONFIG, help=f"simulation (default: {DEFAULT_CONFIG})")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example rules.charge=click")
     parsed = parser.parse_intermixed_args(argv)
+    from camoe.market.experiment.document import document
+    from camoe.market.experiment.run import run
+    from camoe.market.experiment.tables import read_market
+    from camoe.report.market_page import write_market_report
+
     config = load(parsed.config, SimulationConfig, parsed.overrides)
     started = time.monotonic()
     market, days = read_market(config.market, config.models, config.rules)

@@ -10,29 +10,29 @@ picture for each pair of groups, and under trials/ each trial's model, log and s
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import time
 
-from camoe.config.command_line import next_line, parse, positive
+from camoe.config.command_line import described, next_line, parse, positive
 from camoe.config.ending import exit_with
 from camoe.contracts.config_file import load
 from camoe.contracts.shown.redaction import redacted_override
 from camoe.report.text import span
 from camoe.study.declared import Study
-from camoe.study.prepare import prepare
-from camoe.study.run import run_study
-from camoe.study.write import write_results
 
 
 def main(argv: list[str]) -> None:
     """Do what is left of the study, and write what it says."""
     started = time.monotonic()
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = described(__doc__ or "")
     options.add_argument("--study", required=True, help="the study's file, one of conf/studies")
     options.add_argument("--jobs", type=positive, default=1, help="trials at a time (default: 1)")
     options.add_argument("overrides", nargs="*", metavar="key=value", help="for example out=out/mine seeds=[1,2]")
     chosen = parse(options, argv)
+    from camoe.study.prepare import prepare
+    from camoe.study.run import run_study
+    from camoe.study.write import write_results
+
     study = load(chosen.study, Study, chosen.overrides)
     prepare(study)
     done = run_study(study, chosen.jobs)

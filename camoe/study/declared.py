@@ -146,7 +146,8 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _no_secrets(self) -> Study:
-        given = [of.overrides for of in (self.base, *self.variants.values(), *self.folds.values())]
+        given = [self.base.overrides, *(of.overrides for of in self.variants.values())]
+        given += [of.overrides for of in self.folds.values()]
         for override in chain.from_iterable(given):
             if redacted_override(override) != override:
                 raise ValueError(
