@@ -154,7 +154,7 @@ def _inputs(block: Block) -> Inputs:
 
 def _gates(body: MixtureOfExperts, x: Tensor) -> Floats:
     """Return the gates' weights `[B, H, K]` for the shared bottom `x`."""
-    found: Floats = torch.stack([gate(x) for gate in body.gates], dim=1).to(torch.float64).numpy()
+    found: Floats = torch.stack(body.weights(x), dim=1).to(torch.float64).numpy()
     return found
 
 

@@ -24,10 +24,9 @@ TRAINED = {"epochs": [
 ]}  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def report(folder, *keep):
     """The report on a model whose audio gate takes the first expert, and whose video gate looks at the genre alone."""
-    config = load(write_pipeline(tmp_path_factory.mktemp("experts"), ROWS), Config)
+    config = load(write_pipeline(folder, ROWS), Config)
     model = CamoeConfig(embedding_dim=2, experts=2, expert=MlpConfig(kind="mlp", hidden=(4,)), tower_hidden=())
     spec = ModelSpec(
         model=model, features=config.features, heads=config.heads, slots=config.slots, vocabulary_sizes=(10,)
@@ -41,7 +40,14 @@ def found(tmp_path_factory):
             gate.linear.bias.zero_()
         built.body.gates[0].linear.bias[0] = 20.0
         built.body.gates[1].linear.weight[0, 0] = 3.0
+    if keep:
+        built.body.keep(keep)
     return experts_of(built, spec, pin(config.layout.training), seed=1)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return report(tmp_path_factory.mktemp("experts"))
 
 
 def test_weights_are_means_by_head_and_slot(found):
@@ -76,3 +82,9 @@ def test_the_report_is_a_picture_and_a_document(found):
     assert document["mean_gate_weights"]["audio"]["s0"][0] == pytest.approx(1.0)
     assert document["modalities"]["told"] == "more than by chance"
     assert expert_picture(found, {}).startswith(b"\x89PNG")
+
+
+def test_a_head_that_is_served_by_some_experts_has_no_weight_on_the_others(tmp_path):
+    served = report(tmp_path, (0, 1), (1,))
+    np.testing.assert_array_equal(served.weights[1], np.broadcast_to([0.0, 1.0], (3, 2)))
+    assert served.in_use[1] == 1.0

@@ -44,10 +44,13 @@ class MixtureOfExperts(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map `[B, D]` to logits `[B, H]` and gate weights `[B, H, K]`."""
         wide = aligned(x)
-        outputs = self.experts(wide)
-        weights = [self._among(kept, gate(wide)) for kept, gate in zip(self.kept, self.gates, strict=True)]
+        outputs, weights = self.experts(wide), self.weights(wide)
         logits = [tower(mix(weight, outputs)) for tower, weight in zip(self.towers, weights, strict=True)]
         return torch.stack(logits, dim=1), torch.stack(weights, dim=1)
+
+    def weights(self, wide: Tensor) -> list[Tensor]:
+        """Return each head's weights of the experts, `[B, K]`, for an input `[B, D]` that is `aligned`."""
+        return [self._among(kept, gate(wide)) for kept, gate in zip(self.kept, self.gates, strict=True)]
 
     def _among(self, kept: Sequence[int], weights: Tensor) -> Tensor:
         """Return weights `[B, K]` that are zero beyond those of `kept`, which sum to one."""
