@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from camoe.config.command_line import positive, submit_line
+from camoe.config import job_line, positive
 from camoe.config.ending import exit_with
 
 ROOT = Path(__file__).parents[1]
@@ -70,8 +70,8 @@ def build(part: Part, out: Path, kuairand: Path | None) -> None:
     if (out / "training/_delta_log").is_dir():
         return
     if part.config == "synthetic":
-        _run([*shlex.split(submit_line("make_lake")), "--config", "conf/lake/default.yaml", f"out={out}"])
-    _run([*shlex.split(submit_line("build_features")), *command(part, out, kuairand)])
+        _run([*shlex.split(job_line("make_lake")), "--config", "conf/lake/default.yaml", f"out={out}"])
+    _run([*shlex.split(job_line("build_features")), *command(part, out, kuairand)])
 
 
 def compare(part: Part, out: Path, kuairand: Path | None, seeds: int) -> str:

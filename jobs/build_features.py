@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from camoe.config import Config, given, load_config, parse, parser
-from camoe.config.command_line import given_days, given_run_id, next_line, submit_line
+from camoe.config.command_line import given_days, given_run_id, next_line
 from camoe.config.ending import exit_with
 from camoe.contracts.places import counts
+from camoe.contracts.shown.commands import job_line
 from features.spark.told import told
 
 if TYPE_CHECKING:
@@ -87,10 +88,10 @@ def main(argv: list[str]) -> None:
             counts.record(config.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})
             page = write_feature_report(built.report, config.layout.feature_report)[1]
     Console().print(feature_table(built.report))
-    print(built.summary(submit_line("build_features", given(chosen))))
+    print(built.summary(job_line("build_features", given(chosen))))
     print(f"report      {page}, counts {config.layout.counts}")
     print(f"took        {seconds:.1f} s")
-    print(next_line(f"python jobs/train.py {given(chosen)}"), flush=True)
+    print(next_line(job_line("train", given(chosen))), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from camoe.config.command_line import given, given_days, load_config, next_line, parse, parser, submit_line
+from camoe.config import Config, given, given_days, job_line, load_config, next_line, parse, parser
 from camoe.config.ending import exit_with
-from camoe.config.pipeline import Config
 from camoe.contracts.days import Days, day_list
 from camoe.contracts.errors import CamoeError, InputError
 
@@ -50,7 +49,7 @@ def main(argv: list[str]) -> None:
     if faults:
         raise InputError(f"{len(faults)} thing{'s' * (len(faults) > 1)} to mend, each named above")
     print(f"check: nothing is wrong as far as is seen without Spark ({time.monotonic() - started:.1f} s)")
-    print(next_line(submit_line("build_features", given(chosen))))
+    print(next_line(job_line("build_features", given(chosen))))
 
 
 def _of_the_table(config: Config, replace: bool) -> list[str]:

@@ -13,10 +13,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from camoe.config.command_line import LOCAL_SPARK, load_config, parse, parser, positive
+from camoe.config.command_line import load_config, parse, parser, positive
 from camoe.config.ending import EXPLAINED, exit_with, run_below
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import CamoeError
+from camoe.contracts.shown.commands import LOCAL_SPARK
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -15,9 +15,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from camoe.config.command_line import load_config, next_line, parse, parser, submit_line
+from camoe.config.command_line import load_config, next_line, parse, parser
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
+from camoe.contracts.shown.commands import job_line
 from features.spark.told import told
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _scored_run(config: Config, version: str, others: Sequence[str], config_file
         objectives=config.heads.objectives,
         layout=config.layout,
         truth=config.input is None and config.layout.truth.is_dir(),
-        command=lambda job: f"'{submit_line(job, f'--config {config_file} out={config.out}')}'",
+        command=lambda job: f"'{job_line(job, f'--config {config_file} out={config.out}')}'",
         against=tuple(dict.fromkeys(name for name in others if name != version)),
     )
 

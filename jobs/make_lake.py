@@ -11,20 +11,19 @@ from __future__ import annotations
 
 import time
 
-from camoe.config.command_line import described, next_line, submit_line
+from camoe.config.command_line import described, next_line
 from camoe.config.ending import exit_with
 from camoe.contracts.config_file import load
 from camoe.contracts.places import counts
+from camoe.contracts.shown.commands import DEFAULT_LAKE, job_line
 from features.spark.told import told
 from features.synthetic.config import LakeConfig
-
-DEFAULT_CONFIG = "conf/lake/default.yaml"
 
 
 def main(arguments: list[str]) -> None:
     """Make the lake that the command line names."""
     parser = described(__doc__ or "")
-    parser.add_argument("--config", default=DEFAULT_CONFIG, help=f"lake configuration (default: {DEFAULT_CONFIG})")
+    parser.add_argument("--config", default=DEFAULT_LAKE, help=f"lake configuration (default: {DEFAULT_LAKE})")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example impressions=10000 seed=7")
     parser.add_argument("--replace", action="store_true", help="replace a lake of another seed or configuration")
     parsed = parser.parse_intermixed_args(arguments)
@@ -52,7 +51,7 @@ def summary(config: LakeConfig, made: dict[str, dict[str, int]], seconds: float)
             f"Synthetic lake in {config.layout.raw}, truth in {config.layout.truth} ({seconds:.1f} s), rows:",
             *rows,
             f"Injected faults: {faults}",
-            next_line(submit_line("build_features", "" if str(config.out) == "out/synthetic" else f"out={config.out}")),
+            next_line(job_line("build_features", "" if str(config.out) == "out/synthetic" else f"out={config.out}")),
         ]
     )
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camoe.config.command_line import given, given_days, load_config, next_line, parse, parser, submit_line
+from camoe.config import given, given_days, job_line, load_config, next_line, parse, parser
 from camoe.config.ending import exit_with
 from camoe.contracts import encoder as encoders
 from camoe.contracts.places import counts
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> None:
     print(f"score: {sum(by_slot.values()):,} predictions of {len(days)} days with model {version}")
     print(f"score: categories that the model does not know: {unknown}")
     print(f"score: written to {layout.predictions} in {seconds:.0f} s")
-    print(next_line(submit_line("evaluate", given(chosen))))
+    print(next_line(job_line("evaluate", given(chosen))))
 
 
 def _with_spark(model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path) -> tuple[Counts, Unknown]:

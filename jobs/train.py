@@ -13,9 +13,10 @@ import time
 from argparse import Namespace
 from collections.abc import Sequence
 
-from camoe.config.command_line import given, load_config, natural, next_line, parse, parser, positive, submit_line
+from camoe.config.command_line import given, load_config, natural, next_line, parse, parser, positive
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
+from camoe.contracts.shown.commands import job_line
 from features.spark.told import told
 
 
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> None:
     with folder_alone(config.layout):
         _train(chosen, asked, config, slots)
         print(recorded(config.layout, time.monotonic() - started))
-        print(next_line(submit_line("score", given(chosen))))
+        print(next_line(job_line("score", given(chosen))))
 
 
 def _train(chosen: Namespace, asked: Config, config: Config, slots: Sequence[str]) -> None:

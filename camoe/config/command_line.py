@@ -14,13 +14,11 @@ from camoe.contracts.days import parse_days
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.places.counts import require_readable
 from camoe.contracts.runs import RunId
+from camoe.contracts.shown.commands import DEFAULT_CONFIG, program
 from camoe.contracts.shown.redaction import redacted_override
 
-DEFAULT_CONFIG = "conf/synthetic.yaml"
-LOCAL_SPARK = "conf/spark/local.conf"
 # Where --help sends whoever looks for a key.
 KEYS = "Every key, its default and meaning: docs/configuration.md"
-SUBMIT = f"spark-submit --properties-file {LOCAL_SPARK}"
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -34,7 +32,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 def described(description: str) -> argparse.ArgumentParser:
     """Make a parser that shows `description` as it is written, and says where each key is explained."""
     return argparse.ArgumentParser(
-        description=description, epilog=KEYS, formatter_class=argparse.RawDescriptionHelpFormatter
+        program(), description=description, epilog=KEYS, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
 
@@ -78,11 +76,6 @@ def parse(made: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
 def given(arguments: argparse.Namespace) -> str:
     """Return the configuration and overrides as they were given, without secrets, for the next command."""
     return shlex.join(["--config", arguments.config, *map(redacted_override, arguments.overrides)])
-
-
-def submit_line(job: str, arguments: str = "") -> str:
-    """Return the command that runs jobs/`job`.py in a local Spark; `arguments` are quoted for a shell already."""
-    return f"{SUBMIT} jobs/{job}.py {arguments}".rstrip()
 
 
 def next_line(command: str) -> str:

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import IO, NoReturn
 
 from camoe.contracts.errors import CamoeError
+from camoe.contracts.shown.commands import BY_NAME, SUBMIT
 from camoe.contracts.shown.printable import printable
 from camoe.contracts.shown.redaction import redacted, redacted_override
 
@@ -173,6 +174,9 @@ def _told(message: str, code: int) -> int:
 
 def _command(go_on: str) -> str:
     """Return the command line of this job, without secrets, with `go_on`."""
-    by = "spark-submit --properties-file conf/spark/local.conf" if "PYSPARK_GATEWAY_PORT" in os.environ else "python"
     options = [option for option in go_on.split() if option not in sys.argv]
-    return f"{by} {shlex.join([*map(redacted_override, sys.argv), *options])}"
+    given = shlex.join([*map(redacted_override, sys.argv[1:]), *options])
+    if BY_NAME in os.environ:
+        return f"camoe {os.environ[BY_NAME]} {given}".rstrip()
+    by = SUBMIT if "PYSPARK_GATEWAY_PORT" in os.environ else "python"
+    return f"{by} {shlex.quote(redacted_override(sys.argv[0]))} {given}".rstrip()

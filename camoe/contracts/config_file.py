@@ -100,7 +100,10 @@ def _yaml_fault(error: yaml.YAMLError) -> str:
 
 def _find(name: str, origin: Path) -> Path:
     beside = origin.parent / name
-    return beside if beside.is_file() or not Path(name).parent.is_dir() else Path(name)
+    # As commands name it in the clone, whose `conf` a command may read from any folder.
+    places = (beside, Path(name), origin.parent.parent / name)
+    known = [place for place in places if place.is_file()] or [place for place in places if place.parent.is_dir()]
+    return known[0] if known else beside
 
 
 def _parse_override(text: str) -> tuple[Location, Any]:

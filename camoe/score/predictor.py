@@ -13,6 +13,7 @@ from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.score.encode import encode
+from camoe.score.frames import Frame, as_table
 from camoe.score.graph_inputs import ScoringError
 from camoe.score.scorer import Scorer, ScoringModel, read_model
 
@@ -34,12 +35,13 @@ class Predictor:
     def _scorer(self) -> Scorer:
         return Scorer(self.model)
 
-    def encode(self, table: pa.Table) -> pa.Table:
+    def encode(self, table: Frame) -> pa.Table:
         """Add the encoded columns for `predict` to `table`, which has raw feature values under the features' names.
 
         Raises:
             ScoringError: a column is missing or of a wrong type.
         """
+        table = as_table(table)
         encoded = encode(table, self.model.spec.features, self.encoder)
         stamp = {
             FEATURE_SCHEMA_PROPERTY: self.model.manifest.feature_schema_hash,
@@ -47,8 +49,10 @@ class Predictor:
         }
         return encoded.replace_schema_metadata({**(table.schema.metadata or {}), **stamp})
 
-    def predict(self, table: pa.Table) -> pa.Table:
+    def predict(self, table: Frame) -> pa.Table:
         """Return what the scoring job gives for rows with `slot` and the encoded columns of the training table.
+
+        `table` is one of Arrow, or a frame of pandas or polars, as for `encode`.
 
         One row an objective and an impression whose slot it is served in, objective by objective, in the order of
         `table`. Columns: the keys that `table` has (impression_id, request_id, user_id, campaign_id, modality, slot,
@@ -58,6 +62,7 @@ class Predictor:
             ScoringError: a column is missing or of a wrong type, a slot is unknown, or the table was encoded for
                 another model.
         """
+        table = as_table(table)
         found = (table.schema.metadata or {}).get(ENCODER_PROPERTY.encode())
         if found is not None and found.decode() != self.encoder.content_hash():
             raise ScoringError(

@@ -7,9 +7,9 @@ import logging
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from camoe.config.command_line import SUBMIT
 from camoe.config.ending import heed_signals
 from camoe.contracts.errors import ConfigError
+from camoe.contracts.shown.commands import SUBMIT
 from features.spark.settings import SETTINGS, require_no_older_meanings, take_no_locale
 
 # These log the message of a failed task, and so the value that could not be cast. Executors of a cluster are JVMs of

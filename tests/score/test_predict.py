@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,44 @@ def test_a_snapshot_gets_the_predictions_of_its_rows_each_once(pipeline, predict
     for name in ("slot", "head", "objective", "user_id", "model_version"):
         assert mine[name].tolist() == theirs[name].tolist(), name
     assert Counter(map(str, mine["date"])) == {str(day): sum(ROWS.values()) for day in DAYS}
+
+
+def test_days_of_the_table_come_as_arrow_and_any_frame_of_them_gets_the_predictions_of_the_job(pipeline, predictor):
+    rows = camoe.read_days(pipeline.snapshot.table, [*DAYS[:1], *map(str, DAYS[1:])])
+    assert rows.num_rows == pipeline.snapshot.on(DAYS).rows
+    job = by_impression(pa.concat_tables(score_snapshot(predictor.model, pipeline.snapshot, DAYS)))
+    for frame in (rows, rows.to_pandas(), rows.combine_chunks().to_batches()[0]):
+        mine = by_impression(predictor.predict(frame))
+        np.testing.assert_allclose(mine["p"], job["p"], atol=1e-6)
+        for name in ("slot", "modality", "date", "user_id"):
+            assert mine[name].tolist() == job[name].tolist(), name
+
+
+def test_a_frame_of_polars_is_scored_as_its_rows(pipeline, predictor):
+    polars = pytest.importorskip("polars")
+    rows = camoe.read_days(pipeline.snapshot.table, DAYS)
+    assert predictor.predict(polars.from_arrow(rows))["p"].to_pylist() == predictor.predict(rows)["p"].to_pylist()
+
+
+def test_what_is_no_table_is_named(predictor):
+    with pytest.raises(ScoringError, match="dict is no table; give one of Arrow, or a frame of pandas or polars"):
+        predictor.predict({"slot": ["a"]})
+
+
+def test_days_that_the_table_lacks_are_named(pipeline):
+    with pytest.raises(SnapshotError, match="has no rows on 2031-01-01"):
+        camoe.read_days(pipeline.snapshot.table, ["2031-01-01"])
+
+
+def test_the_package_is_found_beside_its_clone(tmp_path):
+    """A folder of the package's name that is none, as the clone is for whoever stands beside it."""
+    (tmp_path / "camoe").mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    code = "import camoe; print(camoe.load.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "load\n", done.stderr
 
 
 def test_rows_of_categories_that_the_model_does_not_know_are_counted(pipeline, predictor):
