@@ -5,8 +5,7 @@
 
 Reads the predictions of the bundle's model version, the labels of the training-table version they were scored from,
 and a synthetic lake's true probabilities. Keeps the sums of each group, day and bucket of users in states/, so any two
-models, days or predictors are compared later without scoring again. Writes report/metrics.json, report/index.html and
-report/summary.png.
+models or days are compared later without scoring again. Writes report/metrics.json, index.html and summary.png.
 """
 
 from __future__ import annotations
