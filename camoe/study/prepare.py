@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from camoe.config.command_line import LOCAL_SPARK
 from camoe.config.ending import run_below
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.days import day_list, days_between
 from camoe.contracts.layout import Layout
+from camoe.contracts.shown.commands import LOCAL_SPARK
 from camoe.contracts.snapshot import is_delta_table
 from camoe.study.declared import Fold, Study
 from camoe.study.trial import StudyError
