@@ -19,21 +19,25 @@ from features.plan import Plan
 
 
 @contextmanager
-def opened_past(inputs: RunInputs, shown: DataFrame, joined: DataFrame) -> Iterator[Past]:
+def opened_past(
+    inputs: RunInputs, shown: DataFrame | None, joined: DataFrame, asking: DataFrame | None = None
+) -> Iterator[Past]:
     """Make the days that are missing and those of the run, whose impressions are `shown`; kept while the block runs.
 
-    `joined` has the columns that the keys' expressions see.
+    `joined` has the columns that the keys' expressions see. Without `shown` the impressions are read like those of
+    other days. `asking` are rows that look back and are no impressions of the run.
     """
     plan = inputs.plan
     layout = layout_of(plan)
     store = HistoryStore(plan.layout.history / plan.settings_hash, layout)
     stored = store.found()
-    fresh, missing = events(shown, layout), usable(stored, layout, plan.window)[1]
+    missing = usable(stored, layout, plan.window)[1]
+    fresh = events(_earlier(inputs, plan.window.days) if shown is None else shown, layout)
     if missing:
         fresh = fresh.unionByName(events(_earlier(inputs, missing), layout))
     owned = owned_keys(visible_columns(joined), layout.history)
     run = plan.signature(inputs.input_versions)
-    with opened(store, stored, fresh, plan.window, owned=owned, run=run) as past:
+    with opened(store, stored, fresh, plan.window, owned=owned, run=run, asking=asking) as past:
         yield past
 
 

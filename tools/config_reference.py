@@ -13,6 +13,7 @@ from typing import Any
 
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import Section
+from camoe.market.config import SimulationConfig
 from features.synthetic.config import LakeConfig
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
@@ -32,6 +33,10 @@ written, [features.md](features.md), [history.md](history.md) and [training.md](
 LAKE = """# Every key of a synthetic lake
 
 `conf/lake/*.yaml`, which `jobs/make_lake.py --config` reads; no other job does.
+"""
+MARKET = """# Every key of a simulation
+
+`conf/markets/*.yaml`, which `jobs/simulate.py --config` reads; no other job does. [market.md](market.md) explains them.
 """
 TABLE = "| key | type | default | acts in | meaning |\n|---|---|---|---|---|"
 
@@ -223,6 +228,9 @@ def reference() -> str:
         "",
         LAKE,
         page(LakeConfig, dict.fromkeys(LakeConfig.model_fields, "make_lake")),
+        "",
+        MARKET,
+        page(SimulationConfig, dict.fromkeys(SimulationConfig.model_fields, "simulate")),
     )
     return "\n".join(made) + "\n"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from camoe.contracts.errors import BundleError
 from camoe.contracts.schema import SLOTS_PROPERTY
 from camoe.contracts.slots import only_appended
 from camoe.contracts.snapshot import Snapshot
+from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.graph_inputs import GraphInputs
 from camoe.score.scorer import Scorer, ScoringModel, require_fit
 from camoe.score.unknown import Unknown, unknown_in
@@ -40,6 +42,21 @@ def score_snapshot(
     parts = [(day, snapshot.on([day])) for day in sorted(days)]
     scorer, counted = Scorer(model), unknown or Unknown()
     return (table for day, part in parts for table in _scored(scorer, model, part, day, counted))
+
+
+def score_locally(
+    model: ScoringModel, snapshot: Snapshot, days: Collection[date], path: Path
+) -> tuple[dict[str, int], Unknown]:
+    """Write the predictions; return their rows by slot, and what of the impressions the model does not know.
+
+    Raises:
+        BundleError, SnapshotError, StreamError: as `score_snapshot` does.
+        RunError: as `replace_predictions` does.
+    """
+    unknown = Unknown()
+    tables, version = score_snapshot(model, snapshot, days, unknown), model.manifest.model_version
+    replace_predictions(tables, snapshot, path, days, version, scored_at=datetime.now(UTC))
+    return predictions_by_slot(path, days, version), unknown
 
 
 def require_slot_ids(model: ScoringModel, snapshot: Snapshot) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,11 +67,24 @@ def read_model(folder: Path) -> ScoringModel:
 
 def require_vocabulary(model: ScoringModel, table: Encoder) -> None:
     """Raise `BundleError` unless the `table`'s encoder only appended to the one in the model's bundle."""
-    own = encoders.read(model.folder / ENCODER, model.manifest.encoder_version)
-    if not table.continues(own):
+    if not table.continues(own_encoder(model)):
         raise BundleError(
             f"model {model.manifest.model_version} was trained with another vocabulary than the table's, "
             "so indices would mean other values; train again on this table"
+        )
+
+
+def own_encoder(model: ScoringModel) -> Encoder:
+    """Return the vocabulary that the model was trained with."""
+    return encoders.read(model.folder / ENCODER, model.manifest.encoder_version)
+
+
+def require_features(model: ScoringModel, schema_hash: str | None, where: str) -> None:
+    """Raise `BundleError` unless the model was trained on features of that hash, which are those of `where`."""
+    if schema_hash != model.manifest.feature_schema_hash:
+        raise BundleError(
+            f"model {model.manifest.model_version} was trained on feature schema "
+            f"{model.manifest.feature_schema_hash}, {where} has {schema_hash}; train again or score the right table"
         )
 
 
@@ -78,11 +92,7 @@ def require_fit(model: ScoringModel, snapshot: Snapshot) -> None:
     """Raise `BundleError` unless the rows of `snapshot` are made as those that the model was trained on."""
     schema_hash = snapshot.properties.get(FEATURE_SCHEMA_PROPERTY)
     where = f"{snapshot.table} version {snapshot.version}"
-    if schema_hash != model.manifest.feature_schema_hash:
-        raise BundleError(
-            f"model {model.manifest.model_version} was trained on feature schema "
-            f"{model.manifest.feature_schema_hash}, {where} has {schema_hash}; train again or score the right table"
-        )
+    require_features(model, schema_hash, where)
     known = {slot.id for slot in model.spec.slots.slots}
     strange = sorted({file.slot for file in snapshot.files} - known)
     if strange:
@@ -94,8 +104,16 @@ def require_fit(model: ScoringModel, snapshot: Snapshot) -> None:
 
 def expected_predictions(model: ScoringModel, snapshot: Snapshot) -> int:
     """Count the predictions of `snapshot`: one an impression and objective that is served in its slot."""
+    rows: Counter[str] = Counter()
+    for file in snapshot.files:
+        rows[file.slot] += file.rows
+    return expected_of(model, rows)
+
+
+def expected_of(model: ScoringModel, rows: Mapping[str, int]) -> int:
+    """Count the predictions of `rows` by slot."""
     served = {slot.id: len(model.spec.heads.served(slot)) for slot in model.spec.slots.slots}
-    return sum(file.rows * served[file.slot] for file in snapshot.files)
+    return sum(count * served[slot] for slot, count in rows.items())
 
 
 class Scorer:

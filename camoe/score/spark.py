@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from pyspark.sql import types as T
 
 from camoe.contracts.encoder import UNKNOWN
 from camoe.contracts.places.alone import one_line
+from camoe.contracts.places.counts import require_equal
 from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot
-from camoe.score.scorer import Scorer, ScoringModel
+from camoe.score.scorer import Scorer, ScoringModel, expected_of
 from camoe.score.unknown import Unknown, Vocabulary, category_vocabularies, element_vocabularies
 
 # Delta's errors when another commit came first; PySpark knows them once they are imported.
@@ -27,6 +28,7 @@ CONFLICTS = tuple(
 # About 25 MB.
 ROWS_PER_FILE = 500_000
 ROW_KEYS = ("impression_id", "user_id", "campaign_id", "modality", "slot", "date")
+CANDIDATE_KEYS = ("request_id", "user_id", "campaign_id", "modality", "slot", "date")
 
 
 def read_rows(spark: SparkSession, snapshot: Snapshot, days: Collection[date], model: ScoringModel) -> DataFrame:
@@ -60,13 +62,16 @@ def _unknown(index: Column, known: Vocabulary) -> Column:
     return outside | index.isin(list(known.hidden)) if known.hidden else outside
 
 
-def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame:
-    """Yield one row an impression and objective that is served in its slot, in the columns of the predictions table."""
+def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot, keys: Sequence[str] = ROW_KEYS) -> DataFrame:
+    """Yield one row an impression and objective that is served in its slot, in the columns of the predictions table.
+
+    The `rows` are of `snapshot`, or candidates that were encoded beside it; `keys` name one.
+    """
     shared = rows.sparkSession.sparkContext.broadcast(model)
     text, number = T.StringType(), T.DoubleType()
     made = {"objective": text, "head": text, "p_raw": number, "p": number, "model_version": text}
     output = T.StructType(
-        [*(rows.schema[name] for name in ROW_KEYS), *(T.StructField(name, kind) for name, kind in made.items())]
+        [*(rows.schema[name] for name in keys), *(T.StructField(name, kind) for name, kind in made.items())]
     )
 
     def score_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -75,11 +80,31 @@ def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot) -> DataFrame
             yield from scorer.predict(pa.Table.from_batches([batch])).combine_chunks().to_batches()
 
     return rows.mapInArrow(score_batches, output).select(
-        *ROW_KEYS,
+        *keys,
         *made,
         F.lit(snapshot.version).cast("bigint").alias("snapshot_version"),
         F.current_timestamp().alias("scored_at"),
     )
+
+
+def score_candidates(
+    encoded: DataFrame, model: ScoringModel, table: Snapshot, path: Path, days: Collection[date]
+) -> tuple[int, dict[str, int], Unknown]:
+    """Write the predictions of candidates; return their number, predictions by slot, and what was not known of them.
+
+    Raises:
+        CountError: not each was scored.
+        RunError: as `write_predictions` does.
+    """
+    version = model.manifest.model_version
+    rows = encoded.select(*CANDIDATE_KEYS, *model.spec.features.columns).persist()
+    write_predictions(score(rows, model, table, CANDIDATE_KEYS), path, days, version)
+    by_slot = count_predictions(rows.sparkSession, path, days, version)
+    offered = {row["slot"]: row["count"] for row in rows.groupBy("slot").count().collect()}
+    require_equal("candidates scored", expected_of(model, offered), sum(by_slot.values()))
+    unknown = count_unknown(rows, model)
+    rows.unpersist()
+    return sum(offered.values()), by_slot, unknown
 
 
 def write_predictions(

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.days import days_between
 from camoe.contracts.history import ALL
 from features.history.blocks import Block, cover
-from features.history.events import AT, KEY, KNOWN_DAY, SET, sums
+from features.history.events import AT, KEY, KNOWN_DAY, SET, probes, sums
 from features.history.keys import MICROSECONDS, Layout
 from features.history.scan import NOTHING, Scan, Wide, prefixes
 from features.read.window import DayWindow
@@ -96,9 +96,19 @@ def needed(layout: Layout, span: Span, have: Collection[Block]) -> set[Block]:
     return found
 
 
-def asked_of(states: DataFrame, layout: Layout, span: Span, rows_a_task: int = ROWS_A_TASK) -> Asked:
-    """Return what impressions of `span` ask: each is among the events of its own day, so their keys are in `states`."""
+def asked_of(
+    states: DataFrame, layout: Layout, span: Span, rows_a_task: int = ROWS_A_TASK, asking: DataFrame | None = None
+) -> Asked:
+    """Return what impressions of `span` ask: each is among the events of its own day, so their keys are in `states`.
+
+    The keys of `asking`, which are no impressions, are counted beside them.
+    """
     recent = states.where((F.col(DAYS) == 1) & (F.col(KNOWN_DAY) >= F.lit(span.first)))
+    recent = recent.select(SET, KEY, "n_impression")
+    if asking is not None:
+        recent = recent.unionByName(
+            probes(asking, layout).select(SET, KEY, F.lit(1).cast("bigint").alias("n_impression"))
+        )
     sizes = recent.groupBy(SET, KEY).agg(F.sum("n_impression").alias("n"))
     # Each impression is one row that asks, and one a stream of its own time that tells.
     each = 1 + len(set(layout.lags_s.values()))

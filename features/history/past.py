@@ -77,10 +77,11 @@ def opened(
     *,
     owned: tuple[str, ...],
     run: CommitMetadata,
+    asking: DataFrame | None = None,
 ) -> Iterator[Past]:
     """Count the days of which `fresh` are the events: those of `window`, and what `usable` lacks; kept while it runs.
 
-    `owned` are the key sets that rest on the user.
+    `owned` are the key sets that rest on the user. `asking` are rows that look back beside the impressions of `window`.
     """
     layout, spark, run = store.layout, fresh.sparkSession, own_name(run)
     there, missing = usable(stored, layout, window)
@@ -100,7 +101,7 @@ def opened(
             tables[kind.table(1)] = held
             states = _pieces(store, there, kind, held, span)
             if kind is STATES:
-                asked = asked_of(states, layout, span)
+                asked = asked_of(states, layout, span, asking=asking)
             if there.days:
                 # What few impressions ask for, of all that is on disk, is read once.
                 states = states.join(asked.keys, on=KEY, how="left_semi").persist()

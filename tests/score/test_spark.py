@@ -13,7 +13,7 @@ import camoe
 from camoe.score import spark as spark_scoring
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
-from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
+from camoe.score.spark import count_predictions, count_unknown, read_rows, score, score_candidates, write_predictions
 from camoe.score.unknown import Unknown
 from tests.score.pipeline import BY_GENRE, DAYS, ROWS, write_scorable
 from tests.sparks import set_to
@@ -58,6 +58,14 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
         assert by_spark[name].tolist() == local[name].tolist(), name
     assert count_unknown(read_rows(spark, snapshot, DAYS, model), model) == unknown
     assert all(unknown.found.values())
+    # The same rows as candidates, in a table of their own.
+    offered = read_rows(spark, snapshot, DAYS, model).withColumnRenamed("impression_id", "request_id")
+    count, by_slot, told = score_candidates(offered, model, snapshot, tmp_path / "candidates", DAYS)
+    assert (count, told) == (sum(ROWS.values()) * len(DAYS), unknown)
+    candidates = spark.read.format("delta").load(str(tmp_path / "candidates")).toPandas()
+    assert sum(by_slot.values()) == len(candidates) == len(by_spark)
+    by_request = candidates.set_index(["objective", "request_id"]).sort_index()
+    np.testing.assert_allclose(by_request["p"], by_spark["p"], atol=1e-12)
     tables, now = score_snapshot(model, snapshot, DAYS), datetime.now(UTC)
     replace_predictions(tables, snapshot, path, DAYS, version, scored_at=now)
     by_row = {slot: 2 if sections == "objectives" and slot == "s1" else 1 for slot in ROWS}

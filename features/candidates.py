@@ -1,0 +1,133 @@
+"""Candidates, which may become impressions: their features are joined point in time, and there is no outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from camoe.config.pipeline import Config
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.errors import InputError
+from camoe.contracts.sources import Sources
+from features.encoding.encode import apply, feature_values, with_derived
+from features.history.columns import hidden_columns, with_keys
+from features.history.keys import key_column
+from features.history.lookup import NUMBERS
+from features.history.past import told
+from features.history.smoothing import with_history
+from features.history.weights import smoothing_weights
+from features.impressions.judge import judged_impressions
+from features.impressions.tally import count_impressions
+from features.incremental import find_existing
+from features.inputs import RunInputs, judged_days
+from features.join.entities import join_entities, read_entities
+from features.past import opened_past
+from features.plan import Plan, new_run_id, window_of
+from features.read.files import input_versions, pinned
+from features.read.raw import read_impressions
+
+REQUEST = "request_id"
+KEYS = ("impression_id", REQUEST, "user_id", "campaign_id", "ts", "date", "slot")
+
+
+def serving_plan(config: Config, days: Sequence[date]) -> Plan:
+    """Return the plan by which candidates of `days` are read: that of a feature run, which is not carried out."""
+    now = datetime.now(UTC)
+    return Plan(
+        run_id=new_run_id(now),
+        started=now,
+        folder=config.raw,
+        layout=config.layout,
+        sources=config.sources,
+        slots=config.slots,
+        days=config.days,
+        features=config.features,
+        window=window_of(config.days, config.sources, days, None, now),
+        asked=tuple(days),
+        config_hash=config.content_hash(),
+        rows_per_file=config.rows_per_file,
+    )
+
+
+@contextmanager
+def encoded_candidates(spark: SparkSession, plan: Plan, table: Path, encoder: Encoder) -> Iterator[DataFrame]:
+    """Give the candidates in the parquet `table` the columns of the training table; computed while the block runs.
+
+    A candidate is a request_id and a campaign_id with the raw columns of an impression, which are read by the mapping
+    of the impressions. Its history is what the log told before its `ts`: candidates are no impressions, and change no
+    one's history.
+
+    Raises:
+        InputError: a table is missing or damaged, or a candidate is one that an impression would be refused for.
+        EncoderError: the history's rates are fitted, and no build has fitted them.
+    """
+    sources = candidate_sources(plan.sources, table)
+    versions = input_versions(spark, plan.folder, plan.sources, plan.window)
+    raw = read_impressions(spark, plan.folder, sources, plan.window)
+    judged = judged_impressions(raw, None, sources, plan.slots, plan.window).persist()
+    try:
+        _require_sound(judged, table)
+        tables = read_entities(spark, plan.folder, pinned(plan.sources, versions), judged)
+        joined = join_entities(judged, tables, plan.sources, plan.window.days).frame
+        with _valued(spark, plan, tables, versions, joined) as values:
+            yield _with_modality(apply(values, encoder, plan.features), plan)
+    finally:
+        judged.unpersist()
+
+
+def candidate_sources(sources: Sources, table: Path) -> Sources:
+    """Return the sources with the candidates of `table` in place of the impressions, named by request and campaign."""
+    log = sources.impressions
+    campaign = log.columns["campaign_id"]
+    columns = {
+        **log.columns,
+        REQUEST: REQUEST,
+        "impression_id": f"concat_ws(':', {REQUEST}, {campaign})",
+    }
+    changed: dict[str, object] = {"path": str(table.absolute()), "format": "parquet", "options": {}, "columns": columns}
+    changed |= {"labels": {}, "exclude": (), "payload": None, "survivor": (), "repeats_days": None}
+    return sources.model_copy(update={"impressions": log.model_copy(update=changed)})
+
+
+def _require_sound(judged: DataFrame, table: Path) -> None:
+    counted = count_impressions(judged)
+    refused = {**counted.excluded, **counted.quarantined}
+    if counted.duplicates:
+        refused["given twice"] = counted.duplicates
+    if refused or not counted.read:
+        why = ", ".join(f"{name} {rows:,}" for name, rows in refused.items()) or "there are none"
+        raise InputError(
+            f"candidates at {table}: {sum(refused.values()):,} of {counted.read:,} cannot be scored ({why}); mend the "
+            "table or choose their days by --days; nothing was written"
+        )
+
+
+@contextmanager
+def _valued(
+    spark: SparkSession, plan: Plan, tables: Mapping[str, DataFrame], versions: Mapping[str, str], joined: DataFrame
+) -> Iterator[DataFrame]:
+    features = plan.features
+    if features.history is None:
+        yield with_derived(feature_values(joined, features, KEYS, hidden_columns(joined)), features)
+        return
+    keyed, keys = with_keys(joined, features), [key_column(name) for name in features.history.keys]
+    values = feature_values(keyed, features, [*KEYS, *keys], hidden_columns(keyed)).persist()
+    impressions, judged, outcomes = judged_days(spark, plan, versions)
+    inputs = RunInputs(plan, find_existing(plan), impressions, judged, outcomes, tables, {}, versions)
+    try:
+        with opened_past(inputs, None, joined, asking=values) as past:
+            rows = told(values, past).drop(*keys)
+            weights = smoothing_weights(plan.layout.encoder, rows, (), past.layout)
+            yield with_derived(with_history(rows, past.layout, weights, plan.window.zone).drop(NUMBERS), features)
+    finally:
+        values.unpersist()
+
+
+def _with_modality(rows: DataFrame, plan: Plan) -> DataFrame:
+    modalities = [F.when(F.col("slot") == slot.id, F.lit(slot.modality)) for slot in plan.slots.slots]
+    return rows.withColumn("modality", F.coalesce(*modalities))
