@@ -1,7 +1,6 @@
 """Score the impressions of given days with the model bundle, each by the head of its slot, into a Delta table.
 
 spark-submit --properties-file conf/spark/local.conf jobs/score.py --config conf/synthetic.yaml out=out/synthetic
-Default days: the test days. Others: --days 2026-03-10,2026-03-11
 Without Spark, in this process:  python jobs/score.py --local --config conf/synthetic.yaml out=out/synthetic
 Candidates without outcome (request_id, campaign_id, raw columns) in parquet:  --input out/market/market/candidates
 """
@@ -15,10 +14,9 @@ from typing import TYPE_CHECKING
 
 from camoe.config.command_line import given, given_days, load_config, next_line, parse, parser
 from camoe.config.ending import exit_with
-from camoe.config.pipeline import Config
 from camoe.contracts import encoder as encoders
-from camoe.contracts.places import counts
 from camoe.contracts.places.alone import days_alone
+from camoe.contracts.places.counts import require_equal
 from camoe.contracts.places.pins import pinned
 from camoe.contracts.runs import active_records, encoder_version, require_fresh
 from camoe.contracts.shown.commands import job_line
@@ -26,45 +24,41 @@ from camoe.contracts.snapshot import Snapshot, logged, opened
 from features.spark.told import told
 
 if TYPE_CHECKING:
+    from camoe.config.pipeline import Config
     from camoe.score.scorer import ScoringModel
     from camoe.score.unknown import Unknown
 
 
 def main(argv: list[str]) -> None:
     """Pin the table, score the days, check that every row was scored."""
-    started = time.monotonic()
-    options = parser(__doc__ or "")
+    options, started = parser(__doc__ or ""), time.monotonic()
     options.add_argument("--days", type=given_days, help="2026-03-10,2026-03-12..2026-03-14 (default: the test days)")
     options.add_argument("--local", action="store_true", help="score in this process, without Spark")
     options.add_argument("--input", type=Path, metavar="TABLE", help="score the candidates in this parquet table")
     chosen = parse(options, argv)
-    if chosen.local and chosen.input is not None:
+    if chosen.local and chosen.input:
         options.error("--local scores impressions; candidates (--input) need Spark")
-    from camoe.score import scorer
+    from camoe.score import predictions, scorer
     from camoe.score.local import score_locally
-    from camoe.score.predictions import require_writable
     from camoe.score.scored import Scored
 
     config = load_config(chosen)
-    days = tuple(chosen.days or config.days.test.days())
-    layout = config.layout
-    model = scorer.read_model(layout.bundle)
-    table = logged(layout.training)
+    layout, days = config.layout, tuple(chosen.days or config.days.test.days())
+    model, table = scorer.read_model(layout.bundle), logged(layout.training)
     if chosen.input is not None:
         _candidates(config, model, table, days, chosen.input)
         return
-    snapshot = opened(table, days).on(days)
+    snapshot, runs = opened(table, days).on(days), active_records(table, layout.runs)
     scorer.require_fit(model, snapshot)
-    runs = active_records(table, layout.runs)
     require_fresh(runs, days, f"{table.table} version {table.version}")
     scorer.require_vocabulary(model, encoders.read(layout.encoder, encoder_version(runs)))
-    require_writable(layout.predictions, snapshot)
+    predictions.require_writable(layout.predictions, snapshot)
     pin = pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it")
     with days_alone(layout.leases, model.manifest.model_version, days), pin:
-        by_slot, unknown = (score_locally if chosen.local else _with_spark)(model, snapshot, days, layout.predictions)
-    counts.require_equal("rows scored", scorer.expected_predictions(model, snapshot), sum(by_slot.values()))
-    seconds = time.monotonic() - started
-    Scored(model, days, snapshot.rows, by_slot, unknown, layout.predictions, seconds).tell(layout.counts)
+        by_slot, unknown = (score_locally if chosen.local else _in_spark)(model, snapshot, days, layout.predictions)
+    require_equal("rows scored", scorer.expected_predictions(model, snapshot), sum(by_slot.values()))
+    took = time.monotonic() - started
+    Scored(model, days, snapshot.rows, by_slot, unknown, layout.predictions, took).tell(layout.counts)
     print(next_line(job_line("evaluate", given(chosen))))
 
 
@@ -84,7 +78,7 @@ def _candidates(config: Config, model: ScoringModel, table: Snapshot, days: tupl
     Scored(model, days, rows, by_slot, unknown, path, time.monotonic() - started).tell(config.layout.counts)
 
 
-def _with_spark(
+def _in_spark(
     model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path
 ) -> tuple[dict[str, int], Unknown]:
     """Write the predictions; their rows by slot, and what of the impressions the model does not know."""
