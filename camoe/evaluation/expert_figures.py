@@ -121,21 +121,21 @@ def _draw_fields(axes: Axes, found: Experts) -> None:
     axes.set_yticks(range(len(shown)), [name for name, _ in shown], fontsize=7)
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.invert_yaxis()
-    axes.set_title("Weight that moves when a field is shuffled")
-    axes.legend(frameon=False, fontsize=8)
+    axes.set_title("Weight moved by shuffling a field")
+    axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.06), ncols=4)
     tidy(axes, "both")
 
 
 def _draw_course(axes: Axes, found: Experts, course: Course) -> None:
     axes.set_title("Gates apart, over training (bits)")
-    axes.set(xlabel="step", ylabel="divergence of mean weights, from the first head")
+    axes.set(xlabel="step", ylabel="of mean weights, from the first head")
     steps, weights = list(course), np.array(list(course.values()), dtype=np.float64)
     for place in range(1, len(found.heads) if steps else 0):
         apart = divergence(weights[:, 0], weights[:, place])
         axes.plot(steps, apart, marker="o", color=CYCLE[place % len(CYCLE)], label=found.heads[place])
     if steps and len(found.heads) > 1:
         axes.legend(frameon=False, fontsize=8)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1)
     tidy(axes, "y")
 
 

@@ -55,6 +55,9 @@ def _head(done: Done, command: str) -> Iterator[str]:
         + (f", after {study.tuning.trials} trials of tuning for each variant" if study.tuning else "")
         + ".\n"
     )
+    versions = sorted({result.code_version for result in results})
+    if len(versions) > 1:
+        yield f"The trials were done by several versions of the code: {', '.join(versions)}.\n"
     yield (
         f"Changes are relative, against {study.variants[study.baseline].title}, with 95 % intervals over users and "
         "seeds; a word stands where the change is told from none, adjusted for the number of variants (Holm).\n"

@@ -181,9 +181,15 @@ def _scaled(config: Config, factors: Factors) -> Iterator[str]:
 
 
 def _identity(task: Task, config: Config, fold: Fold) -> str:
-    """Hash all that decides what a trial comes to: settings as resolved, table, days; not where it is done."""
+    """Hash all that decides what a trial comes to: settings that are given, table, days; not where it is done.
+
+    A setting that a later version of the project adds leaves earlier trials what they are.
+    """
     matched = None if task.matched is None else load(task.config, Config, task.matched)
-    settings = [None if one is None else one.model_dump(mode="json", exclude=PLACES) for one in (config, matched)]
+    settings = [
+        None if one is None else one.model_dump(mode="json", exclude=PLACES, exclude_defaults=True)
+        for one in (config, matched)
+    ]
     factors, choose = task.factors.model_dump(), [day.isoformat() for day in task.choose]
     parts = [task.system, settings, factors, str(fold.lake.resolve()), task.table_version, choose]
     return short_hash(json.dumps(parts, sort_keys=True))
