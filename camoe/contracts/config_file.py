@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,13 +71,24 @@ def load(path: str | Path, kind: type[SectionT], overrides: Sequence[str] = ()) 
         raise ConfigError(_explain(error, kind, files, tree)) from None
 
 
+class _EachKeyOnce(yaml.SafeLoader):
+    """Reads YAML, and refuses a mapping that says a key twice, of which the first would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for position, (key, _) in enumerate(node.value):
+            if key.value in keys[:position] and isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem=f"the key '{key.value}' is there twice", problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         beside = [str(path.parent / other.name) for other in path.parent.glob("*.yaml")]
         there = suggestion(str(path), beside) if beside else "the shipped ones are in conf/"
         raise ConfigError(f"configuration file {path} does not exist; {there}")
     try:
-        content = yaml.safe_load(path.read_bytes().decode())
+        content = yaml.load(path.read_bytes().decode(), _EachKeyOnce)  # noqa: S506 - a safe one
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is no UTF-8 text (byte {error.start}); save it as UTF-8") from None
     except RecursionError:

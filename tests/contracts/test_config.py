@@ -94,6 +94,13 @@ def test_a_day_that_there_is_not_is_named_with_the_file_that_holds_it(tmp_path):
         load(ROOT / "conf/synthetic.yaml", Config, [f"days={tmp_path}/days.yaml"])
 
 
+def test_a_key_that_is_there_twice_is_refused_with_its_line(tmp_path):
+    text = (ROOT / "conf/days/synthetic.yaml").read_text() + "zone: UTC\n"
+    (tmp_path / "days.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=rf"{tmp_path}/days.yaml is no valid YAML: line 6, column 1: the key 'zone'"):
+        load(ROOT / "conf/synthetic.yaml", Config, [f"days={tmp_path}/days.yaml"])
+
+
 def test_an_override_reaches_into_a_referenced_file():
     config = load(ROOT / "conf/synthetic.yaml", Config, ["training.stream.lanes=9", "out=/somewhere"])
     assert config.training.stream.lanes == 9

@@ -12,6 +12,7 @@ SUBMIT = f"spark-submit --properties-file {LOCAL_SPARK}"
 # The job of each command.
 JOBS: Mapping[str, str] = {
     "check": "check",
+    "init": "init",
     "lake": "make_lake",
     "features": "build_features",
     "train": "train",
