@@ -21,6 +21,7 @@ from camoe.contracts.shown.suggestions import suggestion
 ROOT = Path(__file__).resolve().parents[1]
 # Settings of a shell that would lead to another Spark or Python than this project's.
 OTHERS = ("SPARK_HOME", "PYSPARK_DRIVER_PYTHON")
+WITHOUT_CONFIG = ("init",)
 HELP = f"""usage: camoe COMMAND [arguments of the job]
 
 {__doc__.partition(chr(10))[2].strip()}
@@ -44,7 +45,7 @@ def command_line(argv: Sequence[str]) -> list[str]:
     if not file.is_file():
         raise ConfigError(f"{file} is not there: camoe is not installed from its clone; run make .venv/.ready there")
     arguments = [_found(argument) for argument in given]
-    if not any(argument.split("=")[0] == "--config" for argument in arguments):
+    if job not in WITHOUT_CONFIG and not any(argument.split("=")[0] == "--config" for argument in arguments):
         arguments += ["--config", _found(DEFAULT_LAKE if job == "make_lake" else DEFAULT_CONFIG)]
     if not _in_spark(job, arguments):
         return [sys.executable, str(file), *arguments]

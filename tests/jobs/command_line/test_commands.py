@@ -52,6 +52,10 @@ def test_a_configuration_that_is_not_here_is_that_of_the_clone(tmp_path, monkeyp
     assert given == f"heads={ROOT / 'conf/heads/single.yaml'}"
 
 
+def test_the_job_that_writes_a_configuration_is_given_none():
+    assert command_line(["init", "log.csv"]) == [sys.executable, str(ROOT / "jobs/init.py"), "log.csv"]
+
+
 def test_every_job_has_a_command():
     assert set(JOBS.values()) == {path.stem for path in (ROOT / "jobs").glob("*.py")}
 
