@@ -56,7 +56,7 @@ def _pictures(document: Document) -> Iterator[Picture]:
     yield draw_picture(draw, (6.2, 3.6), "Money of both arms over the day, beside the plan of all budgets.")
     for place, _ in enumerate(document["queues"]):
         draw = partial(figures.draw_won, document=document, queue=place)
-        caption = "A model that errs wins what it thinks too much of (the winner's curse); on the dashed line it is right."
+        caption = "A model that errs wins what it overrates (the winner's curse); on the dashed line it is right."
         yield draw_picture(draw, (4.8, 4.2), caption)
     draw = partial(figures.draw_sizes, rows=document["sizes"])
     yield draw_picture(draw, (6.2, 3.4), "Who gains: true value of what was shown, whole market, treated over control.")
