@@ -94,7 +94,8 @@ def _unmapped(columns: Columns, table: Table) -> Iterator[str]:
     """Yield the expressions of the table's mapping that name a column which the files lack."""
     labels = table.labels if isinstance(table, Impressions) else {}
     # The first line of a CSV that lacks its header is a row of data, which no message may quote.
-    told = f"the {len(columns.types)} of the first line" if table.format == "csv" else ", ".join(columns.types)
+    headed = table.format == "csv" and table.options.get("header", "").lower() == "true"
+    told = f"the {len(columns.types)} of the first line" if headed else ", ".join(columns.types)
     for name, sql in {**table.columns, **labels}.items():
         for missing in _missing(sql, columns.types):
             said = _no_column(missing, columns.types)

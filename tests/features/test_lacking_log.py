@@ -25,7 +25,7 @@ def test_a_log_of_queries_without_time_id_and_users_is_built(spark, tmp_path):
     log = {
         "query": [number // 3 for number in numbers],
         "ad": [number % 13 for number in numbers],
-        "user": [0 if number % 4 == 0 else number % 29 for number in numbers],
+        "user": [0 if number % 4 == 0 else 1 + number % 29 for number in numbers],
         "clicks": [int(number % 5 == 0) for number in numbers],
     }
     (tmp_path / "raw").mkdir()
