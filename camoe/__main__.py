@@ -14,14 +14,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from camoe.contracts.errors import ConfigError
-from camoe.contracts.shown.commands import BY_NAME, DEFAULT_CONFIG, DEFAULT_LAKE, IN_SPARK, JOBS, LOCAL_SPARK
+from camoe.contracts.shown.commands import (
+    BY_NAME,
+    DEFAULT_CONFIG,
+    DEFAULT_LAKE,
+    DEFAULT_MARKET,
+    IN_SPARK,
+    JOBS,
+    LOCAL_SPARK,
+)
 from camoe.contracts.shown.printable import printable
 from camoe.contracts.shown.suggestions import suggestion
 
 ROOT = Path(__file__).resolve().parents[1]
 # Settings of a shell that would lead to another Spark or Python than this project's.
 OTHERS = ("SPARK_HOME", "PYSPARK_DRIVER_PYTHON")
-WITHOUT_CONFIG = ("init",)
+# Jobs whose configuration is another than a pipeline's, and those that take none by this name.
+OTHER_CONFIG = {"make_lake": DEFAULT_LAKE, "simulate": DEFAULT_MARKET}
+WITHOUT_CONFIG = ("init", "study")
 HELP = f"""usage: camoe COMMAND [arguments of the job]
 
 {__doc__.partition(chr(10))[2].strip()}
@@ -46,7 +56,7 @@ def command_line(argv: Sequence[str]) -> list[str]:
         raise ConfigError(f"{file} is not there: camoe is not installed from its clone; run make .venv/.ready there")
     arguments = [_found(argument) for argument in given]
     if job not in WITHOUT_CONFIG and not any(argument.split("=")[0] == "--config" for argument in arguments):
-        arguments += ["--config", _found(DEFAULT_LAKE if job == "make_lake" else DEFAULT_CONFIG)]
+        arguments += ["--config", _found(OTHER_CONFIG.get(job, DEFAULT_CONFIG))]
     if not _in_spark(job, arguments):
         return [sys.executable, str(file), *arguments]
     submit = str(Path(sys.executable).with_name("spark-submit"))

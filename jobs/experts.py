@@ -12,9 +12,8 @@ import json
 import time
 import warnings
 
-from camoe.config.command_line import load_config, next_line, parse, parser
+from camoe.config.command_line import given_days, load_config, next_line, parse, parser
 from camoe.config.ending import exit_with
-from camoe.contracts.days import parse_days
 
 
 def main(argv: list[str]) -> None:
@@ -22,7 +21,7 @@ def main(argv: list[str]) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
     started = time.monotonic()
     options = parser(__doc__ or "")
-    options.add_argument("--days", type=parse_days, help="2026-03-10,2026-03-12..2026-03-14 (default: the test days)")
+    options.add_argument("--days", type=given_days, help="2026-03-10,2026-03-12..2026-03-14 (default: the test days)")
     chosen = parse(options, argv)
     from camoe.bundle.manifest import METRICS, open_bundle
     from camoe.contracts.files import atomic_file, write_json

@@ -13,15 +13,14 @@ from typing import Any
 from camoe.config.command_line import described
 from camoe.config.ending import exit_with
 from camoe.contracts.config_file import load
+from camoe.contracts.shown.commands import DEFAULT_MARKET
 from camoe.market.config import SimulationConfig
-
-DEFAULT_CONFIG = "conf/markets/default.yaml"
 
 
 def main(argv: list[str]) -> None:
     """Hold the market in each design, and write the page."""
     parser = described(__doc__ or "")
-    parser.add_argument("--config", default=DEFAULT_CONFIG, help=f"simulation (default: {DEFAULT_CONFIG})")
+    parser.add_argument("--config", default=DEFAULT_MARKET, help=f"simulation (default: {DEFAULT_MARKET})")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example rules.charge=click")
     parsed = parser.parse_intermixed_args(argv)
     from camoe.market.experiment.document import document

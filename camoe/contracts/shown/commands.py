@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 DEFAULT_CONFIG = "conf/synthetic.yaml"
 DEFAULT_LAKE = "conf/lake/default.yaml"
+DEFAULT_MARKET = "conf/markets/default.yaml"
 LOCAL_SPARK = "conf/spark/local.conf"
 SUBMIT = f"spark-submit --properties-file {LOCAL_SPARK}"
 # The job of each command.
@@ -20,6 +21,9 @@ JOBS: Mapping[str, str] = {
     "evaluate": "evaluate",
     "maintain": "maintain",
     "demo": "demo",
+    "study": "study",
+    "experts": "experts",
+    "simulate": "simulate",
 }
 # Jobs that spark-submit starts.
 IN_SPARK = frozenset(("make_lake", "build_features", "score", "evaluate"))
