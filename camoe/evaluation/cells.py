@@ -47,13 +47,13 @@ class Grouping:
         return cells + [[*common, _column(field), "fold"] for field in self.summed]
 
     def names(self) -> Column:
-        """Return the groups that a cell of the grouping sets belongs to, as an array of kind and group."""
+        """Return the groups that a cell of the grouping sets may belong to: an array of kind and group, or nulls."""
         groups = [(kind, F.col(kind)) for kind in self.settings.groups] + [(ALL, F.lit(ALL))]
         found = [F.when(F.col("slot").isNotNull(), _group(kind, value)) for kind, value in groups]
         for field in self.settings.fields:
             value = F.col(_column(field))
             found.append(F.when(value.isNotNull() & (value != LEFT_OUT), _group(field.name, value)))
-        return F.array_compact(F.array(*found))
+        return F.array(*found)
 
 
 def state_rows(frame: DataFrame, predictors: Mapping[str, str], settings: EvaluationConfig) -> DataFrame:
@@ -76,8 +76,12 @@ def state_rows(frame: DataFrame, predictors: Mapping[str, str], settings: Evalua
         F.coalesce("bucket", "fold", F.lit(EVERYONE)).cast("int").alias("bucket"),
         F.coalesce("narrow", "wide", F.lit(0)).cast("int").alias("bin"),
         *SUMS,
-    ).select("*", "of.group_kind", "of.group")
-    added = grouped.groupBy(*KEYS, "bucket", "bin").agg(*[F.sum(name).alias(name) for name in SUMS])
+    ).where(F.col("of").isNotNull())
+    added = (
+        grouped.select("*", "of.group_kind", "of.group")
+        .groupBy(*KEYS, "bucket", "bin")
+        .agg(*[F.sum(name).alias(name) for name in SUMS])
+    )
     return _collected(added, [field.name for field in grouping.summed], settings)
 
 

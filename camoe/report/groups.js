@@ -98,7 +98,7 @@ function reliability(points) {
 
 function overDays(days) {
   const known = days.filter(([, p, o]) => p !== null && o !== null);
-  if (!known.length) return null;
+  if (known.length < 2) return null;
   const top = Math.max(...known.flatMap(([, p, o]) => [p, o])) * 1.1 || 1;
   const last = Math.max(known.length - 1, 1);
   const plot = new Plot([0, last], [0, top], { xText: (v) => (known[Math.round(v)] || [""])[0].slice(5) });

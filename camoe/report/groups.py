@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,8 +39,8 @@ def kinds(document: Document, objective: str) -> dict[str, list[Group]]:
     found: dict[str, list[Group]] = {}
     for group in _groups(document, objective):
         found.setdefault(group.kind, []).append(group)
-    same = {_figures(group) for group in found.get("modality", [])}
-    heads = [group for group in found.pop("head", []) if _figures(group) not in same]
+    repeated = repeated_heads(document["rows"], objective)
+    heads = [group for group in found.pop("head", []) if group.group not in repeated]
     first: dict[str, list[Group]] = {kind: found.pop(kind) for kind in ("all", "modality", "slot") if kind in found}
     return {**first, **({"head": heads} if heads else {}), **found}
 
@@ -120,8 +120,14 @@ def _told(name: str, row: Document) -> list[Any]:
     return [name, row["mean_predicted"], *([row[number], row[f"{number}_interval"]] for number in numbers)]
 
 
-def _figures(group: Group) -> tuple[Any, ...]:
-    return tuple(group.model[name] for name in ("impressions", "clicks", "ne", "auc_pr"))
+def repeated_heads(rows: Iterable[Document], objective: str) -> set[str]:
+    """Return the heads of an objective that have the figures of a modality: they serve the same rows."""
+    figures: dict[str, dict[str, tuple[Any, ...]]] = {"modality": {}, "head": {}}
+    for row in rows:
+        if (row["objective"], row["predictor"]) == (objective, MODEL) and row["group_kind"] in figures:
+            of = tuple(row[name] for name in ("impressions", "clicks", "ne", "auc_pr"))
+            figures[row["group_kind"]][row["group"]] = of
+    return {head for head, of in figures["head"].items() if of in figures["modality"].values()}
 
 
 def _key(row: Document) -> Key:

@@ -22,7 +22,7 @@ DRAWN_SLOTS = 40
 # Kinds of groups with more members than this are folded.
 OPEN_GROUPS = 12
 SORTS = (
-    ("at up", "order of the catalogue"),
+    ("at up", "as listed"),
     ("name up", "name"),
     ("n down", "impressions"),
     ("clicks down", "clicks"),
@@ -111,8 +111,10 @@ def _words(verdicts: Mapping[str, str]) -> str:
 
 
 def summary_figure(document: Document, objective: str) -> Figure:
-    """Draw NE per slot beside the reliability of each modality, for a README."""
-    rows = _slot_rows(document, objective)
+    """Draw NE per slot, or modality where there are too many, beside the reliability of each modality, for a README."""
+    rows = _rows(document, objective, "slot")
+    if len({row["group"] for row in rows}) > DRAWN_SLOTS:
+        rows = _rows(document, objective, "modality")
     reliability = document["reliability"][objective]
     with rc_context(dict(SETTINGS)):
         figure = new_figure(5.2 + 3.9 * len(reliability), 4.4)
@@ -124,7 +126,7 @@ def summary_figure(document: Document, objective: str) -> Figure:
 
 
 def _pictures(document: Document, objective: str) -> Iterator[Picture]:
-    rows, names = _slot_rows(document, objective), document["names"]
+    rows, names = _rows(document, objective, "slot"), document["names"]
     number = len({row["group"] for row in rows})
     if number > DRAWN_SLOTS:
         return
@@ -170,8 +172,8 @@ def _which_model(training: Document) -> str:
     return first + (refit if training.get("refit") else "")
 
 
-def _slot_rows(document: Document, objective: str) -> list[Document]:
-    return [row for row in document["rows"] if (row["objective"], row["group_kind"]) == (objective, "slot")]
+def _rows(document: Document, objective: str, kind: str) -> list[Document]:
+    return [row for row in document["rows"] if (row["objective"], row["group_kind"]) == (objective, kind)]
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

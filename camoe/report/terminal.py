@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from camoe.report import text
+from camoe.report.groups import repeated_heads
 
 # Fields have too many values for a terminal.
 KINDS = ("slot", "modality", "head", "all")
@@ -35,8 +36,9 @@ def metrics_table(document: Mapping[str, Any], objective: str) -> Table:
     for name in NUMBERS:
         table.add_column(name, justify="right", no_wrap=True)
     previous = None
+    repeated = repeated_heads(document["rows"], objective)
     rows = (row for row in document["rows"] if row["objective"] == objective and row["group_kind"] in KINDS)
-    for row in rows:
+    for row in (row for row in rows if row["group_kind"] != "head" or row["group"] not in repeated):
         group = (row["group_kind"], row["group"])
         if previous not in (None, group):
             table.add_section()
