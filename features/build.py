@@ -24,7 +24,7 @@ from features.prepare import PreparedRun, encoded_rows, prepare, refused_rows
 from features.report import RunFacts, day_groups, feature_report
 from features.report.cells import profile_cells
 from features.result import BuildResult
-from features.spark.failures import as_input_errors
+from features.spark.failures import NO_WHOLE_FILE, as_input_errors
 from features.spark.progress import step
 from features.spark.settings import require_zone
 from features.spark.values import day_hashes
@@ -50,7 +50,7 @@ def build(spark: SparkSession, plan: Plan) -> BuildResult:
     """
     require_zone(spark, plan.window.zone)
     remedy = "mend what it says and run again"
-    with as_input_errors(f"cannot build from {plan.folder}", remedy), prepare(spark, plan) as ready:
+    with as_input_errors(f"cannot build from {plan.folder}", remedy, NO_WHOLE_FILE), prepare(spark, plan) as ready:
         return write_run(spark, ready)
 
 

@@ -28,8 +28,8 @@ REMEDIES = (
     ("OutOfMemoryError|GC overhead limit", "give Spark more memory (spark.driver.memory, spark.executor.memory)"),
     ("SQLSTATE: 22", "use try_cast, or another function that begins with try_, in that expression, or mend the input"),
     (r"\[INVALID_TIMEZONE", "name a time zone that Java knows"),
-    (r"\[FAILED_READ_FILE", "put a whole copy of that file there, or take it out"),
 )
+NO_WHOLE_FILE = "put a whole copy of that file there, or take it out"
 # How Java shows an object that has no text.
 OBJECT = re.compile(r"[\w.$]+@[0-9a-f]{4,8}\b")
 # SQL states of data exceptions and broken constraints, whose messages quote the value.
@@ -119,10 +119,10 @@ def of_the_job(error: Exception) -> CamoeError | None:
 
 
 @contextmanager
-def as_input_errors(what: str, remedy: str) -> Iterator[None]:
+def as_input_errors(what: str, remedy: str, damaged: str | None = None) -> Iterator[None]:
     """Turn a failure of Spark inside the block into an `InputError`: `what` failed, why, and what to do.
 
-    That is the remedy of this failure where there is one, else `remedy`.
+    That is the remedy of this failure where there is one, else `remedy`; for a file that cannot be read, `damaged`.
     """
     try:
         yield
@@ -131,5 +131,6 @@ def as_input_errors(what: str, remedy: str) -> Iterator[None]:
         if other is not None:
             raise other from error
         whole = "\n".join(_texts(error))
-        own = next((one for pattern, one in REMEDIES if re.search(pattern, whole)), remedy)
+        usual = damaged if damaged and "[FAILED_READ_FILE" in whole else remedy
+        own = next((one for pattern, one in REMEDIES if re.search(pattern, whole)), usual)
         raise InputError("; ".join(filter(None, (f"{what}: {first_line(error)}", own)))) from error
