@@ -159,8 +159,8 @@ HOLED_PARQUET = as_parquet(MANY)[:40] + b"\xff" * 200 + as_parquet(MANY)[240:]
 
 WITHOUT_USER = [{name: row(0)[name] for name in NAMES if name != "user"}]
 REFUSED = {
-    "gzip csv": ("csv", {"a.csv.gz": CUT_CSV}, r"log/a\.csv\.gz: Unexpected end of input stream"),
-    "gzip json": ("json", {"a.json.gz": CUT_JSON}, r"log/a\.json\.gz: Unexpected end of input stream"),
+    "gzip csv": ("csv", {"a.csv.gz": CUT_CSV}, r"log/a\.csv\.gz cannot be read: Unexpected end of input stream; put a whole copy"),
+    "gzip json": ("json", {"a.json.gz": CUT_JSON}, r"log/a\.json\.gz cannot be read: Unexpected end of input stream; put a whole copy"),
     "cut parquet": (
         "parquet",
         {"a.parquet": as_parquet(MANY), "b.parquet": as_parquet(MANY)[:-90]},
@@ -169,7 +169,7 @@ REFUSED = {
     "holed parquet": (
         "parquet",
         {"a.parquet": as_parquet(MANY), "b.parquet": HOLED_PARQUET},
-        r"cannot build: \S*log/b\.parquet: ",
+        r"cannot build: \S*log/b\.parquet cannot be read: .*; put a whole copy",
     ),
     "renamed in one csv": (
         "csv",
