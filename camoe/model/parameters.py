@@ -17,6 +17,8 @@ from camoe.model.spec import ModelSpec
 # The most by which a model may miss the wanted number of parameters, as a share of it: widths are whole numbers.
 TOLERANCE = 0.02
 HALVINGS = 24
+# The largest factor of widths.
+WIDEST = 2.0**20
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def with_matched_parameters(spec: ModelSpec) -> ModelSpec:
         return body_parameters(spec.model.scaled(factor), spec)
 
     low, high = 0.0, 1.0
-    while rest(high) < wanted:
+    while rest(high) < wanted and high < WIDEST and rest(2 * high) > rest(high):
         low, high = high, 2 * high
     for _ in range(HALVINGS):
         middle = (low + high) / 2
