@@ -6,6 +6,7 @@ import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 import camoe
 from tests.features import lake
@@ -20,6 +21,7 @@ def shown(name):
     return re.search(rf"^    {name}: (.+)$", PAGE[PAGE.index("## 6.") :], re.MULTILINE)[1].strip('"')
 
 
+@pytest.mark.slow
 def test_a_log_of_queries_without_time_id_and_users_is_built(spark, tmp_path):
     numbers = range(ROWS)
     log = {

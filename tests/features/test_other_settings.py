@@ -42,6 +42,7 @@ def test_other_settings_are_refused_before_anything_is_written(clean_build, tmp_
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_table_of_other_features_is_replaced_when_asked_for(spark, clean_build, tmp_path):
     lake.copy_of(clean_build, tmp_path)
     before = lake.training(spark, tmp_path)

@@ -10,6 +10,7 @@ from tests.paths import ROOT
 ARCHIVE = ROOT / ".venv" / "spark.jsa"
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_java_takes_sparks_classes_from_the_archive(tmp_path):
     """Java goes on without it and says nothing, at a third more time for a short job."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import pytest
+
 from camoe.contracts.history import History
 from features.delta.commit import CommitMetadata
 from features.history.blocks import Block, days_between, holding
@@ -40,6 +42,7 @@ def sums(spark, store, stored, size):
     return {row["date"]: (row["n_impression"], row["t_impression"]) for row in rows}
 
 
+@pytest.mark.slow
 def test_blocks_are_made_of_final_days_and_made_again_with_one_of_them(spark, tmp_path):
     history = History.model_validate({"since": FIRST, "keys": {"all": []}})
     store = HistoryStore(tmp_path, Layout(history, {"impression": 0}))
