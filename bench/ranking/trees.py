@@ -5,12 +5,9 @@ from __future__ import annotations
 import catboost
 import lightgbm
 import numpy as np
-import pandas as pd
 
 from bench.ranking.rows import Days, Floats, Rows
-
-ROUNDS = 600
-PATIENCE = 30
+from camoe.study.trees import PATIENCE, ROUNDS, categories, columns, dataset
 
 
 def train_lightgbm(days: Days, factor: float, seed: int) -> tuple[Floats, Floats]:
@@ -28,9 +25,9 @@ def train_lightgbm(days: Days, factor: float, seed: int) -> tuple[Floats, Floats
         "num_threads": 2,
         "verbose": -1,
     }
-    own, check = (_lightgbm_rows(rows) for rows in (days.train, days.validation))
+    own, check = (dataset(rows) for rows in (days.train, days.validation))
     model = lightgbm.train(settings, own, ROUNDS, [check], callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)])
-    found = (np.asarray(model.predict(_frame(rows)), np.float64) for rows in (days.validation, days.test))
+    found = (np.asarray(model.predict(columns(rows)), np.float64) for rows in (days.validation, days.test))
     return next(found), next(found)
 
 
@@ -48,29 +45,13 @@ def train_catboost(days: Days, factor: float, seed: int) -> tuple[Floats, Floats
     )
     own, check = (_catboost_rows(rows) for rows in (days.train, days.validation))
     model.fit(own, eval_set=check)
-    found = (np.asarray(model.predict_proba(_frame(rows)), np.float64)[:, 1] for rows in (days.validation, days.test))
+    found = (np.asarray(model.predict_proba(columns(rows)), np.float64)[:, 1] for rows in (days.validation, days.test))
     return next(found), next(found)
 
 
 TREES = {"lightgbm": train_lightgbm, "catboost": train_catboost}
 
 
-def _frame(rows: Rows) -> pd.DataFrame:
-    categories = pd.DataFrame(rows.categorical).add_prefix("c")
-    return pd.concat([categories, pd.DataFrame(rows.numeric).add_prefix("n")], axis=1)
-
-
-def _categories(rows: Rows) -> list[str]:
-    return [f"c{number}" for number in range(rows.categorical.shape[1])]
-
-
-def _lightgbm_rows(rows: Rows) -> lightgbm.Dataset:
-    known = rows.known
-    return lightgbm.Dataset(
-        _frame(rows)[known], rows.label[known], categorical_feature=_categories(rows), free_raw_data=False
-    )
-
-
 def _catboost_rows(rows: Rows) -> catboost.Pool:
     known = rows.known
-    return catboost.Pool(_frame(rows)[known], rows.label[known], cat_features=_categories(rows))
+    return catboost.Pool(columns(rows)[known], rows.label[known], cat_features=categories(rows))

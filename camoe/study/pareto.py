@@ -28,7 +28,7 @@ class Point:
     y_ends: Ends
 
     def dominates(self, other: Point) -> bool:
-        """Whether it is no worse on both axes and better on one, as measured."""
+        """Return whether it is no worse on both axes and better on one, as measured."""
         return self.x >= other.x and self.y >= other.y and (self.x, self.y) != (other.x, other.y)
 
 

@@ -59,7 +59,7 @@ class Change:
 
     @property
     def defined(self) -> bool:
-        """Whether there is a change and an error to speak of."""
+        """Presence of a change and an error to speak of."""
         return bool(np.isfinite(self.value) and np.isfinite(self.error) and self.error > 0)
 
     @property

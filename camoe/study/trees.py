@@ -53,7 +53,7 @@ def train(config: Config, version: int, factors: Factors) -> Trees:
         "deterministic": True,
         "verbose": -1,
     }
-    data, valid = (_dataset(rows) for rows in (own, check))
+    data, valid = (dataset(rows) for rows in (own, check))
     stop = lightgbm.early_stopping(PATIENCE, verbose=False)
     model = lightgbm.train(settings, data, ROUNDS, [valid], callbacks=[stop])
     users, p = config.evaluation.user_buckets, _predicted(model, check)
@@ -78,15 +78,24 @@ def _frame(config: Config, rows: Rows, p: Floats, p_raw: Floats) -> pd.DataFrame
 
 
 def _predicted(model: lightgbm.Booster, rows: Rows) -> Floats:
-    return np.asarray(model.predict(_columns(rows)), np.float64)
+    return np.asarray(model.predict(columns(rows)), np.float64)
 
 
-def _columns(rows: Rows) -> pd.DataFrame:
-    categories = pd.DataFrame(rows.categorical).add_prefix("c")
-    return pd.concat([categories, pd.DataFrame(rows.numeric).add_prefix("n")], axis=1)
+def columns(rows: Rows) -> pd.DataFrame:
+    """Return what trees read of `rows`: categories as `c0`, `c1`, ..., numerics as `n0`, `n1`, ..."""
+    return pd.concat(
+        [pd.DataFrame(rows.categorical).add_prefix("c"), pd.DataFrame(rows.numeric).add_prefix("n")], axis=1
+    )
 
 
-def _dataset(rows: Rows) -> lightgbm.Dataset:
-    known, columns = rows.known, _columns(rows)
-    categories = [f"c{number}" for number in range(rows.categorical.shape[1])]
-    return lightgbm.Dataset(columns[known], rows.label[known], categorical_feature=categories, free_raw_data=False)
+def categories(rows: Rows) -> list[str]:
+    """Return the names of the categories among `columns`."""
+    return [f"c{number}" for number in range(rows.categorical.shape[1])]
+
+
+def dataset(rows: Rows) -> lightgbm.Dataset:
+    """Return the rows of which the label is known, as LightGBM takes them."""
+    known = rows.known
+    return lightgbm.Dataset(
+        columns(rows)[known], rows.label[known], categorical_feature=categories(rows), free_raw_data=False
+    )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from camoe.bundle.calibration import read_calibration
-from camoe.bundle.manifest import ENCODER, Bundle, open_bundle
+from camoe.bundle.manifest import ENCODER, Bundle, open_bundle, read_manifest
 from camoe.bundle.model import read_module
 from camoe.config.training import TrainingConfig
 from camoe.contracts import encoder as encoders
@@ -119,7 +119,8 @@ def make_teacher(training: TrainingConfig, spec: ModelSpec, device: torch.device
 def require_known_values(training: TrainingConfig, encoder: Encoder) -> None:
     """Raise `TrainingError` unless the values of the teacher's bundle have the numbers that `encoder` gives them."""
     path = training.teacher.bundle if training.teacher else None
-    if path is not None and not encoder.continues(encoders.read(open_bundle(path).folder / ENCODER)):
+    # Its files are checked when the teacher is made.
+    if path is not None and not encoder.continues(encoders.read(path / ENCODER, read_manifest(path).encoder_version)):
         raise TrainingError(
             f"the vocabularies of the teacher {path} are not continued by encoder version {encoder.version}, so "
             "indices would mean other values to it; name a teacher that was trained on this table"
