@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from camoe.config.pipeline import Config
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Sources
@@ -27,31 +25,12 @@ from features.incremental import find_existing
 from features.inputs import RunInputs, judged_days
 from features.join.entities import join_entities, read_entities
 from features.past import opened_past
-from features.plan import Plan, new_run_id, window_of
+from features.plan import Plan
 from features.read.files import input_versions, pinned
 from features.read.raw import read_impressions
 
 REQUEST = "request_id"
 KEYS = ("impression_id", REQUEST, "user_id", "campaign_id", "ts", "date", "slot")
-
-
-def serving_plan(config: Config, days: Sequence[date]) -> Plan:
-    """Return the plan by which candidates of `days` are read: that of a feature run, which is not carried out."""
-    now = datetime.now(UTC)
-    return Plan(
-        run_id=new_run_id(now),
-        started=now,
-        folder=config.raw,
-        layout=config.layout,
-        sources=config.sources,
-        slots=config.slots,
-        days=config.days,
-        features=config.features,
-        window=window_of(config.days, config.sources, days, None, now),
-        asked=tuple(days),
-        config_hash=config.content_hash(),
-        rows_per_file=config.rows_per_file,
-    )
 
 
 @contextmanager

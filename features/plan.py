@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from camoe.config.pipeline import Config
 from camoe.contracts.days import Days, day_list, in_zone
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
@@ -153,6 +154,29 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
     targets = [[item.model_dump(mode="json") for item in features.targets]] if features.targets else []
     text = json.dumps([mapping, features.schema_hash(), zone, *targets], sort_keys=True)
     return short_hash(text)
+
+
+def plan_for(config: Config, asked: Sequence[date], as_of: datetime | None = None, run_id: str | None = None) -> Plan:
+    """Return the run of `config` on the days `asked`, under a new name unless `run_id` is one.
+
+    Raises:
+        ConfigError: as `window_of` does.
+    """
+    now = datetime.now(UTC)
+    return Plan(
+        run_id=run_id or new_run_id(now),
+        started=now,
+        folder=config.raw,
+        layout=config.layout,
+        sources=config.sources,
+        slots=config.slots,
+        days=config.days,
+        features=config.features,
+        window=window_of(config.days, config.sources, asked, as_of, now),
+        asked=tuple(asked),
+        config_hash=config.content_hash(),
+        rows_per_file=config.rows_per_file,
+    )
 
 
 def window_of(

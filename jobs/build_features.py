@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import time
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from camoe.config import Config, given, load_config, parse, parser
@@ -36,27 +37,10 @@ def options() -> argparse.ArgumentParser:
 
 def plan_of(chosen: argparse.Namespace, config: Config) -> Plan:
     """Return the run that the command line asks for."""
-    from features.plan import Plan, new_run_id, window_of
+    from features.plan import plan_for
 
-    now = datetime.now(UTC)
-    asked = chosen.days or config.days.all_days()
-    return Plan(
-        run_id=chosen.run_id or new_run_id(now),
-        started=now,
-        folder=config.raw,
-        layout=config.layout,
-        sources=config.sources,
-        slots=config.slots,
-        days=config.days,
-        features=config.features,
-        window=window_of(config.days, config.sources, asked, chosen.as_of, now),
-        asked=asked,
-        config_hash=config.content_hash(),
-        rows_per_file=config.rows_per_file,
-        replace=chosen.replace,
-        cascade=chosen.cascade,
-        accept=chosen.accept,
-    )
+    plan = plan_for(config, chosen.days or config.days.all_days(), chosen.as_of, chosen.run_id)
+    return replace(plan, replace=chosen.replace, cascade=chosen.cascade, accept=chosen.accept)
 
 
 def main(argv: list[str]) -> None:

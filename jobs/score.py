@@ -38,8 +38,7 @@ def main(argv: list[str]) -> None:
     chosen = parse(options, argv)
     if chosen.local and chosen.input:
         options.error("--local scores impressions; candidates (--input) need Spark")
-    from camoe.score import predictions, scorer
-    from camoe.score.local import score_locally
+    from camoe.score import local, predictions, scorer
     from camoe.score.scored import Scored
 
     config = load_config(chosen)
@@ -55,7 +54,9 @@ def main(argv: list[str]) -> None:
     predictions.require_writable(layout.predictions, snapshot)
     pin = pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it")
     with days_alone(layout.leases, model.manifest.model_version, days), pin:
-        by_slot, unknown = (score_locally if chosen.local else _in_spark)(model, snapshot, days, layout.predictions)
+        by_slot, unknown = (local.score_locally if chosen.local else _in_spark)(
+            model, snapshot, days, layout.predictions
+        )
     require_equal("rows scored", scorer.expected_predictions(model, snapshot), sum(by_slot.values()))
     took = time.monotonic() - started
     Scored(model, days, snapshot.rows, by_slot, unknown, layout.predictions, took).tell(layout.counts)
@@ -67,12 +68,13 @@ def _candidates(config: Config, model: ScoringModel, table: Snapshot, days: tupl
     from camoe.score import scorer
     from camoe.score.scored import Scored
     from camoe.score.spark import score_candidates
-    from features.candidates import encoded_candidates, serving_plan
+    from features.candidates import encoded_candidates
+    from features.plan import plan_for
     from features.spark.session import spark_session
 
     started, path, version = time.monotonic(), config.layout.candidate_predictions, model.manifest.model_version
     scorer.require_features(model, config.features.schema_hash(), "the configuration")
-    plan, spark, encoder = serving_plan(config, days), spark_session("score"), scorer.own_encoder(model)
+    plan, spark, encoder = plan_for(config, days), spark_session("score"), scorer.own_encoder(model)
     with days_alone(config.layout.leases, version, days), encoded_candidates(spark, plan, given_in, encoder) as encoded:
         rows, by_slot, unknown = score_candidates(encoded, model, table, path, days)
     Scored(model, days, rows, by_slot, unknown, path, time.monotonic() - started).tell(config.layout.counts)

@@ -12,7 +12,8 @@ from camoe.config.pipeline import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import InputError
-from features.candidates import encoded_candidates, serving_plan
+from features.candidates import encoded_candidates
+from features.plan import plan_for
 from tests.features import lake
 
 DAY = date.fromisoformat(lake.DAYS[3])
@@ -49,7 +50,7 @@ def built(spark, tmp_path_factory):
 
 
 def encoded(spark, config, path):
-    plan = serving_plan(config, [DAY])
+    plan = plan_for(config, [DAY])
     with encoded_candidates(spark, plan, path, encoders.read(config.layout.encoder, 1)) as rows:
         return {(row["request_id"], row["campaign_id"]): row.asDict() for row in rows.collect()}
 
