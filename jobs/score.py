@@ -54,9 +54,7 @@ def main(argv: list[str]) -> None:
     predictions.require_writable(layout.predictions, snapshot)
     pin = pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it")
     with days_alone(layout.leases, model.manifest.model_version, days), pin:
-        by_slot, unknown = (local.score_locally if chosen.local else _in_spark)(
-            model, snapshot, days, layout.predictions
-        )
+        by_slot, unknown = (local.score_locally if chosen.local else _spark)(model, snapshot, days, layout.predictions)
     require_equal("rows scored", scorer.expected_predictions(model, snapshot), sum(by_slot.values()))
     took = time.monotonic() - started
     Scored(model, days, snapshot.rows, by_slot, unknown, layout.predictions, took).tell(layout.counts)
@@ -80,7 +78,7 @@ def _candidates(config: Config, model: ScoringModel, table: Snapshot, days: tupl
     Scored(model, days, rows, by_slot, unknown, path, time.monotonic() - started).tell(config.layout.counts)
 
 
-def _in_spark(
+def _spark(
     model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path
 ) -> tuple[dict[str, int], Unknown]:
     """Write the predictions; their rows by slot, and what of the impressions the model does not know."""
