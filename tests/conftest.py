@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from features.spark.settings import SETTINGS
 from tests.paths import KUAIRAND_LOG, ROOT
-from tests.sparks import FOR_FEW_ROWS, FOR_ONE_DRIVER, set_to, spark_properties
+from tests.sparks import FOR_FEW_ROWS, FOR_ONE_DRIVER, as_users_run_it, spark_properties
 
 pytest_plugins = ["tests.marks"]
 
@@ -62,8 +62,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture
 def as_shipped(spark: SparkSession) -> Iterator[None]:
     """Plans are compiled, as in users' jobs."""
-    shipped = spark_properties()
-    with set_to(spark, {key: shipped.get(key) for key in FOR_FEW_ROWS}):
+    with as_users_run_it(spark):
         yield
 
 

@@ -36,6 +36,14 @@ def spark_properties() -> dict[str, str]:
 
 
 @contextmanager
+def as_users_run_it(spark: SparkSession) -> Iterator[None]:
+    """Compile plans and run as many tasks as shipped while the block runs."""
+    shipped = spark_properties()
+    with set_to(spark, {key: shipped.get(key) for key in FOR_FEW_ROWS if spark.conf.isModifiable(key)}):
+        yield
+
+
+@contextmanager
 def set_to(spark: SparkSession, settings: Mapping[str, str | None]) -> Iterator[None]:
     """Give the session other settings while the block runs; those that are None have Spark's default."""
     before = {key: spark.conf.get(key, None) for key in settings}

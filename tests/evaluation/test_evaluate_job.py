@@ -215,6 +215,7 @@ def test_the_truth_of_another_lake_is_left_alone(run, tmp_path):
     assert "truth" not in {row["predictor"] for row in written["rows"]}
 
 
+@pytest.mark.slow
 def test_what_others_write_and_vacuum_meanwhile_changes_nothing(run, document, tmp_path, frame):
     out = tmp_path / "out"
     shutil.copytree(run, out, ignore=shutil.ignore_patterns("report"))

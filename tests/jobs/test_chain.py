@@ -1,4 +1,4 @@
-"""The whole chain as a user runs it, every real part in its place, on a lake of few impressions."""
+"""The whole chain on a lake of few impressions, with every real part in its place."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import BundleError
 from camoe.contracts.snapshot import pin
-from jobs import score
+from jobs import build_features, evaluate, make_lake, score
 from tests.jobs.chains import bar, read, require_counts, require_each_impression_once, require_files
 from tests.jobs.commands import run, spark_job
 from tests.paths import ROOT
+from tests.sparks import as_users_run_it
 
 pytestmark = [pytest.mark.spark, pytest.mark.horovod]
 
@@ -37,11 +38,17 @@ def given(out):
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory):
-    """The output of jobs/demo.py."""
+def out(spark, tmp_path_factory):
+    """The output of the chain's jobs; those in Spark share one, which no longer has to warm up."""
     folder = tmp_path_factory.mktemp("synthetic")
-    run([sys.executable, "jobs/demo.py", f"out={folder / 'out'}", "--lake", str(small_lake(folder))])
-    return folder / "out"
+    out = folder / "out"
+    with as_users_run_it(spark):
+        make_lake.main(["--config", str(small_lake(folder)), f"out={out}"])
+        build_features.main(given(out))
+        run([sys.executable, "jobs/train.py", "-np", "2", *given(out)])
+        score.main(given(out))
+        evaluate.main(given(out))
+    return out
 
 
 def test_the_model_closes_a_third_of_the_distance_to_the_truth_in_each_modality(out):
@@ -63,7 +70,6 @@ def test_three_workers_get_each_impression_of_the_built_table_once(out):
 
 def test_everything_lies_where_the_readme_says(out):
     require_files(out)
-    assert (out / "logs/train.log").is_file()
 
 
 def test_scoring_again_replaces_the_day_and_doubles_nothing(spark, out):
@@ -85,6 +91,14 @@ def test_a_damaged_bundle_is_refused_with_the_file_that_is_damaged(spark, out):
     finally:
         graph.write_bytes(whole)
     assert pin(out / "predictions").version == version
+
+
+@pytest.mark.slow
+def test_the_demo_runs_each_job_in_a_process_of_its_own(tmp_path):
+    run([sys.executable, "jobs/demo.py", f"out={tmp_path / 'out'}", "--lake", str(small_lake(tmp_path))])
+    require_files(tmp_path / "out")
+    require_counts(tmp_path / "out")
+    assert (tmp_path / "out/logs/train.log").is_file()
 
 
 @pytest.mark.slow

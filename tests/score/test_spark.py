@@ -40,7 +40,7 @@ SECTIONS = {
 }
 
 
-@pytest.mark.parametrize("sections", SECTIONS)
+@pytest.mark.parametrize("sections", ["sequence", pytest.param("objectives", marks=pytest.mark.slow)])
 def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_path, sections):
     pipeline = write_scorable(tmp_path, **SECTIONS[sections])
     model, snapshot, path = camoe.load(pipeline.bundle).model, pipeline.snapshot, tmp_path / "predictions"

@@ -95,7 +95,7 @@ def test_without_patience_and_with_the_last_weights_chosen_a_refit_runs_its_sche
 
 
 @pytest.mark.lengthy
-@pytest.mark.parametrize("average", [None, 0.5])
+@pytest.mark.parametrize("average", [None, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_a_run_of_parts_that_broke_anywhere_goes_on_to_the_same_models(tmp_path, average):
     def fresh(name):
         return config_of(tmp_path / name, ensemble=2, refit=True, average=average)

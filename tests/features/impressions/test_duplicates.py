@@ -198,7 +198,7 @@ def alone(day):
     return Run("UTC", (day,), datetime.combine(day, time(2), UTC) + timedelta(days=1))
 
 
-@pytest.mark.parametrize("reach", [None, 2])
+@pytest.mark.parametrize("reach", [pytest.param(None, marks=pytest.mark.slow), 2])
 def test_the_fate_of_a_row_rests_on_its_day_and_those_before_whatever_is_built_with_it(spark, reach, seed):
     rows = list(drawn(seed))
     frame = spark.createDataFrame(

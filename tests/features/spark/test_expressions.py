@@ -134,6 +134,7 @@ def registered(spark):
         yield name, info.getGroup(), [sql for sql in examples if not re.search(r"\bFROM\s+(?:VALUES|\()", sql)]
 
 
+@pytest.mark.slow
 def test_the_list_of_what_is_allowed_is_held_against_sparks_registry(spark, rows):
     """A new version of Spark has other functions: each is to be looked at."""
     wrong, without = {}, set()

@@ -32,6 +32,7 @@ def made(spark, tmp_path_factory):
     return SimpleNamespace(config=chosen, counts=counts, **read(folder))
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_market_in_any_number_of_tasks(spark, made, tmp_path):
     with set_to(spark, {"spark.sql.shuffle.partitions": "3"}):
         make_lake(spark, config("market", f"out={tmp_path}", *SIZE), tasks=3)

@@ -67,6 +67,7 @@ def files(folder):
     return [f"{path}: {path.read_bytes().decode(errors='replace')}" for path in found]
 
 
+@pytest.mark.slow
 def test_a_run_writes_and_shows_no_secret(tmp_path):
     config = write_pipeline(tmp_path, ROWS, sources=HASHED)
     code, shown, seen, keys = train(config, *OVERRIDES)
