@@ -106,9 +106,7 @@ def looked_up(spark, rows, layout, days, rows_a_task):
     [
         pytest.param(DAYS[3:], {}, 1_000_000, marks=pytest.mark.slow),
         # Last times reach back further than the window. Three of the four key sets have hot keys, which are cut.
-        pytest.param(
-            DAYS[3:], {"delay_s": 3600, "horizon_days": 3, "windows": ["2d"]}, 400, marks=pytest.mark.slow
-        ),
+        pytest.param(DAYS[3:], {"delay_s": 3600, "horizon_days": 3, "windows": ["2d"]}, 400, marks=pytest.mark.slow),
         # What came before is one block of eight days.
         (DAYS[8:], {"delay_s": 300}, 1_000_000),
         pytest.param(DAYS[6:7], {"delay_s": 90_000}, 1_000_000, marks=pytest.mark.slow),
