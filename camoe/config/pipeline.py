@@ -14,6 +14,7 @@ from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.layout import Layout, misread_character
+from camoe.contracts.places.local import LocalPath
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
@@ -23,12 +24,12 @@ from camoe.metrics.config import CalibrationConfig, EvaluationConfig
 class Config(Section):
     """One pipeline. Each of the sections below may be the name of a file that holds it, beside this one."""
 
-    out: Path
+    out: LocalPath
     """Folder of everything that the jobs write."""
-    lake: Path | None = None
+    lake: LocalPath | None = None
     """Folder in which the tables that features are built into lie, and the raw lake, so that several models learn from
     one table; null is `out`."""
-    input: Path | None = None
+    input: LocalPath | None = None
     """Folder of the raw lake; null is `raw` in `lake`, where the synthetic lake lies."""
     rows_per_file: int = Field(default=65_536, ge=1)
     """Rows of a file of the training table, at most."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.places.local import LocalPath
 from camoe.contracts.slots import SafeName
 from camoe.stream.config import StreamConfig
 
@@ -40,7 +40,7 @@ class TeacherConfig(Section):
 
     column: SafeName | None = None
     """Name of the one of `features.targets` that holds them; null there is no teacher for the row."""
-    bundle: Path | None = None
+    bundle: LocalPath | None = None
     """Bundle of the model that gives them, in place of a `column`: of the same features and slots, with any heads. It
     teaches each objective that it serves, by its head of the row's slot, calibrated."""
     weight: float = Field(default=0.5, ge=0, lt=1)
@@ -140,7 +140,7 @@ class TrainingConfig(Section):
     """Whether figures are written for TensorBoard, under logs/tensorboard in `out`."""
     tracking: TrackingConfig | None = None
     """MLflow server that gets the figures; null is none."""
-    warm_start: Path | None = None
+    warm_start: LocalPath | None = None
     """Bundle whose weights training starts from; null is none."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """Checkpoints."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.places.local import local_path
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
 
@@ -46,7 +47,7 @@ def _require(what: str, columns: dict[str, str], required: tuple[str, ...]) -> N
 class Table(Section):
     """A raw table."""
 
-    path: str
+    path: Annotated[str, BeforeValidator(local_path)]
     """File or folder, under the input folder. A `{day}` in the path of the impressions or outcomes stands for a day
     (ISO date): a run reads those that it needs."""
     format: Literal["parquet", "csv", "json", "delta"] = "parquet"

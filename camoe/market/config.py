@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
+from camoe.contracts.places.local import LocalPath
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
 
@@ -84,11 +84,11 @@ class ExperimentConfig(Section):
 class SimulationConfig(Section):
     """A simulation: a market, the models that ranked its candidates, the rules and the experiment."""
 
-    market: Path
+    market: LocalPath
     """Folder of the synthetic lake that has the market."""
-    out: Path
+    out: LocalPath
     """Folder of the page."""
-    models: dict[SafeName, Path] = Field(default_factory=dict)
+    models: dict[SafeName, LocalPath] = Field(default_factory=dict)
     """By name the table of each model's predictions; beside them there are `oracle` and `slot_rate`."""
     rules: Rules = Rules()
     """Rules of the auction."""

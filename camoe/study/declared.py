@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from camoe.contracts.config_file import Section
 from camoe.contracts.days import DayRange
+from camoe.contracts.places.local import LocalPath
 from camoe.contracts.shown.redaction import redacted_override
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
@@ -51,7 +51,7 @@ class Variant(Section):
 class Fold(Section):
     """Days that are trained and tested on."""
 
-    lake: Path
+    lake: LocalPath
     """Folder of the lake whose table has them."""
     overrides: Overrides = ()
     """What it changes of the base, most of `days`."""
@@ -114,7 +114,7 @@ class Claim(Section):
 class Study(Section):
     """A study: every variant is trained with each seed on each fold."""
 
-    out: Path
+    out: LocalPath
     """Folder of everything that it writes."""
     base: Base
     """The pipeline that all variants change."""

@@ -15,6 +15,8 @@ from camoe.contracts.errors import ConfigError
 OLDER_MEANINGS = "spark.sql.legacy."
 ESCAPED_LITERALS = "spark.sql.parser.escapedStringLiterals"
 SETTINGS = {
+    # Paths are those of folders that all machines see, also where Hadoop's own default is HDFS.
+    "fs.defaultFS": "file:///",
     # No row is passed over.
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",

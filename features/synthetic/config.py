@@ -12,6 +12,7 @@ from camoe.contracts.config_file import Section
 from camoe.contracts.days import Zone
 from camoe.contracts.hashing import short_hash
 from camoe.contracts.layout import Layout
+from camoe.contracts.places.local import LocalPath
 from camoe.contracts.slots import SafeName
 from features.synthetic.scene import (
     FOCUS_STATES,
@@ -100,7 +101,7 @@ class Signal(Section):
 class LakeConfig(Section):
     """One synthetic lake, which jobs/make_lake.py makes."""
 
-    out: Path
+    out: LocalPath
     """Folder in which it is written, in `raw` and `truth`."""
     replace: bool = False
     """Whether a lake of another seed or configuration there is replaced."""

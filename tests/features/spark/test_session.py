@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from delta.tables import DeltaTable
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import ConfigError
@@ -21,7 +22,7 @@ CHANGED = {
     "spark.sql.variable.substitute",
 }
 OF_OTHERS = {"mapreduce.input.linerecordreader.line.maxlength", "spark.databricks.delta.schema.autoMerge.enabled"}
-OF_OTHERS |= {"spark.executorEnv.LC_ALL"}
+OF_OTHERS |= {"spark.executorEnv.LC_ALL", "fs.defaultFS"}
 OTHERWISE = {"true": "false", "false": "true", "UTC": "Asia/Tokyo", "TIMESTAMP_LTZ": "TIMESTAMP_NTZ"}
 OTHERWISE |= {"CORRECTED": "LEGACY", "EXCEPTION": "LAST_WIN", "ANSI": "LEGACY", "STATIC": "DYNAMIC"}
 
@@ -81,3 +82,17 @@ def test_a_long_line_is_read(spark, tmp_path):
     with set_to(spark, {"mapreduce.input.linerecordreader.line.maxlength": "100"}):
         assert spark.read.text(str(tmp_path)).count() == 1
         assert spark_session("test").read.text(str(tmp_path)).count() == 2
+
+
+def test_a_path_is_a_local_one_where_hadoops_default_is_another_file_system(spark, tmp_path):
+    hadoop = spark._jsc.hadoopConfiguration()
+    before = hadoop.get("fs.defaultFS")
+    hadoop.set("fs.defaultFS", "hdfs://127.0.0.1:9")
+    try:
+        session = spark_session("test")
+        for form in ("parquet", "delta"):
+            session.range(3).write.format(form).save(str(tmp_path / form))
+            assert session.read.format(form).load(str(tmp_path / form)).count() == 3
+        assert DeltaTable.forPath(session, str(tmp_path / "delta")).toDF().count() == 3
+    finally:
+        hadoop.set("fs.defaultFS", before)
