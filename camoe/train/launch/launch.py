@@ -23,7 +23,7 @@ from camoe.train.launch.exits import WorkerExits, spark_error
 from camoe.train.launch.lines import parse_line, worker_line
 from camoe.train.launch.listeners import OneMachine, close_services, on_this_machine
 from camoe.train.launch.output import LineTee, following, log_file, show_rank0, tee_stdout
-from camoe.train.launch.process import WORKER_ENVIRONMENT, lines, started
+from camoe.train.launch.process import WORKER_ENVIRONMENT, carried, lines, started
 from camoe.train.launch.silence import SilenceWatch
 from camoe.train.supervision.heartbeats import clear, worker_folder
 from camoe.train.supervision.messages import MESSAGES, Runs, StepProgress, read_endings
@@ -105,6 +105,7 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
     threads = context.getConf().get("spark.executorEnv.OMP_NUM_THREADS")
     one_machine = str(context.master).startswith("local[")
     close_services(one_machine=one_machine)
+    environment = _environment(config)
     # An error of writing would end the workers, so what they say does not go into the file itself.
     with (
         log_file(log) as keep,
@@ -119,10 +120,11 @@ def launch_with_spark(config: Config, table_version: int, run: str, workers: int
                 num_proc=workers,
                 use_gloo=True,
                 start_timeout=START_TIMEOUT_S,
-                env=_environment(config) | {"OMP_NUM_THREADS": threads},
+                env=(environment if one_machine else carried(environment)) | {"OMP_NUM_THREADS": threads},
                 nics=OneMachine() if one_machine else None,
                 stdout=output,
                 stderr=output,
+                executable=sys.executable if one_machine else context.pythonExec,
             )
         except (RuntimeError, TimeoutException) as error:
             raise spark_error(str(error), exits, read_endings(folder), log, folder) from None

@@ -21,6 +21,13 @@ WORKER_ENVIRONMENT = {
     "MALLOC_TOP_PAD_": "67108864",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
 }
+# What is told to workers on other machines. What else the environment there holds, paths above all, is its own.
+CARRIED = ("AWS_", "CAMOE_", "CUDA_", "GLOO_", "HOROVOD_", "MALLOC_", "MKL_", "MLFLOW_", "NCCL_", "OMP_", "TORCH_")
+
+
+def carried(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of `environment` that workers on other machines need."""
+    return {name: value for name, value in environment.items() if name.startswith(CARRIED)}
 
 
 @contextmanager
