@@ -15,7 +15,7 @@ from features.spark.settings import SETTINGS
 from tests.paths import KUAIRAND_LOG, ROOT
 from tests.sparks import FOR_FEW_ROWS, FOR_ONE_DRIVER, as_users_run_it, spark_properties
 
-pytest_plugins = ["tests.marks"]
+pytest_plugins = ["tests.marks", "tests.features.built"]
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("untimed", deadline=None)

@@ -1,0 +1,109 @@
+"""The three uses on a Spark cluster of two workers, whose executors have an environment and a folder of their own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pyspark
+import pytest
+
+from camoe.contracts.snapshot import pin
+from tests.features import lake
+from tests.jobs.commands import run
+from tests.paths import ROOT
+from tests.waiting import wait_until
+
+pytestmark = [pytest.mark.spark, pytest.mark.horovod, pytest.mark.slow]
+
+SPARK = Path(pyspark.__file__).parent
+DEPLOY = "org.apache.spark.deploy"
+WORKERS = 2
+MASTER = re.compile(r"Starting Spark master at (spark://\S+)")
+
+
+class Cluster(NamedTuple):
+    """Where the master listens, the executors' environment, and the folder in which they work."""
+
+    master: str
+    environment: Path
+    folder: Path
+
+    def submitted(self, job: str, *arguments: str) -> str:
+        """Submit the job with the shipped settings of one machine, but to this cluster; returns what it said."""
+        settings = {
+            "spark.master": self.master,
+            "spark.executor.memory": "1g",
+            "spark.executor.cores": "1",
+            "spark.pyspark.python": str(self.environment / "bin/python"),
+            "spark.pyspark.driver.python": sys.executable,
+        }
+        given = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
+        package = str(self.folder / "camoe.zip")
+        return run(
+            ["env", "-u", "PYSPARK_PYTHON", "spark-submit", "--properties-file", "conf/spark/local.conf", *given,
+             "--py-files", package, f"jobs/{job}.py", *arguments]
+        )  # fmt: skip
+
+
+def registered(log: Path) -> bool:
+    return "Successfully registered with master" in log.read_text()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    # The same packages at another path: what would start the driver's Python by its path would be seen.
+    environment = folder / "environment"
+    environment.symlink_to(sys.prefix, target_is_directory=True)
+    tracked = ["git", "archive", "--format=zip", "-o", str(folder / "camoe.zip"), "HEAD", "camoe", "features", "conf"]
+    subprocess.run(tracked, cwd=ROOT, check=True)
+    quiet = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_NO_DAEMONIZE": "1"}
+    quiet.pop("PYSPARK_PYTHON", None)
+
+    def started(name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        log = (folder / f"{name}.log").open("wb")
+        command = [str(SPARK / "bin/spark-class"), *arguments]
+        return subprocess.Popen(command, cwd=folder, env=quiet, stdout=log, stderr=log)
+
+    def said(name: str) -> str:
+        return (folder / f"{name}.log").read_text()
+
+    here = ("--host", "127.0.0.1", "--webui-port", "0")
+    processes = [started("master", f"{DEPLOY}.master.Master", *here, "--port", "0")]
+    try:
+        wait_until(lambda: "New state: ALIVE" in said("master"), told=lambda: said("master"))
+        master = MASTER.findall(said("master"))[0]
+        for number in range(WORKERS):
+            size = ("--cores", "1", "--memory", "1g", "-d", str(folder / f"work{number}"))
+            processes.append(started(f"worker{number}", f"{DEPLOY}.worker.Worker", *here, *size, master))
+        for name in (f"worker{number}" for number in range(WORKERS)):
+            wait_until(partial(registered, folder / f"{name}.log"))
+        yield Cluster(master, environment, folder)
+    finally:
+        for process in reversed(processes):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.terminate()
+            process.terminate()
+            process.wait(30)
+
+
+def test_features_training_and_scores_are_made_by_executors_with_an_environment_of_their_own(cluster, tmp_path):
+    path = str(lake.write_lake(tmp_path))
+    layout = lake.Lake(tmp_path, Path(path)).layout
+    cluster.submitted("build_features", "--config", path)
+    built = pin(layout.training).rows
+    assert built > 0
+    cluster.submitted("train", "--launcher", "spark", "-np", str(WORKERS), "--config", path, "training.epochs=1")
+    assert (layout.bundle / "manifest.json").is_file()
+    cluster.submitted("score", "--config", path)
+    assert pin(layout.predictions).rows > 0
+    # An executor a worker for each of the three, which worked in a folder of its own.
+    assert len([*cluster.folder.glob("work*/*/*/stderr")]) >= 3 * WORKERS
