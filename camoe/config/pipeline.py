@@ -8,13 +8,12 @@ from pydantic import Field, model_validator
 
 from camoe.config.model import CamoeConfig, ModelConfig
 from camoe.config.training import TrainingConfig
-from camoe.contracts.config_file import Section
+from camoe.contracts.config_file import LocalPath, Section
 from camoe.contracts.days import Days
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.layout import Layout, misread_character
-from camoe.contracts.places.local import LocalPath
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from camoe.contracts.config_file import Section
-from camoe.contracts.places.local import LocalPath
+from camoe.contracts.config_file import LocalPath, Section
 from camoe.contracts.slots import SafeName
 from camoe.stream.config import StreamConfig
 

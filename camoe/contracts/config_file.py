@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.hashing import short_hash
@@ -21,6 +21,28 @@ Location = tuple[str, ...]
 # Where pydantic lists the values that a key may have, by what it says is wrong.
 EXPECTED = {"literal_error": "expected", "union_tag_invalid": "expected_tags"}
 QUOTED = re.compile(r"'([^']*)'")
+# `s3:/bucket` is what becomes of `s3://bucket` once it has been a Path.
+ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
+
+
+def local_path(value: object) -> object:
+    """Return the path without a `file://` before it.
+
+    Raises:
+        ValueError: it is an address of another place, such as `s3://bucket/path`; what follows is not repeated.
+    """
+    found = ADDRESS.match(value) if isinstance(value, str) else None
+    if found is None:
+        return value
+    if found["scheme"].lower() != "file":
+        raise ValueError(
+            f"{found['scheme']}:// is no place for it: give a local path, or one on a disk that all machines see; "
+            "a training table alone may be read from s3:// (training.table)"
+        )
+    return f"/{found['rest']}"
+
+
+LocalPath = Annotated[Path, BeforeValidator(local_path)]
 
 
 class Section(BaseModel):

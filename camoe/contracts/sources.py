@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from camoe.contracts.config_file import Section
-from camoe.contracts.places.local import local_path
+from camoe.contracts.config_file import Section, local_path
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
 

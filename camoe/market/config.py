@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from camoe.contracts.config_file import Section
-from camoe.contracts.places.local import LocalPath
+from camoe.contracts.config_file import LocalPath, Section
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
 

@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from camoe.contracts.config_file import Section
+from camoe.contracts.config_file import LocalPath, Section
 from camoe.contracts.days import DayRange
-from camoe.contracts.places.local import LocalPath
 from camoe.contracts.shown.redaction import redacted_override
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName

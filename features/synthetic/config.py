@@ -8,11 +8,10 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from camoe.contracts.config_file import Section
+from camoe.contracts.config_file import LocalPath, Section
 from camoe.contracts.days import Zone
 from camoe.contracts.hashing import short_hash
 from camoe.contracts.layout import Layout
-from camoe.contracts.places.local import LocalPath
 from camoe.contracts.slots import SafeName
 from features.synthetic.scene import (
     FOCUS_STATES,
