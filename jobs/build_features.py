@@ -47,8 +47,7 @@ def main(argv: list[str]) -> None:
     """Build the features of the chosen days."""
     started = time.monotonic()
     chosen = parse(options(), argv)
-    from rich.console import Console
-
+    from camoe.contracts.shown.terminal import console
     from camoe.report.feature_page import write_feature_report
     from camoe.report.feature_terminal import feature_table
     from features.after_commit import after_commit, committed_before
@@ -66,12 +65,12 @@ def main(argv: list[str]) -> None:
             print(committed_before(plan, earlier))
             return
         require_input(plan)
-        built = build(spark_session(JOB), plan)
+        built = build(spark_session(JOB, plan.layout.logs), plan)
         seconds = time.monotonic() - started
         with after_commit(plan, built.commit.version):
             counts.record(config.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})
             page = write_feature_report(built.report, config.layout.feature_report)[1]
-    Console().print(feature_table(built.report))
+    console().print(feature_table(built.report))
     print(built.summary(job_line("build_features", given(chosen))))
     print(f"report      {page}, counts {config.layout.counts}")
     print(f"took        {seconds:.1f} s")

@@ -80,18 +80,18 @@ def main(argv: list[str]) -> None:
     options.add_argument("--lake", metavar="FILE", help="make the synthetic lake that this file describes first")
     options.add_argument("--replace", action="store_true", help="replace a lake or training table made otherwise")
     chosen = parse(options, argv)
-    from rich.console import Console
     from rich.table import Table
 
+    from camoe.contracts.shown.terminal import console
+
     config = load_config(chosen, reads_input=not chosen.lake)
-    logs = config.layout.logs
+    shown, logs = console(), config.layout.logs
     logs.mkdir(parents=True, exist_ok=True)
-    console = Console()
     table = Table("stage", "seconds", title="wall time")
     for stage in stages(config, chosen):
-        console.rule(f"[bold]{stage.name}", align="left")
+        shown.rule(f"[bold]{stage.name}", align="left")
         table.add_row(stage.name, f"{run(stage, logs):.0f}")
-    console.print(table)
+    shown.print(table)
     print(f"report: {config.layout.report / 'index.html'}    rows of every stage: {config.layout.counts}")
 
 

@@ -23,8 +23,6 @@ from features.spark.told import told
 if TYPE_CHECKING:
     from camoe.evaluation.evaluate import ScoredRun
 
-TERMINAL_COLUMNS = 120
-
 
 def main(argv: list[str]) -> None:
     """Measure, check that every row is accounted for, write the report and show the table."""
@@ -39,6 +37,7 @@ def main(argv: list[str]) -> None:
     from camoe.evaluation.document import metrics_document
     from camoe.evaluation.evaluate import evaluate
     from camoe.report.write import read_json, replaced, write_report
+    from camoe.train.tracking.evaluated import track_test_days
     from features.spark.failures import as_input_errors
     from features.spark.progress import step
     from features.spark.session import spark_session
@@ -47,7 +46,7 @@ def main(argv: list[str]) -> None:
     model = named_model(config.layout, arguments.model)
     others = [named_model(config.layout, name).version for name in arguments.against.split(",") if name]
     training = read_json(model.bundle / METRICS) if model.bundle else {}
-    spark = spark_session("evaluate")
+    spark = spark_session("evaluate", config.layout.logs)
     remedy = (
         "if a file is damaged, run the job that wrote its folder again (jobs/score.py: predictions, "
         "jobs/build_features.py: training, jobs/make_lake.py: truth) and those after it"
@@ -62,21 +61,21 @@ def main(argv: list[str]) -> None:
     document = metrics_document(config, evaluation, model.version, run.against, replaced(config.layout, model.version))
     written = write_report(config.layout, document, training)
     _show(document, config.heads.objectives)
-    seconds = time.monotonic() - started
-    print(
-        f"evaluate: {evaluation.counts['evaluated']:,} labelled predictions of model {model.version} in {seconds:.0f} s"
-    )
+    rows, seconds = evaluation.counts["evaluated"], time.monotonic() - started
+    print(f"evaluate: {rows:,} labelled predictions of model {model.version} in {seconds:.0f} s")
     print(*(f"evaluate: written to {path}" for path in written), sep="\n")
+    if config.training.tracking is not None:
+        print(f"evaluate: {track_test_days(config.training.tracking, document)}")
     print(next_line(f"open {config.layout.report / 'index.html'} in a browser"))
 
 
 def _show(document: Mapping[str, Any], objectives: Sequence[str]) -> None:
-    from rich.console import Console
-
+    from camoe.contracts.shown.terminal import console
     from camoe.report.terminal import metrics_table, verdict_lines
 
+    shown = console()
     for objective in objectives:
-        Console(width=TERMINAL_COLUMNS).print(metrics_table(document, objective))
+        shown.print(metrics_table(document, objective, shown.width))
     for line in verdict_lines(document):
         print(f"evaluate: {line}")
 

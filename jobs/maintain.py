@@ -69,7 +69,7 @@ def run_compact(chosen: argparse.Namespace, config: Config) -> None:
     from features.maintenance.compact import compact
     from features.spark.session import spark_session
 
-    done = compact(spark_session("maintain"), config.layout, config.rows_per_file, chosen.days)
+    done = compact(spark_session("maintain", config.layout.logs), config.layout, config.rows_per_file, chosen.days)
     print("\n".join(says.compact_lines(done)))
 
 

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     config = load(parsed.config, LakeConfig, [*parsed.overrides, *replace])
     check_replaceable(config)
     counts.require_readable(config.layout.counts)
-    spark = spark_session("make_lake")
+    spark = spark_session("make_lake", config.layout.logs)
     started = time.monotonic()
     made = make_lake(spark, config)
     counts.record(config.layout.counts, "make_lake", {"identity": config.identity(), "seed": config.seed, **made})

@@ -72,7 +72,7 @@ def _candidates(config: Config, model: ScoringModel, table: Snapshot, days: tupl
 
     started, path, version = time.monotonic(), config.layout.candidate_predictions, model.manifest.model_version
     scorer.require_features(model, config.features.schema_hash(), "the configuration")
-    plan, spark, encoder = plan_for(config, days), spark_session("score"), scorer.own_encoder(model)
+    plan, spark, encoder = plan_for(config, days), spark_session("score", config.layout.logs), scorer.own_encoder(model)
     with days_alone(config.layout.leases, version, days), encoded_candidates(spark, plan, given_in, encoder) as encoded:
         rows, by_slot, unknown = score_candidates(encoded, model, table, path, days)
     Scored(model, days, rows, by_slot, unknown, path, time.monotonic() - started).tell(config.layout.counts)

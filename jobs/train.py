@@ -68,7 +68,7 @@ def _train(chosen: Namespace, asked: Config, config: Config, slots: Sequence[str
     def attempt(number: int, slots: Sequence[str]) -> None:
         log = config.layout.logs / ("train_workers.log" if number == 1 else f"train_workers-{number}.log")
         if chosen.launcher == "spark":
-            spark_session("train")
+            spark_session("train", config.layout.logs)
             launch_with_spark(config, inputs.version, begin.run, len(slots), log)
         else:
             arguments = ["--config", chosen.config, "--table-version", str(inputs.version), "--run", begin.run]

@@ -14,23 +14,24 @@ STYLES = {"large": "bold red", "moderate": "yellow", "chance": "dim", "none": ""
 
 
 def feature_table(document: Document, lines: int = 5) -> Table:
-    """Show the `lines` most shifted features, those with most missing and most unknown rows, within 120 columns.
+    """Show the `lines` most shifted features, those with most missing and most unknown rows, within 80 columns.
 
     Shares are those of the training days and, after the arrow, of the later group where they are largest.
-    At most the last three later groups have a column.
+    At most the last three later groups have a column; a long name takes several lines.
     """
     later = later_groups(document)
     psi_groups = later if TRAINING in document["groups"] else []
     table = Table(title="features", box=box.SIMPLE_HEAD, title_justify="left", padding=(0, 1, 0, 0))
-    table.add_column("", no_wrap=True)
-    table.add_column("feature", no_wrap=True)
-    for name in ("missing", "unknown", *(f"PSI {name}" for name in psi_groups[-3:])):
+    table.add_column("feature", overflow="fold")
+    for name in ("missing", "unknown", *(f"PSI\n{name}" for name in psi_groups[-3:])):
         table.add_column(name, justify="right", no_wrap=True)
     marked = [item for item in most_shifted(document) if psi_groups][:lines]
     shares = {f"most {what}": most(document, what)[:lines] for what in ("missing", "unknown")}
     for what, features in {"most shifted": marked, **shares}.items():
-        for place, feature in enumerate(features):
-            table.add_row("" if place else what, feature["name"], *_cells(feature, later, psi_groups[-3:], document))
+        if features:
+            table.add_row(f"[bold]{what}[/]")
+        for feature in features:
+            table.add_row(f"  {feature['name']}", *_cells(feature, later, psi_groups[-3:], document))
         table.add_section()
     return table
 
@@ -52,4 +53,5 @@ def _shares(feature: Document, later: Sequence[str], what: str) -> str:
     after = text.percent(max(known)) if known else text.DASH
     if TRAINING not in feature["groups"]:
         return after
-    return f"{text.percent(feature['groups'][TRAINING][what])} → {after}"
+    before = text.percent(feature["groups"][TRAINING][what])
+    return after if after == before else f"{before.removesuffix(' %')} → {after}"

@@ -39,9 +39,11 @@ def largest_share(feature: Document, what: str) -> float:
 
 
 def most_shifted(document: Document) -> list[Document]:
-    """Return all features, the most shifted first."""
+    """Return all features, the most shifted first; those of the calendar, which shift by nature, last."""
     groups = later_groups(document)
-    return sorted(document["features"], key=lambda feature: (-shift(feature, groups), feature["name"]))
+    return sorted(
+        document["features"], key=lambda feature: (feature["calendar"], -shift(feature, groups), feature["name"])
+    )
 
 
 def most(document: Document, what: str) -> list[Document]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich import box
@@ -18,11 +18,28 @@ VERDICTS = ("better", "worse", "cannot tell")
 # The metrics that are told of in the terminal; the page has them all.
 COMPARED = {"auc_pr": "AUC-PR", "ne": "NE"}
 NAMED = 8
-NUMBERS = ("impressions", "clicks", "AUC-PR", "ROC-AUC", "NE", "ECE", "floor", "mean p", "observed")
+# Columns that all of `NUMBERS` need beside names of some length.
+WIDE = 110
+# What each number is in the document, and how it is told.
+NUMBERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
+    "impressions": ("impressions", text.count),
+    "clicks": ("clicks", text.count),
+    "AUC-PR": ("auc_pr", text.metric),
+    "ROC-AUC": ("roc_auc", text.metric),
+    "NE": ("ne", text.metric),
+    "ECE": ("ece", text.metric),
+    "floor": ("ece_floor", text.metric),
+    "mean p": ("mean_predicted", text.percent),
+    "observed": ("observed", text.percent),
+}
+NARROW = ("impressions", "clicks", "AUC-PR", "NE", "ECE", "observed")
 
 
-def metrics_table(document: Mapping[str, Any], objective: str) -> Table:
-    """Show `document` (metrics.json) as a table within 120 columns: a section per group, a line per predictor."""
+def metrics_table(document: Mapping[str, Any], objective: str, columns: int = WIDE) -> Table:
+    """Show `document` (metrics.json) as a table for so many columns: a section per group, a line per predictor.
+
+    It fits 120 columns, and with fewer numbers 80; long names of groups take several lines.
+    """
     run = document["run"]
     days = " to ".join(dict.fromkeys((run["test_days"][0], run["test_days"][-1])))
     table = Table(
@@ -31,9 +48,10 @@ def metrics_table(document: Mapping[str, Any], objective: str) -> Table:
         title_justify="left",
         padding=(0, 1, 0, 0),
     )
-    table.add_column("group", no_wrap=True)
+    numbers = NUMBERS if columns >= WIDE else NARROW
+    table.add_column("group", overflow="fold")
     table.add_column("predictor", no_wrap=True)
-    for name in NUMBERS:
+    for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     previous = None
     repeated = repeated_heads(document["rows"], objective)
@@ -43,7 +61,8 @@ def metrics_table(document: Mapping[str, Any], objective: str) -> Table:
         if previous not in (None, group):
             table.add_section()
         style = "bold" if row["predictor"] == "model" else ""
-        table.add_row(escape(_name(*group)) if group != previous else "", *_cells(row), style=style)
+        cells = (tell(row[key]) for key, tell in map(NUMBERS.__getitem__, numbers))
+        table.add_row(escape(_name(*group)) if group != previous else "", row["predictor"], *cells, style=style)
         previous = group
     return table
 
@@ -51,21 +70,6 @@ def metrics_table(document: Mapping[str, Any], objective: str) -> Table:
 def _name(kind: str, group: str) -> str:
     """Return the group's name, a head's with its kind: heads and modalities often have one name."""
     return f"{group} (head)" if kind == "head" else group
-
-
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    return (
-        row["predictor"],
-        text.count(row["impressions"]),
-        text.count(row["clicks"]),
-        text.metric(row["auc_pr"]),
-        text.metric(row["roc_auc"]),
-        text.metric(row["ne"]),
-        text.metric(row["ece"]),
-        text.metric(row["ece_floor"]),
-        text.percent(row["mean_predicted"]),
-        text.percent(row["observed"]),
-    )
 
 
 def verdict_lines(document: Mapping[str, Any]) -> list[str]:

@@ -11,13 +11,13 @@ from camoe.contracts.features import FeatureSet
 from camoe.contracts.schema import label_column, reserved_names
 from camoe.contracts.shown.suggestions import alike
 from camoe.contracts.sources import Impressions, Sources, Table
-from features.check.names import column_alone, columns_named
 from features.check.tables import Columns, TableLook, look_at
 from features.join.names import AGE
 from features.plan import Plan
 from features.read.files import required_paths
 from features.read.hash_key import read_key
 from features.read.window import DayWindow
+from features.spark.names import column_alone, columns_named
 from features.tables.training import is_remade
 
 IDENTIFIERS = ("impression_id", "user_id", "campaign_id")

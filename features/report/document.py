@@ -18,6 +18,7 @@ from features.join.choice import Choice
 from features.report.cells import MISSING, UNKNOWN, Cell
 from features.report.coverage import Coverage
 from features.report.shift import LARGE, MODERATE, in_cells, noise, numeric_cells, psi
+from features.spark.names import columns_named
 
 TRAINING = "training"
 DIGITS = 6
@@ -62,12 +63,11 @@ def feature_report(
 ) -> dict[str, Any]:
     """Return the document: `run`, `groups`, `steps`, `unknown_slots`, `entities`, `features` and `marks` of the shift.
 
-    A feature has, per group of days and per day of the run, its rows (a sequence's elements), the shares that are
-    missing and unknown, and its PSI against the training days beside the one that chance alone would give; null without
-    training days.
+    A `calendar` feature rests on the impression's time alone. Each has, per group of days and per day, its rows (a
+    sequence's elements), the shares that are missing and unknown, and its PSI against the training days beside the one
+    that chance alone would give; null without training days.
     """
-    entities = [choice.entity for choice in choices]
-    sizes = encoder.column_sizes(features)
+    entities, sizes = [choice.entity for choice in choices], encoder.column_sizes(features)
     by_feature: dict[str, list[Cell]] = {}
     for cell in cells:
         by_feature.setdefault(cell.feature, []).append(cell)
@@ -91,6 +91,7 @@ def feature_report(
             {
                 "name": feature.name,
                 "kind": _kind(feature),
+                "calendar": of_the_calendar(feature.sql),
                 "entities": _read_entities(feature.sql, entities),
                 "sizes": [sizes[column] for column in tables.get(feature.name, [])],
                 **_measured(feature, by_feature.get(feature.name, []), run.groups),
@@ -149,6 +150,12 @@ def _kind(feature: Feature) -> str:
 def _read_entities(sql: str, names: Sequence[str]) -> list[str]:
     """Return the entities whose columns the expression names."""
     return [name for name in names if re.search(rf"(?<![\w.`-])`?{re.escape(name)}`?\s*\.", sql)]
+
+
+def of_the_calendar(sql: str) -> bool:
+    """Return whether the expression names no column but the impression's time, so that it shifts by nature."""
+    named = set(columns_named(sql))
+    return bool(named) and named <= {("ts",), ("local_ts",)}
 
 
 def _measured(feature: Feature, cells: Sequence[Cell], groups: Mapping[str, tuple[date, ...]]) -> dict[str, Any]:

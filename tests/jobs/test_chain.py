@@ -106,6 +106,17 @@ def test_the_demo_writes_what_the_readme_says_and_each_jobs_output(demo):
 
 
 @pytest.mark.slow
+def test_nothing_but_what_jobs_say_comes_to_the_terminal(demo):
+    """What Java itself says of its modules cannot be switched off."""
+    said = {path.stem: path.read_text().splitlines() for path in (demo / "logs").glob("*.log")}
+    stages = ("make_lake", "build_features", "score", "evaluate")
+    assert {line for stage in stages for line in said[stage]} <= {
+        "WARNING: Using incubator modules: jdk.incubator.vector"
+    }
+    assert all(f"{stage}-spark" in said for stage in stages)
+
+
+@pytest.mark.slow
 def test_training_runs_inside_a_spark_job(demo):
     said = spark_job("train", "--launcher", "spark", "-np", "2", f"out={demo}", "training.steps=20")
     assert "next:" in said

@@ -29,7 +29,15 @@ def measured(psi, missing=0.0, unknown=0.0, chance=0.001):
 def feature(name, psi, missing=0.0, kind="categorical", entities=()):
     groups = {"training": measured(0.0, missing), "validation": measured(psi / 2, missing), "test": measured(psi)}
     days = {day: measured(psi if day == DAYS[3] else 0.0) for day in DAYS}
-    return {"name": name, "kind": kind, "entities": list(entities), "sizes": [10], "groups": groups, "days": days}
+    return {
+        "name": name,
+        "kind": kind,
+        "calendar": False,
+        "entities": list(entities),
+        "sizes": [10],
+        "groups": groups,
+        "days": days,
+    }
 
 
 def document():
@@ -132,8 +140,8 @@ def test_the_page_and_the_table_bear_what_is_missing(names):
     assert shown(changed)
 
 
-def shown(changed) -> str:
-    console = Console(width=120, record=True, file=io.StringIO())
+def shown(changed, columns=120) -> str:
+    console = Console(width=columns, record=True, file=io.StringIO())
     console.print(feature_table(changed))
     return console.export_text()
 
@@ -143,6 +151,21 @@ def test_the_terminal_shows_the_most_shifted_and_the_most_missing_first():
     names = [next((word for word in line if word in ("gone", "drifting", "steady")), None) for line in lines]
     assert [name for name in names if name] == ["gone", "drifting", "steady", "drifting"]
     assert max(len(line) for line in shown(document()).splitlines()) <= 120
+
+
+def test_at_80_columns_the_table_shows_every_figure_and_the_whole_name():
+    changed = document()
+    changed["features"][1]["name"] = "how_often_the_user_has_clicked_in_this_slot_before"
+    said = shown(changed, 80)
+    assert max(map(len, said.splitlines())) <= 80
+    assert "…" not in said
+    assert "25.00 %" in said and "0.170" in said
+
+
+def test_features_of_the_calendar_are_not_what_shifted_most():
+    changed = document()
+    changed["features"][2]["calendar"] = True
+    assert [item["name"] for item in most_shifted(changed)] == ["drifting", "steady", "gone"]
 
 
 def test_a_shift_is_marked_above_the_marks_and_above_chance():

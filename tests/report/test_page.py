@@ -158,11 +158,13 @@ def test_names_are_escaped(metrics):
     assert "</script><b>" not in render({**metrics, "rows": rows}, {}, {})
 
 
-def test_the_terminal_table_fits_120_columns(metrics):
-    console = Console(width=120, file=io.StringIO())
-    console.print(metrics_table(metrics, "click"))
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_terminal_table_fits(metrics, columns):
+    console = Console(width=columns, file=io.StringIO())
+    console.print(metrics_table(metrics, "click", columns))
     lines = console.file.getvalue().splitlines()
-    assert max(map(len, lines)) <= 120
+    assert max(map(len, lines)) <= columns
+    assert ("ROC-AUC" in console.file.getvalue()) == (columns == 120)
     assert not any("…" in line for line in lines)
     assert sum("base_rate" in line for line in lines) == len(SLOTS) + len(("audio", "video")) + 1
 

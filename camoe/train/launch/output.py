@@ -12,11 +12,14 @@ from functools import partial
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from camoe.contracts.places.beside import beside
+from camoe.contracts.shown.terminal import console, terminal_columns
 from camoe.train.supervision.messages import StepProgress
 
 POLL_S = 0.5
+BAR_COLUMNS = 16
 
 
 class LineTee(io.TextIOBase):
@@ -91,17 +94,25 @@ def _follow(file: Path, show: Callable[[str], None], over: threading.Event) -> N
 
 @contextmanager
 def show_rank0() -> Iterator[Callable[[str | StepProgress], None]]:
-    """Yield a function that shows rank 0's output; at a terminal progress moves a bar, and lines stand above it."""
-    if not sys.stdout.isatty():
+    """Yield a function that shows rank 0's output; at a terminal progress moves a bar, and lines stand above it.
+
+    Where the terminal is narrow, the end of the loss and the other figures is left out.
+    """
+    if terminal_columns() is None:
         yield lambda output: print(output.line if isinstance(output, StepProgress) else output, flush=True)
         return
-    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}")) as bar:
-        task = bar.add_task("starting", total=None, figures="")
+    rest = TextColumn(
+        "{task.fields[rest]}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+    )
+    columns = (TextColumn("{task.description}"), BarColumn(BAR_COLUMNS), TextColumn("{task.fields[speed]}"), rest)
+    with Progress(*columns, console=console(), expand=True) as bar:
+        task = bar.add_task("starting", total=None, speed="", rest="")
 
         def show(output: str | StepProgress) -> None:
             if isinstance(output, StepProgress):
-                epoch = f"epoch {output.epoch}"
-                bar.update(task, description=epoch, completed=output.step, total=output.steps, figures=output.figures)
+                speed, rest = f"{output.speed}  {output.left} left", f"loss {output.loss:.4f}  {output.figures}"
+                bar.update(task, completed=output.step, total=output.steps, description=output.place)
+                bar.update(task, speed=speed, rest=rest)
             else:
                 bar.console.print(output, markup=False, highlight=False)
 

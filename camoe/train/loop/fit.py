@@ -28,6 +28,7 @@ from camoe.train.distributed.workers import Workers, broadcast_weights, gather, 
 from camoe.train.loop.feed import Feed, OpenEpoch, TrainingData
 from camoe.train.loop.gates import measure_gates
 from camoe.train.loop.guard import LossGuard
+from camoe.train.loop.over import entropies, out_of_patience, why_over
 from camoe.train.loop.progress import Progress, epoch_figures, step_figures
 from camoe.train.loop.seeding import draw_rows, seed_step
 from camoe.train.loop.step import TrainStep
@@ -118,12 +119,14 @@ def fit(run: TrainingRun, first: OpenEpoch | None, start: Path | None = None) ->
     history = _begin(run, start)
     total = run.data.total_steps(run.config)
     coming = first
-    while coming is not None and not _over(history, run.config.patience):
+    while coming is not None and not out_of_patience(history, run.config.patience):
         history, coming = _run_epoch(run, history, coming, total)
         _tell(run, history, f"epoch {history.epoch} done")
         run.save(history)
     if coming is not None:
         coming.blocks.close()
+    if run.workers.leads:
+        print(f"train: {why_over(history, run.config, run.data.until)}", flush=True)
     if history.best_place != history.place:
         # From its checkpoint, as memory has no room for tables that nobody may need.
         run.watchdog.beat("the best weights")
@@ -144,19 +147,14 @@ def _begin(run: TrainingRun, start: Path | None) -> History:
     return history
 
 
-def _over(history: History, patience: int | None) -> bool:
-    found = len(history.validations)
-    return patience is not None and found > 0 and found - 1 - history.best >= patience
-
-
 def _tell(run: TrainingRun, history: History, where: str) -> None:
     """Tell people and trackers what the newest validation, the one of `where`, found."""
     run.watchdog.beat("the figures of a validation")
     if run.workers.leads:
         _, newest = history.validations[-1]
         run.track(epoch_figures(run.heads, newest), history.steps)
-        found = ", ".join(f"{value:.4f}" for value in newest.ne)
-        print(f"train: {where}{f'  validation NE {found}' if run.data.validation else ''}", flush=True)
+        found = f"  validation NE {entropies(run.heads, newest)}" if run.data.validation else ""
+        print(f"train: {where}{found}", flush=True)
 
 
 def _run_epoch(run: TrainingRun, history: History, epoch: OpenEpoch, total: int) -> tuple[History, OpenEpoch | None]:
@@ -219,7 +217,7 @@ def _train(run: TrainingRun, epoch: OpenEpoch, history: History) -> tuple[Histor
         history = replace(history, losses=tuple(losses), seconds=time.monotonic() - started, levels=levels)
         if checked:
             history = _validated_within(run, history, progress)
-            if _over(history, config.patience):
+            if out_of_patience(history, config.patience):
                 break
         run.save(history)
     trained = replace(history, losses=tuple(losses), levels=levels)

@@ -70,8 +70,7 @@ class Progress:
         now = time.monotonic()
         if now - self.reported >= REPORT_EVERY_S or self.first + self.done == self.steps:
             self.reported = now
-            message = StepProgress(self.epoch + 1, self.first + self.done, self.steps, self._text(result, seen))
-            send(message, sys.stdout)
+            send(self._message(result, seen), sys.stdout)
 
     def figures(self, result: StepResult) -> Iterator[tuple[str, float]]:
         """Yield names and values of what is reported."""
@@ -82,13 +81,13 @@ class Progress:
         yield "wait/data", self.data_wait
         yield "wait/others", self.others_wait
 
-    def _text(self, result: StepResult, seen: GateUsage | None) -> str:
-        left_s = self.step_s * (self.steps - self.first - self.done + self.later)
+    def _message(self, result: StepResult, seen: GateUsage | None) -> StepProgress:
+        step = self.first + self.done
+        left_s = self.step_s * (self.steps - step + self.later)
+        waits = f"data wait {self.data_wait:.1%}  others {self.others_wait:.1%}"
         heads = f"  {seen.describe(self.heads, result.means)}" if seen else ""
-        return (
-            f"loss {result.loss:.4f}  {self.rows_per_s:,.0f} rows/s  {1000 * self.step_s:.1f} ms/step  "
-            f"data wait {self.data_wait:.1%}  others {self.others_wait:.1%}  {left_s:.0f} s left{heads}"
-        )
+        figures = f"{1000 * self.step_s:.1f} ms/step  {waits}{heads}"
+        return StepProgress(self.epoch + 1, step, self.steps, result.loss, self.rows_per_s, left_s, figures)
 
 
 def step_figures(heads: Sequence[str], result: StepResult, seen: GateUsage) -> Iterator[tuple[str, float]]:

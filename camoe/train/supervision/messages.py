@@ -17,6 +17,7 @@ from typing import Annotated, Literal, TextIO
 from pydantic import Field, TypeAdapter, ValidationError
 
 from camoe.contracts.files import write_text
+from camoe.report import text
 
 # Set in the environment of workers whose launcher takes messages: each is a line that begins so, and then is JSON.
 MESSAGES = "CAMOE_MESSAGES"
@@ -40,18 +41,41 @@ class Runs:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """Progress of training: `step` of `steps` of an epoch, both from 1, and a text of the newest figures."""
+    """Progress of training: `step` of `steps` of an epoch, both from 1, speed, time left of the whole training.
+
+    `figures` is a text of what else is new.
+    """
 
     epoch: int
     step: int
     steps: int
+    loss: float
+    rows_per_s: float
+    left_s: float
     figures: str
     kind: Literal["progress"] = "progress"
 
     @property
     def line(self) -> str:
         """The line for people."""
-        return f"train: epoch {self.epoch}  step {self.step}/{self.steps}  {self.figures}"
+        return "  ".join(
+            (f"train: {self.place}", self.speed, f"{self.left} left", f"loss {self.loss:.4f}", self.figures)
+        )
+
+    @property
+    def place(self) -> str:
+        """The place for people."""
+        return f"epoch {self.epoch}  step {self.step:,}/{self.steps:,}"
+
+    @property
+    def speed(self) -> str:
+        """The speed for people."""
+        return f"{self.rows_per_s:,.0f} rows/s"
+
+    @property
+    def left(self) -> str:
+        """The time left for people."""
+        return text.span(self.left_s)
 
 
 @dataclass(frozen=True)

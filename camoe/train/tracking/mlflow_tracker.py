@@ -57,7 +57,7 @@ class Mlflow:
     """
 
     def __init__(self, config: TrackingConfig, run: TrackedRun) -> None:
-        self._mlflow = _imported()
+        self._mlflow = imported()
         self._uri, self._lost = redacted(config.uri), False
         try:
             self._mlflow.set_tracking_uri(config.uri)
@@ -143,7 +143,7 @@ def marked_when_lost(config: TrackingConfig | None, checkpoints: Path, run: str)
 def _mark(config: TrackingConfig, run_id: str) -> None:
     # As for the workers: the error that ended the run is not to wait for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-    mlflow = _imported()
+    mlflow = imported()
     try:
         client = mlflow.MlflowClient(config.uri)
         if client.get_run(run_id).info.status == "RUNNING":
@@ -179,7 +179,12 @@ def _record_path(checkpoints: Path, run: str) -> Path:
     return checkpoints / f"{run}-mlflow.json"
 
 
-def _imported() -> Any:
+def imported() -> Any:
+    """Return MLflow.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
     try:
         import mlflow  # noqa: PLC0415 - MLflow is an extra
     except ImportError:

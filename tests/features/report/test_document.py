@@ -20,6 +20,7 @@ from features.join.choice import Choice
 from features.report import RunFacts, day_groups, feature_report
 from features.report.cells import NAMED, profile_cells
 from features.report.coverage import Coverage, measure_days, unknown_slots
+from features.report.document import of_the_calendar
 
 DAYS = Days.model_validate(
     {
@@ -168,6 +169,20 @@ def test_features_know_the_entities_that_their_sql_reads(document):
         "user": [],
         "plays": ["user"],
     }
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("IF(weekday(local_ts) >= 5, 'weekend', 'workday')", True),
+        ("hour(ts)", True),
+        ("datediff(local_ts, ad.start)", False),
+        ("ad.start", False),
+        ("1", False),
+    ],
+)
+def test_a_feature_of_the_impressions_time_alone_is_one_of_the_calendar(sql, expected):
+    assert of_the_calendar(sql) == expected
 
 
 def test_steps_lead_from_the_rows_read_to_the_rows_written(document):

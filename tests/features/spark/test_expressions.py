@@ -11,9 +11,9 @@ from pyspark.errors import AnalysisException
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Sources
-from features.check.names import columns_named
 from features.join.entities import join_entities, unjoined
 from features.spark.expressions import MANY_ROWS, OTHER_ROWS, RUN_DEPENDENT, has_subquery, refusal, resolve
+from features.spark.names import columns_named
 from tests.features import lake
 
 

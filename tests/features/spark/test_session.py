@@ -72,6 +72,19 @@ def test_a_locale_in_which_file_names_are_others_is_refused_with_what_to_set(spa
         system.setProperty("sun.jnu.encoding", before)
 
 
+def test_warnings_go_to_the_jobs_log_where_the_properties_file_keeps_them_off_the_terminal(spark, tmp_path):
+    log4j = spark._jvm.org.apache.logging.log4j
+    log4j.core.config.Configurator.setRootLevel(log4j.Level.OFF)
+    try:
+        spark_session("test", tmp_path / "logs")
+        for say in ("warn", "info"):
+            getattr(log4j.LogManager.getLogger("a.library"), say)(f"what it has to {say}")
+        (line,) = (tmp_path / "logs/test-spark.log").read_text().splitlines()
+        assert line.endswith(" WARN library: what it has to warn")
+    finally:
+        spark.sparkContext.setLogLevel("ERROR")
+
+
 def test_no_expression_reads_the_environment(spark):
     assert spark_session("test").range(1).select(F.expr("'${env:PATH}'").alias("x")).first().x == "${env:PATH}"
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import pty
+import re
 import subprocess
 import sys
 
-LINES = ["train: 7 rows", "train: epoch 1  step 3/4  loss 0.5  9 rows/s", "train: bundle [b] written"]
+import pytest
+
+from tests.terminals import at_terminal
+
+LINES = [
+    "train: 7 rows",
+    "train: epoch 1  step 3,000/14,000  91,000 rows/s  12.5 min left  loss 0.5000  9.1 ms/step  audio 0.5 [40 60]",
+    "train: bundle [b] written",
+]
 SHOW = """
 from camoe.train.launch.output import show_rank0
 from camoe.train.supervision.messages import StepProgress
+now = StepProgress(1, 3000, 14000, 0.5, 91000, 750, "9.1 ms/step  audio 0.5 [40 60]")
 with show_rank0() as show:
-    for said in ("train: 7 rows", StepProgress(1, 3, 4, "loss 0.5  9 rows/s"), "train: bundle [b] written"):
+    for said in ("train: 7 rows", now, "train: bundle [b] written"):
         show(said)
 """
 
@@ -22,20 +30,14 @@ def test_without_a_terminal_lines_are_plain():
     assert done.stdout.splitlines() == LINES
 
 
-def test_at_a_terminal_steps_move_a_bar():
-    ours, theirs = pty.openpty()
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
-    with subprocess.Popen([sys.executable, "-c", SHOW], stdout=theirs, env=environment) as process:
-        os.close(theirs)
-        said = b""
-        try:
-            while part := os.read(ours, 4096):
-                said += part
-        except OSError:  # The other end is closed.
-            pass
-    os.close(ours)
-    text = said.decode()
-    assert process.returncode == 0
-    assert "train: 7 rows" in text and "train: bundle [b] written" in text
-    assert "train: epoch 1" not in text
-    assert "epoch 1" in text and "loss 0.5  9 rows/s" in text and "\u2501" in text
+@pytest.mark.parametrize("columns", [80, 140])
+def test_at_a_terminal_steps_move_a_bar_with_step_speed_and_time_left(columns):
+    said = at_terminal(SHOW, columns)
+    assert "train: 7 rows" in said and "train: bundle [b] written" in said
+    assert "train: epoch 1" not in said
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said)
+    (bar,) = {line.strip() for line in re.split(r"[\r\n]+", plain) if "epoch 1" in line}
+    assert len(bar) <= columns
+    assert bar.startswith("epoch 1  step 3,000/14,000 \u2501")
+    assert "91,000 rows/s  12.5 min left" in bar
+    assert ("loss 0.5000  9.1 ms/step  audio 0.5 [40 60]" in bar) == (columns == 140)

@@ -166,13 +166,16 @@ def test_the_user_sees_what_rank_0_says(told):
     assert parse_line("[1]<stdout>:train: epoch 1").for_user is None
     assert parse_line("[0]<stderr>:train: epoch 1").for_user is None
     assert parse_line("[0]<stdout>:plan of all").for_user is None
-    progress = StepProgress(1, 3, 4, "loss 0.5")
+    progress = StepProgress(1, 3, 4, 0.5, 9.0, 61.0, "1 ms/step")
     assert parse_line(told(progress, 0, "stdout")).for_user == progress
 
 
 def test_the_log_has_messages_as_people_read_them(told):
-    progress = told(StepProgress(1, 3, 4, "loss 0.5"), 0, "stdout")
-    assert parse_line(progress).logged == "[0]<stdout>:train: epoch 1  step 3/4  loss 0.5"
+    progress = told(StepProgress(1, 3, 4, 0.5, 9.0, 61.0, "1 ms/step"), 0, "stdout")
+    assert (
+        parse_line(progress).logged
+        == "[0]<stdout>:train: epoch 1  step 3/4  9 rows/s  1 min left  loss 0.5000  1 ms/step"
+    )
     assert parse_line(told(Explained(0, "no \u00e9"), 0)).logged == "[0]<stderr>:error: no \u00e9"
     broken = progress[:-1]
     for other in ("Process 1 exit", "[1]<stderr>:MemoryError", broken):

@@ -10,6 +10,7 @@ import pytest
 
 from camoe.config.training import TrackingConfig, TrainingConfig
 from camoe.contracts.errors import ConfigError, TrainingError
+from camoe.train.tracking.evaluated import track_test_days
 from camoe.train.tracking.mlflow_tracker import LONGEST, PARAMETERS, Mlflow, TrackedRun, marked_when_lost
 from camoe.train.tracking.trackers import track, trackers
 from tests.bundle.manifest import MANIFEST
@@ -85,6 +86,47 @@ def test_a_run_is_kept_with_settings_figures_data_and_bundle(config, run, tmp_pa
     assert (used.dataset.source_type, used.dataset.digest) == ("delta_table", DATA.content_hash())
     kept = client.download_artifacts(run.info.run_id, "bundle/card.md", str(tmp_path))
     assert Path(kept).read_text() == "a model"
+
+
+def evaluated(version):
+    """What metrics.json says of a model that was scored, as far as it goes to MLflow."""
+    kinds = {"all": "all", "slot": "a", "modality": "audio", "head": "first", "campaign": "7"}
+    rows = [
+        {"objective": "click", "group_kind": kind, "group": group, "predictor": predictor}
+        | {"auc_pr": None if kind == "slot" else 0.25, "ne": ne, "ece": 0.125}
+        for kind, group in kinds.items()
+        for predictor, ne in (("model", 0.5), ("base_rate", 1.0))
+    ]
+    return {"run": {"model_version": version, "test_days": ["2026-03-10", "2026-03-11"]}, "rows": rows}
+
+
+def test_the_run_of_a_model_gets_its_figures_of_the_test_days(config, run, tmp_path):
+    (tmp_path / "bundle").mkdir()
+    Mlflow(config, run).finish(tmp_path / "bundle", MANIFEST, [])
+    said = track_test_days(config, evaluated(MANIFEST.model_version))
+    _, found = only_run(config)
+    assert said == f"11 figures of the test days are in MLflow at {config.uri}, run {found.info.run_id}"
+    assert {name: value for name, value in found.data.metrics.items() if name.startswith("test")} == {
+        "test_auc_pr/click": 0.25, "test_ne/click": 0.5, "test_ece/click": 0.125,
+        "test_ne_by_slot/click/a": 0.5, "test_ece_by_slot/click/a": 0.125,
+        "test_auc_pr_by_modality/click/audio": 0.25, "test_ne_by_modality/click/audio": 0.5,
+        "test_ece_by_modality/click/audio": 0.125, "test_auc_pr_by_head/click/first": 0.25,
+        "test_ne_by_head/click/first": 0.5, "test_ece_by_head/click/first": 0.125,
+    }  # fmt: skip
+    assert found.data.tags["test_days"] == "2026-03-10, 2026-03-11"
+    assert found.info.status == "FINISHED"
+
+
+def test_a_model_that_mlflow_does_not_know_is_told(config, run):
+    assert "has no run of model 0 in slots" in track_test_days(config, evaluated("0"))
+    Mlflow(config, run)
+    assert "has no run of model 0 in slots" in track_test_days(config, evaluated("0"))
+
+
+def test_a_store_that_is_away_costs_no_evaluation():
+    away = TrackingConfig(uri="nowhere://ann:secret@store", experiment="slots")
+    said = track_test_days(away, evaluated("0"))
+    assert said.startswith("MLflow at nowhere://store could not be given the figures (") and "secret" not in said
 
 
 def test_a_store_that_takes_no_runs_is_named(run):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from features.check.names import column_alone, columns_named
+from features.spark.names import column_alone, columns_named
 
 
 @pytest.mark.parametrize(
