@@ -27,7 +27,7 @@ ROLES = {"time": "when it happened", "user": "whom", "campaign": "what was shown
 def options() -> argparse.ArgumentParser:
     """Return the parser of the job's command line."""
     made = described(__doc__ or "")
-    made.add_argument("files", nargs="+", type=Path, metavar="FILE", help="parquet or CSV with a header")
+    made.add_argument("files", nargs="+", type=Path, metavar="FILE", help="parquet, CSV with a header, or JSON lines")
     made.add_argument("--name", type=_name, required=True, help="name of the configuration, and of its folder in out/")
     made.add_argument("--folder", type=Path, default=Path("conf"), help="where to write it (default: conf)")
     made.add_argument("--zone", default="UTC", help="time zone of the days (default: UTC)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +22,8 @@ from features.read.listing import LEAVING_OUT, FolderColumns, files_there, witho
 MOST_FILES = 64
 SAMPLED_BYTES = 1 << 20
 TEXT = "text"
+# Types of values in JSON.
+KINDS = {str: TEXT, bool: "bool", int: "number", float: "number"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def look_at(name: str, table: Table, paths: Sequence[Path]) -> TableLook:
     groups = by_columns(opened, name, table)
     # A file of no bytes has no column to lack.
     columns = tuple(_columns(name, table, group) for group in groups if group.columns)
+    if table.format == "json" and len(opened) == len(files):
+        columns = tuple(found for group in groups if (found := _fields(name, table, group)) is not None)
     return TableLook(len(files), *_rows(table, groups, files, opened), columns)
 
 
@@ -90,6 +95,27 @@ def _columns(name: str, table: Table, group: FileGroup) -> Columns:
     else:
         types = dict.fromkeys(group.columns, TEXT)
     return Columns(f"{name} at {group.files[0]}", {**types, **dict.fromkeys(group.folders, TEXT)})
+
+
+def _fields(name: str, table: Table, group: FileGroup) -> Columns | None:
+    """Return the fields of JSON files, which are read whole; None where one is too long, or no JSON lines."""
+    types: dict[str, str] = {}
+    if table.options or any(file.stat().st_size > SAMPLED_BYTES for file in group.files):
+        return None
+    for line in (line for file in group.files for line in file.read_bytes().splitlines() if line.strip()):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            return None
+        if not isinstance(record, dict):
+            return None
+        for field, value in record.items():
+            kind = KINDS.get(type(value), "nested")
+            if value is not None:
+                types[field] = kind if types.get(field, kind) == kind else TEXT
+            else:
+                types.setdefault(field, TEXT)
+    return Columns(f"{name} at {group.files[0]}", {**types, **dict.fromkeys(group.folders, TEXT)}) if types else None
 
 
 def _rows(

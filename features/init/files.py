@@ -107,8 +107,8 @@ def _line(name: str, sql: str, reason: str = "") -> str:
 
 
 def _number(sample: Sample, name: str) -> str:
-    """Return the SQL of a number; all columns of a CSV are text to Spark."""
-    return f"try_cast({sql_name(name)} as double)" if sample.format == "csv" else sql_name(name)
+    """Return the SQL of a number; to Spark all columns of a CSV are text, and those of JSON may be."""
+    return sql_name(name) if sample.format == "parquet" else f"try_cast({sql_name(name)} as double)"
 
 
 def own_name(column: str) -> str:

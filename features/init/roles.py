@@ -108,11 +108,12 @@ def _no_feature(sample: Sample, name: str, labels: list[str], timed: Mapping[str
         return "holds 0 and 1, as labels do; name it in features if it is known before the impression"
     if timed[name] or re.search(MOMENT, name.lower()):
         return "another time or a part of one; features have local_ts"
+    if sample.is_nested(name):
+        return "holds lists or records; name the parts of it that are features"
     if sample.distinct(name) <= 1:
         return "has one value in the first rows, or none"
-    if not sample.is_number(name) and sample.distinct(name) * 2 > sample.rows.num_rows:
-        return "nearly every row has its own value"
-    return ""
+    own = not sample.is_number(name) and sample.distinct(name) * 2 > sample.rows.num_rows
+    return "nearly every row has its own value" if own else ""
 
 
 def _kind(sample: Sample, name: str) -> tuple[str, str]:

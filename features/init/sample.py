@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from itertools import islice
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
+import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from camoe.contracts.errors import InputError, error_text
@@ -38,8 +41,14 @@ class Sample:
         return {"header": "true"} if self.format == "csv" else {}
 
     def distinct(self, name: str) -> int:
-        """Return how many values the column has here, null not among them."""
+        """Return how many values the column has here, null not among them; none of lists and records."""
+        if self.is_nested(name):
+            return 0
         return int(pc.count_distinct(self.rows[name]).as_py())
+
+    def is_nested(self, name: str) -> bool:
+        """Return whether the column holds lists or records."""
+        return bool(pa.types.is_nested(self.rows[name].type))
 
     def is_unique(self, name: str) -> bool:
         """Return whether every row has a value of its own."""
@@ -86,7 +95,9 @@ class Sample:
         return first, last
 
     def _batches(self, name: str) -> Iterator[pa.Array]:
-        if self.format == "parquet":
+        if self.format == "json":
+            yield from (table[name] for table in _records(self.path) if name in table.column_names)
+        elif self.format == "parquet":
             yield from (batch.column(0) for batch in pq.ParquetFile(self.path).iter_batches(columns=[name]))
         else:
             options = pc_csv.ConvertOptions(include_columns=[name])
@@ -111,7 +122,7 @@ def _moment(value: date | int | str) -> datetime:
 
 
 def read_sample(path: Path) -> Sample:
-    """Return the first rows of a parquet or CSV file, the latter with a header.
+    """Return the first rows of a parquet file, a CSV with a header, or a file with a JSON record a line.
 
     Raises:
         InputError: it is neither, cannot be read, or has no rows.
@@ -122,13 +133,24 @@ def read_sample(path: Path) -> Sample:
             rows, kind = pa.Table.from_batches([next(batches)]), "parquet"
         elif path.suffix in {".csv", ".tsv"} or path.name.endswith(".csv.gz"):
             rows, kind = pa.Table.from_batches([next(iter(pc_csv.open_csv(path)))]).slice(0, SAMPLED_ROWS), "csv"
+        elif path.suffix in {".json", ".jsonl", ".ndjson"}:
+            rows, kind = next(_records(path)), "json"
         else:
-            raise InputError(f"{path} ends in neither .parquet nor .csv; write its configuration by docs/your-data.md")
+            raise InputError(
+                f"{path} ends in neither .parquet, .csv nor .json; write its configuration by docs/your-data.md"
+            )
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"cannot read {path}: {error_text(error)}") from None
     except StopIteration:
         raise InputError(f"{path} has no rows") from None
     return Sample(path, rows, kind)
+
+
+def _records(path: Path) -> Iterator[pa.Table]:
+    """Yield the records of a file of JSON lines, so many at a time."""
+    with path.open("rb") as stream:
+        while lines := list(islice(stream, SAMPLED_ROWS)):
+            yield pa_json.read_json(io.BytesIO(b"".join(lines)))
 
 
 def sql_name(column: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -84,6 +85,27 @@ def test_a_sound_configuration_has_no_fault_and_its_tables_are_described(lake):
         "ad": "1 file, 2 rows",
     }
     assert found.identifiers == {"impression_id": "string", "user_id": "int64"}
+
+
+@pytest.mark.parametrize(
+    ("more", "fault"),
+    [
+        ('{"id": "d", "user": 4}', "there is no column `clk`, did you mean `click`?"),
+        # A field that one record has is a column of all.
+        ('{"id": "d", "clk": 1}', None),
+        # What else is in it is not known.
+        ('{"id": "d"', None),
+        ("[1]", None),
+    ],
+)
+def test_fields_of_json_are_known_where_all_records_are_read(lake, more, fault):
+    rows = [{**dict(zip(LOG, row, strict=True)), "at": "2026-01-01"} for row in zip(*LOG.values(), strict=True)]
+    for row in rows:
+        row["click"] = row.pop("clk")
+    (lake / "raw/log.json").write_text("\n".join([*map(json.dumps, rows), more]))
+    found = check(lake, lambda given: given["sources"]["impressions"].update(path="log.json", format="json"))
+    assert [fault in one for one in found.faults] == ([True] if fault else [])
+    assert found.identifiers in ({"impression_id": "text", "user_id": "number"}, {})
 
 
 @pytest.mark.parametrize("name", ["synthetic", "kuairand", "taobao"])

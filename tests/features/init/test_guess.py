@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
@@ -80,6 +82,18 @@ def test_the_check_finds_nothing_wrong_and_the_last_days_are_kept_apart(folder):
     assert [slot.id for slot in config.slots.slots] == ["slot_0", "slot_1", "slot_2"]
     assert config.days.test.days()[0].isoformat() == "2025-06-19"
     assert len(config.days.train.days()) == 3
+
+
+def test_a_log_of_json_lines_is_guessed_as_the_others_and_lists_are_no_features(folder):
+    rows = log(bids=[[1, 2]] * ROWS).to_pylist()
+    (folder / "log.json").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    init.main([str(folder / "log.json"), "--name", "mine", "--folder", str(folder / "conf")])
+    config = load(folder / "conf/mine.yaml", Config)
+    assert config.sources.impressions.format == "json"
+    assert config.sources.impressions.columns["bid"] == "try_cast(bid as double)"
+    assert "# Not read: bids: holds lists" in (folder / "conf/features/mine.yaml").read_text()
+    assert config.days.test.days()[0].isoformat() == "2025-06-19"
+    assert run_main(check.main, folder / "conf/mine.yaml") == 0
 
 
 def test_a_share_of_the_users_is_left_out_by_declaration(folder):
