@@ -70,6 +70,7 @@ def candidate_sources(sources: Sources, table: Path) -> Sources:
     }
     changed: dict[str, object] = {"path": str(table.absolute()), "format": "parquet", "options": {}, "columns": columns}
     changed |= {"labels": {}, "exclude": (), "payload": None, "survivor": (), "repeats_days": None}
+    changed |= {"weight": None, "aggregated": False}
     return sources.model_copy(update={"impressions": log.model_copy(update=changed)})
 
 

@@ -92,6 +92,11 @@ class Impressions(Table):
 
     labels: dict[SafeName, str] = Field(default_factory=dict)
     """Spark SQL expression over the raw columns, by objective, where the log itself carries the label."""
+    weight: str | None = None
+    """Spark SQL expression over the raw columns: how many impressions a row stands for, a whole number from 1 to
+    10,000. Each becomes a row of its own, with its number behind the id; without an expression a row is one."""
+    aggregated: bool = False
+    """Whether a label says how many of the `weight` impressions have it; else it is that of each of them."""
     payload: tuple[str, ...] | None = None
     """Mapped columns and labels in which duplicates agree; null is all of them."""
     survivor: tuple[str, ...] = ()
@@ -104,6 +109,8 @@ class Impressions(Table):
     @model_validator(mode="after")
     def _complete(self) -> Impressions:
         _require("impressions", self.columns, IMPRESSION_COLUMNS)
+        if self.aggregated and self.weight is None:
+            raise ValueError("aggregated rows need a weight: the number of impressions that each stands for")
         return self
 
     @property
@@ -221,6 +228,8 @@ class Sources(Section):
             mapped = {column for table in tables for column in table.columns}
             if name not in mapped:
                 raise ValueError(f"keyed_hash names '{name}', which no table maps; {suggestion(name, mapped)}")
+        if self.impressions.weight is not None and self.outcomes is not None:
+            raise ValueError("a weight makes several rows of one id, which no outcomes table knows; map labels instead")
         for name in self.objectives:
             if name not in self.impressions.labels and self.outcomes is None:
                 raise ValueError(f"objective '{name}' has neither an impression label nor an outcomes table")

@@ -92,7 +92,9 @@ def _names(sources: Sources) -> Iterator[str]:
 
 def _unmapped(columns: Columns, table: Table) -> Iterator[str]:
     """Yield the expressions of the table's mapping that name a column which the files lack."""
-    labels = table.labels if isinstance(table, Impressions) else {}
+    labels = dict(table.labels) if isinstance(table, Impressions) else {}
+    if isinstance(table, Impressions) and table.weight is not None:
+        labels["weight"] = table.weight
     # The first line of a CSV that lacks its header is a row of data, which no message may quote.
     headed = table.format == "csv" and table.options.get("header", "").lower() == "true"
     told = f"the {len(columns.types)} of the first line" if headed else ", ".join(columns.types)

@@ -13,6 +13,7 @@ from camoe.contracts.sources import Impressions
 from features.impressions.checks import REASONS, add_reason
 from features.impressions.exclusions import EXCLUDED
 from features.read.raw import FOLDER_DAY, RAW, RAW_HASH
+from features.read.weights import WEIGHT
 from features.spark.expressions import resolve
 from features.spark.values import comparable
 
@@ -22,7 +23,7 @@ CONFLICT = "conflicting_id"
 
 
 def payload_columns(table: Impressions) -> tuple[str, ...]:
-    """Return the columns in which duplicates agree: those of `payload`, or all mapped columns and labels.
+    """Return the columns in which duplicates agree: those of `payload`, or all mapped columns and labels; the weight.
 
     `payload` may name mapped columns and objectives that the log labels.
 
@@ -33,7 +34,8 @@ def payload_columns(table: Impressions) -> tuple[str, ...]:
     unknown = [name for name in table.payload or () if name not in names]
     if unknown:
         raise ConfigError(f"the payload names '{unknown[0]}', which the impressions map neither as column nor as label")
-    return tuple(names[name] for name in table.payload or names)
+    weight = () if table.weight is None else (WEIGHT,)
+    return (*(names[name] for name in table.payload or names), *weight)
 
 
 def mark_duplicates(
@@ -51,7 +53,7 @@ def mark_duplicates(
     Raises:
         InputError: an expression of `survivor` does not parse or names a column that the impressions do not map.
     """
-    mapped = impressions.drop(REASONS, RAW, RAW_HASH, EXCLUDED, FOLDER_DAY)
+    mapped = impressions.drop(REASONS, RAW, RAW_HASH, EXCLUDED, FOLDER_DAY, WEIGHT)
     order = resolve(mapped, {f"survivor {text}": text for text in survivor}, "the survivor of duplicate impressions")
     content = F.struct(*[comparable(F.col(name), impressions.schema[name].dataType) for name in payload])
     # By id first: windows over the ids and over the days of each then need no other shuffle.

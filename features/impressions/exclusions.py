@@ -11,6 +11,7 @@ from camoe.contracts.sources import Exclusion
 from features.impressions.checks import REASONS
 from features.read.damage import DAMAGE
 from features.read.raw import FOLDER_DAY, RAW
+from features.read.weights import WEIGHT
 from features.read.window import DayWindow
 from features.spark.expressions import resolve
 
@@ -34,7 +35,7 @@ def exclude(impressions: DataFrame, exclusions: Sequence[Exclusion], window: Day
     """
     local = F.from_utc_timestamp("ts", window.zone)
     timed = impressions.withColumns({"local_ts": local, "date": local.cast("date")})
-    mapped = timed.drop(REASONS, RAW, FOLDER_DAY, DAMAGE)
+    mapped = timed.drop(REASONS, RAW, FOLDER_DAY, DAMAGE, WEIGHT)
     predicates = resolve(mapped, {item.name: item.where for item in exclusions}, "the exclusions of the impressions")
     named = [F.when(predicate, F.lit(name)) for name, predicate in predicates.items()]
     # Whatever the run's days: a run that reads both folders would keep the row, and runs of each would lose it.

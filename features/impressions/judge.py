@@ -14,6 +14,7 @@ from features.impressions.exclusions import EXCLUDED, OUTSIDE_DAYS, exclude
 from features.impressions.labels import label, label_as_of, logged_objectives, mature, settled_column
 from features.read.damage import DAMAGE
 from features.read.raw import FOLDER_DAY, RAW, RAW_HASH
+from features.read.weights import WEIGHT
 from features.read.window import DayWindow
 
 # Reasons that a row has because of other rows; the first of a row that has none of its own.
@@ -53,7 +54,7 @@ def judged_impressions(
     judged = judged.withColumns({settled_column(name): F.col(label_column(name)) for name in log.labels})
     judged = judged.withColumns(_once_mature(sources, window))
     set_apart = timed.where(~compared & mine).withColumn(DUPLICATE, F.lit(False))
-    both = judged.unionByName(set_apart, allowMissingColumns=True).drop(FOLDER_DAY)
+    both = judged.unionByName(set_apart, allowMissingColumns=True).drop(FOLDER_DAY, WEIGHT)
     return both.withColumn(RAW_HASH, F.when(F.size(REASONS) > 0, F.col(RAW_HASH)))
 
 

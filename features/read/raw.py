@@ -18,6 +18,7 @@ from features.read.files import folder_day, impression_paths, outcome_paths, tab
 from features.read.hash_key import read_key
 from features.read.keyed_hash import failing_as_null, hasher, require_hidden
 from features.read.parts import Part, read_parts
+from features.read.weights import WEIGHT, one_row_each
 from features.read.window import DayWindow
 from features.spark.expressions import columns_read, resolve
 from features.spark.failures import as_input_errors
@@ -60,6 +61,8 @@ def read_outcome_log(
 def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> DataFrame:
     """Read the impression log: mapped columns, each `label_<objective>` in it, `_raw`, `_folder_day`, `_damage`.
 
+    There is a row for each impression that a row stands for; in a log with a weight it has that, too, as `_weight`.
+
     `_raw`: the raw row as JSON; where columns are hashed, only the raw columns that the others read. `_folder_day`: the
     day in the path of the row's file, null where the path has none. `_damage`: why the row cannot be read right, or
     null; all mapped columns of such a row are null, because values may stand in the wrong columns.
@@ -73,13 +76,13 @@ def read_impressions(spark: SparkSession, folder: Path, sources: Sources, window
     if taken:
         raise ConfigError(f"impressions map '{taken[0]}', a name the training table uses itself; choose another")
     labels = {label_column(objective): sql for objective, sql in log.labels.items()}
-    expressions = {**log.columns, **labels}
+    expressions = {**log.columns, **labels, **({} if log.weight is None else {WEIGHT: log.weight})}
     parts = read_parts(spark, "impressions", log, impression_paths(spark, folder, sources, window))
     sound = F.col(DAMAGE).isNull()
     values = [F.when(sound, F.col(f"__{name}")).alias(name) for name in expressions]
     day = folder_day(folder, log, F.col(FILE)).alias(FOLDER_DAY)
     frames = [_mapped(part, expressions, sources.keyed_hash).select(*values, RAW, day, DAMAGE) for part in parts]
-    return _one(frames, parts, "impressions")
+    return one_row_each(_one(frames, parts, "impressions"), log)
 
 
 def _whole(

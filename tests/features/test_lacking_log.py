@@ -1,4 +1,7 @@
-"""A log without time, id, a known user in each row, and tables beside it, by the expressions of docs/your-data.md."""
+"""A log without time, id, a known user in each row, and tables beside it, by the expressions of docs/your-data.md.
+
+Its rows count the clicks of several impressions.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import re
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 import camoe
 from tests.features import lake
@@ -14,6 +18,7 @@ from tests.paths import ROOT
 
 ROWS = 600
 PAGE = (ROOT / "docs/your-data.md").read_text()
+AGGREGATED = PAGE[PAGE.index("**A row of many impressions**") :]
 
 
 def shown(name):
@@ -28,6 +33,7 @@ def test_a_log_of_queries_without_time_id_and_users_is_built(spark, tmp_path):
         "query": [number // 3 for number in numbers],
         "ad": [number % 13 for number in numbers],
         "user": [0 if number % 4 == 0 else 1 + number % 29 for number in numbers],
+        "shows": [1 + number % 3 for number in numbers],
         "clicks": [int(number % 5 == 0) for number in numbers],
     }
     (tmp_path / "raw").mkdir()
@@ -42,7 +48,7 @@ def test_a_log_of_queries_without_time_id_and_users_is_built(spark, tmp_path):
                 "path": "log.parquet",
                 "columns": {name: shown(name) for name in ("impression_id", "user_id", "ts")}
                 | {"campaign_id": "cast(ad as string)", "slot": "'all'"},
-                "labels": {"click": "clicks"},
+                **yaml.safe_load(AGGREGATED[AGGREGATED.index("impressions:") :].partition("```")[0])["impressions"],
             },
             "entities": {},
             "objectives": {"click": {}},
@@ -53,8 +59,9 @@ def test_a_log_of_queries_without_time_id_and_users_is_built(spark, tmp_path):
     }  # fmt: skip
     assert lake.run_job(lake.write_config(tmp_path, own)) == 0
     rows = camoe.read_days(tmp_path / "out/training", [f"2000-01-{day:02}" for day in range(1, 11)]).to_pandas()
-    assert len(rows) == ROWS
+    assert len(rows) == rows["impression_id"].nunique() == sum(log["shows"])
+    assert rows["label_click"].sum() == sum(log["clicks"])
     # All rows of a query lie on one day, and each unknown user is one of their own.
     assert len(set(zip(rows["impression_id"].str.split("-").str[0], rows["date"], strict=True))) == ROWS // 3
     unknown = rows["user_id"].str.startswith("unknown")
-    assert (unknown.sum(), rows["user_id"][unknown].nunique()) == (ROWS // 4, ROWS // 4)
+    assert rows["user_id"][unknown].nunique() == ROWS // 4
