@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from datetime import date
+from typing import NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,6 +18,7 @@ from camoe.contracts.places.counts import require_readable
 from camoe.contracts.runs import RunId
 from camoe.contracts.shown.commands import DEFAULT_CONFIG, program
 from camoe.contracts.shown.redaction import redacted_override
+from camoe.contracts.shown.suggestions import alike
 
 # Where --help sends whoever looks for a key.
 KEYS = "Every key, its default and meaning: docs/configuration.md"
@@ -31,9 +34,17 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 def described(description: str) -> argparse.ArgumentParser:
     """Make a parser that shows `description` as it is written, and says where each key is explained."""
-    return argparse.ArgumentParser(
-        program(), description=description, epilog=KEYS, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return Parser(program(), description=description, epilog=KEYS, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says which option was meant by one that is not there."""
+
+    def error(self, message: str) -> NoReturn:
+        """See `argparse.ArgumentParser`."""
+        wrong = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        meant = alike(wrong[1], self._option_string_actions) if wrong else None
+        super().error(f"{message}; did you mean {meant}?" if meant else message)
 
 
 def given_days(text: str) -> tuple[date, ...]:

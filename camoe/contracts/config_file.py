@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.hashing import short_hash
-from camoe.contracts.shown.suggestions import keys_at, suggestion
+from camoe.contracts.shown.suggestions import keys_at, suggestion, why_no_day
 
 COMMAND_LINE = "the command line"
 
@@ -94,7 +94,7 @@ def load(path: str | Path, kind: type[SectionT], overrides: Sequence[str] = ()) 
 
 
 class _EachKeyOnce(yaml.SafeLoader):
-    """Reads YAML, and refuses a mapping that says a key twice, of which the first would be lost."""
+    """Reads YAML; refuses a key that is there twice, of which the first would be lost, and a day that there is not."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
@@ -102,6 +102,16 @@ class _EachKeyOnce(yaml.SafeLoader):
             if key.value in keys[:position] and isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(problem=f"the key '{key.value}' is there twice", problem_mark=key.start_mark)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
+        try:
+            return super().construct_yaml_timestamp(node)
+        except ValueError:
+            said = f"'{node.value}' is no day or time: {why_no_day(node.value)}"
+            raise yaml.MarkedYAMLError(problem=said, problem_mark=node.start_mark) from None
+
+
+_EachKeyOnce.add_constructor("tag:yaml.org,2002:timestamp", _EachKeyOnce.construct_yaml_timestamp)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -117,8 +127,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is nested too deeply for a configuration; take brackets out") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is no valid YAML: {_yaml_fault(error)}; mend it there") from None
-    except ValueError as error:
-        raise ConfigError(f"{path} holds a day or time that there is not: {error}; mend it there") from None
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold a mapping of keys to values")
     return content
@@ -149,8 +157,8 @@ def _parse_override(text: str) -> tuple[Location, Any]:
         raise ConfigError(
             f"override {key}: '{value}' is no YAML value; put it in quotes or close its brackets"
         ) from None
-    except ValueError as error:
-        raise ConfigError(f"override {key}: '{value}' is no day or time that there is: {error}") from None
+    except ValueError:
+        raise ConfigError(f"override {key}: '{value}' is no day or time: {why_no_day(value)}") from None
 
 
 def _set(tree: dict[str, Any], location: Location, value: Any) -> None:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, model_validator
 
 from camoe.contracts.config_file import Section
-from camoe.contracts.shown.suggestions import alike
+from camoe.contracts.shown.suggestions import alike, why_no_day
 
 
 def _known_zone(zone: str) -> str:
@@ -125,8 +125,8 @@ def parse_days(text: str) -> tuple[date, ...]:
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
-    except ValueError as error:
-        raise ValueError(f"'{text}' is no day ({error}); write 2026-03-02") from None
+    except ValueError:
+        raise ValueError(f"'{text}' is no day: {why_no_day(text)}") from None
 
 
 def day_list(days: Iterable[date]) -> str:

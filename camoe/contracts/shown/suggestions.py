@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+from calendar import monthrange
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,20 @@ def alike(wrong: str, known: Collection[str]) -> str | None:
     names = {name.lower(): name for name in sorted(known)}
     found = difflib.get_close_matches(wrong.lower(), names, n=1)
     return names[found[0]] if found else None
+
+
+def why_no_day(text: str) -> str:
+    """Return why there is no such day or time as `text`."""
+    found = re.match(r"(\d{4})-(\d\d)-(\d\d)", text)
+    if found is None:
+        return "a day is written as 2026-03-02"
+    year, month, day = map(int, found.groups())
+    if not (year and 1 <= month <= 12):
+        return "years begin with 1, and have 12 months"
+    last = monthrange(year, month)[1]
+    if 1 <= day <= last:
+        return "a time is written as 2026-03-02T06:00:00+00:00"
+    return f"{found[1]}-{found[2]} has the days 1 to {last}"
 
 
 def keys_at(kind: type[BaseModel], location: Sequence[str]) -> set[str]:
