@@ -1,7 +1,8 @@
 """Hold a market of ad requests under two models, and tell what a budget-split experiment would and should find.
 
 python jobs/simulate.py --config conf/markets/default.yaml market=out/market experiment.treated=oracle
-Before it: jobs/make_lake.py --config conf/lake/market.yaml, the chain, and jobs/score.py --input for each model.
+Before it: jobs/make_lake.py --config conf/lake/market.yaml (for a log: jobs/replay.py), the chain, and for each model
+jobs/score.py --input.
 Written: OUT/market.json and OUT/index.html. docs/market.md explains both.
 """
 
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> None:
 
     config = load(parsed.config, SimulationConfig, parsed.overrides)
     started = time.monotonic()
-    market, days = read_market(config.market, config.models, config.rules)
+    market, days = read_market(config.market, config.models, config.rules, config.outcomes)
     found = document(market, run(market, config.experiment), config.experiment, days)
     page = write_market_report(found, config.out)
     print(summary(found))

@@ -14,6 +14,7 @@ from typing import Any
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import Section
 from camoe.market.config import SimulationConfig
+from features.replay import Replay
 from features.synthetic.config import LakeConfig
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
@@ -37,6 +38,10 @@ LAKE = """# Every key of a synthetic lake
 MARKET = """# Every key of a simulation
 
 `conf/markets/*.yaml`, which `jobs/simulate.py --config` reads; no other job does. [market.md](market.md) explains them.
+"""
+REPLAY = """# Every key of a replayed log's campaigns
+
+`conf/markets/replay.yaml`, or what `jobs/replay.py --market` names. [market.md](market.md) explains them.
 """
 TABLE = "| key | type | default | acts in | meaning |\n|---|---|---|---|---|"
 
@@ -231,6 +236,9 @@ def reference() -> str:
         "",
         MARKET,
         page(SimulationConfig, dict.fromkeys(SimulationConfig.model_fields, "simulate")),
+        "",
+        REPLAY,
+        page(Replay, dict.fromkeys(Replay.model_fields, "replay")),
     )
     return "\n".join(made) + "\n"
 

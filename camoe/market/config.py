@@ -80,15 +80,26 @@ class ExperimentConfig(Section):
     """Relative change of the CTR that it is to see."""
 
 
+class Outcomes(Section):
+    """A model that stands for the truth of a log that is replayed; it must know none of the market's days."""
+
+    predictions: LocalPath
+    """Table of its predictions of the candidates."""
+    bundle: LocalPath
+    """Its bundle, which says from which days it learned."""
+
+
 class SimulationConfig(Section):
     """A simulation: a market, the models that ranked its candidates, the rules and the experiment."""
 
     market: LocalPath
-    """Folder of the synthetic lake that has the market."""
+    """Folder of the synthetic lake that has the market, or of a log that is replayed (`jobs/replay.py`)."""
     out: LocalPath
     """Folder of the page."""
     models: dict[SafeName, LocalPath] = Field(default_factory=dict)
     """By name the table of each model's predictions; beside them there are `oracle` and `slot_rate`."""
+    outcomes: Outcomes | None = None
+    """The model that stands for the truth; null where the lake has the truth itself."""
     rules: Rules = Rules()
     """Rules of the auction."""
     experiment: ExperimentConfig

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -11,9 +13,11 @@ import pytest
 from camoe.config.pipeline import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.config_file import load
-from camoe.contracts.errors import InputError
+from camoe.contracts.errors import ConfigError, InputError
+from camoe.contracts.sources import KeyedHash
 from features.candidates import encoded_candidates
 from features.plan import plan_for
+from features.replay import MICROS, Replay, replayed
 from tests.features import lake
 
 DAY = date.fromisoformat(lake.DAYS[3])
@@ -49,6 +53,10 @@ def built(spark, tmp_path_factory):
     return folder, load(path, Config)
 
 
+def shown_on_the_day():
+    return [row for row in lake.impressions() if row["id"].startswith("i3-") and row["user"] != QUIET]
+
+
 def encoded(spark, config, path):
     plan = plan_for(config, [DAY])
     with encoded_candidates(spark, plan, path, encoders.read(config.layout.encoder, 1)) as rows:
@@ -63,7 +71,7 @@ def test_an_impression_as_a_candidate_has_the_features_of_the_training_table(spa
     found = encoded(spark, config, candidates(tmp_path, [*logged, *others]))
     assert len(found) == 2 * len(logged)
     rows = {row.impression_id: row.asDict() for row in lake.training(spark, folder).values() if row.date == DAY}
-    assert len(rows) == len([row for row in logged if row["user"] != QUIET])
+    assert len(rows) == len(shown_on_the_day())
     names = [name for name in config.features.columns if name in next(iter(rows.values()))]
     assert len(names) > 10
     for name, row in rows.items():
@@ -89,3 +97,47 @@ def test_a_candidate_that_an_impression_would_be_refused_for_stops_the_job(spark
     ]
     with pytest.raises(InputError, match=r"3 of 4 cannot be scored \(.*given twice 1\); mend the table"):
         encoded(spark, config, candidates(tmp_path, wrong))
+
+
+def test_a_log_is_replayed_with_other_campaigns_in_its_raw_columns(spark, built, tmp_path):
+    _, config = built
+    chosen = Replay(campaigns=2, candidates=4, caps={"2": 1}, budget=0.5, budget_spread=0)
+    tables = {name: table.persist() for name, table in replayed(spark, plan_for(config, [DAY]), chosen).items()}
+    asked, shown = tables["requests"].collect(), shown_on_the_day()
+    # Thirty minutes of one hour.
+    assert sorted((row.user_id, row.second % 3600 // 60, row.slot) for row in asked) == sorted(
+        (row["user"], int(row["id"].partition("-")[2]), row["slot"]) for row in shown
+    )
+    assert {(row.slot, row.queue, row.day, row.places) for row in asked} == {
+        ("feed", "video", 0, 1),
+        ("break", "audio", 0, 1),
+    }
+    most = [campaign for campaign, _ in sorted(Counter(row["campaign"] for row in shown).most_common())]
+    campaigns = tables["campaigns"].collect()
+    assert len(campaigns) == 2
+    assert {row.campaign_id for row in campaigns} < set(most)
+    assert {(row.cap, row.first_day, row.last_day) for row in campaigns} == {(2, 0, 0)}
+    assert sum(row.daily for row in campaigns) == pytest.approx(0.5 * len(shown) * MICROS, abs=2)
+    tables["candidates"].write.parquet(str(tmp_path / "candidates"))
+    offered = [(row.request_id, row.campaign_id) for row in tables["candidates"].collect()]
+    assert len(set(offered)) == len(offered)
+    assert {request for request, _ in offered} == {row.request_id for row in asked}
+    assert {campaign for _, campaign in offered} == {row.campaign_id for row in campaigns}
+    # Read by the mapping of the log, each is the impression that it names.
+    found = encoded(spark, config, tmp_path / "candidates")
+    assert set(found) == set(offered)
+    users = {row.request_id: (row.user_id, row.slot) for row in asked}
+    assert all((row["user_id"], row["slot"]) == users[request] for (request, _), row in found.items())
+
+
+def test_a_log_whose_candidates_would_tell_too_much_or_nothing_is_not_replayed(spark, built):
+    _, config = built
+    plan = plan_for(config, [DAY])
+    hashed = plan.sources.model_copy(update={"keyed_hash": KeyedHash(key_env="KEY", columns=("user_id",))})
+    with pytest.raises(ConfigError, match="keyed_hash hides some of them"):
+        replayed(spark, replace(plan, sources=hashed), Replay())
+    log = plan.sources.impressions
+    columns = {**log.columns, "campaign_id": "concat(campaign, slot)"}
+    two = plan.sources.model_copy(update={"impressions": log.model_copy(update={"columns": columns})})
+    with pytest.raises(InputError, match=r"the campaign is read from \['campaign', 'slot'\]"):
+        replayed(spark, replace(plan, sources=two), Replay())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -10,10 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
+from bench.market.world import world
 from camoe.contracts.errors import InputError
 from camoe.market.auction.requests import NONE
-from camoe.market.config import Rules
+from camoe.market.config import Outcomes, Rules
+from camoe.market.experiment import candidates
 from camoe.market.experiment.tables import read_market
+from tests.market.written import write_market
 
 START = datetime(2026, 3, 11, tzinfo=UTC)
 RULES = Rules(ticks=4, exposure=(1.0, 0.8))
@@ -65,8 +70,10 @@ def lake(tmp_path):
 
 
 def predict(path, requests, campaigns, p):
-    table = pa.table({"request_id": requests, "campaign_id": campaigns, "objective": ["click"] * len(p), "p": p})
-    write_deltalake(str(path), table, mode="overwrite")
+    made = {"objective": ["click"] * len(p), "p": p, "slot": ["a", "b/c ä"] * (len(p) // 2) + ["a"] * (len(p) % 2)}
+    table = pa.table({"request_id": requests, "campaign_id": campaigns, **made, "model_version": ["1f"] * len(p)})
+    # In folders, as the scoring job writes them.
+    write_deltalake(str(path), table, mode="overwrite", partition_by=["slot", "model_version"])
     return path
 
 
@@ -114,3 +121,83 @@ def test_without_a_market_or_predictions_the_job_that_makes_them_is_named(lake, 
         read_market(tmp_path / "none", {}, RULES)
     with pytest.raises(InputError, match=r"score\.py --input"):
         read_market(lake, {"model": tmp_path / "none"}, RULES)
+
+
+def test_two_candidates_of_a_request_with_one_rank_are_refused(lake):
+    pairs = {"request_id": [10, 10, 11, 12], "campaign_id": [7, 3, 7, 3]}
+    write(lake, "market/candidates", **pairs, rank=[0, 0, 0, 0])
+    with pytest.raises(InputError, match="two candidates of a request have one rank"):
+        read_market(lake, {}, RULES)
+
+
+def test_a_market_without_requests_is_refused(lake):
+    path = lake / "market/requests/part-0.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    with pytest.raises(InputError, match="has no requests"):
+        read_market(lake, {}, RULES)
+
+
+def test_campaigns_may_have_names(lake):
+    for table in ("market/candidates", "market_truth", "market/campaigns"):
+        path = lake / table / "part-0.parquet"
+        rows = pq.read_table(path)
+        names = pa.array([f"c{campaign}" for campaign in rows["campaign_id"].to_pylist()])
+        pq.write_table(rows.set_column(rows.schema.get_field_index("campaign_id"), "campaign_id", names), path)
+    path = predict(lake / "model", [12, 11, 10, 10], ["c3", "c7", "c3", "c7"], [0.4, 0.3, 0.2, 0.1])
+    first = next(iter(read_market(lake, {"model": path}, RULES)[0].offers()))
+    assert first.candidate.tolist() == [[1, 0]]
+    assert first.scores["model"][0] == pytest.approx([0.1, 0.2])
+
+
+def test_candidates_do_not_fill_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(candidates, "BATCH", 1_000)
+    rules = Rules(ticks=96)
+    models = write_market(tmp_path, world(1, requests=6_000, users=800, campaigns=200, candidates=60, rules=rules))
+    tracemalloc.start()
+    market, _ = read_market(tmp_path, models, rules)
+    offered = sum(offer.candidate.size for offer in market.offers())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert offered == 6_000 * 60
+    # A campaign, the truth and two predictions of 4 bytes each, were they all held, are 16 bytes a candidate.
+    assert peak < 16 * offered / 2, peak
+
+
+@pytest.fixture
+def stood_in(lake):
+    """Predictions of a model that stands for the truth, and its bundle, which learned from 10 to 13 March."""
+    keys = {"request_id": [12, 11, 10, 10], "campaign_id": [3, 7, 3, 7]}
+    made = {"objective": ["click"] * 4, "p": [0.9, 0.8, 0.7, 0.6], "model_version": ["1f"] * 4}
+    table = pa.table({**keys, **made, "date": ["2026-03-14"] * 4})
+    write_deltalake(str(lake / "stand_in"), table, partition_by=["date", "model_version"])
+    days = {"train": ("2026-03-10", "2026-03-12"), "validation": ("2026-03-13",) * 2, "test": ("2026-03-14",) * 2}
+    settings = {"days": {name: {"first": first, "last": last} for name, (first, last) in days.items()}}
+    bundle = lake / "bundle"
+    bundle.mkdir()
+    (bundle / "config.json").write_text(json.dumps(settings))
+    (bundle / "manifest.json").write_text(json.dumps({"model_version": "1f"}))
+    return Outcomes(predictions=lake / "stand_in", bundle=bundle)
+
+
+def test_a_model_of_other_days_may_stand_for_the_truth(lake, stood_in):
+    market, _ = read_market(lake, {}, RULES, stood_in)
+    assert market.stand_in == "model 1f, which learned from 2026-03-10 to 2026-03-13"
+    assert next(iter(market.offers())).truth[0] == pytest.approx([0.6, 0.7])
+
+
+def test_a_model_that_learned_from_the_day_is_no_truth_of_it(lake, stood_in):
+    settings = stood_in.bundle / "config.json"
+    days = json.loads(settings.read_text())["days"]
+    days |= {"validation": days["test"], "test": {"first": "2026-03-15", "last": "2026-03-15"}}
+    settings.write_text(json.dumps({"days": days}))
+    with pytest.raises(InputError, match="model 1f stands for the truth on 2026-03-14, a day that it learned from"):
+        read_market(lake, {}, RULES, stood_in)
+
+
+def test_predictions_of_another_model_than_the_bundle_are_no_truth(lake, stood_in):
+    (stood_in.bundle / "manifest.json").write_text(json.dumps({"model_version": "2e"}))
+    with pytest.raises(InputError, match=r"has predictions of 1f, and .*bundle is model 2e"):
+        read_market(lake, {}, RULES, stood_in)
+    (stood_in.bundle / "manifest.json").unlink()
+    with pytest.raises(InputError, match="cannot read the bundle"):
+        read_market(lake, {}, RULES, stood_in)

@@ -31,6 +31,10 @@ def test_the_document_is_plain_and_agrees_with_itself(found):
     for row in found["result"]:
         assert row["truth"] == truth[row["queue"]][row["rate"]]
         assert row["interval"][0] <= row["change"] <= row["interval"][1]
+        low, high = row["truth_interval"]
+        assert low <= row["truth"] <= high
+        # The same users are in both worlds.
+        assert high - low < (row["interval"][1] - row["interval"][0]) / 2
         assert row["p_holm"] >= row["p"]
     for rows in found["designs"].values():
         for row in rows:
@@ -54,3 +58,11 @@ def test_the_page_names_the_charge_and_shows_published_figures_beside_its_own(fo
 def test_what_is_undefined_is_a_dash(found):
     nothing = {**found, "result": [{**row, "p": None, "interval": None, "change": None} for row in found["result"]]}
     assert f"<td>{DASH}</td>" in render_market(nothing)
+
+
+def test_a_replayed_log_says_whose_clicks_these_are(found):
+    replayed = {**found, "run": {**found["run"], "stand_in": "model 1f, which learned from 2022-04-24 to 2022-04-28"}}
+    html = render_market(replayed)
+    assert "clicks are drawn by what model 1f, which learned from 2022-04-24 to 2022-04-28,\npredicts" in html
+    assert "the market, its users and its campaigns are made up" not in html
+    assert "the market, its users and its campaigns are made up" in render_market(found)

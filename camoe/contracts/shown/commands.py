@@ -23,10 +23,11 @@ JOBS: Mapping[str, str] = {
     "demo": "demo",
     "study": "study",
     "experts": "experts",
+    "replay": "replay",
     "simulate": "simulate",
 }
 # Jobs that spark-submit starts.
-IN_SPARK = frozenset(("make_lake", "build_features", "score", "evaluate"))
+IN_SPARK = frozenset(("make_lake", "build_features", "score", "evaluate", "replay"))
 # Set by `camoe COMMAND`, so that a job's own messages name commands, and not files of the clone.
 BY_NAME = "CAMOE_COMMAND"
 

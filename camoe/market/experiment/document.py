@@ -34,6 +34,7 @@ def document(market: Market, found: Found, chosen: ExperimentConfig, days: int) 
             "treated": chosen.treated,
             "charge": rules.charge,
             "spend": rules.spend,
+            "stand_in": market.stand_in,
             "requests": int(requests[0]),
             "users": list(found.users),
             "days": days,
@@ -93,8 +94,12 @@ def _rows(counted: Counted, market: Market) -> list[Document]:
 
 
 def _result(market: Market, split: Counted, whole: Counted, chosen: ExperimentConfig) -> list[Document]:
-    """Return the rows of the table as published: CTR and eCPC of each queue, in the split of budgets."""
-    truth = {row["queue"]: row["changes"] for row in _rows(whole, market) if row["outcome"] == "expected"}
+    """Return the rows of the table as published: CTR and eCPC of each queue, in the split of budgets.
+
+    `truth` is the change of the whole market by expected clicks. Both of its worlds have the same users, so what it
+    would be with others, `truth_interval`, is known far better than what a split of them tells.
+    """
+    truth = _truth(market, whole, chosen)
     rows = []
     for outcome in OUTCOMES:
         of_queue = {name: users for name, users in _by_queue(split.users, market).items() if name != ALL}
@@ -114,9 +119,25 @@ def _result(market: Market, split: Counted, whole: Counted, chosen: ExperimentCo
                         "p": optional(tested[name].p),
                         "p_holm": optional(adjusted[name]),
                         "p_markets": optional(paired(_markets(split, market, name), rate, outcome).p),
-                        "truth": truth[name][rate],
+                        **truth[name, rate],
                     }
                 )
+    return rows
+
+
+def _truth(market: Market, whole: Counted, chosen: ExperimentConfig) -> dict[tuple[str, str], Document]:
+    rows = {}
+    for name, users in _by_queue(whole.users, market).items():
+        sums = users.sum(axis=1)
+        found = changes(sums[0], sums[1], "expected")
+        ends = bootstrapped(users, "expected", chosen.repeats, seed=market.rules.seed)
+        for rate in RATIOS:
+            interval = ends[rate]
+            rows[name, rate] = {
+                "truth": optional(found[rate]),
+                "truth_interval": None if interval is None else [interval.low, interval.high],
+                "truth_p": optional(paired(users, rate, "expected").p),
+            }
     return rows
 
 

@@ -22,12 +22,16 @@ DESIGNS = ("whole", "split", "shared", "a_a")
 
 @dataclass(frozen=True, eq=False)
 class Market:
-    """Campaigns (accounts 0 to n - 1), what is asked for, cell names, and the rules."""
+    """Campaigns (accounts 0 to n - 1), what is asked for, cell names, and the rules.
+
+    `stand_in` names what stands for the truth, empty where it is the truth itself.
+    """
 
     accounts: Accounts
     offers: Offers
     cells: Cells
     rules: Rules
+    stand_in: str = ""
 
 
 @dataclass(frozen=True, eq=False)
