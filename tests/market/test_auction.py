@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.market.plain import Sale, plain_market
+from bench.market.simulators import ENDLESS, ours
 from camoe.market.auction.accounts import plan, split
 from camoe.market.auction.requests import NONE, joined
 from camoe.market.auction.run import held, overspend
@@ -156,3 +157,12 @@ def test_a_share_of_an_account_has_that_share_of_its_budgets():
     assert parts.campaign.tolist() == [0, 1, 0, 1]
     assert (parts.daily / MICROS).tolist() == [5, 1.5, 2.5, 0.75]
     assert (parts.total / MICROS).tolist() == [50, 4.5, 25, 2.25]
+
+
+def test_what_is_held_beside_open_simulators_is_right_on_a_market_worked_out_by_hand():
+    score, endless = np.array([[5, 3, 1], [4, 6, 2], [7, 1, 2]]), np.full(3, ENDLESS)
+    # Request, place, campaign, price: the second request has two places, the second of which costs what the third bids.
+    assert ours(score, endless, np.array([1, 2, 1])) == [(0, 0, 0, 3), (1, 0, 1, 4), (1, 1, 0, 2), (2, 0, 0, 2)]
+    # The first campaign's 3 are spent by the first request, so the others sell to each other.
+    spent = np.array([3, ENDLESS, ENDLESS])
+    assert ours(score, spent, np.array([1, 1, 1])) == [(0, 0, 0, 3), (1, 0, 1, 2), (2, 0, 2, 1)]
