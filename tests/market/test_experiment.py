@@ -117,7 +117,14 @@ def test_an_arm_of_a_tenth_has_a_tenth_of_the_users_and_budgets():
 def check_a_a(splits):
     """p-values without a difference: uniform, whichever test."""
     held = market(users=4000)
-    for name, values in chance(held, asked(held.offers, "poor"), "poor", splits).items():
+    found = chance(held, asked(held.offers, "poor"), "poor", splits)
+    for name, values in found.items():
+        uniform = stats.kstest(values, "uniform").pvalue
+        print(
+            f"A/A {name}: tenths {np.histogram(values, 10, (0, 1))[0].tolist()}, uniform p {uniform:.3f}, below .05 "
+            f"{np.mean(values < 0.05):.3f}"
+        )
+    for name, values in found.items():
         assert stats.kstest(values, "uniform").pvalue > 0.005, name
         assert np.mean(values < 0.05) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / splits), name
 
@@ -145,6 +152,7 @@ def test_intervals_mostly_hold_the_truth_of_the_whole_market():
 @pytest.mark.parametrize("tightness", [TIGHT, LOOSE])
 def test_intervals_hold_the_truth_of_the_whole_market_as_often_as_they_say(tightness):
     found = covered(400, tightness)
+    print(f"coverage, tightness {tightness:g}: {found}")
     assert 0.92 < found["ctr"] < 0.98
     assert 0.92 < found["ecpm"] < 0.98
     # Where some budgets end, prices follow the users a little less than the bootstrap takes them to.
