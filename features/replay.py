@@ -54,7 +54,8 @@ def replayed(spark: SparkSession, plan: Plan, chosen: Replay) -> Mapping[str, Da
     """Return the tables `requests`, `campaigns` and `candidates` of the impressions that the plan's days keep.
 
     A candidate has the raw columns of its request's impression that the mapping reads, with another campaign in them,
-    so jobs/score.py --input reads it by the same mapping. No outcome is read.
+    so jobs/score.py --input reads it by the same mapping. Outcomes decide which impressions a build would keep, and are
+    in none of the tables.
 
     Raises:
         InputError: as a build does; the days keep no impression; a campaign is not one raw column.
