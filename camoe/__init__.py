@@ -1,7 +1,8 @@
 """Modality-aware multi-task ad ranking: the stream, the model, training, scoring and per-slot metrics.
 
 `camoe.load(bundle).predict(table)` scores a table of impressions in this process, without Spark: of Arrow, pandas or
-polars. `camoe.read_days(table, days)` reads days of a training table as Arrow.
+polars. `camoe.read_days(table, days)` reads days of a training table as Arrow. `camoe.load_torch(bundle)` gives the
+model as a PyTorch module.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from camoe.model.ensemble import Model
     from camoe.score.predictor import Predictor
 
 
@@ -23,6 +25,21 @@ def load(bundle: str | Path) -> Predictor:
     from camoe.score import predictor  # noqa: PLC0415 - every part of the package imports this file
 
     return predictor.load(Path(bundle))
+
+
+def load_torch(bundle: str | Path) -> Model:
+    """Return the model of `bundle` as a PyTorch module, on the CPU and in eval mode: to look into, or to learn on.
+
+    `model.logits(categorical, numeric, sequences)` maps indices `[B, C]`, raw numerics `[B, F]` (NaN where missing) and
+    packed sequences `[B, S]` to the logits `[B, H]` of all heads, before calibration. It needs torch.
+
+    Raises:
+        BundleError: it is not whole.
+    """
+    from camoe.bundle.manifest import open_bundle  # noqa: PLC0415 - every part of the package imports this file
+    from camoe.bundle.model import read_module  # noqa: PLC0415 - it loads torch
+
+    return read_module(open_bundle(Path(bundle)))
 
 
 def read_days(table: str | Path, days: Collection[date | str], version: int | None = None) -> pa.Table:

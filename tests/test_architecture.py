@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 
 # From the top down; parts of one line know nothing of each other, and none knows one above it.
 LAYERS = (
+    {"compress"},
     {"study"},
     {"train", "evaluation", "score"},
     {"bundle", "report"},

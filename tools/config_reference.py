@@ -67,7 +67,8 @@ ACTS = {
     "days": "build_features, train, score, evaluate",
     "model": "train",
     "training": "train",
-    "calibration": "train",
+    "calibration": "train, compress",
+    "compress": "compress",
     "evaluation": "train, evaluate",
     "evaluation.groups": "evaluate",
 }

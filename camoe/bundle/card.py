@@ -50,12 +50,16 @@ def model_card(
     manifest: Manifest, spec: ModelSpec, metrics: Mapping[str, Any], calibration: Mapping[str, Platt]
 ) -> str:
     """Return the card as Markdown; `metrics` is the bundle's metrics.json, of which it reads `parameters`, `data`,
-    `learning`, `refit` and `validation`."""
+    `learning`, `refit`, `validation` and `cut_from`."""
     several = f"{spec.members} models whose logits are averaged, each a " if spec.members > 1 else ""
     title = (
         f"# Model {manifest.model_version}\n\n{several}{spec.model.summary} and {len(spec.heads.heads)} heads, "
         f"{metrics['parameters']:,} parameters, written by camoe {manifest.code_version}.\n"
     )
+    if "cut_from" in metrics:
+        title += (
+            f"\nCut from model {metrics['cut_from']} and not trained since: what is said of training is said of that.\n"
+        )
     rows, refit = metrics["validation"], bool(metrics["refit"])
     parts = (title, _heads(spec), _data(manifest, metrics["data"], refit), _results(rows, spec.heads))
     limits = "".join(f"- {limit}\n" for limit in _limits(metrics["learning"], rows, calibration, refit))

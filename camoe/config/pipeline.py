@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from camoe.config.compress import CompressConfig
 from camoe.config.model import CamoeConfig, ModelConfig
 from camoe.config.training import TrainingConfig
 from camoe.contracts.config_file import LocalPath, Section
@@ -50,6 +51,8 @@ class Config(Section):
     """Calibration of each head on the validation days."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Metrics of the test days."""
+    compress: CompressConfig = CompressConfig()
+    """What jobs/compress.py makes of a model."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

@@ -30,6 +30,21 @@ class TrackingConfig(Section):
     """Experiment under which runs are filed."""
 
 
+class FoldConfig(Section):
+    """One of several parts that users are dealt to, by a hash of their id."""
+
+    fold: int = Field(ge=0)
+    """Number of the part, from 0."""
+    of: int = Field(ge=2)
+    """Number of parts."""
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> FoldConfig:
+        if self.fold >= self.of:
+            raise ValueError(f"there is no fold {self.fold} of {self.of}: they are numbered from 0")
+        return self
+
+
 class TeacherConfig(Section):
     """A teacher's probabilities: those of a column, or those that another model gives as training goes on.
 
@@ -42,6 +57,9 @@ class TeacherConfig(Section):
     bundle: LocalPath | None = None
     """Bundle of the model that gives them, in place of a `column`: of the same features and slots, with any heads. It
     teaches each objective that it serves, by its head of the row's slot, calibrated."""
+    bundles: tuple[Path, ...] = ()
+    """Bundles in place of one `bundle`, number k of which was trained with `left_out: {fold: k, of: their number}`:
+    each teaches on the rows of the users that it has not seen."""
     weight: float = Field(default=0.5, ge=0, lt=1)
     """Weight of the label's loss; the teacher's is the rest of one."""
     objective: SafeName | None = None
@@ -49,11 +67,18 @@ class TeacherConfig(Section):
 
     @model_validator(mode="after")
     def _one_teacher(self) -> TeacherConfig:
-        if (self.column is None) == (self.bundle is None):
-            raise ValueError("name either the column or the bundle of the teacher")
-        if self.bundle is not None and self.objective is not None:
+        if sum((self.column is not None, self.bundle is not None, bool(self.bundles))) != 1:
+            raise ValueError("name either the column or the bundle of the teacher, or bundles, one a fold of users")
+        if len(self.bundles) == 1:
+            raise ValueError("bundles are of two folds of users or more; one that teaches on all rows is the bundle")
+        if self.column is None and self.objective is not None:
             raise ValueError("objective is that of a column; a bundle teaches every objective that it serves")
         return self
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Bundles of the models that teach; none where a column does."""
+        return self.bundles if self.bundle is None else (self.bundle,)
 
 
 class TrainingConfig(Section):
@@ -132,6 +157,9 @@ class TrainingConfig(Section):
     """Share of its negatives that a head learns from, by head; validation sees all."""
     teacher: TeacherConfig | None = None
     """Teacher to learn from beside the labels; null is none."""
+    left_out: FoldConfig | None = None
+    """Users that nothing is learned from, so that the model can teach on their rows (`teacher.bundles`); validation
+    sees all. Null is none."""
     watch_every_steps: int = Field(default=50, ge=1)
     """Steps after which one step's losses and gate weights are taken, by head, for the log and for `tensorboard` and
     `tracking`."""

@@ -11,6 +11,7 @@ from camoe.model.layers.embedding import JointEmbedding
 from camoe.model.layers.scaling import NumericScaling, NumericTransform
 from camoe.model.layers.sequence import SequencePooling
 from camoe.model.networks.body import make_body
+from camoe.model.networks.mixture import MixtureOfExperts
 from camoe.model.spec import ModelSpec
 
 
@@ -74,6 +75,12 @@ class Camoe(nn.Module):
     def logits(self, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
         """Return the logits of all heads: `[B, H]`."""
         made: Tensor = self(categorical, numeric, sequences)[0]
+        return made
+
+    def own_logits(self, own: Tensor, categorical: Tensor, numeric: Tensor, sequences: Tensor | None = None) -> Tensor:
+        """Return the logits `[B, H]` of each head on its `own` rows, bool `[B, H]`; on others they may be anything."""
+        x = self.bottom(categorical, numeric, sequences)
+        made: Tensor = self.body.own_logits(x, own) if isinstance(self.body, MixtureOfExperts) else self.body(x)[0]
         return made
 
     def head_logits(

@@ -112,13 +112,15 @@ def validations(config: Config) -> tuple[float, dict[int, float]]:
     return metrics["best"]["validation_score"], found
 
 
-def score(config: Config, version: int, days: Collection[date]) -> Iterator[pd.DataFrame]:
-    """Yield the rows of `days` that the bundle of `config` scores, a day at a time; see `states_of` for the columns.
+def score(config: Config, version: int, days: Collection[date], bundle: Path | None = None) -> Iterator[pd.DataFrame]:
+    """Yield the rows of `days` as a `bundle` scores them (default: that of `config`), a day at a time.
+
+    See `states_of` for the columns.
 
     Raises:
         BundleError, SnapshotError, StreamError: as `camoe.score.local.score_snapshot` does.
     """
-    model = read_model(config.layout.bundle)
+    model = read_model(bundle or config.layout.bundle)
     snapshot = opened(logged(config.training.table or config.layout.training, version), days).on(days)
     require_fit(model, snapshot)
     scorer = Scorer(model)

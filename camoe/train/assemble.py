@@ -8,6 +8,7 @@ import torch
 
 from camoe.config.training import TrainingConfig
 from camoe.model.camoe import Camoe
+from camoe.model.ensemble import keep_experts
 from camoe.model.layers.scaling import NumericTransform
 from camoe.model.loss import make_normaliser, masking_of
 from camoe.model.parameters import count_parameters
@@ -48,6 +49,7 @@ def assemble_train_step(
     dtype = torch.float64 if training.dtype == "float64" else torch.float32
     torch.manual_seed(training.seed)
     model = Camoe(spec, transforms).to(dtype)
+    keep_experts(model, spec.kept_experts)
     if workers.leads:
         print(f"train: {spec.model.summary}, {len(spec.heads.heads)} heads, {count_parameters(model)}", flush=True)
     broadcast_weights(model)

@@ -9,6 +9,7 @@ from typing import Any
 
 from camoe.config.pipeline import Config
 from camoe.config.training import TrainingConfig
+from camoe.model.spec import ModelSpec
 from camoe.train.assemble import make_train_step
 from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.folder import part_name
@@ -28,7 +29,10 @@ from camoe.train.tracking.tracker import Tracker
 
 @dataclass(frozen=True)
 class Shared:
-    """What all parts of the run `name` have in common on this worker; `settings` as in `RunState`."""
+    """What all parts of the run `name` have in common on this worker; `settings` as in `RunState`.
+
+    `given` is the specification of the model where it is another than the configuration's.
+    """
 
     name: str
     config: Config
@@ -37,6 +41,13 @@ class Shared:
     workers: Workers
     watchdog: Watchdog
     trackers: tuple[Tracker, ...] = ()
+    given: ModelSpec | None = None
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The specification of the model that each part trains."""
+        config = self.config
+        return self.given or model_spec(config.model, config.features, config.heads, config.slots, self.inputs.encoder)
 
 
 @dataclass(frozen=True)
@@ -137,7 +148,7 @@ def _trained(shared: Shared, part: Part, earlier: int) -> Trained:
     watchdog.beat("planning the first epoch")
     # Opened before there is a model: its first row groups are read while the model is made.
     with feed.opened(begun) as first:
-        spec = model_spec(config.model, config.features, config.heads, config.slots, shared.inputs.encoder)
+        spec = shared.spec
         require_known_values(training, shared.inputs.encoder)
         train_step = make_train_step(training, spec, part.data, workers, watchdog)
         keep = training.checkpoint.keep

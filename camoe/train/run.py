@@ -17,10 +17,10 @@ from camoe.train.checkpoint.identity import run_settings
 from camoe.train.data.training_inputs import TrainingInputs, open_training_inputs
 from camoe.train.distributed.workers import barrier, broadcast, join_workers, leave_workers
 from camoe.train.loop.calibrate import Calibrated, calibrate
+from camoe.train.loop.fit import TrainingRun
 from camoe.train.loop.precision import with_one_precision
 from camoe.train.loop.served import Kept, keep_most_used
 from camoe.train.parts import Shared, Trained, member_parts, parts_of, refit_parts, steps_before, train_parts
-from camoe.train.spec import model_spec
 from camoe.train.supervision.watchdog import Watchdog
 from camoe.train.tracking.mlflow_tracker import TrackedRun
 from camoe.train.tracking.tracker import Tracker
@@ -29,12 +29,19 @@ from camoe.train.training_metrics import refit_metrics, training_metrics
 
 
 def run_worker(
-    config: Config, watchdog: Watchdog, version: int | None = None, run: str | None = None, more: Sequence[Tracker] = ()
+    config: Config,
+    watchdog: Watchdog,
+    version: int | None = None,
+    run: str | None = None,
+    more: Sequence[Tracker] = (),
+    *,
+    spec: ModelSpec | None = None,
 ) -> None:
     """Train on `version` of the table (default: the newest that the first worker sees), which writes the bundle.
 
     With checkpoints of `run` (default: a new one) training goes on from the newest; when it is over, all are removed.
-    `watchdog` watches already. `more` trackers take the figures, too; what one raises ends the run.
+    `watchdog` watches already. `more` trackers take the figures, too; what one raises ends the run. With a `spec` the
+    model is that one, and not the configuration's.
 
     Raises:
         SnapshotError, EncoderError, TrainingError: see `open_training_inputs` and `fit`.
@@ -52,7 +59,7 @@ def run_worker(
     tracked = TrackedRun(name, settings, inputs.train, layout.checkpoints)
     with trackers(training, layout.logs, tracked, before, workers.leads) as made:
         exact = config.model_copy(update={"training": training})
-        shared = Shared(name, exact, inputs, settings, workers, watchdog, (*made, *more))
+        shared = Shared(name, exact, inputs, settings, workers, watchdog, (*made, *more), spec)
         served = _served(shared)
         watchdog.beat("writing the bundle")
         if workers.leads:
@@ -89,7 +96,7 @@ def _served(shared: Shared) -> _Served:
     config, inputs = shared.config, shared.inputs
     trained = train_parts(shared, member_parts(shared))
     first, model = trained[0].run, _model(trained)
-    spec = _spec(shared, len(trained), keep_most_used(first, model, config.training.served_experts))
+    spec = _spec(shared, len(trained), _kept(shared, first, model))
     calibrated = calibrate(first, model, spec, config.calibration, config.evaluation)
     metrics = training_metrics(config, inputs, first.train_step, [one.history for one in trained])
     metrics["validation"] = calibrated.rows
@@ -103,14 +110,16 @@ def _served(shared: Shared) -> _Served:
     trained = train_parts(shared, parts, earlier)
     metrics["refit"] = refit_metrics([one.history for one in trained])
     model = _model(trained)
-    kept = keep_most_used(replace(trained[0].run, feed=feed), model, config.training.served_experts)
+    kept = _kept(shared, replace(trained[0].run, feed=feed), model)
     return _Served(_spec(shared, len(trained), kept), model, calibrated, metrics)
 
 
+def _kept(shared: Shared, run: TrainingRun, model: Model) -> Kept:
+    return keep_most_used(run, model, shared.config.training.served_experts) or shared.spec.kept_experts
+
+
 def _spec(shared: Shared, members: int, kept: Kept) -> ModelSpec:
-    config = shared.config
-    one = model_spec(config.model, config.features, config.heads, config.slots, shared.inputs.encoder)
-    return one.model_copy(update={"members": members, "kept_experts": kept})
+    return shared.spec.model_copy(update={"members": members, "kept_experts": kept})
 
 
 def _model(trained: Sequence[Trained]) -> Model:

@@ -65,6 +65,24 @@ def test_one_head_alone_gives_its_column(name):
         torch.testing.assert_close(model.head_logits([head], *batch)[0], logits[:, head])
 
 
+@pytest.mark.parametrize("name", ["camoe", "camoe-stacked-low-rank", "mmoe", "ple", "shared-bottom"])
+def test_a_head_computed_on_its_own_rows_has_the_gradient_of_one_computed_on_all(name):
+    """Also where rows have no head, or two, and where a head keeps some experts alone."""
+    batch, found = batch_of(), []
+    own = torch.tensor([[1, 0], [0, 1], [1, 1], [0, 0], [1, 0], [0, 1], [0, 0], [1, 1], [1, 0]], dtype=torch.bool)
+    for alone in (False, True):
+        model = model_of(name)
+        if name == "camoe":
+            model.body.keep([(1,), (0, 2)])
+        logits = model.own_logits(own, *batch) if alone else model(*batch)[0]
+        torch.autograd.backward(torch.where(own, logits.square(), 0.0).sum())
+        gradients = [weight.grad.to_dense() for weight in model.parameters() if weight.grad is not None]
+        found.append([torch.where(own, logits, 0.0).detach(), *gradients])
+    assert len(found[0]) == len(found[1])
+    for whole, alone in zip(*found, strict=True):
+        torch.testing.assert_close(alone, whole, rtol=1e-12, atol=1e-12)
+
+
 def part_loss(model, batch, labels, slot, whole, kind):
     """The loss of a part of the batch whose labels and slots are `whole`."""
     masking = make_masking(HEADS, SLOTS, adaptive=True)

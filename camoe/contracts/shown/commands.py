@@ -25,6 +25,7 @@ JOBS: Mapping[str, str] = {
     "experts": "experts",
     "replay": "replay",
     "simulate": "simulate",
+    "compress": "compress",
 }
 # Jobs that spark-submit starts.
 IN_SPARK = frozenset(("make_lake", "build_features", "score", "evaluate", "replay"))

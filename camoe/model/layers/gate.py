@@ -34,9 +34,7 @@ class Gate(nn.Module):
 
     def forward(self, x: Tensor, kept: Sequence[int] | None = None) -> Tensor:
         """Map `[B, D]` to weights `[B, K]`, or to those of the experts `kept` alone; each row sums to one."""
-        logits = self.linear(x)
-        if kept is not None:
-            logits = logits[:, list(kept)]
+        logits = self.linear(x) if kept is None else self.linear.some(list(kept), x)
         weights = torch.softmax(logits, dim=1)
         if not self.training or self.dropout == 0:
             return weights

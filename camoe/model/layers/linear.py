@@ -36,3 +36,8 @@ class AlignedLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Map `[B, in_features or more]` to `[B, out_features]`. Raises `ValueError` for fewer columns."""
         return linear(x, pad(self.weight, (0, columns_beyond(x, self.in_features))), self.bias)
+
+    def some(self, rows: list[int], x: Tensor) -> Tensor:
+        """Return the outputs of these numbers alone: `[B, in_features or more]` to `[B, len(rows)]`."""
+        weight = pad(self.weight[rows], (0, columns_beyond(x, self.in_features)))
+        return linear(x, weight, self.bias[rows])

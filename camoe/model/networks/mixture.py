@@ -38,7 +38,11 @@ class MixtureOfExperts(nn.Module):
     def head_logit(self, head: int, x: Tensor) -> Tensor:
         """Return the logit of one head alone: `[B, D]` to `[B]`. Only the experts that it uses are computed."""
         kept = self.kept[head]
-        logit: Tensor = self.towers[head](mix(self.gates[head](x, kept), self.experts.some(kept, x)))
+        # One alone weighs one.
+        mixed = (
+            self.experts[kept[0]](x) if len(kept) == 1 else mix(self.gates[head](x, kept), self.experts.some(kept, x))
+        )
+        logit: Tensor = self.towers[head](mixed)
         return logit
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,15 +52,33 @@ class MixtureOfExperts(nn.Module):
         logits = [tower(mix(weight, outputs)) for tower, weight in zip(self.towers, weights, strict=True)]
         return torch.stack(logits, dim=1), torch.stack(weights, dim=1)
 
+    def own_logits(self, x: Tensor, own: Tensor) -> Tensor:
+        """Return the logits `[B, H]` of each head on its `own` rows, bool `[B, H]`; 0 on all others.
+
+        Gates, mixtures and towers are computed on those rows alone. The gradient is that of `forward` where a loss
+        leaves out the other rows.
+        """
+        wide = aligned(x)
+        rows = [mine.nonzero().squeeze(1) for mine in own.unbind(dim=1)]
+        sizes, order = [len(mine) for mine in rows], torch.cat(rows)
+        # Taken once for all heads: each taking of its own would have a gradient as large as the whole.
+        inputs, outputs = (of.index_select(0, order).split(sizes) for of in (wide, self.experts(wide)))
+        logits = []
+        for head, mine in enumerate(rows):
+            weight = self._among(self.kept[head], self.gates[head], inputs[head])
+            logit = self.towers[head](mix(weight, outputs[head]))
+            logits.append(logit.new_zeros(len(x)).index_copy(0, mine, logit))
+        return torch.stack(logits, dim=1)
+
     def weights(self, wide: Tensor) -> list[Tensor]:
         """Return each head's weights of the experts, `[B, K]`, for an input `[B, D]` that is `aligned`."""
-        return [self._among(kept, gate(wide)) for kept, gate in zip(self.kept, self.gates, strict=True)]
+        return [self._among(kept, gate, wide) for kept, gate in zip(self.kept, self.gates, strict=True)]
 
-    def _among(self, kept: Sequence[int], weights: Tensor) -> Tensor:
+    def _among(self, kept: Sequence[int], gate: nn.Module, wide: Tensor) -> Tensor:
         """Return weights `[B, K]` that are zero beyond those of `kept`, which sum to one."""
         if len(kept) == self.gate_width:
-            return weights
-        mask = torch.zeros(self.gate_width, dtype=weights.dtype, device=weights.device)
-        mask[list(kept)] = 1
-        own = weights * mask
-        return own / own.sum(dim=1, keepdim=True)
+            every: Tensor = gate(wide)
+            return every
+        own: Tensor = gate(wide, kept)
+        place = torch.tensor(kept, device=own.device)
+        return own.new_zeros(len(own), self.gate_width).index_copy(1, place, own)

@@ -39,9 +39,9 @@ def run_settings(config: Config, inputs: TrainingInputs) -> dict[str, Any]:
     skipped = tuple(f"training.{name}" for name in INDIFFERENT)
     settings = {name: value for name, value in flat.items() if not _under(name, skipped)}
     teacher = config.training.teacher
-    if teacher is not None and teacher.bundle is not None:
+    if teacher is not None and teacher.folders:
         # Another model may lie there by the time that the run goes on.
-        settings["teacher"] = read_manifest(teacher.bundle).model_version
+        settings["teacher"] = ", ".join(read_manifest(folder).model_version for folder in teacher.folders)
     return settings | {
         TABLE_VERSION: inputs.version,
         "plan format": PLAN_FORMAT,

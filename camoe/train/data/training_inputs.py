@@ -17,6 +17,9 @@ from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.snapshot import Snapshot, logged, opened
 from camoe.stream.reading.columns import Columns, model_columns
 
+# By whose hash rows are dealt to folds.
+USER = "user_id"
+
 
 @dataclass(frozen=True)
 class KnownLabels:
@@ -84,7 +87,8 @@ def training_columns(config: Config) -> Columns:
     """Return the columns that training reads: the model's, the labels and what the teacher says."""
     teacher = config.training.teacher
     targets = (teacher.column,) if teacher is not None and teacher.column is not None else ()
-    return model_columns(config.features, config.heads.objectives, targets=targets)
+    folds = config.training.left_out is not None or (teacher is not None and teacher.bundles)
+    return model_columns(config.features, config.heads.objectives, keys=(USER,) if folds else (), targets=targets)
 
 
 def _known_labels(config: Config, records: Mapping[date, RunRecord]) -> KnownLabels:

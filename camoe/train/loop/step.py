@@ -66,6 +66,9 @@ class TrainStep:
         batch = to_tensors(block, self.workers.device, self.dtype)
         self.optimisers.zero_grad()
         label, member = targets(self.masking, batch.labels, self.masking.cells(batch.slot, batch.categorical))
+        if self.config.left_out is not None:
+            of_fold = batch.of_fold(self.config.left_out.of)
+            member = member & (of_fold != self.config.left_out.fold).unsqueeze(1)
         mask = member if draw is None else self.sampling.kept(label, member, draw)
         own = torch.cat([mask.sum(dim=0), torch.tensor([block.rows], device=mask.device)]).to(torch.float64).cpu()
         asked = time.monotonic()
@@ -73,7 +76,7 @@ class TrainStep:
         behind_s = time.monotonic() - asked
         counts = rows.to(mask.device)
         with autocast(self.config, self.workers.device):
-            scored, _ = self.model(batch.categorical, batch.numeric, batch.sequences)
+            scored = self.model.own_logits(mask, batch.categorical, batch.numeric, batch.sequences)
         logits = self.sampling.among_kept(scored.to(self.dtype))
         if self.teacher is not None:
             label = self.teacher.mixed(label, self.teacher.told(batch), self.sampling.rate)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,9 @@ import torch
 from torch import Tensor
 
 from camoe.bundle.calibration import read_calibration
-from camoe.bundle.manifest import ENCODER, Bundle, open_bundle, read_manifest
+from camoe.bundle.manifest import CONFIG, ENCODER, Bundle, open_bundle, read_manifest
 from camoe.bundle.model import read_module
-from camoe.config.training import TrainingConfig
+from camoe.config.training import FoldConfig, TrainingConfig
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import TrainingError
@@ -96,21 +97,37 @@ class ModelTold:
             return torch.where(owner >= 0, p.gather(1, owner.clamp(min=0)), torch.nan)
 
 
+@dataclass(frozen=True)
+class FoldsTold:
+    """Probabilities of models each of which has left out a fold of users: on their rows it is the one that tells."""
+
+    models: tuple[ModelTold, ...]
+
+    def __call__(self, batch: Tensors) -> Tensor:
+        """Return `[B, H]`."""
+        each = torch.stack([model(batch) for model in self.models])
+        return each[batch.of_fold(len(self.models)), torch.arange(each.shape[1], device=each.device)]
+
+
 def make_teacher(training: TrainingConfig, spec: ModelSpec, device: torch.device) -> Teacher | None:
     """Make the teacher that `training` declares for a model of `spec`, None where it declares none.
 
     Raises:
         BundleError: the teacher's bundle is missing or damaged.
-        TrainingError: it reads other features, or knows other slots.
+        TrainingError: it reads other features, knows other slots, or has not left out its fold of users.
     """
     declared = training.teacher
     if declared is None:
         return None
-    if declared.bundle is not None:
-        bundle = open_bundle(declared.bundle)
-        _require_same_inputs(declared.bundle, bundle.spec, spec)
-        told = _of_model(bundle, spec.heads, device)
-        return Teacher(told, declared.weight, f"teacher {bundle.manifest.model_version}")
+    if declared.folders:
+        bundles = [open_bundle(folder) for folder in declared.folders]
+        for bundle in bundles:
+            _require_same_inputs(bundle.folder, bundle.spec, spec)
+        for fold, bundle in enumerate(bundles if declared.bundles else ()):
+            _require_left_out(bundle, FoldConfig(fold=fold, of=len(bundles)))
+        models = tuple(_of_model(bundle, spec.heads, device) for bundle in bundles)
+        name = f"teacher {', '.join(bundle.manifest.model_version for bundle in bundles)}"
+        return Teacher(FoldsTold(models) if declared.bundles else models[0], declared.weight, name)
     objective = declared.objective or spec.heads.objectives[0]
     taught = torch.tensor([head.objective == objective for head in spec.heads.heads], device=device)
     return Teacher(ColumnTold(taught), declared.weight, f"target {declared.column}")
@@ -118,13 +135,13 @@ def make_teacher(training: TrainingConfig, spec: ModelSpec, device: torch.device
 
 def require_known_values(training: TrainingConfig, encoder: Encoder) -> None:
     """Raise `TrainingError` unless the values of the teacher's bundle have the numbers that `encoder` gives them."""
-    path = training.teacher.bundle if training.teacher else None
-    # Its files are checked when the teacher is made.
-    if path is not None and not encoder.continues(encoders.read(path / ENCODER, read_manifest(path).encoder_version)):
-        raise TrainingError(
-            f"the vocabularies of the teacher {path} are not continued by encoder version {encoder.version}, so "
-            "indices would mean other values to it; name a teacher that was trained on this table"
-        )
+    for path in training.teacher.folders if training.teacher else ():
+        # Its files are checked when the teacher is made.
+        if not encoder.continues(encoders.read(path / ENCODER, read_manifest(path).encoder_version)):
+            raise TrainingError(
+                f"the vocabularies of the teacher {path} are not continued by encoder version {encoder.version}, so "
+                "indices would mean other values to it; name a teacher that was trained on this table"
+            )
 
 
 def _of_model(bundle: Bundle, heads: HeadSet, device: torch.device) -> ModelTold:
@@ -143,6 +160,16 @@ def _of_model(bundle: Bundle, heads: HeadSet, device: torch.device) -> ModelTold
         torch.tensor([platt.intercept for platt in fitted], device=device),
         owner.to(device),
     )
+
+
+def _require_left_out(bundle: Bundle, fold: FoldConfig) -> None:
+    """Raise `TrainingError` unless the model of `bundle` has learned nothing from the users of `fold`."""
+    found = json.loads(bundle.read(CONFIG))["training"].get("left_out")
+    if found != fold.model_dump():
+        raise TrainingError(
+            f"the teacher {bundle.folder} has not left out fold {fold.fold} of {fold.of} of the users, on whose rows "
+            f"it would teach; train it with training.left_out='{{fold: {fold.fold}, of: {fold.of}}}'"
+        )
 
 
 def _require_same_inputs(path: Path, teacher: ModelSpec, spec: ModelSpec) -> None:

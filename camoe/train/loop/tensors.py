@@ -9,13 +9,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from camoe.metrics.user_buckets import user_buckets
 from camoe.stream.reading.columns import Block
 
 
 @dataclass(frozen=True)
 class Tensors:
     """A block on the device: categorical int32 `[B, C]`, numeric `[B, F]`, labels int64 `[B, O]`, slot int64 `[B]`,
-    sequences int32 `[B, S]`, and targets `[B, T]`."""
+    sequences int32 `[B, S]`, and targets `[B, T]`; `keys` are the block's, where they are."""
 
     categorical: Tensor
     numeric: Tensor
@@ -23,6 +24,11 @@ class Tensors:
     labels: Tensor
     slot: Tensor
     targets: Tensor
+    keys: tuple[npt.NDArray[np.generic], ...] = ()
+
+    def of_fold(self, folds: int) -> Tensor:
+        """Return the fold `[B]` that the user of each row is dealt to, of so many; the user is the first key."""
+        return torch.from_numpy(user_buckets(self.keys[0], folds)).to(self.slot.device)
 
 
 def to_tensors(block: Block, device: torch.device, dtype: torch.dtype) -> Tensors:
@@ -34,6 +40,7 @@ def to_tensors(block: Block, device: torch.device, dtype: torch.dtype) -> Tensor
         labels=_placed(block.labels, device, torch.int64),
         slot=_placed(block.slot, device, torch.int64),
         targets=_placed(block.targets, device, dtype),
+        keys=block.keys,
     )
 
 

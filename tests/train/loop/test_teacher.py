@@ -13,19 +13,20 @@ from scipy.special import expit, logit
 import camoe
 from camoe.bundle.write import Origin, write_bundle
 from camoe.config.pipeline import Config
-from camoe.config.training import TeacherConfig
+from camoe.config.training import FoldConfig, TeacherConfig
 from camoe.contracts.config_file import load
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import ConfigError, TrainingError
 from camoe.contracts.features import FeatureSet
 from camoe.metrics.platt import Platt
+from camoe.metrics.user_buckets import user_buckets
 from camoe.model.camoe import Camoe
 from camoe.model.layers.scaling import Moments
 from camoe.score.graph_inputs import GraphInputs
 from camoe.score.scorer import Scorer
 from camoe.stream.ledger import Ledger
 from camoe.stream.planning.world import World
-from camoe.stream.reading.columns import model_columns
+from camoe.stream.reading.columns import UNKNOWN_LABEL, model_columns
 from camoe.stream.stream import ReadOptions, stream
 from camoe.train.data.training_inputs import open_training_inputs
 from camoe.train.loop.teacher import ColumnTold, Teacher, require_known_values
@@ -145,6 +146,8 @@ def test_targets_are_beside_the_features_and_no_model_reads_them():
         ({"column": "oof", "weight": 1.0}, "training.teacher.weight"),
         ({"column": "oof", "bundle": "b"}, "name either the column or the bundle of the teacher"),
         ({"weight": 0.5}, "name either the column or the bundle of the teacher"),
+        ({"bundles": ["a", "b"], "bundle": "b"}, "name either the column or the bundle of the teacher"),
+        ({"bundles": ["a"]}, "bundles are of two folds of users or more"),
         ({"bundle": "b", "objective": "click"}, "a bundle teaches every objective that it serves"),
     ],
 )
@@ -161,18 +164,19 @@ def test_a_table_without_the_target_is_refused_by_its_name(tmp_path):
         fresh_learner(load(path, Config))
 
 
-def bundle_of(config, folder, encoder=None):
+def bundle_of(config, folder, encoder=None, left_out=None):
     """The bundle of a model that nobody trained, of one head a slot and objective, calibrated in one of them."""
     folder.mkdir()
     path = write_pipeline(folder, ROWS, heads={"heads": ONE_A_SLOT}, sources=SOURCES)
     own = load(path, Config, ["training.dtype=float32"])
     inputs = open_training_inputs(config)
-    torch.manual_seed(7)
+    torch.manual_seed(7 if left_out is None else 7 + left_out.fold)
     spec = model_spec(own.model, own.features, own.heads, own.slots, inputs.encoder)
     model = Camoe(spec, [Moments(0.0, 1.0)] * len(spec.features.numerics))
     calibration = {head["name"]: Platt(rows=1, positives=0, reason="few") for head in ONE_A_SLOT}
     calibration["s1"] = Platt(slope=0.5, intercept=-1.0, rows=100, positives=50)
-    origin = Origin(inputs.train, encoder or inputs.encoder, own)
+    training = own.training.model_copy(update={"left_out": left_out})
+    origin = Origin(inputs.train, encoder or inputs.encoder, own.model_copy(update={"training": training}))
     write_bundle(own.layout.bundle, model, spec, origin, METRICS, calibration=calibration, keep=1)
     return own.layout.bundle
 
@@ -216,3 +220,38 @@ def test_a_teacher_of_other_features_or_values_is_refused(tmp_path):
     config = load(fewer, Config)
     with pytest.raises(TrainingError, match="reads other features than this run; name one that was trained on them"):
         fresh_learner(config.model_copy(update={"training": training}))
+
+
+def test_rows_of_the_users_that_are_left_out_teach_nothing(tmp_path):
+    """The loss of a step is that of the same rows with those users' labels unknown."""
+    path = write_pipeline(tmp_path, ROWS, heads={"heads": HEADS}, sources=SOURCES)
+    config, folds = load(path, Config), FoldConfig(fold=1, of=2)
+    training = config.training.model_copy(update={"left_out": folds})
+    train_step, data = fresh_learner(config.model_copy(update={"training": training}))
+    whole, _ = fresh_learner(config)
+    block = first_block(config, data)
+    gone = user_buckets(block.keys[0], folds.of) == folds.fold
+    assert 0 < gone.sum() < block.rows
+    found = train_step.step(block)
+    block.labels[gone] = UNKNOWN_LABEL
+    expected = whole.step(block)
+    assert (found.rows, found.loss) == (expected.rows, pytest.approx(expected.loss, rel=1e-12))
+
+
+def test_each_row_is_taught_by_the_model_that_has_not_seen_its_user(tmp_path):
+    plain = load(write_pipeline(tmp_path, ROWS, heads={"heads": HEADS}, sources=SOURCES), Config)
+    bundles = tuple(bundle_of(plain, tmp_path / f"fold{fold}", left_out=FoldConfig(fold=fold, of=2)) for fold in (0, 1))
+
+    def taught(**teacher):
+        training = plain.training.model_copy(update={"teacher": TeacherConfig(**teacher)})
+        return fresh_learner(plain.model_copy(update={"training": training}))
+
+    train_step, data = taught(bundles=bundles)
+    batch = to_tensors(first_block(plain, data), torch.device("cpu"), torch.float64)
+    told = train_step.teacher.told(batch)
+    each = [taught(bundle=bundle)[0].teacher.told(batch) for bundle in bundles]
+    fold = user_buckets(batch.keys[0], 2)
+    for row in range(len(fold)):
+        torch.testing.assert_close(told[row], each[fold[row]][row], equal_nan=True)
+    with pytest.raises(TrainingError, match=r"has not left out fold 0 of 2 of the users, on whose rows it would teach"):
+        taught(bundles=bundles[::-1])
