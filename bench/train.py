@@ -10,6 +10,8 @@ python -m bench.train stream [--rows 500000] [--model mmoe]
     Our training from a Delta table against our training from memory.
 python -m bench.train workers [--model mmoe]
     One process against two Horovod workers, with as many threads in all.
+python -m bench.train whole [--ranks 0,64,32,8]
+    The whole CAMoE by rank of its crosses (0: full), heads on their own rows or on all, bf16; share of the limit.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from bench.training.compare import Findings, Plan, speed
 from bench.training.launch import stream, workers
 from bench.training.quality import Pass, quality
 from bench.training.rows import BATCH
+from bench.training.whole import whole
 from camoe.train.loop.precision import bf16_instructions
 
 VOCABULARIES = "26000,1000000,2600000,10400000"
@@ -61,6 +64,13 @@ def measure_workers(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return {"bench": "train.workers", "config": settings, **workers(settings, folder, asked.launches)}
 
 
+def measure_whole(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Measure the whole CAMoE by rank."""
+    ranks = [int(rank) or None for rank in asked.ranks.split(",")]
+    found = whole(ranks, asked.rounds, asked.steps, asked.threads, folder)
+    return {"bench": "train.whole", "config": {"ranks": ranks, "batch": BATCH, "threads": asked.threads}, **found}
+
+
 def _own(asked: argparse.Namespace) -> dict[str, Any]:
     return {"model": asked.model, "threads": asked.threads, "cache": str(asked.cache.resolve()), "batch": BATCH}
 
@@ -74,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     names = {"speed": measure_speed, "quality": measure_quality, "stream": measure_stream, "workers": measure_workers}
+    names["whole"] = measure_whole
     made = {name: commands.add_parser(name) for name in names}
     for name, command in made.items():
         command.set_defaults(run=names[name])
@@ -82,9 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("speed", "quality"):
         made[name].add_argument("--models", default="mmoe,dcn")
         made[name].add_argument("--exponent", type=float, default=1.05, help="of Zipf's law, which the ids follow")
-    for name in ("speed", "workers"):
+    made["whole"].add_argument("--ranks", default="0,64,32,8")
+    for name in ("speed", "workers", "whole"):
         made[name].add_argument("--steps", type=int, default=8, help="steps of a turn")
-    for name, rounds in {"speed": 7, "stream": 5, "workers": 5}.items():
+    for name, rounds in {"speed": 7, "stream": 5, "workers": 5, "whole": 5}.items():
         made[name].add_argument("--rounds", type=int, default=rounds)
     for name in ("stream", "workers"):
         made[name].add_argument("--model", default="mmoe", choices=["mmoe", "camoe"])
