@@ -56,22 +56,21 @@ class Way:
         own = self.config.compress
         self.stages = [Stage("source", self.source.folder, 0.0)]
         if own.student is not None:
-            teacher = self._teacher()
-            self._done("student", self._student, teacher, last=not own.cuts)
+            self._done("student", self._student, last=not own.cuts)
         if own.cuts:
-            self._done("cut", self._cut, None, last=not own.tune.epochs)
+            self._done("cut", self._cut, last=not own.tune.epochs)
             if own.tune.epochs:
-                self._done("tuned", self._tuned, self._teacher(), last=True)
+                self._done("tuned", self._tuned, last=True)
         return self.stages
 
-    def _done(self, name: str, make: Callable[[Config], None], teacher: TeacherConfig | None, *, last: bool) -> None:
-        started = time.monotonic()
-        training = self.config.training.model_copy(
-            update={"ensemble": 1, "teacher": teacher, "warm_start": None, "served_experts": None}
-        )
+    def _done(self, name: str, make: Callable[[Config], None], *, last: bool) -> None:
+        started, learns = time.monotonic(), name != "cut"
+        teacher = self._teacher() if learns else None
+        changed = {"ensemble": 1, "teacher": teacher, "warm_start": None, "served_experts": None}
         # Only what is shipped learns from the validation days: the next stage is calibrated on them.
-        refit = training.refit and last and name != "cut"
-        place = self._place(self.to if last else self.to / "steps" / name, training.model_copy(update={"refit": refit}))
+        changed["refit"] = self.config.training.refit and last and learns
+        training = self.config.training.model_copy(update=changed)
+        place = self._place(self.to if last else self.to / "steps" / name, training)
         make(place)
         bundle = place.layout.bundle.resolve()
         self.stages.append(Stage(name, bundle, time.monotonic() - started))

@@ -50,6 +50,7 @@ def test_a_cut_model_is_tuned_and_written_beside_the_source_which_stays(source, 
     assert stages[0]["metrics"].keys() == {"all", "audio", "video"}
     assert stages[0]["metrics"]["all"]["ne"]["change"] == 0
     assert stages[2]["metrics"]["all"]["ne"]["interval"] is not None
+    assert f"Cut from model {before} and not trained since" in (folder / "steps/cut/bundle/card.md").read_text()
     assert "| tuned |" in (folder / "compress.md").read_text()
     assert f"out={folder} lake={source.config.out}" in capsys.readouterr().out.splitlines()[-1]
     assert camoe.load_torch(folder / "bundle").embedding.table.weight.shape[1] == 3

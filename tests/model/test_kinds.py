@@ -70,6 +70,7 @@ def test_a_head_computed_on_its_own_rows_has_the_gradient_of_one_computed_on_all
     """Also where rows have no head, or two, and where a head keeps some experts alone."""
     batch, found = batch_of(), []
     own = torch.tensor([[1, 0], [0, 1], [1, 1], [0, 0], [1, 0], [0, 1], [0, 0], [1, 1], [1, 0]], dtype=torch.bool)
+    assert torch.equal(model_of(name).own_logits(torch.ones_like(own), *batch), model_of(name)(*batch)[0])
     for alone in (False, True):
         model = model_of(name)
         if name == "camoe":
