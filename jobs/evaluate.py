@@ -28,14 +28,14 @@ def main(argv: list[str]) -> None:
     """Measure, check that every row is accounted for, write the report and show the table."""
     started = time.monotonic()
     options = parser(__doc__ or "")
-    options.add_argument("--model", help="version or bundle folder to measure (default: the bundle of out)")
-    options.add_argument("--against", default="", metavar="MODEL[,MODEL]", help="versions or bundle folders")
+    options.add_argument("--model", help="version, bundle folder or newest (default: champion, else newest)")
+    options.add_argument("--against", default="", metavar="MODEL[,MODEL]", help="versions, folders or champion")
     arguments = parse(options, argv)
     from camoe.bundle.manifest import METRICS
-    from camoe.bundle.named import named_model
     from camoe.contracts.places.counts import record
     from camoe.evaluation.document import metrics_document
     from camoe.evaluation.evaluate import evaluate
+    from camoe.registry.named import named_model
     from camoe.report.write import read_json, replaced, write_report
     from camoe.train.tracking.evaluated import track_test_days
     from features.spark.failures import as_input_errors

@@ -1,98 +1,98 @@
-"""Score the impressions of given days with the model bundle, each by the head of its slot, into a Delta table.
+"""Score the impressions of given days, each by the head of its slot, into a Delta table.
 
 spark-submit --properties-file conf/spark/local.conf jobs/score.py --config conf/synthetic.yaml out=out/synthetic
 Without Spark, in this process:  python jobs/score.py --local --config conf/synthetic.yaml out=out/synthetic
 Candidates without outcome (request_id, campaign_id, raw columns) in parquet:  --input out/market/market/candidates
+
+The model is the champion, with its shadows beside it (jobs/models.py), and the newest bundle where there is none.
+Exit code 3: the days differ from the model's by more than the declared bounds (drift).
 """
 
 from __future__ import annotations
 
-import time
-from datetime import date
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from camoe.config.command_line import given, given_days, load_config, next_line, parse, parser
 from camoe.config.ending import exit_with
-from camoe.contracts import encoder as encoders
-from camoe.contracts.places.alone import days_alone
-from camoe.contracts.places.counts import require_equal
 from camoe.contracts.places.pins import pinned
-from camoe.contracts.runs import active_records, encoder_version, require_fresh
+from camoe.contracts.runs import active_records, require_fresh
 from camoe.contracts.shown.commands import job_line
-from camoe.contracts.snapshot import Snapshot, logged, opened
+from camoe.contracts.snapshot import logged, opened
 from features.spark.told import told
 
 if TYPE_CHECKING:
     from camoe.config.pipeline import Config
+    from camoe.score.drift import Watch
+    from camoe.score.impressions import Rows
+    from camoe.score.scored import Scored
     from camoe.score.scorer import ScoringModel
-    from camoe.score.unknown import Unknown
+    from camoe.score.seen import Seen, Work
 
 
 def main(argv: list[str]) -> None:
     """Pin the table, score the days, check that every row was scored."""
-    options, started = parser(__doc__ or ""), time.monotonic()
+    options = parser(__doc__ or "")
     options.add_argument("--days", type=given_days, help="2026-03-10,2026-03-12..2026-03-14 (default: the test days)")
     options.add_argument("--local", action="store_true", help="score in this process, without Spark")
     options.add_argument("--input", type=Path, metavar="TABLE", help="score the candidates in this parquet table")
+    options.add_argument(
+        "--model", help="version, bundle folder or newest (default: champion and shadows, else newest)"
+    )
+    options.add_argument("--strict", action="store_true", help="write nothing where the days differ beyond the bounds")
     chosen = parse(options, argv)
     if chosen.local and chosen.input:
         options.error("--local scores impressions; candidates (--input) need Spark")
-    from camoe.score import local, predictions, scorer
-    from camoe.score.scored import Scored
+    from camoe.score.drift import Watch
+    from camoe.score.impressions import Rows, score_impressions
+    from camoe.score.local import score_locally
+    from camoe.score.scored import score_served
+    from features.report.drift import feature_shifts
 
     config = load_config(chosen)
     layout, days = config.layout, tuple(chosen.days or config.days.test.days())
-    model, table = scorer.read_model(layout.bundle), logged(layout.training)
+    table, watch = logged(layout.training), Watch(config.drift, layout.drift, strict=chosen.strict)
     if chosen.input is not None:
-        _candidates(config, model, table, days, chosen.input)
+        watch = replace(watch, folder=layout.drift / "candidates")
+        score_served(layout, chosen.model, partial(_candidates, config, chosen.input, Rows(table, days, {}), watch))
         return
-    snapshot, runs = opened(table, days).on(days), active_records(table, layout.runs)
-    scorer.require_fit(model, snapshot)
-    require_fresh(runs, days, f"{table.table} version {table.version}")
-    scorer.require_vocabulary(model, encoders.read(layout.encoder, encoder_version(runs)))
-    predictions.require_writable(layout.predictions, snapshot)
-    pin = pinned(layout.pins, layout.training, snapshot.version, "score", "scoring reads it")
-    with days_alone(layout.leases, model.manifest.model_version, days), pin:
-        by_slot, unknown = (local.score_locally if chosen.local else _spark)(model, snapshot, days, layout.predictions)
-    require_equal("rows scored", scorer.expected_predictions(model, snapshot), sum(by_slot.values()))
-    took = time.monotonic() - started
-    Scored(model, days, snapshot.rows, by_slot, unknown, layout.predictions, took).tell(layout.counts)
+    rows = Rows(opened(table, days).on(days), days, active_records(table, layout.runs))
+    require_fresh(rows.records, days, f"{table.table} version {table.version}")
+    shifts = partial(feature_shifts, layout.profiles, rows.records, days)
+    watch = replace(watch, shifts_of=shifts)
+    write = score_locally if chosen.local else partial(_spark, layout.logs)
+    with pinned(layout.pins, layout.training, table.version, "score", "scoring reads it"):
+        score = partial(score_impressions, rows=rows, layout=layout, write=write, watch=watch)
+        score_served(layout, chosen.model, score)
     print(next_line(job_line("evaluate", given(chosen))))
 
 
-def _candidates(config: Config, model: ScoringModel, table: Snapshot, days: tuple[date, ...], given_in: Path) -> None:
-    """Score candidates as impressions of `days`, with the model's own vocabulary, into a table of their own."""
-    from camoe.score import scorer
-    from camoe.score.scored import Scored
-    from camoe.score.spark import score_candidates
+def _candidates(config: Config, given_in: Path, rows: Rows, watch: Watch, model: ScoringModel) -> Scored:
+    """Score candidates as impressions of the days, with the model's own vocabulary, into a table of their own."""
+    from camoe.score import impressions, scorer, spark
     from features.candidates import encoded_candidates
     from features.plan import plan_for
     from features.spark.session import spark_session
 
-    started, path, version = time.monotonic(), config.layout.candidate_predictions, model.manifest.model_version
     scorer.require_features(model, config.features.schema_hash(), "the configuration")
-    plan, spark, encoder = plan_for(config, days), spark_session("score", config.layout.logs), scorer.own_encoder(model)
-    with days_alone(config.layout.leases, version, days), encoded_candidates(spark, plan, given_in, encoder) as encoded:
-        rows, by_slot, unknown = score_candidates(encoded, model, table, path, days)
-    Scored(model, days, rows, by_slot, unknown, path, time.monotonic() - started).tell(config.layout.counts)
+    plan, session = plan_for(config, rows.days), spark_session("score", config.layout.logs)
+    with encoded_candidates(session, plan, given_in, scorer.own_encoder(model)) as encoded:
+        return impressions.score_candidates(model, rows, config.layout, partial(spark.score_candidates, encoded), watch)
 
 
-def _spark(
-    model: ScoringModel, snapshot: Snapshot, days: tuple[date, ...], path: Path
-) -> tuple[dict[str, int], Unknown]:
-    """Write the predictions; their rows by slot, and what of the impressions the model does not know."""
-    from camoe.score.spark import count_predictions, count_unknown, read_rows, score, write_predictions
+def _spark(logs: Path, work: Work) -> tuple[dict[str, int], Seen]:
+    """Write the predictions; their rows by slot, and what was seen of them."""
+    from camoe.score.spark import score_impressions
     from features.spark.failures import as_input_errors
     from features.spark.progress import step
     from features.spark.session import spark_session
 
-    spark, version = spark_session("score"), model.manifest.model_version
+    spark, what = spark_session("score", logs), f"score: {work.snapshot.rows:,} impressions"
     remedy = "if a file is damaged or gone, build its day again (jobs/build_features.py), then score again"
-    with step(spark.sparkContext, f"score: {snapshot.rows:,} impressions"), as_input_errors("cannot score", remedy):
-        rows = read_rows(spark, snapshot, days, model)
-        write_predictions(score(rows, model, snapshot), path, days, version, snapshot.rows_by_cell())
-        return count_predictions(spark, path, days, version), count_unknown(rows, model)
+    with step(spark.sparkContext, what), as_input_errors("cannot score", remedy):
+        return score_impressions(spark, work)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ LAYERS = (
     {"compress"},
     {"study"},
     {"train", "evaluation", "score"},
+    {"registry"},
     {"bundle", "report"},
     {"model"},
     {"config"},

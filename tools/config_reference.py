@@ -71,6 +71,8 @@ ACTS = {
     "compress": "compress",
     "evaluation": "train, evaluate",
     "evaluation.groups": "evaluate",
+    "promotion": "models",
+    "drift": "score",
 }
 UNITS = {"_s": "seconds", "_days": "days"}
 

@@ -89,7 +89,7 @@ class Bundle:
 
     def read(self, name: str) -> bytes:
         """Read a file. Raises `BundleError` unless it still is the one that was checked."""
-        return _checked(self.folder, self.manifest, name)
+        return read_part(self.folder, self.manifest, name)
 
 
 def open_bundle(folder: Path) -> Bundle:
@@ -105,7 +105,7 @@ def open_bundle(folder: Path) -> Bundle:
         raise broken(at, wrong[0], CHANGED if (at / wrong[0]).is_file() else "is missing")
     _require_listed(at, manifest, [SPEC])
     try:
-        spec = ModelSpec.model_validate_json(_checked(at, manifest, SPEC))
+        spec = ModelSpec.model_validate_json(read_part(at, manifest, SPEC))
     except ValidationError as error:
         raise BundleError(f"{at / SPEC} was written by another version ({error.error_count()} fields)") from None
     graphs = [graph_name(head.name) for head in spec.heads.heads]
@@ -114,7 +114,8 @@ def open_bundle(folder: Path) -> Bundle:
     return Bundle(at, manifest, spec)
 
 
-def _checked(folder: Path, manifest: Manifest, name: str) -> bytes:
+def read_part(folder: Path, manifest: Manifest, name: str) -> bytes:
+    """Read a file of the bundle at `folder`. Raises `BundleError` unless it is the one that `manifest` lists."""
     try:
         content = (folder / name).read_bytes()
     except OSError as error:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -34,16 +37,46 @@ def table_places(file: BinaryIO) -> dict[str, TensorPlace]:
     return {name: place for name, place in sorted(found.items()) if place.length}
 
 
-def embedding_tables(bundle: Bundle) -> dict[str, npt.NDArray[np.float32]]:
-    """Map the embedding tables `[V, D]` of `bundle`, of the very file that is checked for them, by name.
+class MappedTables(dict[str, npt.NDArray[np.float32]]):
+    """Embedding tables `[V, D]` by name, mapped from a file: processes of a host share the pages.
+
+    What is sent to another process is where the file lies; it is mapped there. `stamp` are its bytes and its time.
+
+    Raises:
+        BundleError: another file lies there, or none.
+    """
+
+    def __init__(self, path: Path, stamp: tuple[int, int], places: Mapping[str, TensorPlace]) -> None:
+        self._made_of = path, stamp, dict(places)
+        try:
+            with path.open("rb") as file:
+                if stamp_of(file) != stamp:
+                    raise broken(path.parent, path.name, CHANGED)
+                super().__init__(
+                    {name: np.memmap(file, np.float32, "r", at.begin, at.shape) for name, at in places.items()}
+                )
+        except OSError as error:
+            raise broken(path.parent, path.name, f"cannot be read ({error.strerror})") from None
+
+    def __reduce__(self) -> tuple[type[MappedTables], tuple[Path, tuple[int, int], dict[str, TensorPlace]]]:
+        return MappedTables, self._made_of
+
+
+def stamp_of(file: BinaryIO) -> tuple[int, int]:
+    """Return the bytes of an open file and the time at which it was written, in ns."""
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns
+
+
+def embedding_tables(bundle: Bundle) -> MappedTables:
+    """Map the embedding tables of `bundle`, of the very file that is checked for them.
 
     Raises:
         BundleError: it is not the file that training wrote.
     """
-    with (bundle.folder / WEIGHTS).open("rb") as file:
+    path = bundle.folder / WEIGHTS
+    with path.open("rb") as file:
+        stamp = stamp_of(file)
         if hashlib.file_digest(file, "sha256").hexdigest() != bundle.manifest.files[WEIGHTS]:
             raise broken(bundle.folder, WEIGHTS, CHANGED)
-        return {
-            name: np.memmap(file, np.float32, "r", place.begin, place.shape)
-            for name, place in table_places(file).items()
-        }
+        return MappedTables(path, stamp, table_places(file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import NoReturn
 
@@ -30,6 +31,23 @@ def parser(description: str) -> argparse.ArgumentParser:
     made.add_argument("--config", default=DEFAULT_CONFIG, help=f"pipeline configuration (default: {DEFAULT_CONFIG})")
     made.add_argument("overrides", nargs="*", metavar="key=value", help="for example out=/lake/run7 training.epochs=2")
     return made
+
+
+def commands(
+    description: str, run: Sequence[Callable[..., None]]
+) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of a job of several commands, functions named `run_<command>`, and by name that of each.
+
+    Each takes what every job takes, and its docstring is what it is said to do.
+    """
+    top = described(description)
+    below = top.add_subparsers(metavar="COMMAND", required=True)
+    made = {}
+    for one in run:
+        name, text = one.__name__.removeprefix("run_"), one.__doc__
+        made[name] = below.add_parser(name, parents=[parser("")], add_help=False, description=text, help=text)
+        made[name].set_defaults(run=one)
+    return top, made
 
 
 def described(description: str) -> argparse.ArgumentParser:

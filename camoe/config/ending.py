@@ -1,7 +1,7 @@
 """Ends of a job: one line that says what was wrong or who ended it, and an exit code that says which.
 
-Exit codes: 0, `EXPLAINED` after a message, 128 and the number of the signal (130 for Ctrl-C, 143 for SIGTERM). A
-traceback, with Python's code 1, is left for what is a fault of the project.
+Exit codes: 0, `EXPLAINED` or the code of a kind of error after a message, 128 and the number of the signal (130 for
+Ctrl-C, 143 for SIGTERM). A traceback, with Python's code 1, is left for what is a fault of the project.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _run(main: Callable[[list[str]], None]) -> int:
         if isinstance(error, LostSparkError):
             return _told(f"{error}; go on with: {_again[0]}", 128 + signal.SIGTERM)
         if isinstance(error, CamoeError):
-            return _told(str(error), EXPLAINED)
+            return _told(str(error), error.code)
         if isinstance(error, OSError) and error.errno in SYSTEM_REMEDIES:
             where = f"{error.filename}: " if error.filename else ""
             return _told(f"{where}{error.strerror}; {SYSTEM_REMEDIES[error.errno]}, then: {_again[0]}", EXPLAINED)
@@ -162,7 +162,7 @@ def _ended(number: int) -> str:
 def _told(message: str, code: int) -> int:
     line = f"error: {printable(redacted(message))}"
     # A Java that is asked to end, too, may pass on nothing more.
-    if _java_stderr and (code != EXPLAINED or os.getppid() != _java):
+    if _java_stderr and (not EXPLAINED <= code < 128 or os.getppid() != _java):
         os.write(_java_stderr[0], f"{line}\n".encode())
         # Python flushes both when it ends, into pipes that nobody reads any more.
         for stream in (sys.stdout, sys.stderr):

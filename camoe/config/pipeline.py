@@ -18,7 +18,7 @@ from camoe.contracts.layout import Layout, misread_character
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
-from camoe.metrics.config import CalibrationConfig, EvaluationConfig
+from camoe.metrics.config import CalibrationConfig, DriftConfig, EvaluationConfig, PromotionConfig
 
 
 class Config(Section):
@@ -53,6 +53,10 @@ class Config(Section):
     """Metrics of the test days."""
     compress: CompressConfig = CompressConfig()
     """What jobs/compress.py makes of a model."""
+    promotion: PromotionConfig = PromotionConfig()
+    """Rule by which an evaluation makes a model the champion."""
+    drift: DriftConfig = DriftConfig()
+    """Bounds of what scored days may differ by from those that the model was trained and validated on."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

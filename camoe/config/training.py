@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -57,7 +58,7 @@ class TeacherConfig(Section):
     bundle: LocalPath | None = None
     """Bundle of the model that gives them, in place of a `column`: of the same features and slots, with any heads. It
     teaches each objective that it serves, by its head of the row's slot, calibrated."""
-    bundles: tuple[Path, ...] = ()
+    bundles: tuple[LocalPath, ...] = ()
     """Bundles in place of one `bundle`, number k of which was trained with `left_out: {fold: k, of: their number}`:
     each teaches on the rows of the users that it has not seen."""
     weight: float = Field(default=0.5, ge=0, lt=1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 class CamoeError(Exception):
-    """Base of every error that the user can mend; the jobs print it as one message and exit with code 2."""
+    """Base of every error that the user can mend; the jobs print it as one message and exit with its code."""
+
+    code = 2
 
 
 class ConfigError(CamoeError):

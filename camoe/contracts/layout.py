@@ -102,6 +102,11 @@ class Layout:
         return self.root / "predictions"
 
     @property
+    def drift(self) -> Path:
+        """One JSON file for each model that scored: how the days differed from those that it was validated on."""
+        return self.root / "drift"
+
+    @property
     def states(self) -> Path:
         """Delta table of the sums that evaluations keep, by model, day and group."""
         return self.root / "states"
@@ -115,6 +120,11 @@ class Layout:
     def bundle(self) -> Path:
         """The model bundle."""
         return self.root / "bundle"
+
+    @property
+    def models(self) -> Path:
+        """The registry of models, and its copies of their bundles."""
+        return self.lake / "models"
 
     @property
     def checkpoints(self) -> Path:

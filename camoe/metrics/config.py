@@ -65,3 +65,31 @@ class EvaluationConfig(Section):
         if twice:
             raise ValueError(f"evaluation.fields names '{twice[0]}' twice")
         return self
+
+
+class PromotionConfig(Section):
+    """Rule by which an evaluation makes a model the champion: its verdicts against the champion on the test days."""
+
+    metrics: tuple[Literal["ne", "auc_pr", "roc_auc", "ece", "pcoc"], ...] = Field(default=("ne",), min_length=1)
+    """Metrics that are held against the champion's."""
+    wanted: Literal["better", "not worse"] = "better"
+    """What the first metric has to be, over all rows, of at least one objective; `not worse` also takes a model of
+    which it cannot be told."""
+    groups: tuple[Literal["slot", "modality", "head"], ...] = ("slot",)
+    """Kinds of groups none of which may be worse in any of the metrics, nor may all rows together, of any objective."""
+
+
+class DriftConfig(Section):
+    """Bounds of what scored days may differ by; a bound that is null is none, and drift is told all the same."""
+
+    scores: float | None = Field(default=None, ge=0)
+    """Population stability index of the calibrated scores of a head in a slot against the validation days, less what
+    chance alone gives. Usual marks: 0.1 moderate, 0.25 large."""
+    features: float | None = Field(default=None, ge=0)
+    """The same of a feature against the days that the model learned from."""
+    unknown: float | None = Field(default=None, ge=0, le=1)
+    """Share of a column's categories that the model does not know."""
+    every_head: bool = False
+    """Whether each head that served validation rows has to serve some."""
+    least_rows: int = Field(default=1000, ge=1)
+    """Rows below which nothing is held against a bound."""

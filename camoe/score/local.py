@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,8 @@ from camoe.contracts.snapshot import Snapshot
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.graph_inputs import GraphInputs
 from camoe.score.scorer import Scorer, ScoringModel, require_fit
-from camoe.score.unknown import Unknown, unknown_in
+from camoe.score.seen import Seen, Work
+from camoe.score.unknown import unknown_in
 from camoe.stream.api import Block, Ledger, ReadOptions, World, make_plan, model_columns, require_complete, stream
 
 CARRIED_KEYS = ("impression_id", "user_id", "campaign_id")
@@ -25,12 +25,12 @@ BATCH_ROWS = 32_768
 
 
 def score_snapshot(
-    model: ScoringModel, snapshot: Snapshot, days: Collection[date], unknown: Unknown | None = None
+    model: ScoringModel, snapshot: Snapshot, days: Collection[date], seen: Seen | None = None
 ) -> Iterator[pa.Table]:
     """Yield predictions of the impressions of `days`, some at a time, in no particular order, day after day.
 
-    Only the keys and the columns that the model needs are read. The columns are those of `Scorer.predict`. To
-    `unknown` each part adds what of it the model does not know.
+    Only the keys and the columns that the model needs are read. The columns are those of `Scorer.predict`. To `seen`
+    each part adds its scores, and what of it the model does not know.
 
     Raises:
         BundleError: the snapshot's rows are not made as those that the model was trained on.
@@ -40,23 +40,30 @@ def score_snapshot(
     require_fit(model, snapshot)
     require_slot_ids(model, snapshot)
     parts = [(day, snapshot.on([day])) for day in sorted(days)]
-    scorer, counted = Scorer(model), unknown or Unknown()
+    scorer, counted = Scorer(model), seen or Seen()
     return (table for day, part in parts for table in _scored(scorer, model, part, day, counted))
 
 
-def score_locally(
-    model: ScoringModel, snapshot: Snapshot, days: Collection[date], path: Path
-) -> tuple[dict[str, int], Unknown]:
-    """Write the predictions; return their rows by slot, and what of the impressions the model does not know.
+def score_locally(work: Work) -> tuple[dict[str, int], Seen]:
+    """Write the predictions; return their rows by slot, and what was seen of them.
+
+    Where there is a check they are made twice: it sees them before they are written.
 
     Raises:
         BundleError, SnapshotError, StreamError: as `score_snapshot` does.
         RunError: as `replace_predictions` does.
+        DriftError: as the check does.
     """
-    unknown = Unknown()
-    tables, version = score_snapshot(model, snapshot, days, unknown), model.manifest.model_version
-    replace_predictions(tables, snapshot, path, days, version, scored_at=datetime.now(UTC))
-    return predictions_by_slot(path, days, version), unknown
+    asked, version = (work.model, work.snapshot, work.days), work.model.manifest.model_version
+    if work.check is not None:
+        before = Seen()
+        for _ in score_snapshot(*asked, before):
+            pass
+        work.check(before)
+    seen = Seen()
+    tables = score_snapshot(*asked, seen)
+    replace_predictions(tables, work.snapshot, work.path, work.days, version, scored_at=datetime.now(UTC))
+    return predictions_by_slot(work.path, work.days, version), seen
 
 
 def require_slot_ids(model: ScoringModel, snapshot: Snapshot) -> None:
@@ -69,15 +76,17 @@ def require_slot_ids(model: ScoringModel, snapshot: Snapshot) -> None:
         )
 
 
-def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, day: date, unknown: Unknown) -> Iterator[pa.Table]:
+def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, day: date, seen: Seen) -> Iterator[pa.Table]:
     plan = make_plan(snapshot, seed=0, epoch=0, batch_size=BATCH_ROWS, lanes=1)
     columns, ledger = model_columns(model.spec.features, (), CARRIED_KEYS), Ledger()
     with contextlib.closing(stream(plan, columns, World(0, 1), ReadOptions(), ledger=ledger)) as blocks:
         for block in blocks:
             indices = [of.astype(np.int64) for of in (block.slot, block.categorical, block.sequences)]
-            unknown.add(unknown_in(indices[1], indices[2], model.spec))
             inputs = GraphInputs(indices[0], indices[1], block.numeric, indices[2])
-            yield scorer.predict_inputs(inputs, _carried(block, model, day))
+            predictions = scorer.predict_inputs(inputs, _carried(block, model, day))
+            seen.add(predictions)
+            seen.unknown.add(unknown_in(indices[1], indices[2], model.spec))
+            yield predictions
     require_complete(plan, ledger.as_array(plan))
 
 

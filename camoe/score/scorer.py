@@ -45,7 +45,7 @@ class ScoringModel:
     """A bundle's folder and specification, each head's graph (see `with_tables_as_inputs`) and calibration.
 
     With them the embedding tables `[V, D]` that all graphs share, by name: one, of an ensemble one a member; none of
-    a model without embeddings, whose graphs do not ask for any. Fit to be sent elsewhere.
+    a model without embeddings, whose graphs do not ask for any. Fit to be sent elsewhere: the tables are mapped there.
     """
 
     folder: Path

@@ -12,13 +12,17 @@ from delta import exceptions
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
+from pyspark.storagelevel import StorageLevel
 
 from camoe.contracts.encoder import UNKNOWN
 from camoe.contracts.places.alone import one_line
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot
+from camoe.metrics.histogram import BINS_PER_LOGIT, P_MAX, P_MIN
+from camoe.metrics.state import STRIDE
 from camoe.score.scorer import Scorer, ScoringModel, expected_of
+from camoe.score.seen import BY, Seen, Work
 from camoe.score.unknown import Unknown, Vocabulary, category_vocabularies, element_vocabularies
 
 # Delta's errors when another commit came first; PySpark knows them once they are imported.
@@ -87,24 +91,60 @@ def score(rows: DataFrame, model: ScoringModel, snapshot: Snapshot, keys: Sequen
     )
 
 
-def score_candidates(
-    encoded: DataFrame, model: ScoringModel, table: Snapshot, path: Path, days: Collection[date]
-) -> tuple[int, dict[str, int], Unknown]:
-    """Write the predictions of candidates; return their number, predictions by slot, and what was not known of them.
+def score_impressions(spark: SparkSession, work: Work) -> tuple[dict[str, int], Seen]:
+    """Write the predictions of impressions; return them by slot, and what was seen of them.
+
+    Raises:
+        RunError: as `write_predictions` does.
+        DriftError: as the check does, before anything is written.
+    """
+    rows = read_rows(spark, work.snapshot, work.days, work.model)
+    seen = _written(rows, score(rows, work.model, work.snapshot), work, work.snapshot.rows_by_cell())
+    return count_predictions(spark, work.path, work.days, work.model.manifest.model_version), seen
+
+
+def score_candidates(encoded: DataFrame, work: Work) -> tuple[int, dict[str, int], Seen]:
+    """Write the predictions of candidates; return their number, predictions by slot, and what was seen of them.
 
     Raises:
         CountError: not each was scored.
         RunError: as `write_predictions` does.
+        DriftError: as the check does, before anything is written.
     """
-    version = model.manifest.model_version
+    model = work.model
     rows = encoded.select(*CANDIDATE_KEYS, *model.spec.features.columns).persist()
-    write_predictions(score(rows, model, table, CANDIDATE_KEYS), path, days, version)
-    by_slot = count_predictions(rows.sparkSession, path, days, version)
+    seen = _written(rows, score(rows, model, work.snapshot, CANDIDATE_KEYS), work, {})
+    by_slot = count_predictions(rows.sparkSession, work.path, work.days, model.manifest.model_version)
     offered = {row["slot"]: row["count"] for row in rows.groupBy("slot").count().collect()}
     require_equal("candidates scored", expected_of(model, offered), sum(by_slot.values()))
-    unknown = count_unknown(rows, model)
     rows.unpersist()
-    return sum(offered.values()), by_slot, unknown
+    return sum(offered.values()), by_slot, seen
+
+
+def _written(rows: DataFrame, predictions: DataFrame, work: Work, cells: Mapping[tuple[date, str], int]) -> Seen:
+    unknown, version = count_unknown(rows, work.model), work.model.manifest.model_version
+    if work.check is None:
+        write_predictions(predictions, work.path, work.days, version, cells)
+        table = rows.sparkSession.read.format("delta").load(str(work.path.resolve()))
+        written = table.where(F.col("date").isin(*work.days) & (F.col("model_version") == version))
+        return Seen(count_scores(written), unknown)
+    held = predictions.persist(StorageLevel.DISK_ONLY)
+    try:
+        seen = Seen(count_scores(held), unknown)
+        work.check(seen)
+        write_predictions(held, work.path, work.days, version, cells)
+    finally:
+        held.unpersist()
+    return seen
+
+
+def count_scores(predictions: DataFrame) -> Counter[tuple[str, str, str, int]]:
+    """Count predictions as `Seen.add` does."""
+    p = F.least(F.greatest(F.col("p"), F.lit(P_MIN)), F.lit(P_MAX))
+    narrow = F.floor(F.ln(p / (1 - p)) * BINS_PER_LOGIT)
+    bins = (F.floor(narrow / STRIDE) * STRIDE).cast("int").alias("bin")
+    counted = predictions.select(*BY, bins).groupBy(*BY, "bin").count().collect()
+    return Counter({(row["objective"], row["slot"], row["head"], row["bin"]): row["count"] for row in counted})
 
 
 def write_predictions(

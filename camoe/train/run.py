@@ -100,6 +100,7 @@ def _served(shared: Shared) -> _Served:
     calibrated = calibrate(first, model, spec, config.calibration, config.evaluation)
     metrics = training_metrics(config, inputs, first.train_step, [one.history for one in trained])
     metrics["validation"] = calibrated.rows
+    metrics["scores"] = [one.model_dump() for one in calibrated.scores]
     if not config.training.refit:
         return _Served(spec, model, calibrated, metrics)
     parts, earlier = refit_parts(shared, trained), sum(one.history.steps for one in trained)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camoe.config.command_line import described, given_days, parser
+from camoe.config.command_line import commands, given_days
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.places.pins import Pin
 
@@ -26,34 +26,28 @@ AGE_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def parsers(
-    description: str, commands: Sequence[Callable[..., None]]
+    description: str, run: Sequence[Callable[..., None]]
 ) -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """Return the parser of the job, and by name that of each of its `commands`, functions named `run_<command>`."""
-    top = described(description)
-    below = top.add_subparsers(metavar="COMMAND", required=True)
-    made = {}
-    for run in commands:
-        name, text = run.__name__.removeprefix("run_"), run.__doc__
-        made[name] = below.add_parser(name, parents=[parser("")], add_help=False, description=text, help=text)
-        made[name].set_defaults(run=run)
+    """Return the parsers of `camoe.config.command_line.commands`, with the options of the maintenance commands."""
+    top, made = commands(description, run)
     _add_options(made)
     return top, made
 
 
-def _add_options(commands: Mapping[str, argparse.ArgumentParser]) -> None:
-    """Add to the parser of each of the maintenance `commands` the options that it has of its own."""
-    commands["orphans"].add_argument("--older-than", default="24h", help="age: 0s, 90m, 2h, 3d (default: 24h)")
-    vacuum, pins, forget = commands["vacuum"], commands["pins"], commands["forget"]
+def _add_options(made: Mapping[str, argparse.ArgumentParser]) -> None:
+    """Add to the parser of each of the maintenance commands the options that it has of its own."""
+    made["orphans"].add_argument("--older-than", default="24h", help="age: 0s, 90m, 2h, 3d (default: 24h)")
+    vacuum, pins, forget = made["vacuum"], made["pins"], made["forget"]
     vacuum.add_argument("--retain", default="7d", help="keep what was removed within this time (default: 7d)")
     vacuum.add_argument("--keep-version", type=int, action="append", default=[], help="of the training table")
     vacuum.add_argument("--force", action="store_true", help="allow --retain below 7d")
     forget.add_argument("--users", type=Path, required=True, metavar="FILE", help="one user id a line")
     forget.add_argument("--keep", type=_names, default=(), metavar="KEYS", help="key sets of sums over many users")
     for name in ("orphans", "vacuum", "forget"):
-        commands[name].add_argument("--delete", action="store_true", help="remove what is listed (default: list only)")
+        made[name].add_argument("--delete", action="store_true", help="remove what is listed (default: list only)")
     pins.add_argument("--remove", metavar="PIN", help="remove this pin")
     pins.add_argument("--force", action="store_true", help="also when its process runs")
-    commands["compact"].add_argument("--days", type=given_days, help="2026-03-02,2026-03-05..2026-03-07 (default: all)")
+    made["compact"].add_argument("--days", type=given_days, help="2026-03-02,2026-03-05..2026-03-07 (default: all)")
 
 
 def _names(text: str) -> tuple[str, ...]:

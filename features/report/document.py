@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from camoe.contracts.days import Days
+from camoe.contracts.drift.shift import LARGE, MODERATE, in_cells, noise, numeric_cells, psi
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.features import Categorical, FeatureSet, Numeric
 from camoe.contracts.sequences import SequenceFeature
@@ -17,7 +18,6 @@ from features.impressions.tally import Tally
 from features.join.choice import Choice
 from features.report.cells import MISSING, UNKNOWN, Cell
 from features.report.coverage import Coverage
-from features.report.shift import LARGE, MODERATE, in_cells, noise, numeric_cells, psi
 from features.spark.names import columns_named
 
 TRAINING = "training"
@@ -174,6 +174,12 @@ def _measured(feature: Feature, cells: Sequence[Cell], groups: Mapping[str, tupl
             for day in sorted(day for day in counted if day is not None)
         },
     }
+
+
+def shift_between(feature: Feature, reference: Rows, later: Rows) -> dict[str, Any]:
+    """Return the rows of `later`, the shares that are missing and unknown, and the PSI against the `reference`."""
+    starts = _starts(feature, reference)
+    return _against(_in_cells(reference, starts), _in_cells(later, starts))
 
 
 def _total(counted: Mapping[date | None, Rows], days: Iterable[date | None]) -> Rows:

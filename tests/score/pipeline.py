@@ -27,8 +27,8 @@ METRICS = {
     "parameters": 1,
     "refit": [],
     "data": {
-        "train_days": ["d"],
-        "validation_days": ["d"],
+        "train_days": ["2026-01-01", "2026-01-02"],
+        "validation_days": ["2026-01-03"],
         "labels_as_of": "t",
         "labels_late": [],
         "train_rows": 1,

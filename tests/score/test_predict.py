@@ -26,6 +26,7 @@ from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.encode import encode
 from camoe.score.graph_inputs import ScoringError
 from camoe.score.local import score_snapshot
+from camoe.score.seen import Seen
 from camoe.score.unknown import Unknown, unknown_in
 from camoe.score.xxhash64 import spark_hash
 from tests.paths import ROOT
@@ -99,8 +100,9 @@ def test_the_package_is_found_beside_its_clone(tmp_path):
 
 def test_rows_of_categories_that_the_model_does_not_know_are_counted(pipeline, predictor):
     index = np.array(encoded_rows(pipeline.snapshot)["cat_genre"].to_pylist())
-    unknown = Unknown()
-    list(score_snapshot(predictor.model, pipeline.snapshot, DAYS, unknown))
+    seen = Seen()
+    list(score_snapshot(predictor.model, pipeline.snapshot, DAYS, seen))
+    unknown = seen.unknown
     assert unknown.counts() == {"cat_genre": {"unknown": np.count_nonzero(index == UNKNOWN), "of": len(index)}}
     assert unknown.found["cat_genre"] > 0
     newer = np.array([[MISSING], [UNKNOWN], [FIRST], [FIRST + len(VALUES) - 1], [FIRST + len(VALUES)]])

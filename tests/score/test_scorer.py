@@ -124,7 +124,22 @@ def test_all_heads_share_one_table_on_disk_and_where_a_model_is_sent(large):
     table = 4 * (LARGE + 9) * SPEC.model.embedding_dim
     assert sum(one.nbytes for one in read_model(large).tables.values()) == table
     assert table < sum(path.stat().st_size for path in large.rglob("*")) < 1.5 * table
-    assert table < len(pickle.dumps(read_model(large))) < 1.5 * table
+    sent = pickle.dumps(read_model(large))
+    assert len(sent) < 0.2 * table
+    rows = rows_of(50)
+    there, here = (Scorer(model).predict(rows) for model in (pickle.loads(sent), read_model(large)))
+    assert there.equals(here)
+
+
+def test_a_table_that_was_changed_before_it_is_mapped_elsewhere_is_refused(large, tmp_path):
+    folder = Path(shutil.copytree(large, tmp_path / "copied"))
+    sent = pickle.dumps(read_model(folder))
+    (folder / names.WEIGHTS).write_bytes((folder / names.WEIGHTS).read_bytes())
+    with pytest.raises(BundleError, match=r"weights\.safetensors is not the file that training wrote"):
+        pickle.loads(sent)
+    (folder / names.WEIGHTS).unlink()
+    with pytest.raises(BundleError, match=r"weights\.safetensors cannot be read \(No such file or directory\)"):
+        pickle.loads(sent)
 
 
 def test_a_table_that_is_too_large_for_a_graph_is_scored(large):

@@ -20,7 +20,7 @@ from camoe.model.camoe import Camoe
 from camoe.model.layers.scaling import Moments
 from camoe.score.graph_inputs import ScoringError, graph_inputs
 from camoe.score.local import score_snapshot
-from camoe.score.unknown import Unknown
+from camoe.score.seen import Seen
 from tests.score.pipeline import DAYS, write_scorable
 from tests.score.rows import by_impression, encoded_rows, swapped
 from tests.train.fitting import fitted, fresh_learner
@@ -72,8 +72,9 @@ def test_graphs_stream_and_torch_agree_and_the_sequence_counts(pipeline, predict
 
 def test_elements_that_the_model_does_not_know_are_counted(pipeline, predictor):
     elements = [index for one in encoded_rows(pipeline.snapshot)["seq_recent"].to_pylist() for index in one]
-    unknown = Unknown()
-    list(score_snapshot(predictor.model, pipeline.snapshot, DAYS, unknown))
+    seen = Seen()
+    list(score_snapshot(predictor.model, pipeline.snapshot, DAYS, seen))
+    unknown = seen.unknown
     assert unknown.counts()["seq_recent"] == {"unknown": elements.count(UNKNOWN), "of": len(elements)}
     assert elements.count(UNKNOWN) > 0
 

@@ -13,8 +13,16 @@ import camoe
 from camoe.score import spark as spark_scoring
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
-from camoe.score.spark import count_predictions, count_unknown, read_rows, score, score_candidates, write_predictions
-from camoe.score.unknown import Unknown
+from camoe.score.seen import Seen, Work
+from camoe.score.spark import (
+    count_predictions,
+    count_scores,
+    count_unknown,
+    read_rows,
+    score,
+    score_candidates,
+    write_predictions,
+)
 from tests.score.pipeline import BY_GENRE, DAYS, ROWS, write_scorable
 from tests.sparks import set_to
 from tests.train.pipeline import CONFIG, logged_features
@@ -48,20 +56,23 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
     write_predictions(score(read_rows(spark, snapshot, DAYS, model), model, snapshot), path, DAYS, version)
     row = ["objective", "impression_id"]
     by_spark = spark.read.format("delta").load(str(path)).toPandas().set_index(row, drop=False).sort_index()
-    unknown = Unknown()
-    scored = pa.concat_tables(score_snapshot(model, snapshot, DAYS, unknown))
+    seen = Seen()
+    scored = pa.concat_tables(score_snapshot(model, snapshot, DAYS, seen))
     local = scored.to_pandas().set_index(row, drop=False).sort_index()
     assert by_spark.index.tolist() == local.index.tolist()
     for name in ("p_raw", "p"):
         np.testing.assert_allclose(by_spark[name], local[name], atol=1e-6)
     for name in ("user_id", "campaign_id", "modality", "slot", "date", "objective", "head", "model_version"):
         assert by_spark[name].tolist() == local[name].tolist(), name
-    assert count_unknown(read_rows(spark, snapshot, DAYS, model), model) == unknown
-    assert all(unknown.found.values())
+    assert count_unknown(read_rows(spark, snapshot, DAYS, model), model) == seen.unknown
+    assert all(seen.unknown.found.values())
+    assert count_scores(spark.read.format("delta").load(str(path))) == seen.scores
     # The same rows as candidates, in a table of their own.
     offered = read_rows(spark, snapshot, DAYS, model).withColumnRenamed("impression_id", "request_id")
-    count, by_slot, told = score_candidates(offered, model, snapshot, tmp_path / "candidates", DAYS)
-    assert (count, told) == (sum(ROWS.values()) * len(DAYS), unknown)
+    looked = []
+    work = Work(model, snapshot, DAYS, tmp_path / "candidates", looked.append)
+    count, by_slot, told = score_candidates(offered, work)
+    assert (count, told, looked) == (sum(ROWS.values()) * len(DAYS), seen, [seen])
     candidates = spark.read.format("delta").load(str(tmp_path / "candidates")).toPandas()
     assert sum(by_slot.values()) == len(candidates) == len(by_spark)
     by_request = candidates.set_index(["objective", "request_id"]).sort_index()

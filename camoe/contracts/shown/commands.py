@@ -19,6 +19,7 @@ JOBS: Mapping[str, str] = {
     "train": "train",
     "score": "score",
     "evaluate": "evaluate",
+    "models": "models",
     "maintain": "maintain",
     "demo": "demo",
     "study": "study",

@@ -11,6 +11,7 @@ import torch
 from camoe.metrics.config import CalibrationConfig, EvaluationConfig
 from camoe.metrics.histogram import Histogram, merge
 from camoe.metrics.platt import Platt, fit_platt, keep_if_better
+from camoe.metrics.scores import ScoreReference, references
 from camoe.metrics.user_buckets import user_buckets
 from camoe.metrics.validation import by_slot, validation_rows
 from camoe.model.ensemble import Model
@@ -31,10 +32,14 @@ LOOSE_ENTRIES = 1 << 18
 
 @dataclass(frozen=True)
 class Calibrated:
-    """By head the calibration, and the rows of metrics of `camoe.metrics.validation`; the same on every worker."""
+    """By head the calibration, the rows of metrics of `camoe.metrics.validation`, and the calibrated `scores`.
+
+    The same on every worker.
+    """
 
     by_head: dict[str, Platt]
     rows: list[dict[str, Any]]
+    scores: list[ScoreReference]
 
 
 def calibrate(
@@ -59,7 +64,8 @@ def calibrate(
         for head, state in zip(heads, summed, strict=True)
     }
     split = {head.name: by_slot(state, len(slots)) for head, state in zip(heads, summed, strict=True)}
-    return Calibrated(found, validation_rows(split, found, spec.heads, spec.slots, evaluation))
+    rows = validation_rows(split, found, spec.heads, spec.slots, evaluation)
+    return Calibrated(found, rows, references(split, found, spec.heads, spec.slots))
 
 
 def _states(run: TrainingRun, model: Model, spec: ModelSpec, users: int) -> list[Histogram]:

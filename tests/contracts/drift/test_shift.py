@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.report.shift import in_cells, noise, numeric_cells, psi
+from camoe.contracts.drift.shift import in_cells, noise, numeric_cells, psi
 
 counts = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)), min_size=1, max_size=30)
 bins = st.dictionaries(st.integers(-2300, 2300), st.integers(1, 1000), min_size=1, max_size=60)

@@ -1,0 +1,96 @@
+"""Shifts of features between two sets of days of the training table, from their profiles, without Spark."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.runs import RunRecord
+from camoe.contracts.schema import RUN_ID
+from camoe.contracts.snapshot import is_delta_table
+from features.report.cells import KNOWN, MISSING, NAMED, UNKNOWN
+from features.report.document import Feature, Rows, shift_between
+
+# Rows by value, None where it is missing, of each feature.
+Profile = Mapping[str, Counter[str | None]]
+COLUMNS = ["feature", "value", "rows"]
+
+
+def feature_shifts(
+    profiles: Path,
+    records: Mapping[date, RunRecord],
+    days: Sequence[date],
+    *,
+    features: FeatureSet,
+    encoder: Encoder,
+    reference: Sequence[date],
+) -> dict[str, dict[str, Any]]:
+    """Return by feature its rows on `days`, shares missing and unknown, and PSI against the `reference` days.
+
+    `records` are those of the runs that built the days. What of the days has no profile is left out; empty where all of
+    either has none. A value that `encoder` lacks is unknown.
+    """
+    before, after = (_profile(profiles, records, some) for some in (reference, days))
+    if not before or not after:
+        return {}
+    vocabularies = features.vocabulary_of
+    found = {}
+    declared: list[Feature] = [*features.categorical, *features.numerics, *features.sequence]
+    for feature in declared:
+        sides = before.get(feature.name, Counter()), after.get(feature.name, Counter())
+        vocabulary = vocabularies.get(feature.name)
+        named = _most_frequent(sides[0]) if vocabulary is not None else None
+        known = frozenset(encoder.shown(vocabulary)) if vocabulary is not None else frozenset()
+        rows = [_cells(side, named, known) for side in sides]
+        found[feature.name] = shift_between(feature, rows[0], rows[1])
+    return found
+
+
+def _profile(profiles: Path, records: Mapping[date, RunRecord], days: Collection[date]) -> Profile:
+    if not is_delta_table(profiles):
+        return {}
+    wanted = {(day.isoformat(), records[day].run_id) for day in days if day in records}
+    files = pa.table(DeltaTable(str(profiles.resolve())).get_add_actions(flatten=True)).to_pylist()
+    own = [
+        unquote(str(file["path"]))
+        for file in files
+        if (str(file["partition.date"]), str(file[f"partition.{RUN_ID}"])) in wanted
+    ]
+    if not own:
+        return {}
+    rows = pa.concat_tables(pq.ParquetFile(profiles / path).read(COLUMNS) for path in own)
+    summed = rows.group_by(["feature", "value"]).aggregate([("rows", "sum")])
+    found: dict[str, Counter[str | None]] = {}
+    for row in summed.to_pylist():
+        found.setdefault(row["feature"], Counter())[row["value"]] += row["rows_sum"]
+    return found
+
+
+def _most_frequent(profile: Counter[str | None]) -> frozenset[str]:
+    ordered = sorted((-rows, value) for value, rows in profile.items() if value is not None)
+    return frozenset(value for _, value in ordered[:NAMED])
+
+
+def _cells(profile: Counter[str | None], named: frozenset[str] | None, known: frozenset[str]) -> Rows:
+    """Return the cells of `features.report.cells`; those of a feature without vocabulary where `named` is None."""
+    rows: Rows = Counter()
+    for value, count in profile.items():
+        if value is None:
+            rows[MISSING, ""] += count
+        elif named is None:
+            rows[KNOWN, value] += count
+        elif value not in known:
+            rows[UNKNOWN, ""] += count
+        else:
+            rows[KNOWN, value if value in named else ""] += count
+    return rows
