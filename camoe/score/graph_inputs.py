@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -41,32 +42,52 @@ class GraphInputs:
 
 
 def graph_inputs(table: pa.Table, spec: ModelSpec) -> GraphInputs:
-    """Return the inputs of rows with the encoded columns of the training table, and `slot`.
-
-    Raises:
-        ScoringError: a column is missing, of a wrong type or has values that no index can be, a slot is unknown, or
-            the table says that it was made from other features.
-    """
-    features = spec.features
-    require_schema(table, features.schema_hash())
-    require_columns(table, ("slot", *features.columns))
-    categorical = np.empty((table.num_rows, len(features.categorical_columns)), dtype=np.int64)
-    for index, name in enumerate(features.categorical_columns):
-        categorical[:, index] = _indices(table, name)
-    numeric = np.empty((table.num_rows, len(features.numeric_columns)), dtype=np.float32)
-    for index, name in enumerate(features.numeric_columns):
-        numeric[:, index] = _numbers(table, name)
-    aged = {name: _ages(table, name, longest) for name, longest in age_columns(features.sequence_columns).items()}
-    lists = [_lists(table, column, aged) for column in features.sequence_columns]
-    sequences = np.concatenate([np.empty((table.num_rows, 0), dtype=np.int64), *lists], axis=1)
-    floats = np.concatenate([numeric, *(ages for ages, _ in aged.values())], axis=1)
-    return GraphInputs(slot_ids(table, spec), categorical, floats, sequences)
+    """Return the inputs of rows with the encoded columns of the training table, and `slot`; see `InputReader.read`."""
+    return InputReader(spec).read(table)
 
 
-def slot_ids(table: pa.Table, spec: ModelSpec) -> npt.NDArray[np.int64]:
-    """Return each row's position of `slot` in the catalogue. Raises `ScoringError` for an unknown slot or a null."""
+class InputReader:
+    """Reads the inputs of a model from tables; what it looks for is worked out once."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        features = spec.features
+        self._schema_hash = features.schema_hash()
+        self._categorical, self._numeric = features.categorical_columns, features.numeric_columns
+        self._sequences = features.sequence_columns
+        self._ages = age_columns(self._sequences)
+        self._needed = ("slot", *features.columns)
+        self._slots = pa.array([slot.id for slot in spec.slots.slots])
+
+    def read(self, table: pa.Table) -> GraphInputs:
+        """Return the inputs of rows with the encoded columns of the training table, and `slot`.
+
+        Raises:
+            ScoringError: a column is missing, of a wrong type or has values that no index can be, a slot is unknown, or
+                the table says that it was made from other features.
+        """
+        require_schema(table, self._schema_hash)
+        require_columns(table, self._needed)
+        columns = dict(zip(table.column_names, table.columns, strict=True))
+        categorical = np.empty((table.num_rows, len(self._categorical)), dtype=np.int64)
+        for index, name in enumerate(self._categorical):
+            categorical[:, index] = _indices(columns[name], name)
+        _require_indices(categorical, self._categorical)
+        numeric = np.empty((table.num_rows, len(self._numeric)), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            for index, name in enumerate(self._numeric):
+                numeric[:, index] = _numbers(columns[name], name)
+        ids = slot_ids(table, self._slots)
+        if not self._sequences:
+            return GraphInputs(ids, categorical, numeric, np.empty((table.num_rows, 0), dtype=np.int64))
+        aged = {name: _ages(table, name, longest) for name, longest in self._ages.items()}
+        sequences = np.concatenate([_lists(table, column, aged) for column in self._sequences], axis=1)
+        floats = np.concatenate([numeric, *(ages for ages, _ in aged.values())], axis=1)
+        return GraphInputs(ids, categorical, floats, sequences.astype(np.int64))
+
+
+def slot_ids(table: pa.Table, known: pa.Array) -> npt.NDArray[np.int64]:
+    """Return each row's position of `slot` in `known` ones. Raises `ScoringError` for an unknown slot or a null."""
     slots = as_text(table, "slot")
-    known = pa.array([slot.id for slot in spec.slots.slots])
     ids = pc.index_in(slots, value_set=known)
     if ids.null_count:
         strange = sorted(map(str, pc.unique(slots.filter(pc.is_null(ids))).to_pylist()))
@@ -90,10 +111,11 @@ def require_schema(table: pa.Table, schema_hash: str) -> None:
 
 def require_columns(table: pa.Table, names: tuple[str, ...]) -> None:
     """Raise `ScoringError` when `table` lacks one of `names`, or has it twice."""
-    absent = [name for name in names if name not in table.column_names]
+    there = Counter(table.column_names)
+    absent = [name for name in names if name not in there]
     if absent:
         raise ScoringError(f"the table has no column {', '.join(absent)}; it has {', '.join(table.column_names)}")
-    twice = sorted({name for name in names if table.column_names.count(name) > 1})
+    twice = sorted({name for name in names if there[name] > 1})
     if twice:
         raise ScoringError(f"the table has the column {', '.join(twice)} more than once")
 
@@ -107,16 +129,19 @@ def as_text(table: pa.Table, name: str) -> pa.ChunkedArray:
     return table[name].cast(pa.string())
 
 
-def _indices(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
-    column = table[name]
+def _indices(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.int64]:
     if not pa.types.is_integer(column.type):
         raise ScoringError(f"column {name} is {column.type}, where an index is needed; encode raw values first")
     if column.null_count:
         raise ScoringError(f"column {name} has {column.null_count} nulls; the index of a missing value is 0")
-    values: npt.NDArray[np.int64] = column.to_numpy().astype(np.int64)
-    if len(values) and values.min() < 0:
-        raise ScoringError(f"column {name} has the index {values.min()}; indices begin at 0")
+    values: npt.NDArray[np.int64] = column.to_numpy()
     return values
+
+
+def _require_indices(found: npt.NDArray[np.int64], names: tuple[str, ...]) -> None:
+    if found.size and found.min() < 0:
+        place = int(found.min(axis=0).argmin())
+        raise ScoringError(f"column {names[place]} has the index {found[:, place].min()}; indices begin at 0")
 
 
 def _ages(table: pa.Table, name: str, longest: int) -> Aged:
@@ -138,11 +163,11 @@ def _lists(table: pa.Table, column: SequenceColumn, aged: Mapping[str, Aged]) ->
     return packed
 
 
-def _numbers(table: pa.Table, name: str) -> npt.NDArray[np.float32]:
-    column = table[name]
+def _numbers(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.float64]:
     kind = column.type
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_null(kind)):
         raise ScoringError(f"column {name} is {kind}, where a number is needed")
-    with np.errstate(over="ignore"):
-        values: npt.NDArray[np.float32] = column.cast(pa.float64(), safe=False).to_numpy().astype(np.float32)
+    values: npt.NDArray[np.float64] = (
+        column.cast(pa.float64(), safe=False) if column.null_count else column
+    ).to_numpy()
     return values

@@ -32,6 +32,10 @@ class Predictor:
         return encoders.read(self.model.folder / ENCODER, self.model.manifest.encoder_version)
 
     @cached_property
+    def _encoder_hash(self) -> str:
+        return self.encoder.content_hash()
+
+    @cached_property
     def _scorer(self) -> Scorer:
         return Scorer(self.model)
 
@@ -45,7 +49,7 @@ class Predictor:
         encoded = encode(table, self.model.spec.features, self.encoder)
         stamp = {
             FEATURE_SCHEMA_PROPERTY: self.model.manifest.feature_schema_hash,
-            ENCODER_PROPERTY: self.encoder.content_hash(),
+            ENCODER_PROPERTY: self._encoder_hash,
         }
         return encoded.replace_schema_metadata({**(table.schema.metadata or {}), **stamp})
 
@@ -64,10 +68,10 @@ class Predictor:
         """
         table = as_table(table)
         found = (table.schema.metadata or {}).get(ENCODER_PROPERTY.encode())
-        if found is not None and found.decode() != self.encoder.content_hash():
+        if found is not None and found.decode() != self._encoder_hash:
             raise ScoringError(
                 f"the table was encoded with the vocabularies {found.decode()}, model "
-                f"{self.model.manifest.model_version} has {self.encoder.content_hash()}; encode it with this model"
+                f"{self.model.manifest.model_version} has {self._encoder_hash}; encode it with this model"
             )
         return self._scorer.predict(table)
 

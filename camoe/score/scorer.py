@@ -31,7 +31,7 @@ from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.spec import ModelSpec
 from camoe.score.graph import with_tables_as_inputs
-from camoe.score.graph_inputs import GraphInputs, graph_inputs
+from camoe.score.graph_inputs import GraphInputs, InputReader
 
 # Columns of the rows that their predictions carry, where the rows have them.
 CARRIED = ("impression_id", "request_id", "user_id", "campaign_id", "modality", "slot", "date")
@@ -122,7 +122,7 @@ class Scorer:
     def __init__(self, model: ScoringModel) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
-        self._model = model
+        self._model, self._reader = model, InputReader(model.spec)
         self._names = [head.name for head in model.spec.heads.heads]
         self._values, self._column = np.array(model.spec.head_indices, dtype=np.int64), model.spec.head_column
         self._owners = {objective: _owners(model.spec, objective) for objective in model.spec.heads.objectives}
@@ -135,11 +135,12 @@ class Scorer:
         """Return predictions for rows with `slot` and the encoded columns of the training table; see `predict_inputs`.
 
         Raises:
-            ScoringError: as `graph_inputs` does.
+            ScoringError: as `InputReader.read` does.
             BundleError: as `predict_inputs` does.
         """
-        carried = table.select([name for name in CARRIED if name in table.column_names])
-        return self.predict_inputs(graph_inputs(table, self._model.spec), carried)
+        there = frozenset(table.column_names)
+        carried = table.select([name for name in CARRIED if name in there])
+        return self.predict_inputs(self._reader.read(table), carried)
 
     def predict_inputs(self, inputs: GraphInputs, carried: pa.Table) -> pa.Table:
         """Return one row an objective and an impression whose slot it is served in; objective by objective, in order.
