@@ -95,7 +95,7 @@ def killed_after_the_commit(start, layout):
     [
         pytest.param(killed_while_reading, False, {"lock of a run"}, marks=pytest.mark.slow),
         pytest.param(killed_while_writing, False, WRITTEN, marks=pytest.mark.slow),
-        (killed_before_the_log, False, WRITTEN),
+        pytest.param(killed_before_the_log, False, WRITTEN, marks=pytest.mark.slow),
         pytest.param(killed_after_the_commit, True, set(), marks=pytest.mark.slow),
     ],
 )

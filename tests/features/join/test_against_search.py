@@ -61,7 +61,11 @@ def agree(spark, entity, cases, choices):
         assert answer == expected, way
 
 
-@pytest.mark.parametrize("kind", oracle.ENTITIES)
+# Every second kind; the others are long proofs.
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.slow) if turn % 2 else kind for turn, kind in enumerate(oracle.ENTITIES)],
+)
 def test_every_strategy_joins_what_a_search_of_all_versions_finds(spark, kind, seed):
     """One way of each strategy a setting, and over the settings every way."""
     turn = seed + list(oracle.ENTITIES).index(kind)
@@ -103,7 +107,7 @@ def on_the_bounds(settings, first, last):
     return [(key, at) for key in times for at in (first, last)], rows
 
 
-@pytest.mark.parametrize("kind", ["before, looks back", "available, looks back"])
+@pytest.mark.parametrize("kind", [pytest.param("before, looks back", marks=pytest.mark.slow), "available, looks back"])
 def test_what_no_impression_of_the_times_told_can_see_is_left_out_and_no_more(spark, kind, seed):
     draw = Random(f"within {kind} {seed}")
     entity = oracle.entity(**oracle.ENTITIES[kind])
