@@ -55,7 +55,7 @@ PLATT = {
 POOLINGS = {"attention": {}, "decayed": {"pooling": "decayed", "decay_s": 90_000.0}}
 
 
-@pytest.fixture(scope="module", params=POOLINGS)
+@pytest.fixture(scope="module", params=[pytest.param("attention", marks=pytest.mark.slow), "decayed"])
 def config(request, tmp_path_factory):
     features = FEATURES | {"sequence": [FEATURES["sequence"][0] | POOLINGS[request.param]]}
     quick = {"dtype": "float32", "epochs": 3, "learning_rate": 0.02, "embedding_learning_rate": 0.2, "average": 0.9}
