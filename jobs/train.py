@@ -25,6 +25,7 @@ def main(argv: list[str]) -> None:
     options = parser(__doc__ or "")
     options.add_argument("-np", "--workers", type=positive, default=2, help="Horovod workers (default: 2)")
     options.add_argument("-H", "--hosts", help="host1:slots,host2:slots (default: this machine)")
+    options.add_argument("--network-interfaces", metavar="NAMES", help="eth0,eth1: those that workers speak over")
     options.add_argument("--launcher", choices=["horovod", "spark"], default="horovod")
     options.add_argument("--table-version", type=int, help="version of the training table (default: the newest)")
     options.add_argument("--resume", action="store_true", help="continue the newest checkpoint, if there is one")
@@ -33,12 +34,14 @@ def main(argv: list[str]) -> None:
     from camoe.train.batch import for_workers
     from camoe.train.holds import folder_alone
     from camoe.train.launch.attempts import hosts_of_workers
+    from camoe.train.launch.reachable import require_answers
     from camoe.train.summary import recorded
 
     asked = load_config(chosen)
     # Once, so that an attempt with fewer workers keeps the batch and the rates of the first.
     config = for_workers(asked, chosen.workers)
     slots = hosts_of_workers(chosen.hosts, chosen.workers)
+    require_answers(slots)
     started = time.monotonic()
     with folder_alone(config.layout):
         _train(chosen, asked, config, slots)
@@ -54,6 +57,7 @@ def _train(chosen: Namespace, asked: Config, config: Config, slots: Sequence[str
     from camoe.train.holds import pinned_table
     from camoe.train.launch.attempts import with_retries
     from camoe.train.launch.launch import launch_with_horovod, launch_with_spark
+    from camoe.train.launch.reachable import answering
     from camoe.train.tracking.mlflow_tracker import marked_when_lost
     from features.spark.session import spark_session
 
@@ -73,11 +77,11 @@ def _train(chosen: Namespace, asked: Config, config: Config, slots: Sequence[str
         else:
             arguments = ["--config", chosen.config, "--table-version", str(inputs.version), "--run", begin.run]
             overrides = [*chosen.overrides, *as_overrides(asked.training, chosen.workers)]
-            launch_with_horovod(config, arguments, overrides, slots, log)
+            launch_with_horovod(config, arguments, overrides, slots, log, interfaces=chosen.network_interfaces)
 
     marked = marked_when_lost(config.training.tracking, config.layout.checkpoints, begin.run)
     with pinned_table(config, inputs.version), marked:
-        with_retries(attempt, slots, chosen.retries)
+        with_retries(attempt, slots, chosen.retries, answering)
 
 
 if __name__ == "__main__":

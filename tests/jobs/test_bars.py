@@ -12,7 +12,7 @@ from tests.jobs.chains import bar, require_counts, require_each_impression_once,
 from tests.jobs.commands import run
 from tests.paths import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.horovod]
 
 
 def demo(*arguments):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TypeVar
 
 import horovod.torch as hvd
@@ -53,12 +54,18 @@ def join_workers() -> Workers:
 def _require_own_name() -> None:
     name = socket.gethostname()
     try:
-        socket.getaddrinfo(name, None)
+        addresses = sorted({str(found[4][0]) for found in socket.getaddrinfo(name, None)})
     except OSError:
         raise TrainingError(
             f"the name of this host, {name}, has no address, and Horovod needs one: add the line '127.0.0.1 {name}' to "
             f"/etc/hosts (for a container: docker run --add-host {name}:127.0.0.1)"
         ) from None
+    several = os.environ.get("HOROVOD_SIZE") != os.environ.get("HOROVOD_LOCAL_SIZE")
+    if several and all(ip_address(address.partition("%")[0]).is_loopback for address in addresses):
+        raise TrainingError(
+            f"the name of this host, {name}, is {addresses[0]} here, where Horovod on the other hosts cannot reach it: "
+            f"give the name its address in the network in /etc/hosts (Debian's 127.0.1.1 is such a line)"
+        )
 
 
 def leave_workers() -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 from camoe.contracts.errors import ConfigError, TrainingError
 
 THIS_MACHINE = "localhost"
-HOST = re.compile(r"(?P<name>[\w.-]+):(?P<slots>[1-9]\d*)")
+HOST = re.compile(r"(?P<name>\w[\w.-]*):(?P<slots>[1-9]\d*)")
 
 
 def hosts_of_workers(hosts: str | None, workers: int) -> tuple[str, ...]:
@@ -53,11 +53,17 @@ class LostWorkersError(TrainingError):
         self.lost = lost
 
 
-def with_retries(attempt: Callable[[int, Sequence[str]], None], slots: Sequence[str], retries: int) -> None:
+def with_retries(
+    attempt: Callable[[int, Sequence[str]], None],
+    slots: Sequence[str],
+    retries: int,
+    answering: Callable[[Iterable[str]], frozenset[str]],
+) -> None:
     """Call `attempt(number, slots)`, from number 1, and again up to `retries` times when workers were lost.
 
-    `slots` has the host of each worker. Each new attempt has those of the workers that are left, and one at least.
-    Errors that a worker explained are not tried again: they would come back.
+    `slots` has the host of each worker. Each new attempt has those on hosts that are among `answering(hosts)`; where
+    all are, those of the workers that are left; and one at least. Who waits for a host that is gone may be taken for
+    lost, so hosts are asked first. Errors that a worker explained are not tried again: they would come back.
     """
     for number in range(1, retries + 2):
         try:
@@ -65,7 +71,12 @@ def with_retries(attempt: Callable[[int, Sequence[str]], None], slots: Sequence[
         except LostWorkersError as error:
             if number > retries:
                 raise
-            slots = without_lost(slots, error.lost)
+            there = answering(slots)
+            left = tuple(host for host in slots if host in there)
+            gone = sorted(set(slots) - there)
+            if gone:
+                print(f"train: no answer by ssh from {', '.join(gone)}", flush=True)
+            slots = left if gone and left else without_lost(slots, error.lost)
             print(f"train: {error}; attempt {number + 1} of {retries + 1} with {describe_workers(slots)}", flush=True)
         else:
             return

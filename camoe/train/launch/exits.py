@@ -21,8 +21,8 @@ EXCEPTION_LINE = re.compile(r"^[\w.]*(Error|Exception)(: |$)")
 BEREFT_LINE = re.compile(r"HorovodInternalError|instance of 'gloo::")
 # Horovod's launcher names each process that ended badly. After the first it ends the others, with SIGTERM.
 ENDED_LINE = re.compile(r"^Process (?P<rank>\d+) exit with status code (?P<code>-?\d+)\.")
-# Inside Spark it names only the one that ended first.
-FIRST_ENDED = re.compile(r"Process name: (?P<rank>\d+)\s+Exit code: (?P<code>-?\d+)")
+# Inside Spark it names only the one that ended first; it knows no code where the executor is gone with it.
+FIRST_ENDED = re.compile(r"Process name: (?P<rank>\d+)\s+Exit code: (?P<code>-?\d+|None)")
 
 
 @dataclass
@@ -114,6 +114,13 @@ def spark_error(text: str, exits: WorkerExits, endings: Iterable[Ending], log: P
     if first is None:
         return TrainingError(
             f"training inside Spark failed: {' '.join(text.split())} (the workers' output is in {log})"
+        )
+    if first["code"] == "None":
+        rank = int(first["rank"])
+        return LostWorkersError(
+            f"worker {rank} is gone with its executor, as Spark's page and the executor's log tell (all output of "
+            f"workers is in {log})",
+            frozenset({rank}),
         )
     code = int(first["code"])
     exits.codes = {int(first["rank"]): code}

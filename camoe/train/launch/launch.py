@@ -36,9 +36,17 @@ START_TIMEOUT_S = 120
 
 
 def launch_with_horovod(
-    config: Config, arguments: Sequence[str], overrides: Sequence[str], slots: Sequence[str], log: Path
+    config: Config,
+    arguments: Sequence[str],
+    overrides: Sequence[str],
+    slots: Sequence[str],
+    log: Path,
+    *,
+    interfaces: str | None = None,
 ) -> None:
     """Run the worker module with `arguments` and the `overrides` of `config` on the host of each of `slots`.
+
+    They speak over the network `interfaces`, names with commas; None has Horovod find those that all hosts have.
 
     Everything the workers say goes to `log`; the first worker's own lines are shown. Once one has begun, they watch
     one another and themselves. All are ended by a `SilenceWatch`, and when this process is gone.
@@ -55,6 +63,7 @@ def launch_with_horovod(
         )
     folder = _fresh_folder(log)
     where = ["--gloo", "--disable-cache", "-np", str(len(slots)), "-H", horovod_hosts(slots)]
+    where += ["--network-interfaces", interfaces] if interfaces and not on_this_machine(slots) else []
     environment = _environment(config) | {"PYTHONUNBUFFERED": "1", OVERRIDES: json.dumps(overrides)}
     command = [sys.executable, "-m", LAUNCHER_MODULE, *where, sys.executable, "-m", WORKER_MODULE, *arguments]
     exits, silence = WorkerExits(), SilenceWatch(len(slots), config.training.stall_timeout_s)

@@ -194,8 +194,11 @@ def test_by_hand_workers_print_for_people(capsys):
     assert capsys.readouterr().err == "error: the loss is nan\n"
 
 
-def attempts(losses, hosts, workers, retries):
-    """The hosts of each attempt as Horovod gets them; attempt i loses the workers `losses[i]`."""
+def attempts(losses, hosts, workers, retries, gone=()):
+    """The hosts of each attempt as Horovod gets them; attempt i loses the workers `losses[i]`.
+
+    Hosts of `gone` do not answer any more.
+    """
     seen = []
 
     def attempt(number, slots):
@@ -203,7 +206,7 @@ def attempts(losses, hosts, workers, retries):
         if number <= len(losses):
             raise losses[number - 1]
 
-    with_retries(attempt, hosts_of_workers(hosts, workers), retries)
+    with_retries(attempt, hosts_of_workers(hosts, workers), retries, lambda hosts: frozenset(hosts) - {*gone})
     return seen
 
 
@@ -223,12 +226,25 @@ def test_each_attempt_leaves_out_the_hosts_slots_whose_workers_were_lost():
     assert attempts([lost(0, 1)], "a:1,b:1", 2, 1) == ["a:1,b:1", "a:1"]
 
 
+def test_a_host_that_does_not_answer_is_left_out_and_not_who_waited_for_it(capsys):
+    assert attempts([lost(0)], "a:2,b:2", 4, 1, gone=["b"]) == ["a:2,b:2", "a:2"]
+    assert "train: no answer by ssh from b\n" in capsys.readouterr().out
+    assert attempts([lost(0)], "a:1,b:1", 2, 1, gone=["a", "b"]) == ["a:1,b:1", "b:1"]
+
+
+def test_a_worker_that_is_gone_with_its_executor_is_lost(tmp_path):
+    text = "Gloo job detected that one or more processes exited with a code.\nProcess name: 1\nExit code: None\n"
+    error = spark_error(text, WorkerExits(), [], tmp_path / "train.log", tmp_path)
+    assert isinstance(error, LostWorkersError)
+    assert error.lost == {1}
+
+
 def test_of_given_hosts_only_as_many_slots_are_used_as_there_are_workers():
     """Horovod's launcher fills all that it is given, whatever it is told of the number."""
     assert horovod_hosts(hosts_of_workers("a:4, b:4", 5)) == "a:4,b:1"
 
 
-@pytest.mark.parametrize("hosts", ["a:2,b:1", "a", "a:2,", "a:2,b:0", "a:4 b:4", ""])
+@pytest.mark.parametrize("hosts", ["a:2,b:1", "a", "a:2,", "a:2,b:0", "a:4 b:4", "-oA:4", ""])
 def test_hosts_that_are_too_few_or_unreadable_are_refused(hosts):
     with pytest.raises(ConfigError, match="a slot for each of the 4 workers"):
         hosts_of_workers(hosts, 4)
