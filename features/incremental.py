@@ -128,6 +128,11 @@ def earlier_profiles(
 
 def require_vocabularies(folder: Path, features: FeatureSet) -> None:
     """Raise `EncoderError` unless the newest encoder has a vocabulary of every feature that needs one."""
+    if not encoders.latest_version(folder):
+        raise EncoderError(
+            f"there is no encoder at {folder} yet, and none of the run's days is a training day to fit one on; "
+            "build training days first"
+        )
     known = encoders.read(folder).values
     without = [name for name in features.min_counts if name not in known]
     if without:

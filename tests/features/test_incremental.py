@@ -124,7 +124,8 @@ def test_a_run_that_has_committed_is_not_run_again(daily, capfd):
 def test_a_run_without_training_days_needs_an_encoder(spark, tmp_path, capfd):
     config = lake.write_lake(tmp_path)
     assert lake.run_job(config, "--days", lake.DAYS[3]) == 2
-    assert "no encoder" in capfd.readouterr().err
+    assert "there is no encoder" in (error := capfd.readouterr().err)
+    assert "build training days first" in error
     assert not (tmp_path / "out").exists()
 
 
