@@ -14,6 +14,7 @@ from camoe.config.pipeline import Config
 from camoe.model.camoe import Camoe
 from camoe.model.spec import ModelSpec
 from camoe.stream.planning.world import World
+from camoe.study.network import STALLED_S
 from camoe.train.assemble import make_train_step
 from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.folder import new_run
@@ -73,5 +74,6 @@ def _metrics(source: Bundle, model: Camoe, calibrated: Calibrated) -> dict[str, 
 @contextmanager
 def _watched(config: Config) -> Iterator[Watchdog]:
     folder: Path = worker_folder(config.layout.logs)
-    with Watchdog(World(0, 1), config.training.stall_timeout_s, folder, LOADING_S) as watchdog:
+    timeout_s = max(config.training.stall_timeout_s, STALLED_S)
+    with Watchdog(World(0, 1), timeout_s, folder, LOADING_S) as watchdog:
         yield watchdog
