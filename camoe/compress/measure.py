@@ -72,7 +72,7 @@ def measured(config: Config, version: int, stages: Sequence[Stage], days: Collec
         found.append(
             Measured(
                 stage, bundle.manifest.model_version, sum(weight.numel() for weight in model.parameters()),
-                _multiplications(model, bundle.spec, inputs), microseconds, groups, _differences(groups, source),
+                multiplications(model, bundle.spec, inputs), microseconds, groups, _differences(groups, source),
             )
         )  # fmt: skip
     return found
@@ -123,7 +123,7 @@ def _microseconds(scorers: Sequence[Scorer], inputs: GraphInputs) -> list[float]
     return [1e6 * seconds / rows for seconds in least]
 
 
-def _multiplications(model: Model, spec: ModelSpec, inputs: GraphInputs) -> float:
+def multiplications(model: Model, spec: ModelSpec, inputs: GraphInputs) -> float:
     """Count the multiplications a row of all products of matrices, each row by the heads that serve it."""
     total = 0
     for head, own in _served(spec, inputs):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -42,14 +42,19 @@ def usage_of(model: Camoe, spec: ModelSpec, snapshot: Snapshot) -> Usage:
         StreamError: not each row came exactly once.
     """
     plan, ledger = make_plan(snapshot, seed=0, epoch=0, batch_size=BATCH, lanes=1), Ledger()
-    columns, sums = model_columns(spec.features, ()), _Sums(model, spec, masking_of(spec, adaptive=True))
-    with (
-        torch.inference_mode(),
-        contextlib.closing(stream(plan, columns, World(0, 1), ReadOptions(), ledger=ledger)) as blocks,
-    ):
+    columns = model_columns(spec.features, ())
+    with contextlib.closing(stream(plan, columns, World(0, 1), ReadOptions(), ledger=ledger)) as blocks:
+        found = usage_in(blocks, model, spec)
+    require_complete(plan, ledger.as_array(plan))
+    return found
+
+
+def usage_in(blocks: Iterable[Block], model: Camoe, spec: ModelSpec) -> Usage:
+    """Return what the rows of `blocks` show of `model` of `spec`."""
+    sums = _Sums(model, spec, masking_of(spec, adaptive=True))
+    with torch.inference_mode():
         for block in blocks:
             sums.add(block)
-    require_complete(plan, ledger.as_array(plan))
     return sums.usage()
 
 
