@@ -124,6 +124,7 @@ class Scorer:
         options.intra_op_num_threads = 1
         self._model, self._reader = model, InputReader(model.spec)
         self._names = [head.name for head in model.spec.heads.heads]
+        self._heads = pa.array(self._names)
         self._values, self._column = np.array(model.spec.head_indices, dtype=np.int64), model.spec.head_column
         self._owners = {objective: _owners(model.spec, objective) for objective in model.spec.heads.objectives}
         self._sessions = [
@@ -158,21 +159,20 @@ class Scorer:
         p_raw, p = np.empty(len(owner)), np.empty(len(owner))
         for head in set(owner.tolist()) - {UNSERVED}:
             own = np.flatnonzero(owner == head)
-            p_raw[own] = self._run(head, inputs, own)
+            p_raw[own] = self.run(head, inputs, own)
             self._require_numbers(head, p_raw[own])
             p[own] = self._model.calibration[self._names[head]].calibrated(p_raw[own])
         served = np.flatnonzero(owner != UNSERVED)
         chosen = carried if len(served) == len(owner) else carried.take(served)
         columns = {
             "objective": pa.repeat(objective, len(served)),
-            "head": pa.array(self._names).take(pa.array(owner[served])),
+            "head": self._heads.take(pa.array(owner[served])),
             "p_raw": pa.array(p_raw[served]),
             "p": pa.array(p[served]),
             "model_version": pa.repeat(self._model.manifest.model_version, len(served)),
         }
-        for name, column in columns.items():
-            chosen = chosen.append_column(name, column)
-        return chosen
+        arrays, names = [*chosen.columns, *columns.values()], [*chosen.column_names, *columns]
+        return pa.Table.from_arrays(arrays, names=names, metadata=chosen.schema.metadata)
 
     def _require_numbers(self, head: int, p_raw: npt.NDArray[np.float64]) -> None:
         lost = int(np.count_nonzero(~np.isfinite(p_raw)))
@@ -191,7 +191,8 @@ class Scorer:
         cells: npt.NDArray[np.int64] = inputs.slot * (len(self._values) + 1) + case
         return cells
 
-    def _run(self, head: int, inputs: GraphInputs, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def run(self, head: int, inputs: GraphInputs, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return what the graph of the `head` of that number gives for `rows` of the inputs, without calibration."""
         p = np.empty(len(rows))
         for first in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[first : first + ROWS_AT_ONCE]

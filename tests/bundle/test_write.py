@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from camoe.bundle import manifest as names
+from camoe.bundle.manifest import identity
 from camoe.bundle.versions import versions
 from camoe.bundle.write import Origin, write_bundle
 from camoe.config.pipeline import Config
@@ -37,6 +39,19 @@ def test_the_same_weights_have_the_same_version_wherever_they_are_written(tmp_pa
     assert told == 2 * ["writing the graphs of heads 1 to 2 of 2", "completing the bundle"]
     assert one.model_version == two.model_version
     assert one.files == two.files
+
+
+def test_whatever_a_prediction_is_made_of_changes_the_version(tmp_path):
+    """Weights, graphs, calibration, vocabulary, and the specification, in which the experts that are served stand."""
+    made = write(tmp_path / "bundle", SPEC)
+    told_alone = {names.METRICS, names.CONFIG, names.CARD}
+    made_of = {names.SPEC, names.WEIGHTS, names.CALIBRATION, *(names.graph_name(name) for name in ("audio", "video"))}
+    assert made_of | told_alone < made.files.keys()
+    assert identity(made.files) == made.model_version
+    same = {name for name in made.files if identity({**made.files, name: "0" * 64}) == made.model_version}
+    assert same == told_alone
+    kept = SPEC.model_copy(update={"kept_experts": (((0,), (1,)),)})
+    assert kept.model_dump_json() != SPEC.model_dump_json()
 
 
 def test_weights_that_are_not_finite_make_no_bundle(tmp_path):

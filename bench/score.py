@@ -1,0 +1,238 @@
+"""Benchmarks of scoring, on a bundle and the last day of its training table; the last line is one JSON object.
+
+python -m bench.score speed --bundle OUT/bundle --table OUT/training [--rows 2000000] [--rounds 3] [--cores 2]
+    Rows a second of inference (read and score) and of the whole job (and write), in turns in one Spark session, beside
+    predict_batch_udf and mapInPandas with eager PyTorch and mapInArrow with TorchScript; and of ONNX Runtime over
+    arrays in memory, a process a core, which is the limit.
+python -m bench.score latency --bundle OUT/bundle --table OUT/training
+    p50 and p99 of `predict` for 1, 10, 100 and 1,000 rows, on one thread, beside eager PyTorch on arrays in memory.
+
+Beside rows a second by the clock stand those a second of all processors used, which a busy machine changes less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import multiprocessing
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+import camoe
+from bench.scoring import peers
+from bench.scoring.rows import table_of
+from camoe.contracts.snapshot import Snapshot, logged
+from camoe.score.frames import read_days
+from camoe.score.graph_inputs import GraphInputs, graph_inputs
+from camoe.score.scorer import Scorer, ScoringModel, read_model
+from camoe.score.spark import read_rows, score, write_predictions
+
+LOG = logging.getLogger("bench")
+OURS, LIMIT, UDF = "camoe", "ONNX Runtime on arrays", "predict_batch_udf, eager PyTorch"
+SIZES = (1, 10, 100, 1_000)
+
+
+def processor_s() -> float:
+    """Return the processor seconds of this process and all below it, those that have ended among them."""
+    ticks, waiting = 0, [os.getpid()]
+    while waiting:
+        process = Path(f"/proc/{waiting.pop()}")
+        # One that ends meanwhile counts among what its parent has waited for.
+        with contextlib.suppress(OSError):
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+            waiting += [int(child) for file in process.glob("task/*/children") for child in file.read_text().split()]
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def timed(work: Callable[[], object], rows: int) -> tuple[float, float]:
+    """Return the rows a second of `work`, by the clock and by processors."""
+    started, used = time.perf_counter(), processor_s()
+    work()
+    return rows / (time.perf_counter() - started), rows / (processor_s() - used)
+
+
+def session(cores: int) -> SparkSession:
+    """Return a Spark session as conf/spark/local.conf has it, with `cores` of them."""
+    builder = SparkSession.builder.master(f"local[{cores}]")
+    for line in Path("conf/spark/local.conf").read_text().splitlines():
+        name, _, value = line.partition(" ")
+        if line and not line.startswith("#") and name != "spark.master":
+            builder = builder.config(name, value.strip())
+    return builder.getOrCreate()
+
+
+def speed(asked: argparse.Namespace) -> dict[str, Any]:
+    """Measure all systems in turns."""
+    cache = Path(asked.cache)
+    model, snapshot = read_model(asked.bundle), table_of(asked.table, asked.rows, cache)
+    days = sorted({file.day for file in snapshot.files})
+    spark, traced, out = session(asked.cores), cache / "traced", cache / "predictions"
+    peers.trace(model.folder, traced)
+    rows = read_rows(spark, snapshot, days, model)
+    table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
+    given = table.select(*peers.KEYS, "slot_id", *model.spec.features.columns)
+    systems: dict[str, Callable[[], DataFrame]] = {
+        OURS: lambda: score(rows, model, snapshot),
+        UDF: lambda: peers.in_batch_udf(given, model.spec, model.folder).select(*peers.KEYS, "p"),
+        "mapInPandas, eager PyTorch": lambda: peers.in_pandas(given, model.spec, model.folder),
+        "mapInArrow, TorchScript": lambda: peers.in_arrow(given, model.spec, model.folder, traced),
+    }
+    require_same(systems)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for turn in range(asked.rounds + 1):
+        for name, made in systems.items():
+            reading = partial(_only_read, made)
+            writing = partial(_written, made, snapshot, out, model)
+            for what, work in (("inference", reading), ("job", writing)):
+                # The first turn warms up.
+                rate = timed(work, snapshot.rows)
+                LOG.info("%d %s, %s: %s", turn, name, what, rate)
+                if turn:
+                    found.setdefault(f"{name}: {what}", []).append(rate)
+        if turn:
+            found.setdefault(LIMIT, []).append(limit(model, asked.table, snapshot.rows, asked.cores))
+    return {"bench": "score.speed", "config": _config(asked, model, snapshot.rows), **_figures(found)}
+
+
+def _only_read(made: Callable[[], DataFrame]) -> None:
+    made().write.format("noop").mode("overwrite").save()
+
+
+def _written(made: Callable[[], DataFrame], snapshot: Snapshot, out: Path, model: ScoringModel) -> None:
+    shutil.rmtree(out, ignore_errors=True)
+    version, frame = model.manifest.model_version, made()
+    if "model_version" not in frame.columns:
+        frame = frame.withColumn("model_version", F.lit(version))
+    days = sorted({file.day for file in snapshot.files})
+    write_predictions(frame, out, days, version, snapshot.rows_by_cell())
+
+
+def require_same(systems: dict[str, Callable[[], DataFrame]]) -> None:
+    """Raise `AssertionError` unless all systems give the same mean prediction and number of rows."""
+    found = {name: made().agg(F.count("*"), F.avg("p")).collect()[0] for name, made in systems.items()}
+    rows, mean = found[OURS]
+    for name, (count, average) in found.items():
+        assert count == rows, name
+        assert abs(average - mean) < 1e-5 * mean, f"{name}: {average} and not {mean}"
+
+
+def limit(model: ScoringModel, table: Path, rows: int, cores: int) -> tuple[float, float]:
+    """Return the rows a second of the graphs alone over arrays in memory, a process a core."""
+    context = multiprocessing.get_context("fork")
+    with context.Pool(cores) as pool:
+        found = pool.map(partial(_alone, model.folder, table, rows // cores), range(cores), chunksize=1)
+    wall = max(end for _, end, _ in found) - min(start for start, _, _ in found)
+    done = rows // cores * cores
+    return done / wall, done / sum(used for _, _, used in found)
+
+
+def _alone(folder: Path, table: Path, rows: int, _: int) -> tuple[float, float, float]:
+    model = read_model(folder)
+    scorer, day = Scorer(model), max(file.day for file in logged(table).files)
+    inputs = graph_inputs(read_days(table, [day]), model.spec)
+    owner = peers.owners(model.spec)[inputs.slot]
+    shares = [(head, np.flatnonzero(owner == head)) for head in range(len(model.spec.heads.heads))]
+    parts = [(head, _of(inputs, own), np.arange(len(own))) for head, own in shares if len(own)]
+    for part in parts:
+        scorer.run(*part)
+    start, used, done = time.time(), time.process_time(), 0
+    while done < rows:
+        for head, of_head, own in parts:
+            some = own[: max(0, rows - done)]
+            scorer.run(head, of_head, some)
+            done += len(some)
+    return start, time.time(), time.process_time() - used
+
+
+def _of(inputs: GraphInputs, own: Any) -> GraphInputs:
+    return GraphInputs(inputs.slot[own], inputs.categorical[own], inputs.numeric[own], inputs.sequences[own])
+
+
+def latency(asked: argparse.Namespace) -> dict[str, Any]:
+    """Measure `predict` of few rows, by the clock and by this process's processor time."""
+    predictor = camoe.load(asked.bundle)
+    model, day = predictor.model, max(file.day for file in logged(asked.table).files)
+    rows, figures = read_days(asked.table, [day]), {}
+    torch_predict = peers.eager(str(model.folder))
+    for size in SIZES:
+        few = rows.slice(0, size).combine_chunks()
+        inputs = graph_inputs(few, model.spec)
+        figures[f"camoe predict, {size} rows"] = _percentiles(partial(predictor.predict, few), asked.repeats)
+        given = partial(torch_predict, inputs.categorical, inputs.numeric, inputs.slot)
+        figures[f"PyTorch on arrays, {size} rows"] = _percentiles(given, asked.repeats)
+    return {"bench": "score.latency", "config": _config(asked, model, 0), "figures": figures}
+
+
+def _percentiles(work: Callable[[], object], repeats: int) -> dict[str, float]:
+    clock, processor = [], []
+    for _ in range(repeats + 10):
+        started, used = time.perf_counter(), time.process_time()
+        work()
+        clock.append(1e3 * (time.perf_counter() - started))
+        processor.append(1e3 * (time.process_time() - used))
+    p50, p99 = np.percentile(clock[10:], [50, 99])
+    return {"p50_ms": round(p50, 3), "p99_ms": round(p99, 3), "processor_p50_ms": round(np.median(processor[10:]), 3)}
+
+
+def _config(asked: argparse.Namespace, model: ScoringModel, rows: int) -> dict[str, Any]:
+    features = model.spec.features
+    told = {name: str(value) for name, value in vars(asked).items() if name != "run"}
+    return {**told, "table_rows": rows, "model": model.manifest.model_version, "columns": len(features.columns)}
+
+
+def _figures(found: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
+    clocks = ("rows_per_s", "rows_per_processor_s")
+    figures = {
+        f"{name}.{clock}": round(statistics.median(rate[place] for rate in rates))
+        for name, rates in found.items()
+        for place, clock in enumerate(clocks)
+    }
+    ratios = {}
+    for place, clock in enumerate(clocks):
+        for what in ("inference", "job"):
+            for against in (UDF, LIMIT):
+                theirs = found[against if against == LIMIT else f"{against}: {what}"]
+                pairs = zip(found[f"{OURS}: {what}"], theirs, strict=True)
+                ratios[f"{what} / {against}.{clock}"] = round(
+                    statistics.median(a[place] / b[place] for a, b in pairs), 3
+                )
+    return {"figures": figures, "ratios": ratios}
+
+
+def main() -> None:
+    """Run one benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    made = {name: commands.add_parser(name) for name in ("speed", "latency")}
+    for command, run in zip(made.values(), (speed, latency), strict=True):
+        command.set_defaults(run=run)
+        command.add_argument("--bundle", type=Path, required=True)
+        command.add_argument("--table", type=Path, required=True)
+    made["speed"].add_argument("--rows", type=int, default=2_000_000)
+    made["speed"].add_argument("--rounds", type=int, default=3)
+    made["speed"].add_argument("--cores", type=int, default=multiprocessing.cpu_count())
+    made["speed"].add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "camoe-bench-score")
+    made["latency"].add_argument("--repeats", type=int, default=1_000)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    asked = parser.parse_args()
+    print(json.dumps(asked.run(asked)))
+
+
+if __name__ == "__main__":
+    main()
