@@ -76,6 +76,7 @@ class Config(Section):
         self._require_history()
         self._require_teacher()
         self._require_head_column()
+        self._require_moving()
         if self.training.served_experts is not None and self.model.kind not in {"camoe", "mmoe"}:
             raise ValueError(f"training.served_experts is for models whose heads share experts, not {self.model.kind}")
         try:
@@ -102,6 +103,14 @@ class Config(Section):
         if teacher.objective is not None and teacher.objective not in self.heads.objectives:
             choose = suggestion(teacher.objective, self.heads.objectives)
             raise ValueError(f"training.teacher: no head has the objective '{teacher.objective}'; {choose}")
+
+    def _require_moving(self) -> None:
+        features = self.features
+        known = {item.name for item in features.categorical} | {item.name for item in features.numerics}
+        known |= {item.name for item in features.sequence}
+        unknown = [name for name in self.drift.moving if name not in known]
+        if unknown:
+            raise ValueError(f"drift.moving: '{unknown[0]}' is no feature; {suggestion(unknown[0], known)}")
 
     def _require_head_column(self) -> None:
         column = self.heads.column

@@ -87,6 +87,8 @@ class DriftConfig(Section):
     chance alone gives. Usual marks: 0.1 moderate, 0.25 large."""
     features: float | None = Field(default=None, ge=0)
     """The same of a feature against the days that the model learned from."""
+    moving: tuple[str, ...] = ()
+    """Features that are not held against that bound, as they move by their nature: of the calendar, totals, ages."""
     unknown: float | None = Field(default=None, ge=0, le=1)
     """Share of a column's categories that the model does not know."""
     every_head: bool = False

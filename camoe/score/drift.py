@@ -136,7 +136,8 @@ def _of_scores(shifts: Sequence[ScoreShift], bounds: DriftConfig) -> Iterator[st
 
 def _of_features(shifts: FeatureShifts, bounds: DriftConfig) -> Iterator[str]:
     for name, one in shifts.items():
-        above = _above(one["psi"], one["psi_by_chance"], bounds.features) if one["rows"] >= bounds.least_rows else None
+        judged = one["rows"] >= bounds.least_rows and name not in bounds.moving
+        above = _above(one["psi"], one["psi_by_chance"], bounds.features) if judged else None
         if above is not None:
             yield f"feature {name}: PSI {above:.3f} above {bounds.features:g}"
 

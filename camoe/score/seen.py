@@ -34,6 +34,13 @@ class Seen:
         for row in counted.select([*BY, "bin", "count_all"]).to_pylist():
             self.scores[row["objective"], row["slot"], row["head"], row["bin"]] += row["count_all"]
 
+    def by_slot(self) -> dict[str, int]:
+        """Return the predictions of each slot."""
+        found: Counter[str] = Counter()
+        for (_, slot, _, _), rows in self.scores.items():
+            found[slot] += rows
+        return dict(found)
+
     def bins(self) -> dict[tuple[str, str, str], dict[int, int]]:
         """Return the rows by bin, of each objective, slot and head."""
         found: dict[tuple[str, str, str], dict[int, int]] = {}

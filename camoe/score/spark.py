@@ -99,8 +99,7 @@ def score_impressions(spark: SparkSession, work: Work) -> tuple[dict[str, int], 
         DriftError: as the check does, before anything is written.
     """
     rows = read_rows(spark, work.snapshot, work.days, work.model)
-    seen = _written(rows, score(rows, work.model, work.snapshot), work, work.snapshot.rows_by_cell())
-    return count_predictions(spark, work.path, work.days, work.model.manifest.model_version), seen
+    return _written(rows, score(rows, work.model, work.snapshot), work, work.snapshot.rows_by_cell())
 
 
 def score_candidates(encoded: DataFrame, work: Work) -> tuple[int, dict[str, int], Seen]:
@@ -113,21 +112,22 @@ def score_candidates(encoded: DataFrame, work: Work) -> tuple[int, dict[str, int
     """
     model = work.model
     rows = encoded.select(*CANDIDATE_KEYS, *model.spec.features.columns).persist()
-    seen = _written(rows, score(rows, model, work.snapshot, CANDIDATE_KEYS), work, {})
-    by_slot = count_predictions(rows.sparkSession, work.path, work.days, model.manifest.model_version)
+    by_slot, seen = _written(rows, score(rows, model, work.snapshot, CANDIDATE_KEYS), work, {})
     offered = {row["slot"]: row["count"] for row in rows.groupBy("slot").count().collect()}
     require_equal("candidates scored", expected_of(model, offered), sum(by_slot.values()))
     rows.unpersist()
     return sum(offered.values()), by_slot, seen
 
 
-def _written(rows: DataFrame, predictions: DataFrame, work: Work, cells: Mapping[tuple[date, str], int]) -> Seen:
-    unknown, version = count_unknown(rows, work.model), work.model.manifest.model_version
+def _written(
+    rows: DataFrame, predictions: DataFrame, work: Work, cells: Mapping[tuple[date, str], int]
+) -> tuple[dict[str, int], Seen]:
+    spark, version = rows.sparkSession, work.model.manifest.model_version
+    unknown = count_unknown(rows, work.model)
     if work.check is None:
         write_predictions(predictions, work.path, work.days, version, cells)
-        table = rows.sparkSession.read.format("delta").load(str(work.path.resolve()))
-        written = table.where(F.col("date").isin(*work.days) & (F.col("model_version") == version))
-        return Seen(count_scores(written), unknown)
+        seen = Seen(count_scores(_of_model(spark, work.path, work.days, version)), unknown)
+        return seen.by_slot(), seen
     held = predictions.persist(StorageLevel.DISK_ONLY)
     try:
         seen = Seen(count_scores(held), unknown)
@@ -135,7 +135,7 @@ def _written(rows: DataFrame, predictions: DataFrame, work: Work, cells: Mapping
         write_predictions(held, work.path, work.days, version, cells)
     finally:
         held.unpersist()
-    return seen
+    return count_predictions(spark, work.path, work.days, version), seen
 
 
 def count_scores(predictions: DataFrame) -> Counter[tuple[str, str, str, int]]:
@@ -181,6 +181,10 @@ def _file_of(rows: Mapping[tuple[date, str], int]) -> Column:
 
 def count_predictions(spark: SparkSession, path: Path, days: Collection[date], model_version: str) -> dict[str, int]:
     """Count the rows of `model_version` on `days` in the predictions table, by slot."""
+    counted = _of_model(spark, path, days, model_version).groupBy("slot").count().collect()
+    return {row["slot"]: row["count"] for row in counted}
+
+
+def _of_model(spark: SparkSession, path: Path, days: Collection[date], model_version: str) -> DataFrame:
     table = spark.read.format("delta").load(str(path.resolve()))
-    chosen = table.where(F.col("date").isin(*days) & (F.col("model_version") == model_version))
-    return {row["slot"]: row["count"] for row in chosen.groupBy("slot").count().collect()}
+    return table.where(F.col("date").isin(*days) & (F.col("model_version") == model_version))

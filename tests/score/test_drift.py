@@ -7,9 +7,11 @@ import json
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from scipy.special import expit
 
 from camoe.bundle.manifest import METRICS, read_manifest, write_manifest
+from camoe.config.pipeline import Config
 from camoe.contracts.drift.shift import psi
 from camoe.contracts.files import write_json
 from camoe.metrics.config import DriftConfig
@@ -79,6 +81,7 @@ def test_the_shift_is_that_of_the_rows_in_the_cells(reference):
         ({"scores": 5.0}, []),
         ({"scores": 0.1, "least_rows": 20_001}, []),
         ({"features": 0.2}, ["feature f: PSI 0.300 above 0.2"]),
+        ({"features": 0.2, "moving": ("f",)}, []),
         ({"unknown": 0.1}, ["cat_x: 20.0% unknown, above 10.0%"]),
         ({"every_head": True}, ["head video has no row"]),
         ({}, []),
@@ -93,6 +96,12 @@ def test_what_is_beyond_the_bounds_is_said(reference, bounds, said):
     assert len(drift.beyond) == len(said)
     assert all(line.startswith(start) for line, start in zip(drift.beyond, said, strict=True))
     assert drift.silent == ("video",)
+
+
+def test_a_moving_feature_that_there_is_not_is_named(pipeline):
+    settings = pipeline.config.model_dump() | {"drift": {"moving": ["genres"]}}
+    with pytest.raises(ValidationError, match=r"drift\.moving: 'genres' is no feature; did you mean 'genre'"):
+        Config.model_validate(settings)
 
 
 def test_a_bundle_without_a_reference_says_so():

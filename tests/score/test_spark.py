@@ -16,11 +16,11 @@ from camoe.score.local import score_snapshot
 from camoe.score.seen import Seen, Work
 from camoe.score.spark import (
     count_predictions,
-    count_scores,
     count_unknown,
     read_rows,
     score,
     score_candidates,
+    score_impressions,
     write_predictions,
 )
 from tests.score.pipeline import BY_GENRE, DAYS, ROWS, write_scorable
@@ -66,7 +66,8 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
         assert by_spark[name].tolist() == local[name].tolist(), name
     assert count_unknown(read_rows(spark, snapshot, DAYS, model), model) == seen.unknown
     assert all(seen.unknown.found.values())
-    assert count_scores(spark.read.format("delta").load(str(path))) == seen.scores
+    again = score_impressions(spark, Work(model, snapshot, DAYS, path))
+    assert again == (predictions_by_slot(path, DAYS, version), seen)
     # The same rows as candidates, in a table of their own.
     offered = read_rows(spark, snapshot, DAYS, model).withColumnRenamed("impression_id", "request_id")
     looked = []
