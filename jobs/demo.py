@@ -43,8 +43,8 @@ def stages(config: Config, chosen: argparse.Namespace) -> list[Stage]:
     chain = [
         Stage("build_features", (*submit, f"{ROOT}/jobs/build_features.py", *replace, *common)),
         Stage("train", train),
-        Stage("score", (*submit, f"{ROOT}/jobs/score.py", *common)),
-        Stage("evaluate", (*submit, f"{ROOT}/jobs/evaluate.py", *common)),
+        Stage("score", (*submit, f"{ROOT}/jobs/score.py", "--model", "newest", *common)),
+        Stage("evaluate", (*submit, f"{ROOT}/jobs/evaluate.py", "--model", "newest", *common)),
     ]
     if chosen.lake:
         lake = ("--config", chosen.lake, f"out={config.out}", *replace)

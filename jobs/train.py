@@ -31,6 +31,7 @@ def main(argv: list[str]) -> None:
     options.add_argument("--resume", action="store_true", help="continue the newest checkpoint, if there is one")
     options.add_argument("--retries", type=natural, default=0, help="times to go on without lost workers")
     chosen = parse(options, argv)
+    from camoe.registry.named import scoring_it
     from camoe.train.batch import for_workers
     from camoe.train.holds import folder_alone
     from camoe.train.launch.attempts import hosts_of_workers
@@ -46,7 +47,7 @@ def main(argv: list[str]) -> None:
     with folder_alone(config.layout):
         _train(chosen, asked, config, slots)
         print(recorded(config.layout, time.monotonic() - started))
-        print(next_line(job_line("score", given(chosen))))
+        print(next_line(job_line("score", f"{given(chosen)}{scoring_it(config.layout)}")))
 
 
 def _train(chosen: Namespace, asked: Config, config: Config, slots: Sequence[str]) -> None:

@@ -59,3 +59,9 @@ def shadows(layout: Layout) -> tuple[NamedModel, ...]:
     """Return the models that are scored beside the champion."""
     registry = read_registry(layout.models)
     return tuple(NamedModel(version, layout.models / version) for version in registry.shadows)
+
+
+def scoring_it(layout: Layout) -> str:
+    """Return the option with which scoring takes the newest bundle of `out`; nothing where it does so by itself."""
+    champion = read_registry(layout.models).champion
+    return "" if champion in {None, read_manifest(layout.bundle).model_version} else f" --model {NEWEST}"

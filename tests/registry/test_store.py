@@ -15,7 +15,7 @@ from camoe.contracts.runs import lock_of
 from camoe.model.camoe import Camoe
 from camoe.registry.changes import change_now, promoted, retired
 from camoe.registry.lines import listed
-from camoe.registry.named import named_model, shadows
+from camoe.registry.named import named_model, scoring_it, shadows
 from camoe.registry.record import RegistryError
 from camoe.registry.store import FILE, change, copies, read_registry
 from camoe.train.checkpoint.needed import needed_versions
@@ -78,6 +78,15 @@ def test_names_of_models(layout):
     assert shadows(layout)[0].folder == copies(layout.models)[new]
     with pytest.raises(BundleError, match="no bundle of model 0123456789ab is known"):
         _ = named_model(layout, "0123456789ab").folder
+
+
+def test_what_comes_after_a_training_scores_its_model(layout):
+    first, second = bundles(layout)
+    assert scoring_it(layout) == ""
+    promote(layout, first)
+    assert scoring_it(layout) == " --model newest"
+    promote(layout, second)
+    assert scoring_it(layout) == ""
 
 
 def test_a_listing_has_the_candidates_beside_the_registry_and_who_changed_what(layout):
