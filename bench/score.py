@@ -4,6 +4,9 @@ python -m bench.score speed --bundle OUT/bundle --table OUT/training [--rows 200
     Rows a second of inference (read and score) and of the whole job (and write), in turns in one Spark session, beside
     predict_batch_udf and mapInPandas with eager PyTorch and mapInArrow with TorchScript; and of ONNX Runtime over
     arrays in memory, a process a core, which is the limit.
+python -m bench.score alone --bundle OUT/bundle --table OUT/training [--rounds 5]
+    The same without Spark, one process and thread: `predict` of the day's rows as Arrow beside its graphs alone, eager
+    PyTorch and TorchScript, which are given arrays.
 python -m bench.score latency --bundle OUT/bundle --table OUT/training
     p50 and p99 of `predict` for 1, 10, 100 and 1,000 rows, on one thread, beside eager PyTorch on arrays in memory.
 
@@ -43,6 +46,7 @@ from camoe.score.spark import read_rows, score, write_predictions
 
 LOG = logging.getLogger("bench")
 OURS, LIMIT, UDF = "camoe", "ONNX Runtime on arrays", "predict_batch_udf, eager PyTorch"
+CLOCKS = ("rows_per_s", "rows_per_processor_s")
 SIZES = (1, 10, 100, 1_000)
 
 
@@ -145,9 +149,7 @@ def _alone(folder: Path, table: Path, rows: int, _: int) -> tuple[float, float, 
     model = read_model(folder)
     scorer, day = Scorer(model), max(file.day for file in logged(table).files)
     inputs = graph_inputs(read_days(table, [day]), model.spec)
-    owner = peers.owners(model.spec)[inputs.slot]
-    shares = [(head, np.flatnonzero(owner == head)) for head in range(len(model.spec.heads.heads))]
-    parts = [(head, _of(inputs, own), np.arange(len(own))) for head, own in shares if len(own)]
+    parts = _parts(model, inputs)
     for part in parts:
         scorer.run(*part)
     start, used, done = time.time(), time.process_time(), 0
@@ -159,8 +161,54 @@ def _alone(folder: Path, table: Path, rows: int, _: int) -> tuple[float, float, 
     return start, time.time(), time.process_time() - used
 
 
+def _parts(model: ScoringModel, inputs: GraphInputs) -> list[tuple[int, GraphInputs, Any]]:
+    """Return each head that serves some of the rows, with the inputs of these and their numbers."""
+    owner = peers.owners(model.spec)[inputs.slot]
+    shares = [(head, np.flatnonzero(owner == head)) for head in range(len(model.spec.heads.heads))]
+    return [(head, _of(inputs, own), np.arange(len(own))) for head, own in shares if len(own)]
+
+
 def _of(inputs: GraphInputs, own: Any) -> GraphInputs:
     return GraphInputs(inputs.slot[own], inputs.categorical[own], inputs.numeric[own], inputs.sequences[own])
+
+
+def alone(asked: argparse.Namespace) -> dict[str, Any]:
+    """Measure one process without Spark, all systems in turns."""
+    predictor = camoe.load(asked.bundle)
+    model, day = predictor.model, max(file.day for file in logged(asked.table).files)
+    rows = read_days(asked.table, [day])
+    inputs = graph_inputs(rows, model.spec)
+    given, folder = (inputs.categorical, inputs.numeric, inputs.slot), str(model.folder)
+    with tempfile.TemporaryDirectory() as traced:
+        peers.trace(model.folder, Path(traced))
+        eager, scripted = peers.eager(folder), peers.scripted(folder, traced)
+    scorer, parts = Scorer(model), _parts(model, inputs)
+    systems: dict[str, Callable[[], object]] = {
+        OURS: lambda: predictor.predict(rows),
+        LIMIT: lambda: [scorer.run(*part) for part in parts],
+        "eager PyTorch on arrays": lambda: eager(*given),
+        "TorchScript on arrays": lambda: scripted(*given),
+    }
+    found: dict[str, list[tuple[float, float]]] = {}
+    for turn in range(asked.rounds + 1):
+        for name, work in systems.items():
+            started, used = time.perf_counter(), time.process_time()
+            work()
+            rate = rows.num_rows / (time.perf_counter() - started), rows.num_rows / (time.process_time() - used)
+            if turn:
+                found.setdefault(name, []).append(rate)
+    ratios = {
+        f"{OURS} / {name}.{clock}": round(_median_ratio(found[OURS], found[name], place), 3)
+        for name in found
+        for place, clock in enumerate(CLOCKS)
+        if name != OURS
+    }
+    return {
+        "bench": "score.alone",
+        "config": _config(asked, model, rows.num_rows),
+        "figures": _rates(found),
+        "ratios": ratios,
+    }
 
 
 def latency(asked: argparse.Namespace) -> dict[str, Any]:
@@ -195,31 +243,35 @@ def _config(asked: argparse.Namespace, model: ScoringModel, rows: int) -> dict[s
     return {**told, "table_rows": rows, "model": model.manifest.model_version, "columns": len(features.columns)}
 
 
-def _figures(found: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
-    clocks = ("rows_per_s", "rows_per_processor_s")
-    figures = {
+def _rates(found: dict[str, list[tuple[float, float]]]) -> dict[str, int]:
+    return {
         f"{name}.{clock}": round(statistics.median(rate[place] for rate in rates))
         for name, rates in found.items()
-        for place, clock in enumerate(clocks)
+        for place, clock in enumerate(CLOCKS)
     }
+
+
+def _median_ratio(ours: list[tuple[float, float]], theirs: list[tuple[float, float]], place: int) -> float:
+    return statistics.median(one[place] / other[place] for one, other in zip(ours, theirs, strict=True))
+
+
+def _figures(found: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
     ratios = {}
-    for place, clock in enumerate(clocks):
+    for place, clock in enumerate(CLOCKS):
         for what in ("inference", "job"):
             for against in (UDF, LIMIT):
                 theirs = found[against if against == LIMIT else f"{against}: {what}"]
-                pairs = zip(found[f"{OURS}: {what}"], theirs, strict=True)
-                ratios[f"{what} / {against}.{clock}"] = round(
-                    statistics.median(a[place] / b[place] for a, b in pairs), 3
-                )
-    return {"figures": figures, "ratios": ratios}
+                ratio = _median_ratio(found[f"{OURS}: {what}"], theirs, place)
+                ratios[f"{what} / {against}.{clock}"] = round(ratio, 3)
+    return {"figures": _rates(found), "ratios": ratios}
 
 
 def main() -> None:
     """Run one benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    made = {name: commands.add_parser(name) for name in ("speed", "latency")}
-    for command, run in zip(made.values(), (speed, latency), strict=True):
+    made = {name: commands.add_parser(name) for name in ("speed", "alone", "latency")}
+    for command, run in zip(made.values(), (speed, alone, latency), strict=True):
         command.set_defaults(run=run)
         command.add_argument("--bundle", type=Path, required=True)
         command.add_argument("--table", type=Path, required=True)
@@ -227,6 +279,7 @@ def main() -> None:
     made["speed"].add_argument("--rounds", type=int, default=3)
     made["speed"].add_argument("--cores", type=int, default=multiprocessing.cpu_count())
     made["speed"].add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "camoe-bench-score")
+    made["alone"].add_argument("--rounds", type=int, default=5)
     made["latency"].add_argument("--repeats", type=int, default=1_000)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     logging.getLogger("py4j").setLevel(logging.WARNING)
