@@ -56,12 +56,12 @@ def main(argv: list[str]) -> None:
     table, watch = logged(layout.training), Watch(config.drift, layout.drift, strict=chosen.strict)
     if chosen.input is not None:
         watch = replace(watch, folder=layout.drift / "candidates")
-        score_served(layout, chosen.model, partial(_candidates, config, chosen.input, Rows(table, days, {}), watch))
+        made = partial(_candidates, config, chosen.input, Rows(table, days, {}), watch)
+        score_served(layout, chosen.model, made, "score candidates")
         return
     rows = Rows(opened(table, days).on(days), days, active_records(table, layout.runs))
     require_fresh(rows.records, days, f"{table.table} version {table.version}")
-    shifts = partial(feature_shifts, layout.profiles, rows.records, days)
-    watch = replace(watch, shifts_of=shifts)
+    watch = replace(watch, shifts_of=partial(feature_shifts, layout.profiles, rows.records, days))
     write = score_locally if chosen.local else partial(_spark, layout.logs)
     with pinned(layout.pins, layout.training, table.version, "score", "scoring reads it"):
         score = partial(score_impressions, rows=rows, layout=layout, write=write, watch=watch)

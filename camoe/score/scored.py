@@ -65,10 +65,12 @@ class Scored:
         )
 
 
-def score_served(layout: Layout, name: str | None, score: Callable[[ScoringModel], Scored]) -> Scored:
+def score_served(
+    layout: Layout, name: str | None, score: Callable[[ScoringModel], Scored], stage: str = "score"
+) -> Scored:
     """Let `score` write the predictions of the model that `name` means, and tell of them; see `named_model`.
 
-    Without a name each shadow of the registry does the same after the champion.
+    Without a name each shadow of the registry does the same after the champion. `stage` is theirs in the counts.
 
     Raises:
         DriftError: the rows of the first drifted beyond the bounds; all predictions are written and told of.
@@ -76,8 +78,8 @@ def score_served(layout: Layout, name: str | None, score: Callable[[ScoringModel
     """
     beside = shadows(layout) if name is None else ()
     served = score(read_model(named_model(layout, name).folder))
-    served.tell(layout.counts)
-    lost = [shadow.version for shadow in beside if not _scored_beside(shadow, layout, score)]
+    served.tell(layout.counts, stage)
+    lost = [shadow.version for shadow in beside if not _scored_beside(shadow, layout, score, stage)]
     if served.drift.beyond:
         raise DriftError(f"the predictions are written, and there is {told(served.drift)}")
     if lost:
@@ -88,9 +90,9 @@ def score_served(layout: Layout, name: str | None, score: Callable[[ScoringModel
     return served
 
 
-def _scored_beside(shadow: NamedModel, layout: Layout, score: Callable[[ScoringModel], Scored]) -> bool:
+def _scored_beside(shadow: NamedModel, layout: Layout, score: Callable[[ScoringModel], Scored], stage: str) -> bool:
     try:
-        score(read_model(shadow.folder)).tell(layout.counts, f"score of shadow {shadow.version}")
+        score(read_model(shadow.folder)).tell(layout.counts, f"{stage} of shadow {shadow.version}")
     except CamoeError as error:
         print(redacted(f"score: shadow {shadow.version}: {error}"), file=sys.stderr, flush=True)
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import pytest
@@ -11,7 +12,7 @@ from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import BundleError
 from camoe.contracts.snapshot import pin
-from jobs import evaluate, score
+from jobs import evaluate, replay, score, simulate
 from tests.features import lake
 from tests.jobs.chains import bar, read, require_counts, require_each_impression_once, require_files
 from tests.jobs.commands import run, spark_job
@@ -69,6 +70,27 @@ def test_a_damaged_bundle_is_refused_with_the_file_that_is_damaged(made):
     finally:
         graph.write_bytes(whole)
     assert pin(made.layout.predictions).version == version
+
+
+@pytest.mark.slow
+def test_the_test_day_is_replayed_as_a_market_whose_candidates_the_scoring_job_scored(made, tmp_path):
+    root = made.layout.root
+    replay.main([*given(made), "--market", str(ROOT / "conf/markets/replay.yaml")])
+    score.main([*given(made), "--input", str(made.layout.market / "candidates")])
+    # The model stands for the truth itself.
+    predicted = made.layout.candidate_predictions
+    stands = [f"outcomes.predictions={predicted}", f"outcomes.bundle={made.layout.bundle.resolve()}"]
+    places = [f"market={root}", f"out={tmp_path}", f"models={{camoe: {predicted}}}"]
+    simulate.main(["--config", str(ROOT / "conf/markets/kuairand.yaml"), *places, *stands])
+    found = json.loads((tmp_path / "market.json").read_text())
+    assert found["run"]["requests"] == read(root, "counts.json")["score"]["rows_of_the_days"]
+    assert found["run"]["stand_in"].startswith("model ")
+    assert sorted(found["queues"]) == ["audio", "video"]
+    # Candidates are counted beside the impressions.
+    require_counts(root)
+    # All that it wins it predicts as it is.
+    for bins in found["won"]["whole"][1]:
+        assert [row[1] for row in bins] == pytest.approx([row[2] for row in bins], rel=1e-6)
 
 
 def small_lake(folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +59,17 @@ def test_the_page_names_the_charge_and_shows_published_figures_beside_its_own(fo
 def test_what_is_undefined_is_a_dash(found):
     nothing = {**found, "result": [{**row, "p": None, "interval": None, "change": None} for row in found["result"]]}
     assert f"<td>{DASH}</td>" in render_market(nothing)
+
+
+def test_a_market_of_few_requests_and_campaigns_has_a_page_of_what_is_defined():
+    few = world(1, requests=40, users=8, campaigns=3, markets=1, candidates=3)
+    chosen = CHOSEN.model_copy(update={"control": "slot_rate", "treated": "oracle"})
+    kept = [replace(offer, scores=offer.scores | {"slot_rate": offer.truth * 0 + 0.05}) for offer in few.offers()]
+    market = replace(few, offers=lambda: iter(kept))
+    made = document(market, run(market, chosen), chosen, days=1)
+    assert json.loads(json.dumps(made, allow_nan=False)) == made
+    assert [row["size"] for row in made["sizes"]] == [1, 2, 4]
+    assert DASH in render_market(made)
 
 
 def test_a_replayed_log_says_whose_clicks_these_are(found):

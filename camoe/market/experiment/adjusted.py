@@ -35,8 +35,9 @@ def cuped(sums: Floats, covariate: Floats, rate: str, outcome: str) -> Adjusted:
     shifts = (covariate[..., 0] - means[:, np.newaxis] * covariate[..., 1]) / totals[:, 1, np.newaxis]
     varied = (shifts**2).sum()
     slope = (effects * shifts).sum() / varied if varied > 0 else 0.0
-    above = [np.log(_rate(arm, rate, outcome)) for arm in sums]
-    log_ratio = float(above[1] - above[0] - slope * (means[1] - means[0]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = [np.log(_rate(arm, rate, outcome)) for arm in sums]
+        log_ratio = float(above[1] - above[0] - slope * (means[1] - means[0]))
     buckets = sums.shape[1]
     plain, error = (_error(values, buckets) for values in (effects, effects - slope * shifts))
     p = float(2 * stats.t.sf(abs(log_ratio) / error, buckets - 1))

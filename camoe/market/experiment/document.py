@@ -16,7 +16,7 @@ from camoe.market.experiment.measures import MEASURES, OUTCOMES, VALUE, changes,
 from camoe.market.experiment.power import foreseen
 from camoe.market.experiment.run import Found, Market
 from camoe.market.experiment.significance import RATIOS, bootstrapped, holm, paired
-from camoe.metrics.intervals import optional
+from camoe.metrics.intervals import Interval, optional
 
 ALL = "all"
 SIZES = 5
@@ -115,7 +115,7 @@ def _result(market: Market, split: Counted, whole: Counted, chosen: ExperimentCo
                         "rate": rate,
                         "outcome": outcome,
                         "change": optional(changes(sums[0], sums[1], outcome)[rate]),
-                        "interval": None if ends is None else [ends.low, ends.high],
+                        "interval": _ends(ends),
                         "p": optional(tested[name].p),
                         "p_holm": optional(adjusted[name]),
                         "p_markets": optional(paired(_markets(split, market, name), rate, outcome).p),
@@ -125,6 +125,10 @@ def _result(market: Market, split: Counted, whole: Counted, chosen: ExperimentCo
     return rows
 
 
+def _ends(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
+
+
 def _truth(market: Market, whole: Counted, chosen: ExperimentConfig) -> dict[tuple[str, str], Document]:
     rows = {}
     for name, users in _by_queue(whole.users, market).items():
@@ -132,10 +136,9 @@ def _truth(market: Market, whole: Counted, chosen: ExperimentConfig) -> dict[tup
         found = changes(sums[0], sums[1], "expected")
         ends = bootstrapped(users, "expected", chosen.repeats, seed=market.rules.seed)
         for rate in RATIOS:
-            interval = ends[rate]
             rows[name, rate] = {
                 "truth": optional(found[rate]),
-                "truth_interval": None if interval is None else [interval.low, interval.high],
+                "truth_interval": _ends(ends[rate]),
                 "truth_p": optional(paired(users, rate, "expected").p),
             }
     return rows
@@ -200,12 +203,12 @@ def _planned(accounts: Accounts) -> Floats:
 
 
 def _sizes(market: Market, whole: Counted) -> list[Document]:
-    """Return what fifths of the campaigns, by daily budget, gain when all users are treated."""
+    """Return what fifths of the campaigns, by daily budget, gain when all users are treated; fewer than five: each."""
     order = np.argsort(np.argsort(market.accounts.daily, kind="stable"), kind="stable")
     fifth = order * SIZES // market.accounts.count
     sums = whole.campaigns.sum(axis=2).reshape(2, market.accounts.count, -1, len(MEASURES)).sum(axis=2)
     rows = []
-    for size in range(SIZES):
+    for size in np.unique(fifth).tolist():
         arms = sums[:, fifth == size].sum(axis=1)
         budget = market.accounts.daily[fifth == size].mean()
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -23,11 +23,13 @@ RATIOS: Mapping[str, tuple[int | None, int | None]] = {
 def bootstrapped(sums: Floats, outcome: str, repeats: int, seed: int) -> dict[str, Interval | None]:
     """Return 95 % intervals of `changes`, for sums of shape (arm, bucket of users, measure): buckets are resampled.
 
+    None where a rate is undefined in more than 5 % of the resamples, which may have no click to pay for.
     What budgets that were spent paid is not: with other users they would have been spent, too.
     """
     weights = bucket_weights(sums.shape[1], repeats, seed).astype(np.float64)
     control, treated = (_resampled(arm, weights) for arm in sums)
-    return {name: interval(values) for name, values in changes(control, treated, outcome).items()}
+    found = changes(control, treated, outcome)
+    return {name: interval(np.where(np.isfinite(values), values, np.nan)) for name, values in found.items()}
 
 
 def _resampled(arm: Floats, weights: Floats) -> Floats:
