@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.market import result
 from bench.market.world import world
 from camoe.market.config import ExperimentConfig
 from camoe.market.experiment.document import document
@@ -59,6 +60,16 @@ def test_the_page_names_the_charge_and_shows_published_figures_beside_its_own(fo
 def test_what_is_undefined_is_a_dash(found):
     nothing = {**found, "result": [{**row, "p": None, "interval": None, "change": None} for row in found["result"]]}
     assert f"<td>{DASH}</td>" in render_market(nothing)
+
+
+def test_the_table_as_published_has_a_row_a_queue_with_the_whole_market_before_the_split(found):
+    cells = [row.strip("| ").split(" | ") for row in result.rows(found, 7)]
+    assert [row[:3] for row in cells] == [["poor", queue, "7"] for queue in found["queues"]]
+    assert {len(row) for row in cells} == {len(result.COLUMNS)}
+    of = {(row["queue"], row["rate"]): row for row in found["result"] if row["outcome"] == "expected"}
+    audio = of["audio", "ctr"]
+    assert cells[found["queues"].index("audio")][3] == f"{100 * audio['truth']:+.1f} %"
+    assert cells[found["queues"].index("audio")][9] == f"{100 * audio['change']:+.1f} %"
 
 
 def test_a_market_of_few_requests_and_campaigns_has_a_page_of_what_is_defined():
