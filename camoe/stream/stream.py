@@ -72,7 +72,7 @@ def _begun(
 
     storage = open_storage(plan.snapshot.table, reading.retries, say)
     pool = OrderedPool(reading.threads, reading.patience_s, say)
-    reader = RequestReader(plan.snapshot.files[int(plan.row_groups.file[0])].path, columns, pool, storage)
+    reader = RequestReader(pool, storage)
     assembly = _Assembly(plan, columns, walk(plan, world, first_step), reader, reading.buffers)
     failure: Exception | None = None
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import threading
 from collections import Counter
 from itertools import product, zip_longest
@@ -188,3 +190,30 @@ def test_a_thousand_epochs_on_small_row_groups_lose_nothing(table, threads):
     for epoch in range(1000):
         plan = make_plan(snapshot, seed=1, epoch=epoch, batch_size=256, lanes=4)
         assert delivered(plan, threads=threads) == Counter(range(6000))
+
+
+class Runs:
+    """When it is unpickled, a folder is made."""
+
+    def __init__(self, folder):
+        self._folder = str(folder)
+
+    def __reduce__(self):
+        return os.makedirs, (self._folder,)
+
+
+def test_pickled_metadata_of_petastorm_is_never_read(tmp_path):
+    """It may run any code."""
+    root = write_table(tmp_path / "t", [(0, 0, [30, 20])])
+    pickled = {b"dataset-toolkit.unischema.v1": pickle.dumps(Runs(tmp_path / "ran"))}
+    (file,) = Path(root).rglob("*.parquet")
+    rows = pq.read_table(file)
+    for folder in (Path(root), file.parent):
+        pq.write_metadata(rows.schema.with_metadata(pickled), folder / "_common_metadata")
+    with pq.ParquetWriter(file, rows.schema.with_metadata(pickled)) as writer:
+        for group in (rows.slice(0, 30), rows.slice(30)):
+            writer.write_table(group)
+    assert delivered(plan_of(root, batch_size=8), workers=2) == Counter(range(50))
+    assert not (tmp_path / "ran").exists()
+    pickle.loads(pickled.popitem()[1])
+    assert (tmp_path / "ran").exists()

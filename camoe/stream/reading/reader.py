@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from petastorm.arrow_reader_worker import ArrowReaderWorker
+from petastorm.cache import NullCache
 from petastorm.reader import Reader
 from petastorm.workers_pool.ventilator import Ventilator
-from pyarrow.filesystem import FileSystem
 
 from camoe.contracts.errors import StreamError
-from camoe.contracts.storage import Storage, path_of, storage_error
+from camoe.contracts.storage import Storage, storage_error
 from camoe.stream.planning.lanes import shuffled
 from camoe.stream.planning.quota import Counts
 from camoe.stream.reading.buffers import Room
@@ -28,6 +26,8 @@ from camoe.stream.reading.pool import OrderedPool
 READ_AHEAD = 3
 # Values of a local file that are decoded at once, at four bytes each: what the processor's cache holds.
 AT_ONCE = 1 << 18
+# What Petastorm tells its workers of a dataset: here a request has all.
+NOTHING_TOLD = (None,) * 12
 
 # A row group of a plan, by its number, in a pass.
 Load = tuple[int, int]
@@ -162,27 +162,6 @@ def _unreadable(what: str, error: Exception) -> StreamError:
     return StreamError(f"{what} cannot be read: {storage_error(error)}")
 
 
-class SingleFiles(FileSystem):  # type: ignore[misc]  # pyarrow ships no types
-    """The files of a storage through pyarrow's old interface, the only one that Petastorm's reader takes."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-
-    def isdir(self, _path: str) -> bool:
-        """Return False: the reader is given one file."""
-        return False
-
-    def isfile(self, _path: str) -> bool:
-        """Return True; `open` fails where it is wrong, and says why."""
-        return True
-
-    def open(self, path: str, mode: str = "rb") -> pa.NativeFile:
-        """Open the file at `path`, for reading."""
-        if mode != "rb":
-            raise ValueError(f"{path} was to be opened as {mode}, and a stream only reads")
-        return self._storage.filesystem.open_input_file(path)
-
-
 class Idle(Ventilator):  # type: ignore[misc]  # petastorm ships no types
     """Ventilator without work: Petastorm's reader wants one, but here the consumer hands out the work."""
 
@@ -203,29 +182,19 @@ class Idle(Ventilator):  # type: ignore[misc]  # petastorm ships no types
 class RequestReader(Reader):  # type: ignore[misc]  # petastorm ships no types
     """Petastorm's reader, with row groups in the order of the requests.
 
-    Petastorm infers a schema from the file at `example`, one file of the pinned version; the others' footers were read
-    when it was pinned.
-
-    Raises:
-        StreamError: that file cannot be read.
+    Petastorm's own beginning is left out. It lists files and row groups, which a plan has, through an interface that
+    pyarrow has given up, and takes a schema from pickled metadata, which may run any code.
     """
 
-    def __init__(self, example: str, columns: Columns, pool: OrderedPool, storage: Storage) -> None:
-        self._pool = pool
+    def __init__(self, pool: OrderedPool, storage: Storage) -> None:
         self.storage = storage
-        begin = partial(
-            super().__init__,
-            SingleFiles(storage),
-            [path_of(example)],
-            schema_fields=list(columns.names),
-            worker_class=PackingWorker,
-            reader_pool=pool,
-            is_batched_reader=True,
-        )
-        try:
-            storage.tried(begin, f"the schema of {example}")
-        except (OSError, pa.ArrowException) as error:
-            raise _unreadable(example, error) from None
+        self.num_epochs, self.is_batched_reader, self.ngram, self.schema = 1, True, None, None
+        self.cache = NullCache()
+        self._results_queue_reader = PackingWorker.new_results_queue_reader()
+        self._workers_pool = self._pool = pool
+        self.ventilator = Idle(pool.ventilate)
+        pool.start(PackingWorker, NOTHING_TOLD, self.ventilator)
+        self.last_row_consumed = self.stopped = False
 
     def stop(self) -> None:
         """Let the reader threads end; one that waits to try again does not wait any longer."""
@@ -246,6 +215,3 @@ class RequestReader(Reader):  # type: ignore[misc]  # petastorm ships no types
     def request(self, request: Request) -> None:
         """Ask for one row group."""
         self._pool.submit(request)
-
-    def _create_ventilator(self, *_arguments: Any) -> Idle:
-        return Idle(self._pool.ventilate)
