@@ -32,7 +32,7 @@ NUMBERS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     "mean p": ("mean_predicted", text.percent),
     "observed": ("observed", text.percent),
 }
-NARROW = ("impressions", "clicks", "AUC-PR", "NE", "ECE", "observed")
+NARROW = ("impressions", "clicks", "AUC-PR", "NE", "ECE")
 
 
 def metrics_table(document: Mapping[str, Any], objective: str, columns: int = WIDE) -> Table:

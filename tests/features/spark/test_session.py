@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import functions as F
@@ -9,6 +11,7 @@ from pyspark.sql import functions as F
 from camoe.contracts.errors import ConfigError
 from features.spark.session import spark_session
 from features.spark.settings import SETTINGS
+from tests.paths import ROOT
 from tests.sparks import set_to
 
 # The feature job compiles 50 MB on the smallest lakes; wider tables have more expressions.
@@ -83,6 +86,14 @@ def test_warnings_go_to_the_jobs_log_where_the_properties_file_keeps_them_off_th
         assert line.endswith(" WARN library: what it has to warn")
     finally:
         spark.sparkContext.setLogLevel("ERROR")
+
+
+def test_every_job_has_a_log_for_its_warnings():
+    """Without one they would go nowhere."""
+    calls = {path.stem: re.findall(r"spark_session\(([^()]*)\)", path.read_text()) for path in (ROOT / "jobs").iterdir()
+             if path.suffix == ".py"}  # fmt: skip
+    assert sum(map(len, calls.values())) > 6
+    assert {job: found for job, found in calls.items() if not all("logs" in call for call in found)} == {}
 
 
 def test_no_expression_reads_the_environment(spark):
