@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from camoe.bundle.manifest import open_bundle
 from camoe.config.pipeline import Config
 from camoe.contracts.schema import label_column
 from camoe.contracts.snapshot import pin
+from camoe.metrics.scores import ScoreReference, score_bins, score_shift
 from camoe.metrics.table import MODEL, MODEL_RAW
 from camoe.score.local import score_snapshot
 
@@ -55,7 +57,9 @@ def require_calibrated(config: Config, bundle: Path) -> dict[str, bool]:
             assert platt.intercept == pytest.approx(direct.intercept_[0], rel=5e-3)
         else:
             np.testing.assert_array_equal(own["p"], own["p_raw"])
-    for said in json.loads((bundle / "metrics.json").read_text())["validation"]:
+    metrics = json.loads((bundle / "metrics.json").read_text())
+    require_reference(metrics["scores"], rows)
+    for said in metrics["validation"]:
         own = rows[rows["head"] == said["head"]]
         part = own if said["group_kind"] == "head" else own[own["slot"] == said["group"]]
         require_figures(said, part[COLUMNS[said["predictor"]]].to_numpy(), part["y"].to_numpy(), config)
@@ -72,3 +76,17 @@ def require_figures(said: dict[str, Any], p: npt.NDArray[Any], y: npt.NDArray[An
     assert said["ece"] == pytest.approx(ece, abs=0.01)
     if 0 < y.mean() < 1:
         assert said["ne"] == pytest.approx(log_loss(y, p) / log_loss(y, np.full(len(y), y.mean())), rel=1e-3)
+
+
+def require_reference(scores: list[dict[str, Any]], rows: pd.DataFrame) -> None:
+    """Check that the reference that later days' scores are held against is that of the labelled rows."""
+    own = {key: part["p"].to_numpy() for key, part in rows.groupby(["objective", "head", "slot"])}
+    references = [ScoreReference.model_validate(one) for one in scores]
+    assert {(one.objective, one.head, one.slot) for one in references} == own.keys()
+    for one in references:
+        bins = Counter(score_bins(own[one.objective, one.head, one.slot]).tolist())
+        shift = score_shift(one, bins)
+        assert (shift.rows, shift.reference_rows) == (one.rows, sum(one.counts))
+        # A row beside the edge of a cell may lie on its other side: a bin has one calibrated score.
+        assert shift.psi is not None
+        assert shift.psi < 0.02
