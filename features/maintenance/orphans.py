@@ -113,7 +113,8 @@ def _staging(layout: Layout) -> Iterator[Path]:
 
 def _temporaries(layout: Layout) -> Iterator[Path]:
     records = (folder / kind for folder in history_folders(layout) for kind in RECORDS)
-    for folder in (layout.root, layout.runs, layout.pins, layout.report, layout.feature_report, *records):
+    drift = (layout.drift, layout.drift / "candidates")
+    for folder in (layout.root, layout.runs, layout.pins, layout.report, layout.feature_report, *drift, *records):
         if folder.is_dir():
             yield from (path for path in folder.iterdir() if is_temporary(path) and path.is_file())
 

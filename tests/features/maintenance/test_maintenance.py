@@ -48,6 +48,8 @@ LEFT = (
     ".counts.json.4711",
     "runs/.r9.json.4711",
     "pins/.train-host-1.json.4711",
+    "drift/.0123456789ab.json.4711",
+    "drift/candidates/.0123456789ab.json.4711",
 )
 KEPT = (
     f"{CELL}/notes.txt",
