@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
     plan = plan_for(config, tuple(chosen.days or config.days.test.days()))
     staging = target.with_name(f".staging-{target.name}")
     shutil.rmtree(staging, ignore_errors=True)
-    spark = spark_session("replay")
+    spark = spark_session("replay", config.layout.logs)
     rows = {}
     for name, table in replayed(spark, plan, replay).items():
         table.write.parquet(str(staging / name))
