@@ -187,8 +187,8 @@ def test_the_line_of_an_epoch_tells_speed_waiting_and_each_head(runs, workers):
         (line,) = (part for part in said.splitlines() if f"epoch {epoch['epoch']}  step {steps}/{steps}" in part)
         heads = "  ".join(rf"{name} (?P<{name}>\d\.\d{{3}}|nan) \[(\d+ \d+|nan nan)\]" for name in NAMES)
         pattern = (
-            rf"train: epoch \d  step \d+/\d+  loss {epoch['losses'][-1]:.4f}  {number} rows/s  {number} ms/step  "
-            rf"data wait {share}  others {share}  \d+ s left  {heads}"
+            rf"train: epoch \d  step \d+/\d+  {number} rows/s  \d+ s left  loss {epoch['losses'][-1]:.4f}  "
+            rf"{number} ms/step  data wait {share}  others {share}  {heads}"
         )
         found = re.fullmatch(pattern, line)
         assert found, line
