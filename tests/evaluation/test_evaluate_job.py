@@ -207,6 +207,7 @@ def test_a_truth_that_lacks_an_impression_stops_the_job(bare_run, tmp_path, fram
     assert not (out / "report").exists()
 
 
+@pytest.mark.slow
 def test_the_truth_of_another_lake_is_left_alone(run, tmp_path):
     out = tmp_path / "other"
     shutil.copytree(run, out, ignore=shutil.ignore_patterns("report"))
@@ -252,6 +253,7 @@ def test_what_others_write_and_vacuum_meanwhile_changes_nothing(run, document, t
     assert entropies(found()) != pytest.approx(entropies(document))
 
 
+@pytest.mark.slow
 def test_a_modality_without_training_labels_has_the_rate_of_all(tmp_path, frame):
     early = frame["date"] < TEST - timedelta(days=1)
     late_video = frame[~(early & (frame["slot"] == "v1"))]

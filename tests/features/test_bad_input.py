@@ -103,7 +103,10 @@ def break_cast(folder, settings):
     ("damage", "message"),
     [
         (drop_path, r"user: .*raw/users\.json does not exist"),
-        (rename_column, r"impressions at .*impressions\.json: 'campaign_id: advert'.*no column `advert`.*campaign, id"),
+        (
+            rename_column,
+            r"impressions at .*impressions\.json: 'campaign_id: advert'.*no column `advert`.*id, user, campaign",
+        ),
         (add_key, r"config\.yaml: 'sources\.impressions\.colour': unknown key"),
         (drop_day, r"no usable impressions on 2026-01-03"),
         (spoil, r"40 of 120 .*null_user_id 40.*sources\.max_quarantined=0\.2"),

@@ -194,6 +194,7 @@ def test_a_build_with_other_settings_replaces_the_quarantined_rows_of_the_same_d
     assert len(lake.quarantine(spark, folder)) == sum(counts["quarantined"].values()) == 2 + len(BAD)
 
 
+@pytest.mark.slow
 def test_another_day_range_replaces_its_own_days_only(spark, built, tmp_path):
     folder, before = built.folder, built.rows[0]
     fewer = [row for row in lake.impressions() if not row["id"].endswith("-7") or row["id"] == "i0-7"]

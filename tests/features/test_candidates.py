@@ -99,6 +99,7 @@ def test_a_candidate_that_an_impression_would_be_refused_for_stops_the_job(spark
         encoded(spark, config, candidates(tmp_path, wrong))
 
 
+@pytest.mark.slow
 def test_a_log_is_replayed_with_other_campaigns_in_its_raw_columns(spark, built, tmp_path):
     _, config = built
     chosen = Replay(campaigns=2, candidates=4, caps={"2": 1}, budget=0.5, budget_spread=0)

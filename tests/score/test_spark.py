@@ -86,6 +86,7 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
     assert predictions_by_slot(path, DAYS, version) == twice == count_predictions(spark, path, DAYS, version)
 
 
+@pytest.mark.slow
 def test_a_slot_of_many_rows_is_written_by_several_tasks(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(spark_scoring, "ROWS_PER_FILE", 60)
     pipeline = write_scorable(tmp_path)

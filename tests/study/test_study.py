@@ -21,6 +21,7 @@ def manifests(folder):
 
 @pytest.mark.lengthy
 @pytest.mark.bundle
+@pytest.mark.slow
 def test_a_study_that_is_killed_goes_on_and_finds_what_is_planted(tmp_path):
     study = write_study(tmp_path)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

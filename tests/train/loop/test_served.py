@@ -80,6 +80,7 @@ def test_a_graph_has_only_the_experts_of_its_head_and_gives_what_torch_gives(mod
 
 
 @pytest.mark.horovod
+@pytest.mark.slow
 def test_training_serves_what_its_gates_use_and_calibrates_that(tmp_path):
     """Two workers, with a refit, whose gates are looked at anew."""
     more = {"served_experts": 1, "refit": True, "dtype": "float32"}

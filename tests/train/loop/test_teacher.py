@@ -238,6 +238,7 @@ def test_rows_of_the_users_that_are_left_out_teach_nothing(tmp_path):
     assert (found.rows, found.loss) == (expected.rows, pytest.approx(expected.loss, rel=1e-12))
 
 
+@pytest.mark.slow
 def test_each_row_is_taught_by_the_model_that_has_not_seen_its_user(tmp_path):
     plain = load(write_pipeline(tmp_path, ROWS, heads={"heads": HEADS}, sources=SOURCES), Config)
     bundles = tuple(bundle_of(plain, tmp_path / f"fold{fold}", left_out=FoldConfig(fold=fold, of=2)) for fold in (0, 1))
