@@ -60,12 +60,17 @@ def _require_own_name() -> None:
             f"the name of this host, {name}, has no address, and Horovod needs one: add the line '127.0.0.1 {name}' to "
             f"/etc/hosts (for a container: docker run --add-host {name}:127.0.0.1)"
         ) from None
-    several = os.environ.get("HOROVOD_SIZE") != os.environ.get("HOROVOD_LOCAL_SIZE")
-    if several and all(ip_address(address.partition("%")[0]).is_loopback for address in addresses):
+    # Where Horovod's launcher listens, by hand none does.
+    met_at = os.environ.get("HOROVOD_GLOO_RENDEZVOUS_ADDR", "127.0.0.1")
+    if not _is_loopback(met_at) and all(map(_is_loopback, addresses)):
         raise TrainingError(
             f"the name of this host, {name}, is {addresses[0]} here, where Horovod on the other hosts cannot reach it: "
             f"give the name its address in the network in /etc/hosts (Debian's 127.0.1.1 is such a line)"
         )
+
+
+def _is_loopback(address: str) -> bool:
+    return ip_address(address.partition("%")[0]).is_loopback
 
 
 def leave_workers() -> None:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 
+import horovod.torch as hvd
 import pytest
 
 from camoe.contracts.errors import TrainingError
@@ -63,3 +64,19 @@ def test_a_host_that_does_not_know_its_own_name_is_told_so(monkeypatch):
         TrainingError, match=r"^the name of this host, no-such-host\.invalid, has no address.*/etc/hosts"
     ):
         join_workers()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.1.1", "::1"])
+def test_a_host_whose_own_name_is_a_loopback_address_is_told_so_where_others_are_elsewhere(monkeypatch, address):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", (address, 0))])
+    monkeypatch.setenv("HOROVOD_GLOO_RENDEZVOUS_ADDR", "192.0.2.7")
+    with pytest.raises(TrainingError, match=f"is {address} here, where Horovod on the other hosts cannot reach it"):
+        join_workers()
+    monkeypatch.setenv("HOROVOD_GLOO_RENDEZVOUS_ADDR", "127.0.0.1")
+    monkeypatch.setattr(hvd, "init", unreached)
+    with pytest.raises(RuntimeError, match="reached"):
+        join_workers()
+
+
+def unreached():
+    raise RuntimeError("reached")
