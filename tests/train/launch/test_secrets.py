@@ -45,10 +45,10 @@ def train(config, *overrides):
             for child in psutil.Process(job.pid).children(recursive=True):
                 try:
                     started = child.cmdline()
-                    # Between fork and exec a child has the line of the job, which is what the user typed.
+                    # Between fork and exec a child has the line and the environment of the job, which are the user's.
                     if started != command:
                         seen.add(" ".join(started))
-                    keys.add(child.environ().get("ADS_PEPPER"))
+                        keys.add(child.environ().get("ADS_PEPPER"))
                 except psutil.Error:
                     pass
             try:
