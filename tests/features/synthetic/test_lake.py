@@ -78,6 +78,7 @@ def near(found: float, expected: float, rows: int) -> bool:
     return abs(found - expected) <= 5 * (expected * (1 - expected) / rows) ** 0.5
 
 
+@pytest.mark.slow
 def test_content_depends_on_neither_tasks_nor_shuffle_partitions(spark, small, tmp_path):
     again = small.model_copy(update={"out": tmp_path})
     with set_to(spark, {"spark.sql.shuffle.partitions": "5"}):
