@@ -8,30 +8,15 @@ import pytest
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
-from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Exclusion
 from features.impressions.checks import REASONS, check
 from features.impressions.exclusions import EXCLUDED, exclude
 from features.read.window import DayWindow
+from tests.features.impressions.rows import GOOD, SCHEMA, SLOTS
 
-SLOTS = SlotCatalogue.model_validate({"slots": [{"id": "feed", "name": "Feed", "modality": "video"}]})
 WINDOW = DayWindow(
     "Europe/Stockholm", tuple(date(2026, 3, day) for day in range(28, 32)), datetime(2026, 4, 1, tzinfo=UTC)
 )
-SCHEMA = (
-    "impression_id string, user_id string, campaign_id string, slot string, ts string, label_click string, "
-    "_folder_day date, _damage string"
-)
-GOOD = {
-    "impression_id": "i",
-    "user_id": "u",
-    "campaign_id": "c",
-    "slot": "feed",
-    "ts": "2026-03-28 12:00:00",
-    "label_click": "1",
-    "_folder_day": None,
-    "_damage": None,
-}
 
 
 def impressions(spark, *changes):

@@ -8,7 +8,7 @@ from camoe.contracts.errors import ConfigError
 from camoe.contracts.sources import Impressions, Sources
 from features.impressions.checks import REASONS, check
 from features.read.weights import WEIGHT, one_row_each
-from tests.features.impressions.test_checks import GOOD, SCHEMA, SLOTS
+from tests.features.impressions.rows import GOOD, SCHEMA, SLOTS
 
 COLUMNS = {name: name for name in ("impression_id", "user_id", "campaign_id", "slot", "ts")}
 CASES = {
