@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import statistics
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
@@ -73,7 +72,6 @@ def _seeded(config: Config, seed: int) -> Config:
 
 def main(argv: Iterable[str]) -> None:
     """Train both ways with each seed and compare."""
-    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
     options = parser(__doc__ or "")
     options.add_argument("--seeds", type=positive, default=5)
     chosen = parse(options, list(argv))

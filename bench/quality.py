@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import sys
-import warnings
 from collections.abc import Callable, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -134,7 +133,6 @@ def _told(row: dict[str, Any], metric: str) -> str:
 
 def main(argv: list[str]) -> None:
     """Compare all systems on the configuration's table."""
-    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
     options = parser(__doc__ or "")
     options.add_argument("--seeds", type=positive, default=5)
     options.add_argument("--systems", nargs="+", metavar="NAME", help="which ones (default: all)")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import time
-import warnings
 
 from camoe.config.command_line import given_days, load_config, next_line, parse, parser
 from camoe.config.ending import exit_with
@@ -18,7 +17,6 @@ from camoe.config.ending import exit_with
 
 def main(argv: list[str]) -> None:
     """Read the rows of the days once, and write the report."""
-    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
     started = time.monotonic()
     options = parser(__doc__ or "")
     options.add_argument("--days", type=given_days, help="2026-03-10,2026-03-12..2026-03-14 (default: the test days)")

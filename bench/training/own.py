@@ -106,7 +106,6 @@ def with_workers(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     answers, sys.stdout = sys.stdout, sys.stderr
     told = json.loads(sys.argv[2])

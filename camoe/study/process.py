@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
@@ -84,8 +83,6 @@ def _result(trial: Trial) -> Result:
 
 def main(argv: list[str]) -> None:
     """Do the trial of the folder that the command line names."""
-    # Petastorm reads through an old pyarrow interface: thirty such lines a reader, none of which a user can act on.
-    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
     work(read_task(Path(argv[0])))
 
 

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,8 +35,6 @@ OVERRIDES = "CAMOE_OVERRIDES"
 
 def main(argv: list[str]) -> None:
     """Train as the worker that Horovod's launcher made of this process."""
-    # Petastorm reads through an old pyarrow interface: thirty such lines a reader, none of which a user can act on.
-    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
     options = parser(__doc__ or "")
     options.add_argument("--table-version", type=int, help="version of the training table (default: the newest)")
     options.add_argument("--run", help="name of a run whose newest checkpoint is continued (default: a new run)")
