@@ -12,7 +12,6 @@ parameters, and what training and scoring cost. Choose on the validation days (-
 from __future__ import annotations
 
 import time
-import warnings
 from pathlib import Path
 
 from camoe.config.command_line import given, given_days, load_config, next_line, parse, parser
@@ -22,8 +21,6 @@ from camoe.contracts.shown.commands import job_line
 
 def main(argv: list[str]) -> None:
     """Walk the way from the source to the cheaper model, and write what each step is worth."""
-    # Petastorm reads through an old pyarrow interface: thirty such lines a reader, none of which a user can act on.
-    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
     started = time.monotonic()
     options = parser(__doc__ or "")
     options.add_argument("--source", type=Path, metavar="BUNDLE", help="the model to begin with (default: out's)")
@@ -49,9 +46,10 @@ def main(argv: list[str]) -> None:
         stages = Way(config, open_bundle(chosen.source or layout.bundle), to, version).walk()
         found = measured(config, version, stages, days)
     command = job_line("compress", given(chosen))
-    write_text(to / "compress.md", markdown(found, day_list(days), command))
+    page = markdown(found, day_list(days), command)
+    write_text(to / "compress.md", page)
     write_json(to / "compress.json", document(found, day_list(days), command))
-    print((to / "compress.md").read_text())
+    print(page)
     first, last = found[0], found[-1]
     print(
         f"compress: model {last.version} in {to / 'bundle'} costs {last.microseconds / first.microseconds:.2f} of "

@@ -14,7 +14,7 @@ from camoe.config.command_line import given_days, load_config, next_line, parse,
 from camoe.config.ending import exit_with
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
-from camoe.contracts.files import publish_folder
+from camoe.contracts.files import publish_folder, staged
 from camoe.contracts.shown.commands import job_line
 from features.spark.told import told
 
@@ -37,15 +37,14 @@ def main(argv: list[str]) -> None:
     if target.exists() and not chosen.replace:
         raise ConfigError(f"{target} is there; give --replace to replace it, or another out=")
     plan = plan_for(config, tuple(chosen.days or config.days.test.days()))
-    staging = target.with_name(f".staging-{target.name}")
-    shutil.rmtree(staging, ignore_errors=True)
     spark = spark_session("replay", config.layout.logs)
     rows = {}
-    for name, table in replayed(spark, plan, replay).items():
-        table.write.parquet(str(staging / name))
-        rows[name] = spark.read.parquet(str(staging / name)).count()
-    shutil.rmtree(target, ignore_errors=True)
-    publish_folder(staging, target)
+    with staged(target.with_name(f".staging-{target.name}")) as staging:
+        for name, table in replayed(spark, plan, replay).items():
+            table.write.parquet(str(staging / name))
+            rows[name] = spark.read.parquet(str(staging / name)).count()
+        shutil.rmtree(target, ignore_errors=True)
+        publish_folder(staging, target)
     counted = ", ".join(f"{count:,} {name}" for name, count in rows.items())
     print(f"replay: {counted} in {target} ({time.monotonic() - started:.1f} s)")
     print(next_line(job_line("score", f"--config {chosen.config} --input {target / 'candidates'}")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -27,9 +27,9 @@ from camoe.metrics.table import ALL, MODEL, StateKey
 from camoe.model.ensemble import Model
 from camoe.model.loss import masking_of
 from camoe.model.spec import ModelSpec
-from camoe.score.graph_inputs import GraphInputs
+from camoe.score.graph_inputs import GraphInputs, block_inputs
 from camoe.score.scorer import Scorer, read_model
-from camoe.stream.api import Ledger, ReadOptions, World, make_plan, model_columns, stream
+from camoe.stream.api import all_rows, model_columns
 from camoe.study.network import score
 
 # Rows that time is taken of, and how often; the least of them counts, as what else runs only adds.
@@ -102,13 +102,10 @@ def _differences(ours: Mapping[str, Sampled], theirs: Mapping[str, Sampled]) -> 
 
 def _inputs(snapshot: Snapshot, spec: ModelSpec) -> GraphInputs:
     """Read `TIMED_ROWS` rows, or all where there are fewer, of all slots in their proportions."""
-    plan = make_plan(snapshot, seed=0, epoch=0, batch_size=min(TIMED_ROWS, snapshot.rows), lanes=1)
-    with contextlib.closing(
-        stream(plan, model_columns(spec.features, ()), World(0, 1), ReadOptions(), ledger=Ledger())
-    ) as blocks:
-        block = next(blocks)
-    slot, categorical, sequences = (of.astype(np.int64) for of in (block.slot, block.categorical, block.sequences))
-    return GraphInputs(slot, categorical, block.numeric.copy(), sequences)
+    columns = model_columns(spec.features, ())
+    with contextlib.closing(all_rows(snapshot, columns, min(TIMED_ROWS, snapshot.rows))) as blocks:
+        inputs = block_inputs(next(blocks))
+        return replace(inputs, numeric=inputs.numeric.copy())
 
 
 def _microseconds(scorers: Sequence[Scorer], inputs: GraphInputs) -> list[float]:

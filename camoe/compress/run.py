@@ -89,7 +89,7 @@ class Way:
         usage = usage_of(model, bundle.spec, inputs.train)
         smaller, spec = cut(model, bundle.spec, usage, self.config.compress)
         print(f"compress: {_told(bundle.spec, spec)}", flush=True)
-        write_cut(place.model_copy(update={"model": spec.model}), self.version, smaller, spec, bundle)
+        write_cut(place.model_copy(update={"model": spec.model}), inputs, smaller, spec, bundle)
 
     def _tuned(self, place: Config) -> None:
         tune, was = self.config.compress.tune, place.training

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from camoe.bundle.manifest import METRICS, Bundle
@@ -13,20 +10,16 @@ from camoe.bundle.write import Origin, write_bundle
 from camoe.config.pipeline import Config
 from camoe.model.camoe import Camoe
 from camoe.model.spec import ModelSpec
-from camoe.stream.planning.world import World
-from camoe.study.network import STALLED_S
+from camoe.study.network import watched
 from camoe.train.assemble import make_train_step
 from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.folder import new_run
-from camoe.train.data.training_inputs import open_training_inputs, training_columns
+from camoe.train.data.training_inputs import TrainingInputs, training_columns
 from camoe.train.distributed.workers import join_workers
 from camoe.train.loop.calibrate import Calibrated, calibrate
 from camoe.train.loop.feed import Feed, TrainingData
 from camoe.train.loop.fit import TrainingRun
 from camoe.train.run import run_worker
-from camoe.train.supervision.heartbeats import worker_folder
-from camoe.train.supervision.watchdog import Watchdog
-from camoe.train.worker import LOADING_S
 
 
 def train(config: Config, version: int, spec: ModelSpec | None = None) -> None:
@@ -35,18 +28,17 @@ def train(config: Config, version: int, spec: ModelSpec | None = None) -> None:
     Raises:
         CamoeError: as `run_worker` does.
     """
-    with _watched(config) as watchdog:
+    with watched(config) as watchdog:
         run_worker(config, watchdog, version, spec=spec)
 
 
-def write_cut(config: Config, version: int, model: Camoe, spec: ModelSpec, source: Bundle) -> None:
+def write_cut(config: Config, inputs: TrainingInputs, model: Camoe, spec: ModelSpec, source: Bundle) -> None:
     """Calibrate `model` of `spec`, which was cut from `source`, on the validation days, and write its bundle.
 
     Raises:
-        CamoeError: as `open_training_inputs`, `calibrate` and `write_bundle` do.
+        CamoeError: as `calibrate` and `write_bundle` do.
     """
-    inputs = open_training_inputs(config, version)
-    with _watched(config) as watchdog:
+    with watched(config) as watchdog:
         workers, training = join_workers(), config.training
         data = TrainingData(inputs.train, inputs.validation, training_columns(config))
         step, feed = (
@@ -69,11 +61,3 @@ def _metrics(source: Bundle, model: Camoe, calibrated: Calibrated) -> dict[str, 
     size = sum(weight.numel() for weight in model.parameters())
     own = {"parameters": size, "validation": calibrated.rows, "cut_from": source.manifest.model_version}
     return {**json.loads(source.read(METRICS)), **own}
-
-
-@contextmanager
-def _watched(config: Config) -> Iterator[Watchdog]:
-    folder: Path = worker_folder(config.layout.logs)
-    timeout_s = max(config.training.stall_timeout_s, STALLED_S)
-    with Watchdog(World(0, 1), timeout_s, folder, LOADING_S) as watchdog:
-        yield watchdog

@@ -15,7 +15,7 @@ from camoe.model.layers.linear import aligned
 from camoe.model.loss import Masking, masking_of
 from camoe.model.networks.mixture import MixtureOfExperts
 from camoe.model.spec import ModelSpec
-from camoe.stream.api import Block, Ledger, ReadOptions, World, make_plan, model_columns, require_complete, stream
+from camoe.stream.api import Block, all_rows, model_columns
 
 BATCH = 8192
 
@@ -41,12 +41,8 @@ def usage_of(model: Camoe, spec: ModelSpec, snapshot: Snapshot) -> Usage:
     Raises:
         StreamError: not each row came exactly once.
     """
-    plan, ledger = make_plan(snapshot, seed=0, epoch=0, batch_size=BATCH, lanes=1), Ledger()
-    columns = model_columns(spec.features, ())
-    with contextlib.closing(stream(plan, columns, World(0, 1), ReadOptions(), ledger=ledger)) as blocks:
-        found = usage_in(blocks, model, spec)
-    require_complete(plan, ledger.as_array(plan))
-    return found
+    with contextlib.closing(all_rows(snapshot, model_columns(spec.features, ()), BATCH)) as blocks:
+        return usage_in(blocks, model, spec)
 
 
 def usage_in(blocks: Iterable[Block], model: Camoe, spec: ModelSpec) -> Usage:

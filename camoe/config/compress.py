@@ -54,5 +54,5 @@ class CompressConfig(Section):
 
     @property
     def cuts(self) -> bool:
-        """Whether anything is cut."""
+        """True when anything is cut."""
         return self.experts is not None or self.alike < 1 or self.embedding_dim is not None or self.min_rows > 0

@@ -105,9 +105,7 @@ class Config(Section):
             raise ValueError(f"training.teacher: no head has the objective '{teacher.objective}'; {choose}")
 
     def _require_moving(self) -> None:
-        features = self.features
-        known = {item.name for item in features.categorical} | {item.name for item in features.numerics}
-        known |= {item.name for item in features.sequence}
+        known = {item.name for item in self.features.declared}
         unknown = [name for name in self.drift.moving if name not in known]
         if unknown:
             raise ValueError(f"drift.moving: '{unknown[0]}' is no feature; {suggestion(unknown[0], known)}")

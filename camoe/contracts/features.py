@@ -160,6 +160,11 @@ class FeatureSet(Section):
             raise ValueError(f"numerics name each other in a circle: {' -> '.join(error.args[1])}") from None
 
     @property
+    def declared(self) -> tuple[Categorical | Numeric | SequenceFeature, ...]:
+        """All features: categorical ones, numerics, sequences."""
+        return (*self.categorical, *self.numerics, *self.sequence)
+
+    @property
     def numerics(self) -> tuple[Numeric, ...]:
         """The numerics that are declared one by one, then those of the history."""
         made = () if self.history is None else self.history.features

@@ -9,8 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from camoe.metrics.config import EvaluationConfig, FieldConfig
-from camoe.metrics.histogram import BINS_PER_LOGIT, P_MAX, P_MIN
-from camoe.metrics.state import STRIDE
+from camoe.metrics.spark_bins import clipped, narrow_bin, wide_bin
 from camoe.metrics.table import ALL, MODEL
 
 SUMS = ("count", "unknown", "positives", "p_sum", "log_loss")
@@ -109,15 +108,12 @@ def _binned(frame: DataFrame, predictors: Mapping[str, str], grouping: Grouping)
         *[value.alias(_column(field)) for field, value in values.items()],
         scored.alias("scored"),
     ).select("*", "scored.predictor", "scored.p")
-    clipped = F.greatest(F.lit(P_MIN), F.least(F.lit(P_MAX), "p"))
-    binned = rows.withColumn("q", clipped).withColumn(
-        "narrow", F.floor(F.log(F.col("q") / (1 - F.col("q"))) * BINS_PER_LOGIT)
-    )
+    binned = rows.withColumn("q", clipped(F.col("p"))).withColumn("narrow", narrow_bin(F.col("q")))
     of_model = F.col("predictor") == MODEL
     left_out = {
         _column(field): F.when(of_model, F.col(_column(field))).otherwise(LEFT_OUT) for field in grouping.summed
     }
-    return binned.withColumns({"wide": F.floor(F.col("narrow") / STRIDE) * STRIDE, **left_out})
+    return binned.withColumns({"wide": wide_bin(F.col("narrow")), **left_out})
 
 
 def _collected(cells: DataFrame, summed: Sequence[str], settings: EvaluationConfig) -> DataFrame:

@@ -40,8 +40,8 @@ def named_model(layout: Layout, name: str | None = None) -> NamedModel:
         BundleError: `out` has no bundle, or a manifest is damaged.
         RegistryError: there is no champion, or the registry is damaged.
     """
-    kept = copies(layout.models)
-    champion = read_registry(layout.models).champion
+    registry = read_registry(layout.models)
+    kept, champion = copies(layout.models, registry), registry.champion
     if name == CHAMPION and champion is None:
         raise RegistryError("there is no champion yet; jobs/models.py promote makes one")
     if name in {None, CHAMPION} and champion is not None:

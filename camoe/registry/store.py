@@ -38,9 +38,9 @@ def read_registry(folder: Path) -> Registry:
         raise RegistryError(f"{path} is damaged ({error.error_count()} errors); restore it from a backup") from None
 
 
-def copies(folder: Path) -> dict[str, Path]:
-    """Return the bundles that the registry in `folder` keeps, by version."""
-    return {version: folder / version for version, model in read_registry(folder).models.items() if model.kept}
+def copies(folder: Path, registry: Registry) -> dict[str, Path]:
+    """Return the bundles that the `registry` in `folder` keeps, by version."""
+    return {version: folder / version for version, model in registry.models.items() if model.kept}
 
 
 def change(layout: Layout, make: Callable[[Registry], Registry], bundle: Path | None = None) -> Registry:

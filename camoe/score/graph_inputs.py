@@ -15,6 +15,7 @@ from camoe.contracts.errors import CamoeError
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.sequences import SequenceColumn, age_columns
 from camoe.model.spec import ModelSpec
+from camoe.stream.reading.columns import Block
 from camoe.stream.reading.padding import padded, padded_ages, require_an_age_each
 
 # Unknown values that a message names at most.
@@ -39,6 +40,12 @@ class GraphInputs:
     categorical: npt.NDArray[np.int64]
     numeric: npt.NDArray[np.float32]
     sequences: npt.NDArray[np.int64]
+
+
+def block_inputs(block: Block) -> GraphInputs:
+    """Return the inputs of the rows of a streamed `block`, whose numerics they share."""
+    slot, categorical, sequences = (of.astype(np.int64) for of in (block.slot, block.categorical, block.sequences))
+    return GraphInputs(slot, categorical, block.numeric, sequences)
 
 
 def graph_inputs(table: pa.Table, spec: ModelSpec) -> GraphInputs:

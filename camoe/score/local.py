@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Collection, Iterator
 from datetime import UTC, date, datetime
 
-import numpy as np
 import pyarrow as pa
 
 from camoe.contracts.errors import BundleError
@@ -14,11 +13,11 @@ from camoe.contracts.schema import SLOTS_PROPERTY
 from camoe.contracts.slots import only_appended
 from camoe.contracts.snapshot import Snapshot
 from camoe.score.delta import predictions_by_slot, replace_predictions
-from camoe.score.graph_inputs import GraphInputs
+from camoe.score.graph_inputs import block_inputs
 from camoe.score.scorer import Scorer, ScoringModel, require_fit
 from camoe.score.seen import Seen, Work
 from camoe.score.unknown import unknown_in
-from camoe.stream.api import Block, Ledger, ReadOptions, World, make_plan, model_columns, require_complete, stream
+from camoe.stream.api import Block, all_rows, model_columns
 
 CARRIED_KEYS = ("impression_id", "user_id", "campaign_id")
 BATCH_ROWS = 32_768
@@ -77,17 +76,14 @@ def require_slot_ids(model: ScoringModel, snapshot: Snapshot) -> None:
 
 
 def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, day: date, seen: Seen) -> Iterator[pa.Table]:
-    plan = make_plan(snapshot, seed=0, epoch=0, batch_size=BATCH_ROWS, lanes=1)
-    columns, ledger = model_columns(model.spec.features, (), CARRIED_KEYS), Ledger()
-    with contextlib.closing(stream(plan, columns, World(0, 1), ReadOptions(), ledger=ledger)) as blocks:
+    columns = model_columns(model.spec.features, (), CARRIED_KEYS)
+    with contextlib.closing(all_rows(snapshot, columns, BATCH_ROWS)) as blocks:
         for block in blocks:
-            indices = [of.astype(np.int64) for of in (block.slot, block.categorical, block.sequences)]
-            inputs = GraphInputs(indices[0], indices[1], block.numeric, indices[2])
+            inputs = block_inputs(block)
             predictions = scorer.predict_inputs(inputs, _carried(block, model, day))
             seen.add(predictions)
-            seen.unknown.add(unknown_in(indices[1], indices[2], model.spec))
+            seen.unknown.add(unknown_in(inputs.categorical, inputs.sequences, model.spec))
             yield predictions
-    require_complete(plan, ledger.as_array(plan))
 
 
 def _carried(block: Block, model: ScoringModel, day: date) -> pa.Table:

@@ -19,8 +19,7 @@ from camoe.contracts.places.alone import one_line
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot
-from camoe.metrics.histogram import BINS_PER_LOGIT, P_MAX, P_MIN
-from camoe.metrics.state import STRIDE
+from camoe.metrics.spark_bins import clipped, narrow_bin, wide_bin
 from camoe.score.scorer import Scorer, ScoringModel, expected_of
 from camoe.score.seen import BY, Seen, Work
 from camoe.score.unknown import Unknown, Vocabulary, category_vocabularies, element_vocabularies
@@ -140,9 +139,7 @@ def _written(
 
 def count_scores(predictions: DataFrame) -> Counter[tuple[str, str, str, int]]:
     """Count predictions as `Seen.add` does."""
-    p = F.least(F.greatest(F.col("p"), F.lit(P_MIN)), F.lit(P_MAX))
-    narrow = F.floor(F.ln(p / (1 - p)) * BINS_PER_LOGIT)
-    bins = (F.floor(narrow / STRIDE) * STRIDE).cast("int").alias("bin")
+    bins = wide_bin(narrow_bin(clipped(F.col("p")))).cast("int").alias("bin")
     counted = predictions.select(*BY, bins).groupBy(*BY, "bin").count().collect()
     return Counter({(row["objective"], row["slot"], row["head"], row["bin"]): row["count"] for row in counted})
 

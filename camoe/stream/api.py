@@ -13,7 +13,7 @@ from camoe.stream.ledger import Ledger, require_complete
 from camoe.stream.planning.plan import BatchPlan, make_plan
 from camoe.stream.planning.world import World
 from camoe.stream.reading.columns import Block, Columns, model_columns
-from camoe.stream.stream import ReadOptions, stream
+from camoe.stream.stream import ReadOptions, all_rows, stream
 
 __all__ = [
     "BatchPlan",
@@ -22,6 +22,7 @@ __all__ = [
     "Ledger",
     "ReadOptions",
     "World",
+    "all_rows",
     "make_plan",
     "model_columns",
     "require_complete",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from camoe.contracts.errors import StreamError
+from camoe.contracts.snapshot import Snapshot
 from camoe.contracts.storage import RETRIES, open_storage
-from camoe.stream.ledger import Ledger
-from camoe.stream.planning.plan import BatchPlan, Piece
+from camoe.stream.ledger import Ledger, require_complete
+from camoe.stream.planning.plan import BatchPlan, Piece, make_plan
 from camoe.stream.planning.split import walk
 from camoe.stream.planning.world import World
 from camoe.stream.reading.buffers import Buffers
@@ -42,6 +44,18 @@ class ReadOptions:
     say: Callable[[str], None] = say_on_stderr
     retries: int = RETRIES
     buffers: Buffers = field(default_factory=Buffers)
+
+
+def all_rows(snapshot: Snapshot, columns: Columns, batch_size: int) -> Generator[Block, None, None]:
+    """Yield every row of `snapshot` once, in blocks of `batch_size`, to one reader alone; it is checked at the end.
+
+    Raises:
+        StreamError: as `stream` does; or not each row came exactly once.
+    """
+    plan, ledger = make_plan(snapshot, seed=0, epoch=0, batch_size=batch_size, lanes=1), Ledger()
+    with contextlib.closing(stream(plan, columns, World(0, 1), ReadOptions(), ledger=ledger)) as blocks:
+        yield from blocks
+    require_complete(plan, ledger.as_array(plan))
 
 
 def stream(

@@ -21,9 +21,9 @@ from camoe.contracts.errors import CamoeError
 from camoe.contracts.snapshot import Snapshot, logged, opened
 from camoe.metrics.user_buckets import user_buckets
 from camoe.model.parameters import body_parameters
-from camoe.score.graph_inputs import GraphInputs
+from camoe.score.graph_inputs import block_inputs
 from camoe.score.scorer import Scorer, ScoringModel, read_model, require_fit
-from camoe.stream.api import Block, Ledger, ReadOptions, World, make_plan, model_columns, require_complete, stream
+from camoe.stream.api import Block, World, all_rows, model_columns
 from camoe.study.rows import BATCH, USER
 from camoe.study.states import labels
 from camoe.study.trial import Task
@@ -79,10 +79,15 @@ def train(task: Task, config: Config) -> Judge:
         CamoeError: as `run_worker` does.
     """
     begin, judge = resume_point(config.layout.checkpoints, True, task.table_version), Judge(task.medians)
-    folder, timeout_s = worker_folder(config.layout.logs), max(config.training.stall_timeout_s, STALLED_S)
-    with Watchdog(World(0, 1), timeout_s, folder, LOADING_S) as watchdog:
+    with watched(config) as watchdog:
         run_worker(config, watchdog, task.table_version, begin.run, (judge,))
     return judge
+
+
+def watched(config: Config) -> Watchdog:
+    """Return a watch over the training of `config` by this process alone."""
+    timeout_s = max(config.training.stall_timeout_s, STALLED_S)
+    return Watchdog(World(0, 1), timeout_s, worker_folder(config.layout.logs), LOADING_S)
 
 
 def matched(task: Task, config: Config) -> Config:
@@ -129,12 +134,12 @@ def score(config: Config, version: int, days: Collection[date], bundle: Path | N
 
 
 def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, buckets: int) -> pd.DataFrame:
-    plan, ledger = make_plan(snapshot, seed=0, epoch=0, batch_size=BATCH, lanes=1), Ledger()
     objectives = model.spec.heads.objectives
     columns = model_columns(model.spec.features, objectives, keys=(USER,))
-    with contextlib.closing(stream(plan, columns, World(0, 1), ReadOptions(), ledger=ledger)) as blocks:
-        parts = [scorer.predict_inputs(_inputs(block), _carried(block, objectives)).to_pandas() for block in blocks]
-    require_complete(plan, ledger.as_array(plan))
+    with contextlib.closing(all_rows(snapshot, columns, BATCH)) as blocks:
+        parts = [
+            scorer.predict_inputs(block_inputs(block), _carried(block, objectives)).to_pandas() for block in blocks
+        ]
     rows = pd.concat(parts, ignore_index=True)
     names = np.array([slot.id for slot in model.spec.slots.slots], dtype=object)
     known = {name: rows[f"label:{name}"] for name in objectives}
@@ -143,11 +148,6 @@ def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, buckets: in
         slot=names[rows["slot"].to_numpy()], label=label, bucket=user_buckets(rows["user"].to_numpy(), buckets)
     )
     return scored
-
-
-def _inputs(block: Block) -> GraphInputs:
-    slot, categorical, sequences = (of.astype(np.int64) for of in (block.slot, block.categorical, block.sequences))
-    return GraphInputs(slot, categorical, block.numeric, sequences)
 
 
 def _carried(block: Block, objectives: Sequence[str]) -> pa.Table:

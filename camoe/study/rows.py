@@ -12,7 +12,7 @@ from camoe.config.pipeline import Config
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.histogram import Floats, Ints
 from camoe.metrics.user_buckets import user_buckets
-from camoe.stream.api import Ledger, ReadOptions, World, make_plan, model_columns, require_complete, stream
+from camoe.stream.api import all_rows, model_columns
 from camoe.study.states import labels
 
 USER = "user_id"
@@ -43,11 +43,9 @@ def read_rows(config: Config, snapshot: Snapshot) -> Rows:
     Raises:
         StreamError: a row group cannot be read, or not each row came exactly once.
     """
-    plan, ledger = make_plan(snapshot, seed=0, epoch=0, batch_size=BATCH, lanes=1), Ledger()
     columns = model_columns(config.features, config.heads.objectives[:1], keys=(USER,))
-    with contextlib.closing(stream(plan, columns, World(0, 1), ReadOptions(), ledger=ledger)) as streamed:
+    with contextlib.closing(all_rows(snapshot, columns, BATCH)) as streamed:
         blocks = list(streamed)
-    require_complete(plan, ledger.as_array(plan))
     users = np.concatenate([block.keys[0] for block in blocks])
     return Rows(
         categorical=np.concatenate([block.categorical for block in blocks]),

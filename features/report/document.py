@@ -71,7 +71,6 @@ def feature_report(
     by_feature: dict[str, list[Cell]] = {}
     for cell in cells:
         by_feature.setdefault(cell.feature, []).append(cell)
-    declared: list[Feature] = [*features.categorical, *features.numerics, *features.sequence]
     tables = _tables(features)
     return {
         "run": {
@@ -96,7 +95,7 @@ def feature_report(
                 "sizes": [sizes[column] for column in tables.get(feature.name, [])],
                 **_measured(feature, by_feature.get(feature.name, []), run.groups),
             }
-            for feature in declared
+            for feature in features.declared
         ],
     }
 

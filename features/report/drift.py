@@ -7,19 +7,18 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.runs import RunRecord
 from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import is_delta_table
+from features.delta.log import active_files
 from features.report.cells import KNOWN, MISSING, NAMED, UNKNOWN
-from features.report.document import Feature, Rows, shift_between
+from features.report.document import Rows, shift_between
 
 # Rows by value, None where it is missing, of each feature.
 Profile = Mapping[str, Counter[str | None]]
@@ -45,8 +44,7 @@ def feature_shifts(
         return {}
     vocabularies = features.vocabulary_of
     found = {}
-    declared: list[Feature] = [*features.categorical, *features.numerics, *features.sequence]
-    for feature in declared:
+    for feature in features.declared:
         sides = before.get(feature.name, Counter()), after.get(feature.name, Counter())
         vocabulary = vocabularies.get(feature.name)
         named = _most_frequent(sides[0]) if vocabulary is not None else None
@@ -60,15 +58,14 @@ def _profile(profiles: Path, records: Mapping[date, RunRecord], days: Collection
     if not is_delta_table(profiles):
         return {}
     wanted = {(day.isoformat(), records[day].run_id) for day in days if day in records}
-    files = pa.table(DeltaTable(str(profiles.resolve())).get_add_actions(flatten=True)).to_pylist()
     own = [
-        unquote(str(file["path"]))
-        for file in files
+        file["path"]
+        for file in active_files(profiles)
         if (str(file["partition.date"]), str(file[f"partition.{RUN_ID}"])) in wanted
     ]
     if not own:
         return {}
-    rows = pa.concat_tables(pq.ParquetFile(profiles / path).read(COLUMNS) for path in own)
+    rows = pa.concat_tables(pq.ParquetFile(path).read(COLUMNS) for path in own)
     summed = rows.group_by(["feature", "value"]).aggregate([("rows", "sum")])
     found: dict[str, Counter[str | None]] = {}
     for row in summed.to_pylist():

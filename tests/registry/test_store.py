@@ -75,7 +75,7 @@ def test_names_of_models(layout):
     assert named_model(layout).version == old
     assert named_model(layout, "newest").version == named_model(layout, str(second)).version == new
     assert [model.version for model in shadows(layout)] == [new]
-    assert shadows(layout)[0].folder == copies(layout.models)[new]
+    assert shadows(layout)[0].folder == copies(layout.models, read_registry(layout.models))[new]
     with pytest.raises(BundleError, match="no bundle of model 0123456789ab is known"):
         _ = named_model(layout, "0123456789ab").folder
 

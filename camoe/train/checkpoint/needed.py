@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from camoe.bundle.manifest import MANIFEST, read_manifest
 from camoe.bundle.versions import versions
 from camoe.contracts.layout import Layout
-from camoe.registry.store import copies
+from camoe.registry.store import copies, read_registry
 from camoe.train.checkpoint.folder import complete
 from camoe.train.checkpoint.state import TABLE_VERSION, read_run_state
 
@@ -20,7 +20,7 @@ def needed_versions(layout: Layout) -> Iterator[tuple[int, str]]:
         RegistryError: the registry of models is.
         TrainingError: a checkpoint is damaged: which version it needs is not known then.
     """
-    registered = copies(layout.models).values()
+    registered = copies(layout.models, read_registry(layout.models)).values()
     for bundle in dict.fromkeys((layout.bundle.resolve(), *versions(layout.bundle.absolute()), *registered)):
         if (bundle / MANIFEST).is_file():
             model = read_manifest(bundle)

@@ -12,7 +12,7 @@ from camoe.config.training import TrackingConfig
 from camoe.contracts.errors import error_text
 from camoe.contracts.shown.redaction import redacted
 from camoe.metrics.table import ALL, MODEL
-from camoe.train.tracking.mlflow_tracker import FINAL, imported
+from camoe.train.tracking.mlflow_tracker import FINAL, imported, run_of_model
 
 # Fields have too many values, and values that are no names.
 KINDS = ("slot", "modality", "head")
@@ -30,12 +30,10 @@ def track_test_days(config: TrackingConfig, document: Mapping[str, Any]) -> str:
     mlflow, version, uri = imported(), document["run"]["model_version"], redacted(config.uri)
     try:
         client = mlflow.MlflowClient(config.uri)
-        experiment = client.get_experiment_by_name(config.experiment)
-        wanted = f"tags.model_version = '{version}'"
-        found = client.search_runs([experiment.experiment_id], wanted, max_results=1) if experiment else []
-        if not found:
+        found = run_of_model(client, config.experiment, version)
+        if found is None:
             return f"MLflow at {uri} has no run of model {version} in {config.experiment}, so it gets no figures"
-        run, now = found[0].info.run_id, int(1000 * time.time())
+        run, now = found.info.run_id, int(1000 * time.time())
         figures = [mlflow.entities.Metric(name, value, now, 0) for name, value in test_figures(document)]
         for first in range(0, len(figures), AT_ONCE):
             client.log_batch(run, metrics=figures[first : first + AT_ONCE])

@@ -9,7 +9,7 @@ from camoe.config.training import TrackingConfig
 from camoe.contracts.errors import error_text
 from camoe.contracts.shown.redaction import redacted
 from camoe.registry.record import CHAMPION, SHADOW, Registry
-from camoe.train.tracking.mlflow_tracker import imported
+from camoe.train.tracking.mlflow_tracker import imported, run_of_model
 
 MODEL_VERSION, STATE = "model_version", "state"
 
@@ -58,8 +58,7 @@ def _fill(client: Any, name: str, registry: Registry, folder: Path) -> None:
 
 def _source(client: Any, experiment: str, version: str, folder: Path) -> tuple[str, str | None]:
     """Return where the bundle lies and the run that trained it: as the run has it, else the copy of the registry."""
-    known = client.get_experiment_by_name(experiment)
-    runs = client.search_runs([known.experiment_id], f"tags.{MODEL_VERSION} = '{version}'") if known else []
-    if runs:
-        return f"{runs[0].info.artifact_uri}/bundle", runs[0].info.run_id
+    run = run_of_model(client, experiment, version)
+    if run is not None:
+        return f"{run.info.artifact_uri}/bundle", run.info.run_id
     return (folder / version).resolve().as_uri(), None

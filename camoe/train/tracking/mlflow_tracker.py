@@ -179,6 +179,14 @@ def _record_path(checkpoints: Path, run: str) -> Path:
     return checkpoints / f"{run}-mlflow.json"
 
 
+def run_of_model(client: Any, experiment: str, version: str) -> Any | None:
+    """Return the run of `experiment` that made the model of this version; None where there is none."""
+    known = client.get_experiment_by_name(experiment)
+    wanted = f"tags.model_version = '{version}'"
+    found = client.search_runs([known.experiment_id], wanted, max_results=1) if known else []
+    return found[0] if found else None
+
+
 def imported() -> Any:
     """Return MLflow.
 
