@@ -18,6 +18,7 @@ from features.history.events import AT, KEY, KNOWN_DAY, SET, probes, sums
 from features.history.keys import MICROSECONDS, Layout
 from features.history.scan import NOTHING, Scan, Wide, prefixes
 from features.read.window import DayWindow
+from features.spark.rows import held_rows
 
 # Rows of one task: about 150 MB of arrays.
 ROWS_A_TASK = 1_000_000
@@ -226,6 +227,6 @@ def _cut(told: DataFrame, asked: DataFrame, layout: Layout, hot: Hot) -> DataFra
     numbers = dict.fromkeys((*layout.counts, *layout.times), "bigint")
     kinds = {SET: "tinyint", KEY: "bigint", "mask": "int", "bucket": "bigint", **numbers}
     schema = ", ".join(f"`{name}` {kind}" for name, kind in kinds.items())
-    before = told.sparkSession.createDataFrame(prefixes(rows, len(layout.counts), last), schema)
+    before = held_rows(told.sparkSession, prefixes(rows, len(layout.counts), last), schema)
     ready = before.withColumns({"order": F.col("bucket") * hot.width - 1, "row": F.lit(None).cast("bigint")})
     return cut.unionByName(asked.withColumn("bucket", hot.bucket())).unionByName(ready)

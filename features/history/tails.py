@@ -18,6 +18,7 @@ from features.history.keys import MICROSECONDS, OWNER, Layout, key_column, value
 from features.history.lookup import Asked, Hot, Known, Span, among, held
 from features.history.scan import Newest, carried
 from features.impressions.labels import settled_column
+from features.spark.rows import held_rows
 
 VALUE = "value"
 # Here `SET` is the place of the sequence.
@@ -101,7 +102,7 @@ def _cut(told: DataFrame, asking: DataFrame, layout: Layout, span: Span, hot: Ho
     few = cut.where(hot.holds).withColumn("_rank", F.row_number().over(newest)).where(F.col("_rank") <= longest)
     rows = [tuple(row) for row in few.select(SET, KEY, "bucket", "order", VALUE).collect()]
     schema = f"{SET} tinyint, {KEY} bigint, bucket bigint, `order` bigint, {VALUE} string"
-    before = told.sparkSession.createDataFrame(carried(rows, longest, hot.stretches), schema)
+    before = held_rows(told.sparkSession, carried(rows, longest, hot.stretches), schema)
     nothing = {"row": F.lit(None).cast("bigint"), "since": F.lit(None).cast("bigint")}
     return cut.unionByName(asking.withColumn("bucket", bucket)).unionByName(before.withColumns(nothing))
 

@@ -23,6 +23,7 @@ from camoe.contracts.snapshot import is_delta_table
 from features.delta.commit import CONFLICTS, CommitMetadata, commit_after, latest_version, signed
 from features.impressions.checks import REASONS
 from features.read.raw import RAW
+from features.spark.rows import held_rows
 
 # By day and run, so that replacing or pruning rows never touches a file of another day or run.
 SIDE_PARTITIONS = ("date", RUN_ID)
@@ -82,7 +83,7 @@ def days_of_runs(table: Path, version: int | None = None) -> set[DayOfRun]:
 
 def rows_of_runs(spark: SparkSession, table: Path, version: int, wanted: Collection[tuple[date, str]]) -> DataFrame:
     """Return the rows of the (date, run) pairs `wanted` in `version` of `table`."""
-    pairs = spark.createDataFrame(sorted(wanted), f"date date, {RUN_ID} string")
+    pairs = held_rows(spark, sorted(wanted), f"date date, {RUN_ID} string")
     rows = spark.read.format("delta").option("versionAsOf", version).load(str(table.resolve()))
     # Days and runs by themselves let Delta skip the files of others.
     near = F.col("date").isin([day for day, _ in wanted]) & F.col(RUN_ID).isin([run for _, run in wanted])

@@ -25,6 +25,7 @@ from camoe.contracts.schema import (
 )
 from camoe.contracts.slots import SlotCatalogue, only_appended
 from camoe.contracts.snapshot import is_delta_table
+from features.spark.rows import held_rows
 
 SAFE_FOR_FILE_READERS = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
 # A model's table version can be opened for as long as the log goes back; removed files are named in each checkpoint.
@@ -130,7 +131,7 @@ def _with_files(rows: DataFrame, cells: Mapping[tuple[date, str], int], rows_per
     if not large:
         return rows.withColumn("_files", F.lit(1))
     # Joined, because a branch for each cell makes an expression that no compiler takes once there are years of days.
-    frame = rows.sparkSession.createDataFrame(large, "date date, slot string, _files int")
+    frame = held_rows(rows.sparkSession, large, "date date, slot string, _files int")
     joined = rows.join(F.broadcast(frame), on=["date", "slot"], how="left")
     return joined.withColumn("_files", F.coalesce("_files", F.lit(1)))
 

@@ -20,6 +20,7 @@ from features.history.lookup import NUMBERS, Known, Span, asked_of, lookup, need
 from features.history.tails import sequences_before, with_sequences
 from features.impressions.labels import settled_column
 from features.read.window import DayWindow
+from features.spark.rows import held_rows
 from tests.features.history import oracle
 
 # Clocks change on 29 March 2026 in Stockholm: that day has 23 hours.
@@ -50,7 +51,7 @@ def declared(**more):
 def keyed(spark, rows, history):
     """The impressions as the build has them when their history is looked up."""
     kinds = "impression_id string, user_id string, slot string, at bigint, labels array<tinyint>"
-    frame = spark.createDataFrame([tuple(row) for row in rows], kinds)
+    frame = held_rows(spark, [tuple(row) for row in rows], kinds)
     settled = {settled_column(name): F.get("labels", F.lit(place)) for place, name in enumerate(history.objectives)}
     timed = frame.withColumns({"ts": F.timestamp_micros("at"), "date": known_day(ZONE, "at"), **settled})
     return timed.withColumns({**key_columns(frame, history), **value_columns(frame, sequences())})
@@ -79,7 +80,7 @@ def known(kind, frame, layout, span):
     recent = added.where(known_day(ZONE) >= F.lit(span.first))
     held, blocks = with_blocks(summed, layout, days_between(history.since, span.first - timedelta(days=1)), kind)
     pieces = [(block.first, block.days) for block in needed(layout, span, blocks)]
-    read = frame.sparkSession.createDataFrame(pieces, f"{KNOWN_DAY} date, {DAYS_HELD} int")
+    read = held_rows(frame.sparkSession, pieces, f"{KNOWN_DAY} date, {DAYS_HELD} int")
     return Known(recent, held.join(read, on=[KNOWN_DAY, DAYS_HELD]), blocks)
 
 

@@ -12,6 +12,7 @@ from features.history.keys import Layout
 from features.history.scan import NOTHING
 from features.history.smoothing import with_history
 from features.history.weights import GRID, fit_weights, smoothed
+from features.spark.rows import held_rows
 
 ROWS = 2_000
 LAYOUT = Layout(
@@ -37,9 +38,7 @@ def frame(spark, numbers, labels):
         (f"i{place}", datetime(2026, 1, 2, tzinfo=UTC), None if np.isnan(label) else int(label), own.tolist())
         for place, (own, label) in enumerate(zip(numbers, labels, strict=True))
     ]
-    return spark.createDataFrame(
-        rows, "impression_id string, ts timestamp, label_click tinyint, _numbers array<bigint>"
-    )
+    return held_rows(spark, rows, "impression_id string, ts timestamp, label_click tinyint, _numbers array<bigint>")
 
 
 def losses(counts, labels):

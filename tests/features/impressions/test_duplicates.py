@@ -21,6 +21,7 @@ from features.impressions.exclusions import EXCLUDED
 from features.impressions.judge import judged_impressions
 from features.read.raw import RAW_HASH, read_impressions
 from features.read.window import DayWindow as Run
+from features.spark.rows import held_rows
 from tests.features.lake import write
 
 COLUMNS = {name: name for name in ("impression_id", "user_id", "campaign_id", "slot", "ts")}
@@ -30,7 +31,8 @@ log = st.lists(
 
 
 def judged(spark, rows, survivor=(), reasons=()):
-    frame = spark.createDataFrame(
+    frame = held_rows(
+        spark,
         [(number, user, f"raw{raw}", list(reasons) if raw == 1 else []) for number, user, raw in rows],
         "impression_id int, user_id string, _raw string, _reasons array<string>",
     ).withColumns(
@@ -201,7 +203,8 @@ def alone(day):
 @pytest.mark.parametrize("reach", [pytest.param(None, marks=pytest.mark.slow), 2])
 def test_the_fate_of_a_row_rests_on_its_day_and_those_before_whatever_is_built_with_it(spark, reach, seed):
     rows = list(drawn(seed))
-    frame = spark.createDataFrame(
+    frame = held_rows(
+        spark,
         [(*row[:4], row[5], "c", 0, f"raw{row[0]}", None, None) for row in rows],
         "seq int, impression_id string, user_id string, slot string, ts string, campaign_id string, label_click int, "
         "_raw string, _folder_day date, _damage string",

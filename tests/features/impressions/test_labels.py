@@ -25,6 +25,7 @@ from features.impressions.outcome_tally import (
 from features.read.raw import FOLDER_DAY
 from features.read.window import DayWindow
 from features.report.coverage import measure_days
+from features.spark.rows import held_rows
 
 SHOWN = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WINDOWS = {"click": Objective(window_s=60), "buy": Objective(window_s=3600)}
@@ -42,7 +43,8 @@ def at(second):
 
 
 def outcome_log(spark, rows):
-    return spark.createDataFrame(
+    return held_rows(
+        spark,
         [(name, objective, at(ts), at(known), value) for name, objective, ts, known, value in rows],
         "impression_id string, objective string, ts string, available_at string, value string",
     )
@@ -54,7 +56,8 @@ def as_of(moment):
 
 def labelled(spark, rows, moment=LATER, ids=("i",)):
     """Labels and reasons by impression; `rows` are (id, objective, happened at, available at, value)."""
-    impressions = spark.createDataFrame(
+    impressions = held_rows(
+        spark,
         [(name, SHOWN, SHOWN.date(), []) for name in ids],
         LABELLED,
     )
@@ -108,7 +111,8 @@ def test_an_outcome_without_available_at_is_known_from_its_own_time(spark):
 def test_ids_of_the_log_take_the_type_of_the_impressions(spark):
     """A log of text beside impressions of numbers: what is no number belongs to no impression."""
     shown = [(number, SHOWN, SHOWN.date(), [], None, False) for number in (1, 2)]
-    impressions = spark.createDataFrame(
+    impressions = held_rows(
+        spark,
         shown,
         f"impression_id long, ts timestamp, date date, {REASONS} array<string>, {EXCLUDED} string, {DUPLICATE} boolean",
     )
@@ -124,7 +128,8 @@ def test_ids_of_the_log_take_the_type_of_the_impressions(spark):
 def judged_log(spark):
     """Impressions kept, repeated with another time, refused, and without an id."""
     shown = [("kept", True), ("twice", True), ("refused", False)]
-    return spark.createDataFrame(
+    return held_rows(
+        spark,
         [
             (name, SHOWN, SHOWN.date(), [] if good else ["null_slot"], None, False)
             for name, good in [*shown, (None, False)]
@@ -208,7 +213,8 @@ def test_outcomes_without_an_impression_and_of_null_ids_add_no_rows(spark):
 def test_each_day_is_labelled_as_of_its_own_time(spark):
     """What became known of a training day only after the test day began is no label of it."""
     shown = {"train": SHOWN, "test": SHOWN + timedelta(days=1)}
-    impressions = spark.createDataFrame(
+    impressions = held_rows(
+        spark,
         [(name, ts, ts.date(), [], None, False) for name, ts in shown.items()],
         JUDGED,
     )
@@ -241,7 +247,8 @@ REPORTED = {"click": Objective(window_s=60, report_s=240), "buy": Objective(wind
 def test_a_label_is_mature_when_its_outcomes_have_had_the_time_to_be_told(spark):
     """A click that is told four minutes later is no 0 before: the label waits for it."""
     rows = [("told_late", "click", 30, 290, "1")]
-    impressions = spark.createDataFrame(
+    impressions = held_rows(
+        spark,
         [(name, SHOWN, SHOWN.date(), []) for name in ("told_late", "none")],
         LABELLED,
     )

@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Entity
+from features.spark.rows import held_rows
 
 # Key and instant of an impression; of a version what `COLUMNS` names; of an answer what `answers` does.
 Impression = tuple[str | None, int | None]
@@ -84,11 +85,12 @@ def entity(available: bool = False, **settings: Any) -> Entity:
 
 def frames(spark: SparkSession, served: Iterable[Impression], rows: Iterable[Version]) -> tuple[DataFrame, DataFrame]:
     """Both sides as Spark tables; times travel as microseconds, because Python's own do not reach as far."""
-    left = spark.createDataFrame(
+    left = held_rows(
+        spark,
         [(number, key, micros) for number, (key, micros) in enumerate(served)],
         "impression_id int, user_id string, ts long",
     )
-    right = spark.createDataFrame(rows, "user_id string, ts long, available_at long, turn int, value int")
+    right = held_rows(spark, rows, "user_id string, ts long, available_at long, turn int, value int")
     times = {name: F.timestamp_micros(name) for name in ("ts", "available_at")}
     return left.withColumn("ts", times["ts"]), right.withColumns(times)
 
