@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -83,7 +83,7 @@ def entity(available: bool = False, **settings: Any) -> Entity:
     return Entity(path="-", key="user_id", columns={name: name for name in mapped}, **settings)
 
 
-def frames(spark: SparkSession, served: Iterable[Impression], rows: Iterable[Version]) -> tuple[DataFrame, DataFrame]:
+def frames(spark: SparkSession, served: Iterable[Impression], rows: Collection[Version]) -> tuple[DataFrame, DataFrame]:
     """Both sides as Spark tables; times travel as microseconds, because Python's own do not reach as far."""
     left = held_rows(
         spark,
