@@ -11,29 +11,26 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
 import pyspark
 import pytest
 
-from camoe.contracts.snapshot import pin
-from tests.features import lake
+from tests.jobs.clusters import WORKERS, ended, package, three_uses
 from tests.jobs.commands import run
-from tests.paths import ROOT
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.spark, pytest.mark.horovod, pytest.mark.slow]
 
 SPARK = Path(pyspark.__file__).parent
 DEPLOY = "org.apache.spark.deploy"
-WORKERS = 2
 MASTER = re.compile(r"Starting Spark master at (spark://\S+)")
 
 
 class Cluster(NamedTuple):
-    """Where the master listens, the executors' environment, and the folder in which they work."""
+    """Where the master listens, the environment and the package of executors, and the folder in which they work."""
 
     master: str
     environment: Path
+    package: Path
     folder: Path
 
     def submitted(self, job: str, *arguments: str) -> str:
@@ -46,10 +43,9 @@ class Cluster(NamedTuple):
             "spark.pyspark.driver.python": sys.executable,
         }
         given = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
-        package = str(self.folder / "camoe.zip")
         return run(
             ["env", "-u", "PYSPARK_PYTHON", "spark-submit", "--properties-file", "conf/spark/local.conf", *given,
-             "--py-files", package, f"jobs/{job}.py", *arguments]
+             "--py-files", str(self.package), f"jobs/{job}.py", *arguments]
         )  # fmt: skip
 
 
@@ -63,8 +59,6 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     # The same packages at another path: what would start the driver's Python by its path would be seen.
     environment = folder / "environment"
     environment.symlink_to(sys.prefix, target_is_directory=True)
-    tracked = ["git", "archive", "--format=zip", "-o", str(folder / "camoe.zip"), "HEAD", "camoe", "features", "conf"]
-    subprocess.run(tracked, cwd=ROOT, check=True)
     quiet = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_NO_DAEMONIZE": "1"}
     quiet.pop("PYSPARK_PYTHON", None)
 
@@ -86,24 +80,13 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
             processes.append(started(f"worker{number}", f"{DEPLOY}.worker.Worker", *here, *size, master))
         for name in (f"worker{number}" for number in range(WORKERS)):
             wait_until(partial(registered, folder / f"{name}.log"))
-        yield Cluster(master, environment, folder)
+        yield Cluster(master, environment, package(folder), folder)
     finally:
         for process in reversed(processes):
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.terminate()
-            process.terminate()
-            process.wait(30)
+            ended(process)
 
 
 def test_features_training_and_scores_are_made_by_executors_with_an_environment_of_their_own(cluster, tmp_path):
-    path = str(lake.write_lake(tmp_path))
-    layout = lake.Lake(tmp_path, Path(path)).layout
-    cluster.submitted("build_features", "--config", path)
-    built = pin(layout.training).rows
-    assert built > 0
-    cluster.submitted("train", "--launcher", "spark", "-np", str(WORKERS), "--config", path, "training.epochs=1")
-    assert (layout.bundle / "manifest.json").is_file()
-    cluster.submitted("score", "--config", path)
-    assert pin(layout.predictions).rows > 0
+    three_uses(cluster.submitted, tmp_path)
     # An executor a worker for each of the three, which worked in a folder of its own.
     assert len([*cluster.folder.glob("work*/*/*/stderr")]) >= 3 * WORKERS

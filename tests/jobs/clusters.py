@@ -1,0 +1,46 @@
+"""What every cluster has: the package of the project, an environment of the executors' own, and the three uses."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from camoe.contracts.layout import Layout
+from camoe.contracts.snapshot import pin
+from tests.features import lake
+from tests.paths import ROOT
+
+WORKERS = 2
+
+
+def package(folder: Path) -> Path:
+    """Write what `make package` writes into `folder`; return the file."""
+    made = folder / "camoe.zip"
+    tracked = ["git", "archive", "--format=zip", "-o", str(made), "HEAD", "camoe", "features", "conf"]
+    subprocess.run(tracked, cwd=ROOT, check=True)
+    return made
+
+
+def ended(process: subprocess.Popen[bytes]) -> None:
+    """End a process and those that it started."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        child.terminate()
+    process.terminate()
+    process.wait(30)
+
+
+def three_uses(submitted: Callable[..., str], folder: Path) -> Layout:
+    """Submit features, training inside Spark and scoring of a small lake in `folder`; each has made its rows."""
+    path = str(lake.write_lake(folder))
+    layout = lake.Lake(folder, Path(path)).layout
+    submitted("build_features", "--config", path)
+    built = pin(layout.training).rows
+    assert built > 0
+    submitted("train", "--launcher", "spark", "-np", str(WORKERS), "--config", path, "training.epochs=1")
+    assert (layout.bundle / "manifest.json").is_file()
+    submitted("score", "--config", path)
+    assert pin(layout.predictions).rows > 0
+    return layout
