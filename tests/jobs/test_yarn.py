@@ -112,3 +112,7 @@ def test_features_training_and_scores_are_made_by_containers_with_the_archive_th
     logs = [file for file in yarn.work.rglob("stderr") if "container_" in str(file)]
     # A master and an executor a worker for each of the three.
     assert len(logs) >= 3 * (1 + WORKERS)
+    # By conf/spark/log4j2.properties, which was sent with them; this logger would quote values on which a cast fails.
+    told = [log.read_text() for log in logs]
+    assert any(" INFO " in text for text in told)
+    assert not any(" Executor: " in text for text in told)
