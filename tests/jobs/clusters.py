@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-
-import psutil
 
 from camoe.contracts.layout import Layout
 from camoe.contracts.snapshot import pin
@@ -25,10 +25,8 @@ def package(folder: Path) -> Path:
 
 
 def ended(process: subprocess.Popen[bytes]) -> None:
-    """End a process and those that it started."""
-    for child in psutil.Process(process.pid).children(recursive=True):
-        child.terminate()
-    process.terminate()
+    """End a process that leads a session, and all of that."""
+    os.killpg(process.pid, signal.SIGTERM)
     process.wait(30)
 
 

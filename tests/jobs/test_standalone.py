@@ -65,7 +65,7 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     def started(name: str, *arguments: str) -> subprocess.Popen[bytes]:
         log = (folder / f"{name}.log").open("wb")
         command = [str(SPARK / "bin/spark-class"), *arguments]
-        return subprocess.Popen(command, cwd=folder, env=quiet, stdout=log, stderr=log)
+        return subprocess.Popen(command, cwd=folder, env=quiet, stdout=log, stderr=log, start_new_session=True)
 
     def said(name: str) -> str:
         return (folder / f"{name}.log").read_text()

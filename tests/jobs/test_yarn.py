@@ -88,7 +88,7 @@ def yarn(jars, tmp_path_factory) -> Iterator[Yarn]:
     opened = ("--add-opens", "java.base/java.lang=ALL-UNNAMED")
     with log.open("wb") as told:
         command = ["java", *opened, "-cp", path, str(source), str(site), *NODES]
-        process = subprocess.Popen(command, cwd=work, stdout=told, stderr=told)
+        process = subprocess.Popen(command, cwd=work, stdout=told, stderr=told, start_new_session=True)
     try:
         wait_until(site.is_file, told=log.read_text)
         yield Yarn(settings, packed(work), package(work), work)
