@@ -2,17 +2,17 @@
 
 `camoe.load(bundle).predict(table)` scores a table of impressions in this process, without Spark: of Arrow, pandas or
 polars. `camoe.read_days(table, days)` reads days of a training table as Arrow. `camoe.load_torch(bundle)` gives the
-model as a PyTorch module.
+model as a PyTorch module. Bundles and tables are local, or lie at `s3://bucket/path`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import date
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -21,10 +21,18 @@ if TYPE_CHECKING:
 
 
 def load(bundle: str | Path) -> Predictor:
-    """Open the model bundle at `bundle` for scoring Arrow tables. Raises `BundleError` when it is not whole."""
-    from camoe.score import predictor  # noqa: PLC0415 - every part of the package imports this file
+    """Open the model bundle at `bundle` for scoring Arrow tables.
 
-    return predictor.load(Path(bundle))
+    What `s3://bucket/path` serves is copied first, once for each bundle (`camoe.bundle.published.fetched`).
+
+    Raises:
+        BundleError: it is not whole.
+        PlaceError: the object store does not give it.
+    """
+    from camoe.bundle.published import fetched  # noqa: PLC0415 - every part of the package imports this file
+    from camoe.score import predictor  # noqa: PLC0415
+
+    return predictor.load(fetched(bundle))
 
 
 def load_torch(bundle: str | Path) -> Model:
@@ -35,11 +43,13 @@ def load_torch(bundle: str | Path) -> Model:
 
     Raises:
         BundleError: it is not whole.
+        PlaceError: the object store does not give it.
     """
     from camoe.bundle.manifest import open_bundle  # noqa: PLC0415 - every part of the package imports this file
     from camoe.bundle.model import read_module  # noqa: PLC0415 - it loads torch
+    from camoe.bundle.published import fetched  # noqa: PLC0415
 
-    return read_module(open_bundle(Path(bundle)))
+    return read_module(open_bundle(fetched(bundle)))
 
 
 def read_days(table: str | Path, days: Collection[date | str], version: int | None = None) -> pa.Table:

@@ -37,7 +37,7 @@ def local_path(value: object) -> object:
     if found["scheme"].lower() != "file":
         raise ValueError(
             f"{found['scheme']}:// is no place for it: give a local path, or one on a disk that all machines see; "
-            "a training table alone may be read from s3:// (training.table)"
+            "a training table may be read from s3:// (training.table), a bundle be put there (jobs/publish.py)"
         )
     return f"/{found['rest']}"
 

@@ -43,7 +43,7 @@ BUCKET_AND_PATH = re.compile(r"s3a?://[A-Za-z0-9][A-Za-z0-9._-]*(/[^?#]*)?")
 DROPPED = re.compile(
     r"AWS Error (NETWORK_CONNECTION|REQUEST_TIMEOUT|SLOW_DOWN|THROTTLING|SERVICE_UNAVAILABLE|INTERNAL_FAILURE)\b"
     r"|HTTP status (408|429|5\d\d)\b"
-    r"|non-2xx status code (408|429|5\d\d)\b"
+    r"|non-2xx status code:? (408|429|5\d\d)\b"
     r"|\bHTTP error\b"
 )
 # Whatever else a store answers, a file that is not there apart, tells nothing of the file.
@@ -86,11 +86,11 @@ class Storage:
         found: bool = self.filesystem.get_file_info(path_of(location)).type == FileType.Directory
         return found
 
-    def tried(self, read: Callable[[], T], what: str) -> T:
+    def tried(self, read: Callable[[], T], what: str, to: str = "read") -> T:
         """Return the result of `read`; when its connection breaks, call it again, at most `retries` times, after waits.
 
         Raises:
-            LostConnectionError: the connection broke at the last try, too; `what` is named in what is said before.
+            LostConnectionError: the connection broke at the last try, too; `to` and `what` say before what was tried.
             OSError: as `read` does, at once, where no connection broke.
         """
         for tries in count(1):
@@ -104,7 +104,7 @@ class Storage:
                         f"connection lost at each of {tries} tries: {error_detail(error)}"
                     ) from None
                 self.say(
-                    f"lost the connection at try {tries} of {self.retries + 1} to read {what}: {error_detail(error)}"
+                    f"lost the connection at try {tries} of {self.retries + 1} to {to} {what}: {error_detail(error)}"
                 )
                 if self.ended.wait(_pause_s(tries)):
                     raise
@@ -128,6 +128,11 @@ def location_of(table: Path | str) -> str:
     return str(table).rstrip("/")
 
 
+def is_remote(location: str) -> bool:
+    """Return whether `location` lies in an object store."""
+    return "://" in location
+
+
 def path_of(location: str) -> str:
     """Return the path of `location` on its file system."""
     return location.partition("://")[2] or location
@@ -145,12 +150,12 @@ def open_storage(location: str, retries: int = RETRIES, say: Callable[[str], Non
     Raises:
         SnapshotError: `AWS_ENDPOINT_URL` is no address, or plain http and not allowed.
     """
-    return Storage(_s3() if "://" in location else LocalFileSystem(), retries, say)
+    return Storage(_s3() if is_remote(location) else LocalFileSystem(), retries, say)
 
 
 def delta_options(location: str) -> dict[str, str] | None:
     """Return the options by which delta-rs reaches `location`; it takes the credentials from the environment itself."""
-    if "://" not in location:
+    if not is_remote(location):
         return None
     return {"max_retries": "0", "connect_timeout": f"{CONNECT_TIMEOUT_S:g}s", "timeout": f"{ANSWER_TIMEOUT_S}s"}
 

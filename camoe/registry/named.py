@@ -1,4 +1,4 @@
-"""Models by name: a version, the folder of a bundle, `champion`, or `newest`."""
+"""Models by name: a version, the folder or address of a bundle, `champion`, or `newest`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camoe.bundle.manifest import MANIFEST, read_manifest
+from camoe.bundle.published import fetched
 from camoe.contracts.errors import BundleError
 from camoe.contracts.layout import Layout
+from camoe.contracts.places.store import is_address
 from camoe.registry.record import CHAMPION, RegistryError
 from camoe.registry.store import copies, read_registry
 
@@ -34,12 +36,17 @@ class NamedModel:
 def named_model(layout: Layout, name: str | None = None) -> NamedModel:
     """Return the model that `name` means: a version, the folder of a bundle, `champion`, or `newest`, `out`'s bundle.
 
-    Without a name it is the champion of the registry, and the newest where there is none yet.
+    An address in an object store is the bundle that it serves. Without a name it is the champion of the registry, and
+    the newest where there is none yet.
 
     Raises:
         BundleError: `out` has no bundle, or a manifest is damaged.
+        PlaceError: an object store does not give the bundle.
         RegistryError: there is no champion, or the registry is damaged.
     """
+    if name is not None and is_address(name):
+        folder = fetched(name)
+        return NamedModel(read_manifest(folder).model_version, folder)
     registry = read_registry(layout.models)
     kept, champion = copies(layout.models, registry), registry.champion
     if name == CHAMPION and champion is None:

@@ -8,16 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from pathlib import Path
 
 import pytest
 from moto.server import ThreadedMotoServer
-from pyarrow.fs import S3FileSystem
+from pyarrow.fs import LocalFileSystem, S3FileSystem, copy_files
+
+from camoe.contracts.storage import open_storage, path_of
 
 BUCKET = "lake"
 KEY_ID, SECRET, TOKEN = "AKIAMADEUPFORTESTS00", "made+up/secret", "made-up-token"
 REFUSAL = "<Error><Code>{code}</Code><Message>you sent {sent}</Message></Error>"
 
-# What goes wrong with the request of this line: nothing, "cut", "silence", or a status with a code.
+# What goes wrong with the request of this line: nothing, "cut", "lost" (done, but never answered), "silence", or a
+# status with a code.
 Fault = Callable[[str], str | None]
 
 
@@ -85,7 +89,7 @@ class Forwarder(BaseHTTPRequestHandler):
         fault = self.proxy.told(f"{self.command} {self.path}")
         if fault == "silence":
             self.proxy.closed.wait(60)
-        elif fault is not None and fault != "cut":
+        elif fault is not None and fault not in {"cut", "lost"}:
             status, code = fault.split()
             told = f"{self.headers['Authorization']} {SECRET} {TOKEN}"
             self.answer(int(status), {}, REFUSAL.format(code=code, sent=told).encode(), 1.0)
@@ -93,7 +97,9 @@ class Forwarder(BaseHTTPRequestHandler):
             server = http.client.HTTPConnection("127.0.0.1", self.proxy.upstream)
             server.request(self.command, self.path, sent, {**dict(self.headers), "Connection": "close"})
             given = server.getresponse()
-            self.answer(given.status, dict(given.getheaders()), given.read(), 0.5 if fault == "cut" else 1.0)
+            body = given.read()
+            if fault != "lost":
+                self.answer(given.status, dict(given.getheaders()), body, 0.5 if fault == "cut" else 1.0)
             server.close()
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815
@@ -138,3 +144,9 @@ def object_store() -> Iterator[Proxy]:
         yield proxy
     proxy.close()
     server.stop()
+
+
+def copied(folder: Path, location: str) -> None:
+    """Copy all files of a local folder to an address in the store."""
+    # With threads, pyarrow's copying waits for its own threads for ever.
+    copy_files(str(folder), path_of(location), LocalFileSystem(), open_storage(location).filesystem, use_threads=False)

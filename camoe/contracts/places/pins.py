@@ -7,7 +7,7 @@ when it fails; the pin of a process that was killed stays until somebody removes
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -16,6 +16,7 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import write_text
+from camoe.contracts.layout import Layout
 from camoe.contracts.places.leases import RUNNING, Holder, renewed, this_process
 
 
@@ -52,6 +53,15 @@ def pinned(folder: Path, table: Path, version: int, job: str, why: str) -> Itera
             yield pin
     finally:
         path.unlink(missing_ok=True)
+
+
+def pinned_training(
+    layout: Layout, table: Path | str, version: int, job: str, why: str
+) -> AbstractContextManager[object]:
+    """Pin `version` of the training `table` as `pinned` does. One that is not `layout`'s is not vacuumed from there."""
+    if table != layout.training:
+        return nullcontext()
+    return pinned(layout.pins, layout.training, version, job, why)
 
 
 def read_pins(folder: Path) -> tuple[Pin, ...]:

@@ -27,6 +27,7 @@ JOBS: Mapping[str, str] = {
     "replay": "replay",
     "simulate": "simulate",
     "compress": "compress",
+    "publish": "publish",
 }
 # Jobs that spark-submit starts.
 IN_SPARK = frozenset(("make_lake", "build_features", "score", "evaluate", "replay"))
