@@ -88,6 +88,7 @@ def _scored_run(config: Config, version: str, others: Sequence[str], config_file
         days=config.days,
         objectives=config.heads.objectives,
         layout=config.layout,
+        table=config.table,
         truth=config.input is None and config.layout.truth.is_dir(),
         command=lambda job: f"'{job_line(job, f'--config {config_file} out={config.out}')}'",
         against=tuple(dict.fromkeys(name for name in others if name != version)),

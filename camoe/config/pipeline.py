@@ -129,6 +129,11 @@ class Config(Section):
         return Layout(self.out, self.lake)
 
     @property
+    def table(self) -> Path | str:
+        """Place of the training table that models learn from, are scored on and measured on."""
+        return self.training.table or self.layout.training
+
+    @property
     def raw(self) -> Path:
         """Folder of the raw lake."""
         return self.input or self.layout.raw

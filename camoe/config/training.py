@@ -92,7 +92,8 @@ class TrainingConfig(Section):
     """
 
     table: str | None = None
-    """Place of the training table where that is not under `out`: a path, or `s3://bucket/path`."""
+    """Place of the training table where that is not under `out`: a path, or `s3://bucket/path`. Training, scoring and
+    evaluation read it there."""
     batch_size: int = Field(default=2048, ge=1)
     """Rows of a global batch, over all workers. A null is none, for where `worker_batch_size` takes its place."""
     worker_batch_size: int | None = Field(default=None, ge=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
@@ -13,7 +14,7 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.layout import Layout
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.places.leases import leased
-from camoe.contracts.places.pins import pinned
+from camoe.contracts.places.pins import pinned, pinned_training
 from camoe.contracts.runs import RunError, lock_of
 from camoe.contracts.schema import label_column
 from camoe.evaluation import scored
@@ -34,15 +35,16 @@ MOST_BINNED_VALUES = 1_000
 class ScoredRun:
     """Predictions of one model version on the test days of `days`, for each of `objectives`, in the tables of `layout`.
 
-    `against` are versions of models that it is held against. `truth`: whether the lake under `layout` is the synthetic
-    one that they are of; a lake that lies elsewhere has nothing to do with the truth there. `command` gives the command
-    that runs a job of the chain again, by its name.
+    `table` is the training table. `against` are versions of models that it is held against. `truth`: whether the lake
+    under `layout` is the synthetic one that they are of; a lake that lies elsewhere has nothing to do with the truth
+    there. `command` gives the command that runs a job of the chain again, by its name.
     """
 
     model_version: str
     days: Days
     objectives: tuple[str, ...]
     layout: Layout
+    table: Path | str
     truth: bool
     command: Callable[[str], str]
     against: tuple[str, ...] = ()
@@ -81,7 +83,7 @@ def evaluate(spark: SparkSession, run: ScoredRun, settings: EvaluationConfig) ->
         pinned(layout.pins, layout.predictions, version, "evaluate", why),
     ):
         read = _read_predictions(spark, run, version, settings)
-        with pinned(layout.pins, layout.training, read.snapshot_version, "evaluate", why):
+        with pinned_training(layout, run.table, read.snapshot_version, "evaluate", why):
             predictors, counts = _keep(_with_yardsticks(spark, run, read, settings), read, run, settings)
         kept = scored.newest_version(layout.states, run.command("evaluate"))
         with pinned(layout.pins, layout.states, kept, "evaluate", why):
@@ -137,19 +139,21 @@ def _read_predictions(spark: SparkSession, run: ScoredRun, version: int, setting
 
 def _with_yardsticks(spark: SparkSession, run: ScoredRun, read: scored.Scored, settings: EvaluationConfig) -> DataFrame:
     """Add labels, fields, the training days' rates, and the truth where the lake has one, to the predictions."""
-    layout, objectives, days, command = run.layout, run.objectives, run.days, run.command("build_features")
+    objectives, days, command = run.objectives, run.days, run.command("build_features")
     fields = scored.joined_fields(settings)
     names = ("impression_id", "user_id", "modality", "slot", "date", *map(label_column, objectives), *fields)
-    training = scored.read_table(spark, layout.training, tuple(dict.fromkeys(names)), command, read.snapshot_version)
-    on_test, on_train = (training.where(F.col("date").isin(list(part.days()))) for part in (days.test, days.train))
+    parts, version = (days.test.days(), days.train.days()), read.snapshot_version
+    on_test, on_train = scored.read_training(
+        spark, run.table, tuple(dict.fromkeys(names)), parts, command=command, version=version
+    )
     # A row a slot and objective: held here, so that the training days are read once.
     clicks = scored.training_clicks(on_train, objectives).toArrow()
-    where = f"the training days {days.train.first} to {days.train.last} in {layout.training}"
+    where = f"the training days {days.train.first} to {days.train.last} in {run.table}"
     scored.require_labelled(clicks, objectives, where, command)
     labelled = scored.with_labels(read.frame, on_test, objectives, fields)
     rated = scored.with_rates(labelled, spark.createDataFrame(clicks))
     seen = scored.with_user_seen(rated, on_train) if scored.asks_user_seen(settings) else rated
-    return scored.with_truth(seen, spark.read.parquet(str(layout.truth))) if run.truth else seen
+    return scored.with_truth(seen, spark.read.parquet(str(run.layout.truth))) if run.truth else seen
 
 
 def _observed(frame: DataFrame, into: Observation, columns: Mapping[str, str]) -> DataFrame:

@@ -15,9 +15,11 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.schema import label_column
-from camoe.contracts.snapshot import is_delta_table
+from camoe.contracts.snapshot import is_delta_table, logged
+from camoe.contracts.storage import is_remote, location_of
 from camoe.metrics.config import USER_SEEN, EvaluationConfig
 from camoe.metrics.table import BASE_RATE, SLOT_RATE, TRUTH
+from camoe.stream.frame import remote_frame
 
 PREDICTION_COLUMNS = ("impression_id", "user_id", "modality", "slot", "date", "objective", "head", "p", "p_raw")
 VERSION_COLUMNS = ("model_version", "snapshot_version")
@@ -73,10 +75,38 @@ def read_table(spark: SparkSession, path: Path, columns: Sequence[str], command:
     if not is_delta_table(path):
         raise InputError(f"no table at {path}; run {command}")
     table = spark.read.format("delta").option("versionAsOf", version).load(str(path))
-    absent = [name for name in columns if name not in table.columns]
-    if absent:
-        raise InputError(f"the table at {path} has no column {', '.join(absent)}; run {command}")
+    _require_columns(path, table.columns, columns, command)
     return table
+
+
+def read_training(
+    spark: SparkSession,
+    table: Path | str,
+    columns: Sequence[str],
+    parts: Sequence[Sequence[date]],
+    *,
+    command: str,
+    version: int,
+) -> tuple[DataFrame, ...]:
+    """Read the training table at a version: a frame for the days of each of `parts`.
+
+    Raises:
+        InputError: it is not there, or lacks one of `columns`; `command` makes it.
+        SnapshotError: it lies in an object store and cannot be read.
+    """
+    location = location_of(table)
+    if not is_remote(location):
+        whole = read_table(spark, Path(location), columns, command, version)
+        return tuple(whole.where(F.col("date").isin(list(days))) for days in parts)
+    snapshot = logged(location, version)
+    _require_columns(location, snapshot.columns, columns, command)
+    return tuple(remote_frame(spark, snapshot, columns, days) for days in parts)
+
+
+def _require_columns(place: Path | str, there: Sequence[str], columns: Sequence[str], command: str) -> None:
+    absent = [name for name in columns if name not in there]
+    if absent:
+        raise InputError(f"the table at {place} has no column {', '.join(absent)}; run {command}")
 
 
 def joined_fields(settings: EvaluationConfig) -> tuple[str, ...]:

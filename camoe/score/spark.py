@@ -19,10 +19,12 @@ from camoe.contracts.places.alone import one_line
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot
+from camoe.contracts.storage import is_remote
 from camoe.metrics.spark_bins import clipped, narrow_bin, wide_bin
 from camoe.score.scorer import Scorer, ScoringModel, expected_of
 from camoe.score.seen import BY, Seen, Work
 from camoe.score.unknown import Unknown, Vocabulary, category_vocabularies, element_vocabularies
+from camoe.stream.frame import remote_frame
 
 # Delta's errors when another commit came first; PySpark knows them once they are imported.
 CONFLICTS = tuple(
@@ -36,9 +38,11 @@ CANDIDATE_KEYS = ("request_id", "user_id", "campaign_id", "modality", "slot", "d
 
 def read_rows(spark: SparkSession, snapshot: Snapshot, days: Collection[date], model: ScoringModel) -> DataFrame:
     """Read the features of the impressions of `days` at the pinned version."""
+    columns = (*ROW_KEYS, *model.spec.features.columns)
+    if is_remote(snapshot.table):
+        return remote_frame(spark, snapshot, columns, days)
     table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
-    chosen = table.where(F.col("date").isin(*days))
-    return chosen.select(*ROW_KEYS, *model.spec.features.columns)
+    return table.where(F.col("date").isin(*days)).select(*columns)
 
 
 def count_unknown(rows: DataFrame, model: ScoringModel) -> Unknown:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import TrainingError
 from camoe.contracts.layout import Layout
 from camoe.contracts.places.leases import leased
-from camoe.contracts.places.pins import pinned
+from camoe.contracts.places.pins import pinned_training
 from camoe.contracts.runs import lock_of
 
 # Beside the leases of the feature job's runs; none of those has this name, since it has a space.
@@ -25,7 +25,5 @@ def folder_alone(layout: Layout) -> AbstractContextManager[None]:
 
 
 def pinned_table(config: Config, version: int) -> AbstractContextManager[object]:
-    """Pin the table under `out`. One elsewhere is not vacuumed from here."""
-    if config.training.table:
-        return nullcontext()
-    return pinned(config.layout.pins, config.layout.training, version, "train", "training reads it")
+    """Pin the table that the training reads."""
+    return pinned_training(config.layout, config.table, version, "train", "training reads it")

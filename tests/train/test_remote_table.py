@@ -8,14 +8,12 @@ import sys
 from dataclasses import replace
 
 import pytest
-from pyarrow.fs import LocalFileSystem, copy_files
 
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
-from camoe.contracts.storage import open_storage
 from camoe.train.data.training_inputs import open_training_inputs
 from tests.paths import ROOT
-from tests.stream.object_store import SECRET, object_store
+from tests.stream.object_store import SECRET, copied, object_store
 from tests.train.pipeline import write_pipeline
 
 ROWS = {"s0": 31, "s1": 20, "s2": 7}
@@ -33,9 +31,7 @@ def pipeline(store, tmp_path):
     """A pipeline and, beside it, its training table in the store."""
     config = write_pipeline(tmp_path, ROWS)
     store.begin()
-    remote = open_storage(REMOTE).filesystem
-    # With threads, pyarrow's copying waits for its own threads for ever.
-    copy_files(str(tmp_path / "out/training"), "lake/training", LocalFileSystem(), remote, use_threads=False)
+    copied(tmp_path / "out/training", REMOTE)
     return config
 
 
