@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pyspark
 import pytest
 
-from tests.jobs.clusters import WORKERS, ended, package, three_uses
+from tests.jobs.clusters.uses import WORKERS, ended, package, three_uses
 from tests.jobs.commands import run
 from tests.waiting import wait_until
 
