@@ -3,9 +3,9 @@
     spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py --config conf/synthetic.yaml out=out/run1
     ... jobs/evaluate.py --against a72f14598e63,bundles/OTHER out=out/run1     better, worse or cannot tell, per slot
 
-Reads the predictions of the bundle's model version, the labels of the training-table version they were scored from,
-and a synthetic lake's true probabilities. Keeps the sums of each group, day and bucket of users in states/, so any two
-models or days are compared later without scoring again. Writes report/metrics.json, index.html and summary.png.
+Reads the predictions of a model, labels of the training-table version they were scored from, and a synthetic lake's
+truth. Keeps the sums of each group, day and bucket of users in states/, so any two models or days are compared later
+without scoring again. Writes report/metrics.json, index.html and summary.png.
 """
 
 from __future__ import annotations
@@ -47,10 +47,8 @@ def main(argv: list[str]) -> None:
     others = [named_model(config.layout, name).version for name in arguments.against.split(",") if name]
     training = read_json(model.bundle / METRICS) if model.bundle else {}
     spark = spark_session("evaluate", config.layout.logs)
-    remedy = (
-        "if a file is damaged, run the job that wrote its folder again (jobs/score.py: predictions, "
-        "jobs/build_features.py: training, jobs/make_lake.py: truth) and those after it"
-    )
+    wrote = "jobs/score.py: predictions, jobs/build_features.py: training, jobs/make_lake.py: truth"
+    remedy = f"if a file is damaged, run the job that wrote its folder again ({wrote}) and those after it"
     with (
         step(spark.sparkContext, f"evaluate: model {model.version}"),
         as_input_errors(f"cannot evaluate {config.out}", remedy),
@@ -61,8 +59,8 @@ def main(argv: list[str]) -> None:
     document = metrics_document(config, evaluation, model.version, run.against, replaced(config.layout, model.version))
     written = write_report(config.layout, document, training)
     _show(document, config.heads.objectives)
-    rows, seconds = evaluation.counts["evaluated"], time.monotonic() - started
-    print(f"evaluate: {rows:,} labelled predictions of model {model.version} in {seconds:.0f} s")
+    rows = f"{evaluation.counts['evaluated']:,} labelled predictions"
+    print(f"evaluate: {rows} of model {model.version} in {time.monotonic() - started:.0f} s")
     print(*(f"evaluate: written to {path}" for path in written), sep="\n")
     if config.training.tracking is not None:
         print(f"evaluate: {track_test_days(config.training.tracking, document)}")
@@ -88,7 +86,8 @@ def _scored_run(config: Config, version: str, others: Sequence[str], config_file
         days=config.days,
         objectives=config.heads.objectives,
         layout=config.layout,
-        table=config.table,
+        table=config.training_table,
+        predictions=config.predictions_table,
         truth=config.input is None and config.layout.truth.is_dir(),
         command=lambda job: f"'{job_line(job, f'--config {config_file} out={config.out}')}'",
         against=tuple(dict.fromkeys(name for name in others if name != version)),

@@ -23,7 +23,7 @@ def main(argv: list[str]) -> None:
     chosen = parse(options, argv)
     from camoe.bundle.manifest import METRICS, open_bundle
     from camoe.contracts.files import atomic_file, write_json
-    from camoe.contracts.places.pins import pinned_training
+    from camoe.contracts.places.pins import pinned_here
     from camoe.contracts.snapshot import logged, opened
     from camoe.evaluation.expert_figures import course, expert_document, expert_picture
     from camoe.evaluation.experts import experts_of, first_model
@@ -32,9 +32,10 @@ def main(argv: list[str]) -> None:
     layout, days = config.layout, tuple(chosen.days or config.days.test.days())
     bundle = open_bundle(layout.bundle)
     model = first_model(bundle)
-    version = logged(config.table).version
-    with pinned_training(layout, config.table, version, "experts", "the report on experts reads it"):
-        snapshot = opened(logged(config.table, version), days).on(days)
+    version = logged(config.training_table).version
+    table, why = config.training_table, "the report on experts reads it"
+    with pinned_here(layout.pins, layout.training, table, version, job="experts", why=why):
+        snapshot = opened(logged(table, version), days).on(days)
         found = experts_of(model, bundle.spec, snapshot, config.evaluation.seed)
     trained = course(json.loads(bundle.read(METRICS)))
     picture, document = layout.report / "experts.png", layout.report / "experts.json"

@@ -49,7 +49,9 @@ def run_vacuum(chosen: argparse.Namespace, config: Config) -> None:
     for table in tables(layout):
         keep = keep_pinned(layout, table)
         if table == layout.training:
-            keep += [*keep_scored(layout), *(Keep(version, "--keep-version") for version in chosen.keep_version)]
+            for predictions in {layout.predictions, config.predictions_table}:
+                keep += keep_scored(predictions)
+            keep += [Keep(version, "--keep-version") for version in chosen.keep_version]
             keep += [Keep(version, why) for version, why in needed_versions(layout)]
         plans.append(plan_vacuum(table, keep, datetime.now(UTC) - retain))
     if chosen.delete:

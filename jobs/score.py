@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from camoe.config.command_line import given, given_days, load_config, next_line, parse, parser
 from camoe.config.ending import exit_with
-from camoe.contracts.places.pins import pinned_training
+from camoe.contracts.places.pins import pinned_here
 from camoe.contracts.runs import active_records, require_fresh
 from camoe.contracts.shown.commands import job_line
 from camoe.contracts.snapshot import logged, opened
@@ -53,17 +53,17 @@ def main(argv: list[str]) -> None:
 
     config = load_config(chosen)
     layout, days = config.layout, tuple(chosen.days or config.days.test.days())
-    table, watch = logged(config.table), Watch(config.drift, layout.drift, strict=chosen.strict)
+    table, watch = logged(config.training_table), Watch(config.drift, layout.drift, strict=chosen.strict)
     if chosen.input is not None:
         watch = replace(watch, folder=layout.drift / "candidates")
-        made = partial(_candidates, config, chosen.input, Rows(table, days, {}), watch)
+        made = partial(_candidates, config, chosen.input, Rows(table, days, {}, layout.candidate_predictions), watch)
         score_served(layout, chosen.model, made, "score candidates")
         return
-    rows = Rows(opened(table, days).on(days), days, active_records(table, layout.runs))
+    rows = Rows(opened(table, days).on(days), days, active_records(table, layout.runs), config.predictions_table)
     require_fresh(rows.records, days, f"{table.table} version {table.version}")
     watch = replace(watch, shifts_of=partial(feature_shifts, layout.profiles, rows.records, days))
     write = score_locally if chosen.local else partial(_spark, layout.logs)
-    with pinned_training(layout, config.table, table.version, "score", "scoring reads it"):
+    with pinned_here(layout.pins, layout.training, config.training_table, table.version, job="score", why="scores it"):
         score = partial(score_impressions, rows=rows, layout=layout, write=write, watch=watch)
         score_served(layout, chosen.model, score)
     print(next_line(job_line("evaluate", given(chosen))))

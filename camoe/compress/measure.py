@@ -60,7 +60,7 @@ def measured(config: Config, version: int, stages: Sequence[Stage], days: Collec
     Raises:
         CamoeError: as scoring does.
     """
-    snapshot = opened(logged(config.table, version), days).on(days)
+    snapshot = opened(logged(config.training_table, version), days).on(days)
     bundles = [open_bundle(stage.bundle) for stage in stages]
     inputs = _inputs(snapshot, bundles[0].spec)
     times = _microseconds([Scorer(read_model(stage.bundle)) for stage in stages], inputs)

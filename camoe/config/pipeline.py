@@ -31,6 +31,8 @@ class Config(Section):
     one table; null is `out`."""
     input: LocalPath | None = None
     """Folder of the raw lake; null is `raw` in `lake`, where the synthetic lake lies."""
+    predictions: str | None = None
+    """Place of the predictions table where that is not under `out`: a path, or `s3://bucket/path`."""
     rows_per_file: int = Field(default=65_536, ge=1)
     """Rows of a file of the training table, at most."""
     slots: SlotCatalogue
@@ -129,9 +131,14 @@ class Config(Section):
         return Layout(self.out, self.lake)
 
     @property
-    def table(self) -> Path | str:
+    def training_table(self) -> Path | str:
         """Place of the training table that models learn from, are scored on and measured on."""
         return self.training.table or self.layout.training
+
+    @property
+    def predictions_table(self) -> Path | str:
+        """Place of the predictions of impressions."""
+        return self.predictions or self.layout.predictions
 
     @property
     def raw(self) -> Path:

@@ -31,6 +31,7 @@ from camoe.contracts.storage import (
     delta_options,
     error_detail,
     folders_above,
+    is_remote,
     location_of,
     open_storage,
     path_of,
@@ -108,9 +109,17 @@ class Snapshot:
         return short_hash(json.dumps([self.version, names]))
 
 
-def is_delta_table(table: Path) -> bool:
-    """Return whether a Delta table lies at `table`: a log with a commit in it."""
-    return not table.is_file() and DeltaTable.is_deltatable(str(table.resolve()))
+def is_delta_table(table: Path | str) -> bool:
+    """Return whether a Delta table lies at `table`, a path or an address: a log with a commit in it."""
+    location = location_of(table)
+    if not is_remote(location):
+        return not Path(location).is_file() and DeltaTable.is_deltatable(location)
+    try:
+        # `is_deltatable` holds all other threads up while it waits for the store.
+        open_storage(location).tried(lambda: DeltaTable(location, storage_options=delta_options(location)), location)
+    except TableNotFoundError:
+        return False
+    return True
 
 
 def pin(table: Path | str, version: int | None = None, retries: int = RETRIES) -> Snapshot:

@@ -106,7 +106,7 @@ class Storage:
                 self.say(
                     f"lost the connection at try {tries} of {self.retries + 1} to {to} {what}: {error_detail(error)}"
                 )
-                if self.ended.wait(_pause_s(tries)):
+                if self.ended.wait(pause_s(tries)):
                     raise
         raise AssertionError  # The loop has no other end.
 
@@ -189,7 +189,8 @@ def _plain(text: str) -> str:
     return " ".join(TERMINAL_COLOUR.sub("", text).replace("↳", "").split())
 
 
-def _pause_s(tries: int) -> float:
+def pause_s(tries: int) -> float:
+    """Return the seconds to wait after so many tries; partly drawn at random, so that several do not meet again."""
     longest = min(FIRST_WAIT_S * 2.0 ** min(tries - 1, 9), LONGEST_WAIT_S)
     return float(np.random.default_rng().uniform(longest / 2, longest))
 

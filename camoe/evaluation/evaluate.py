@@ -14,7 +14,7 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.layout import Layout
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.places.leases import leased
-from camoe.contracts.places.pins import pinned, pinned_training
+from camoe.contracts.places.pins import pinned, pinned_here
 from camoe.contracts.runs import RunError, lock_of
 from camoe.contracts.schema import label_column
 from camoe.evaluation import scored
@@ -35,9 +35,9 @@ MOST_BINNED_VALUES = 1_000
 class ScoredRun:
     """Predictions of one model version on the test days of `days`, for each of `objectives`, in the tables of `layout`.
 
-    `table` is the training table. `against` are versions of models that it is held against. `truth`: whether the lake
-    under `layout` is the synthetic one that they are of; a lake that lies elsewhere has nothing to do with the truth
-    there. `command` gives the command that runs a job of the chain again, by its name.
+    `table` is the training table, `predictions` that of them. `against` are versions of models that it is held against.
+    `truth`: whether the lake under `layout` is the synthetic one that they are of; a lake that lies elsewhere has
+    nothing to do with the truth there. `command` gives the command that runs a job of the chain again, by its name.
     """
 
     model_version: str
@@ -45,6 +45,7 @@ class ScoredRun:
     objectives: tuple[str, ...]
     layout: Layout
     table: Path | str
+    predictions: Path | str
     truth: bool
     command: Callable[[str], str]
     against: tuple[str, ...] = ()
@@ -76,14 +77,15 @@ def evaluate(spark: SparkSession, run: ScoredRun, settings: EvaluationConfig) ->
     layout, why, days = run.layout, "evaluation reads it", run.days.test.days()
     for other in run.against:
         require_kept(layout.states, other, days, f"{run.command('evaluate')} with --model {other}")
-    version = scored.newest_version(layout.predictions, run.command("score"))
+    version = scored.newest_version(run.predictions, run.command("score"))
     lease = lock_of(layout.runs, f"states of {run.model_version}")
     with (
         leased(lease, f"evaluation of model {run.model_version}", RunError),
-        pinned(layout.pins, layout.predictions, version, "evaluate", why),
+        pinned_here(layout.pins, layout.predictions, run.predictions, version, job="evaluate", why=why),
     ):
         read = _read_predictions(spark, run, version, settings)
-        with pinned_training(layout, run.table, read.snapshot_version, "evaluate", why):
+        labels = read.snapshot_version
+        with pinned_here(layout.pins, layout.training, run.table, labels, job="evaluate", why=why):
             predictors, counts = _keep(_with_yardsticks(spark, run, read, settings), read, run, settings)
         kept = scored.newest_version(layout.states, run.command("evaluate"))
         with pinned(layout.pins, layout.states, kept, "evaluate", why):
@@ -132,9 +134,9 @@ def _read_predictions(spark: SparkSession, run: ScoredRun, version: int, setting
     command = run.command("score")
     own = [field.name for field in settings.fields if field.name in scored.ID_COLUMNS]
     columns = (*scored.PREDICTION_COLUMNS, *own, *scored.VERSION_COLUMNS)
-    table = scored.read_table(spark, run.layout.predictions, columns, command, version)
-    of_model = table.where(F.col("model_version") == run.model_version)
-    return scored.read_scored(of_model.select(*columns), run.days.test.days(), run.objectives, command)
+    of_model = {"model_version": [run.model_version]}
+    (table,) = scored.read_table(spark, run.predictions, columns, [of_model], command=command, version=version)
+    return scored.read_scored(table.select(*columns), run.days.test.days(), run.objectives, command)
 
 
 def _with_yardsticks(spark: SparkSession, run: ScoredRun, read: scored.Scored, settings: EvaluationConfig) -> DataFrame:
@@ -142,9 +144,9 @@ def _with_yardsticks(spark: SparkSession, run: ScoredRun, read: scored.Scored, s
     objectives, days, command = run.objectives, run.days, run.command("build_features")
     fields = scored.joined_fields(settings)
     names = ("impression_id", "user_id", "modality", "slot", "date", *map(label_column, objectives), *fields)
-    parts, version = (days.test.days(), days.train.days()), read.snapshot_version
-    on_test, on_train = scored.read_training(
-        spark, run.table, tuple(dict.fromkeys(names)), parts, command=command, version=version
+    parts = [{"date": part.days()} for part in (days.test, days.train)]
+    on_test, on_train = scored.read_table(
+        spark, run.table, tuple(dict.fromkeys(names)), parts, command=command, version=read.snapshot_version
     )
     # A row a slot and objective: held here, so that the training days are read once.
     clicks = scored.training_clicks(on_train, objectives).toArrow()

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
+from operator import and_
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
+from camoe.contracts.places.commits import Partitions, table_at
 from camoe.contracts.schema import label_column
 from camoe.contracts.snapshot import is_delta_table, logged
 from camoe.contracts.storage import is_remote, location_of
@@ -63,44 +64,38 @@ def read_scored(table: DataFrame, days: Sequence[date], objectives: Sequence[str
     return Scored(frame, versions[0], sum(row["rows"] for row in found), sum(row["recalibrated"] for row in found))
 
 
-def newest_version(path: Path, command: str) -> int:
+def newest_version(place: Path | str, command: str) -> int:
     """Return the version that a Delta table is at. Raises `InputError` when there is none; `command` makes it."""
-    if not is_delta_table(path):
-        raise InputError(f"no table at {path}; run {command}")
-    return DeltaTable(str(path.resolve())).version()
+    if not is_delta_table(place):
+        raise InputError(f"no table at {place}; run {command}")
+    return table_at(location_of(place)).version()
 
 
-def read_table(spark: SparkSession, path: Path, columns: Sequence[str], command: str, version: int) -> DataFrame:
-    """Read a Delta table that has `columns`, at a version. Raises `InputError` when it has not; `command` makes it."""
-    if not is_delta_table(path):
-        raise InputError(f"no table at {path}; run {command}")
-    table = spark.read.format("delta").option("versionAsOf", version).load(str(path))
-    _require_columns(path, table.columns, columns, command)
-    return table
-
-
-def read_training(
+def read_table(
     spark: SparkSession,
-    table: Path | str,
+    place: Path | str,
     columns: Sequence[str],
-    parts: Sequence[Sequence[date]],
+    parts: Sequence[Partitions],
     *,
     command: str,
     version: int,
 ) -> tuple[DataFrame, ...]:
-    """Read the training table at a version: a frame for the days of each of `parts`.
+    """Read a Delta table at a version: a frame for each of `parts`, which say what partitions it has.
 
     Raises:
         InputError: it is not there, or lacks one of `columns`; `command` makes it.
         SnapshotError: it lies in an object store and cannot be read.
     """
-    location = location_of(table)
-    if not is_remote(location):
-        whole = read_table(spark, Path(location), columns, command, version)
-        return tuple(whole.where(F.col("date").isin(list(days))) for days in parts)
-    snapshot = logged(location, version)
-    _require_columns(location, snapshot.columns, columns, command)
-    return tuple(remote_frame(spark, snapshot, columns, days) for days in parts)
+    if not is_delta_table(place):
+        raise InputError(f"no table at {place}; run {command}")
+    location = location_of(place)
+    if is_remote(location):
+        snapshot = logged(location, version)
+        _require_columns(place, snapshot.columns, columns, command)
+        return tuple(remote_frame(spark, snapshot, columns, part) for part in parts)
+    table = spark.read.format("delta").option("versionAsOf", version).load(location)
+    _require_columns(place, table.columns, columns, command)
+    return tuple(table.where(reduce(and_, [F.col(name).isin(*of) for name, of in part.items()])) for part in parts)
 
 
 def _require_columns(place: Path | str, there: Sequence[str], columns: Sequence[str], command: str) -> None:

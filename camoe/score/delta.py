@@ -14,9 +14,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from camoe.config.ending import SYSTEM_REMEDIES
 from camoe.contracts.places.alone import one_line
+from camoe.contracts.places.commits import table_at
 from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot, is_delta_table
-from camoe.score.predictions import predictions_schema
+from camoe.contracts.storage import is_remote, location_of
+from camoe.score.predictions import partitions_of, predictions_schema, remote_predictions
 
 OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
 
@@ -24,7 +26,7 @@ OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
 def replace_predictions(
     tables: Iterable[pa.Table],
     snapshot: Snapshot,
-    path: Path,
+    path: Path | str,
     days: Collection[date],
     model_version: str,
     *,
@@ -36,18 +38,24 @@ def replace_predictions(
 
     Raises:
         RunError: another job committed first, and the two cannot both hold.
+        PlaceError: the object store of an address does not take them.
         OSError: the disk did not take them.
         Exception: what `tables` raises.
     """
     schema = predictions_schema(snapshot)
     stamps = pa.scalar(snapshot.version, pa.int64()), pa.scalar(scored_at, pa.timestamp("us", "UTC"))
+    target = location_of(path)
+    if is_remote(target):
+        table = remote_predictions(target, schema)
+        where = partitions_of(days, model_version)
+        table.replace(where, lambda: table.write(_stamped(part, schema, *stamps) for part in tables))
+        return
     failed: list[Exception] = []
     batches = (batch for table in _noting(tables, failed) for batch in _stamped(table, schema, *stamps).to_batches())
     listed = ", ".join(f"'{day.isoformat()}'" for day in sorted(days))
-    target = str(path.resolve())
     with one_line((CommitFailedError,), path):
         try:
-            if not is_delta_table(path):
+            if not is_delta_table(target):
                 DeltaTable.create(target, schema, mode="ignore", partition_by=list(PREDICTION_PARTITIONS))
             write_deltalake(
                 target,
@@ -65,11 +73,11 @@ def replace_predictions(
             raise OSError(int(found[1]), os.strerror(int(found[1])), str(path)) from None
 
 
-def predictions_by_slot(path: Path, days: Collection[date], model_version: str) -> dict[str, int]:
+def predictions_by_slot(path: Path | str, days: Collection[date], model_version: str) -> dict[str, int]:
     """Count the rows of `model_version` on `days` in the predictions table, by slot, as its log counts them."""
     wanted = {day.isoformat() for day in days}
     counts: dict[str, int] = {}
-    for file in pa.table(DeltaTable(str(path.resolve())).get_add_actions(flatten=True)).to_pylist():
+    for file in pa.table(table_at(location_of(path)).get_add_actions(flatten=True)).to_pylist():
         if str(file["partition.date"]) in wanted and file["partition.model_version"] == model_version:
             slot = str(file["partition.slot"])
             counts[slot] = counts.get(slot, 0) + int(file["num_records"])

@@ -26,12 +26,13 @@ from camoe.score.seen import Seen, Work
 class Rows:
     """Rows to score: impressions of `days`, the `snapshot` of them alone, or candidates that are encoded beside it.
 
-    `records` are those of the runs that built the impressions' table.
+    `records` are those of the runs that built the impressions' table. `into` is the place of their predictions.
     """
 
     snapshot: Snapshot
     days: tuple[date, ...]
     records: Mapping[date, RunRecord]
+    into: Path | str
 
 
 def score_impressions(
@@ -50,7 +51,7 @@ def score_impressions(
         CountError: not each row was scored.
         DriftError: a strict `watch` found drift, and nothing was written.
     """
-    started, path = time.monotonic(), layout.predictions
+    started, path = time.monotonic(), rows.into
     require_fit(model, rows.snapshot)
     require_vocabulary(model, encoders.read(layout.encoder, encoder_version(rows.records)))
     require_writable(path, rows.snapshot)
@@ -73,13 +74,13 @@ def score_candidates(
     Raises:
         RunError, CountError, DriftError: as `score_impressions` does.
     """
-    started, path = time.monotonic(), layout.candidate_predictions
+    started, path = time.monotonic(), rows.into
     with days_alone(layout.leases, model.manifest.model_version, rows.days):
         number, by_slot, seen = write(_work(model, rows, path, watch))
     drift = watch.look(model, seen)
     return Scored(model, rows.days, number, by_slot, drift, path, time.monotonic() - started)
 
 
-def _work(model: ScoringModel, rows: Rows, path: Path, watch: Watch) -> Work:
+def _work(model: ScoringModel, rows: Rows, path: Path | str, watch: Watch) -> Work:
     check = partial(watch.before_writing, model) if watch.strict else None
     return Work(model, rows.snapshot, rows.days, path, check)

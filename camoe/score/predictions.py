@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 from deltalake import DeltaTable
 
 from camoe.contracts.errors import SnapshotError
+from camoe.contracts.places.commits import Partitions, RemoteTable
+from camoe.contracts.places.store import open_place
+from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot, is_delta_table
-from camoe.contracts.storage import delta_options
+from camoe.contracts.storage import delta_options, is_remote, location_of
 
 IDS = ("impression_id", "user_id", "campaign_id")
 
@@ -33,13 +38,24 @@ def predictions_schema(snapshot: Snapshot) -> pa.Schema:
     )
 
 
-def require_writable(path: Path, snapshot: Snapshot) -> None:
+def remote_predictions(location: str, schema: pa.Schema) -> RemoteTable:
+    """Return the predictions table at an address, of the columns `schema`."""
+    return RemoteTable(location, schema, PREDICTION_PARTITIONS)
+
+
+def partitions_of(days: Collection[date], model_version: str) -> Partitions:
+    """Return where the predictions of a model on `days` lie."""
+    return {"date": days, "model_version": {model_version}}
+
+
+def require_writable(path: Path | str, snapshot: Snapshot) -> None:
     """Raise `SnapshotError` where predictions of `snapshot` cannot join those at `path`.
 
     So it is where the table has lost its log, and where its ids have other types.
     """
-    if not is_delta_table(path):
-        files = sum(1 for _ in path.rglob("*.parquet"))
+    location = location_of(path)
+    if not is_delta_table(location):
+        files = _data_files(location)
         if files:
             raise SnapshotError(
                 f"{path} has {files:,} data files and no _delta_log: its log was lost, and a new one would not know "
@@ -47,10 +63,16 @@ def require_writable(path: Path, snapshot: Snapshot) -> None:
             )
         return
     schema = predictions_schema(snapshot)
-    found = pa.schema(DeltaTable(str(path.resolve())).schema().to_arrow())
+    found = pa.schema(DeltaTable(location, storage_options=delta_options(location)).schema().to_arrow())
     for name in IDS:
         if name in found.names and found.field(name).type != schema.field(name).type:
             raise SnapshotError(
                 f"{path} has {name} as {found.field(name).type}, the training table as {schema.field(name).type}; "
                 "move the folder away and score its days again; nothing was changed"
             )
+
+
+def _data_files(location: str) -> int:
+    if is_remote(location):
+        return sum(name.endswith(".parquet") for name in open_place(location).names())
+    return sum(1 for _ in Path(location).rglob("*.parquet"))

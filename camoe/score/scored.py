@@ -30,7 +30,7 @@ class Scored:
     rows: int
     by_slot: Mapping[str, int]
     drift: Drift
-    path: Path
+    path: Path | str
     seconds: float
 
     def tell(self, counted: Path, stage: str = "score") -> None:

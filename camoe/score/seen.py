@@ -59,5 +59,5 @@ class Work:
     model: ScoringModel
     snapshot: Snapshot
     days: tuple[date, ...]
-    path: Path
+    path: Path | str
     check: Callable[[Seen], object] | None = None

@@ -12,19 +12,21 @@ from delta import exceptions
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
+from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.storagelevel import StorageLevel
 
 from camoe.contracts.encoder import UNKNOWN
 from camoe.contracts.places.alone import one_line
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.schema import PREDICTION_PARTITIONS
-from camoe.contracts.snapshot import Snapshot
-from camoe.contracts.storage import is_remote
+from camoe.contracts.snapshot import Snapshot, logged
+from camoe.contracts.storage import is_remote, location_of
 from camoe.metrics.spark_bins import clipped, narrow_bin, wide_bin
+from camoe.score.predictions import partitions_of, remote_predictions
 from camoe.score.scorer import Scorer, ScoringModel, expected_of
 from camoe.score.seen import BY, Seen, Work
 from camoe.score.unknown import Unknown, Vocabulary, category_vocabularies, element_vocabularies
-from camoe.stream.frame import remote_frame
+from camoe.stream.frame import remote_frame, write_frame
 
 # Delta's errors when another commit came first; PySpark knows them once they are imported.
 CONFLICTS = tuple(
@@ -40,7 +42,7 @@ def read_rows(spark: SparkSession, snapshot: Snapshot, days: Collection[date], m
     """Read the features of the impressions of `days` at the pinned version."""
     columns = (*ROW_KEYS, *model.spec.features.columns)
     if is_remote(snapshot.table):
-        return remote_frame(spark, snapshot, columns, days)
+        return remote_frame(spark, snapshot, columns, {"date": days})
     table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
     return table.where(F.col("date").isin(*days)).select(*columns)
 
@@ -150,7 +152,7 @@ def count_scores(predictions: DataFrame) -> Counter[tuple[str, str, str, int]]:
 
 def write_predictions(
     predictions: DataFrame,
-    path: Path,
+    path: Path | str,
     days: Collection[date],
     model_version: str,
     rows: Mapping[tuple[date, str], int] | None = None,
@@ -161,13 +163,18 @@ def write_predictions(
 
     Raises:
         RunError: another job committed first, and the two cannot both hold.
+        PlaceError: the object store of an address does not take the commit.
     """
+    location, spread = location_of(path), predictions.repartition(*PREDICTION_PARTITIONS, _file_of(rows or {}))
+    if is_remote(location):
+        table = remote_predictions(location, to_arrow_schema(predictions.schema))
+        table.replace(partitions_of(days, model_version), lambda: write_frame(spread, table))
+        return
     listed = ", ".join(f"date'{day.isoformat()}'" for day in sorted(days))
     replaced = f"date in ({listed}) and model_version = '{model_version}'"
-    spread = predictions.repartition(*PREDICTION_PARTITIONS, _file_of(rows or {}))
     writer = spread.write.format("delta").mode("overwrite")
     with one_line(CONFLICTS, path):
-        writer.partitionBy(*PREDICTION_PARTITIONS).option("replaceWhere", replaced).save(str(path.resolve()))
+        writer.partitionBy(*PREDICTION_PARTITIONS).option("replaceWhere", replaced).save(location)
 
 
 def _file_of(rows: Mapping[tuple[date, str], int]) -> Column:
@@ -180,12 +187,17 @@ def _file_of(rows: Mapping[tuple[date, str], int]) -> Column:
     return F.pmod(F.xxhash64("impression_id"), F.coalesce(own, F.lit(1)))
 
 
-def count_predictions(spark: SparkSession, path: Path, days: Collection[date], model_version: str) -> dict[str, int]:
+def count_predictions(
+    spark: SparkSession, path: Path | str, days: Collection[date], model_version: str
+) -> dict[str, int]:
     """Count the rows of `model_version` on `days` in the predictions table, by slot."""
     counted = _of_model(spark, path, days, model_version).groupBy("slot").count().collect()
     return {row["slot"]: row["count"] for row in counted}
 
 
-def _of_model(spark: SparkSession, path: Path, days: Collection[date], model_version: str) -> DataFrame:
-    table = spark.read.format("delta").load(str(path.resolve()))
+def _of_model(spark: SparkSession, path: Path | str, days: Collection[date], model_version: str) -> DataFrame:
+    location = location_of(path)
+    if is_remote(location):
+        return remote_frame(spark, logged(location), (*BY, "p"), partitions_of(days, model_version))
+    table = spark.read.format("delta").load(location)
     return table.where(F.col("date").isin(*days) & (F.col("model_version") == model_version))

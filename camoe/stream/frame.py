@@ -1,42 +1,43 @@
-"""A pinned table in an object store as a frame of Spark.
+"""A table in an object store as a frame of Spark: read at a pinned version, and written.
 
-Its files are read by Python, as the stream reads them, so Spark needs no library of the store's: nothing of Hadoop's,
-and none of its settings.
+Its files are read and written by Python, as the stream reads them, so Spark needs no library of the store's: nothing of
+Hadoop's, and none of its settings.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import date
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from camoe.contracts.places.commits import Part, Partitions, RemoteTable, files_in, table_at
 from camoe.contracts.snapshot import Snapshot
-from camoe.contracts.storage import Storage, delta_options, open_storage, path_of
-
-# What files lie under, which they need not hold themselves.
-FOLDERS = ("modality", "slot", "date")
+from camoe.contracts.storage import Storage, open_storage, path_of
 
 
-def remote_frame(spark: SparkSession, snapshot: Snapshot, columns: Sequence[str], days: Collection[date]) -> DataFrame:
-    """Return `columns` of the rows of `snapshot` on `days`, in no particular order; a task reads a file.
+def remote_frame(spark: SparkSession, snapshot: Snapshot, columns: Sequence[str], partitions: Partitions) -> DataFrame:
+    """Return `columns` of the rows of `snapshot` in `partitions`, in no particular order; a task reads a file.
 
     A file that lacks a column, which others have, gives nulls.
     """
-    delta = DeltaTable(snapshot.table, version=snapshot.version, storage_options=delta_options(snapshot.table))
+    delta = table_at(snapshot.table, snapshot.version)
     fields = {field.name: field for field in T.StructType.fromJson(json.loads(delta.schema().to_json()))}
     schema = T.StructType([fields[name] for name in columns])
-    files = [(file.path, file.modality, file.slot, file.day) for file in snapshot.files if file.day in days]
+    files = [(f"{snapshot.table}/{path}", json.dumps(values)) for path, values in files_in(delta, partitions).items()]
     tasks = spark.sparkContext.parallelize(files, max(1, len(files)))
-    listed = spark.createDataFrame(tasks, "path string, modality string, slot string, date date")
+    listed = spark.createDataFrame(tasks, "path string, partition string")
     return listed.mapInArrow(_Reader(to_arrow_schema(schema)), schema)
+
+
+def write_frame(frame: DataFrame, table: RemoteTable) -> list[Part]:
+    """Write the rows of `frame` into files of `table`, each task its own; they count once they are committed."""
+    return [Part.of(row["part"]) for row in frame.mapInArrow(_Writer(table), "part string").collect()]
 
 
 class _Reader:
@@ -49,17 +50,28 @@ class _Reader:
         for batch in batches:
             for named in batch.to_pylist():
                 storage = open_storage(named["path"])
-                yield from storage.tried(partial(self._read, named, storage), named["path"]).to_batches()
+                read = partial(self._read, named["path"], json.loads(named["partition"]), storage)
+                yield from storage.tried(read, named["path"]).to_batches()
 
-    def _read(self, named: dict[str, object], storage: Storage) -> pa.Table:
-        file = pq.ParquetFile(path_of(str(named["path"])), filesystem=storage.filesystem, pre_buffer=True)
-        there = set(file.schema_arrow.names) - set(FOLDERS)
+    def _read(self, path: str, partition: Mapping[str, str | None], storage: Storage) -> pa.Table:
+        file = pq.ParquetFile(path_of(path), filesystem=storage.filesystem, pre_buffer=True)
+        there = set(file.schema_arrow.names) - partition.keys()
         rows = file.read([field.name for field in self.schema if field.name in there])
-        count = file.metadata.num_rows
         columns = [
             rows[field.name].cast(field.type)
             if field.name in there
-            else pa.repeat(pa.scalar(named[field.name] if field.name in FOLDERS else None, field.type), count)
+            else pa.repeat(pa.scalar(partition.get(field.name)).cast(field.type), file.metadata.num_rows)
             for field in self.schema
         ]
         return pa.table(columns, schema=self.schema)
+
+
+class _Writer:
+    """Writes rows into files of a table, and gives what is known of each."""
+
+    def __init__(self, table: RemoteTable) -> None:
+        self.table = table
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for part in self.table.write(pa.Table.from_batches([batch]) for batch in batches):
+            yield pa.RecordBatch.from_pydict({"part": [part.text()]})

@@ -126,7 +126,7 @@ def score(config: Config, version: int, days: Collection[date], bundle: Path | N
         BundleError, SnapshotError, StreamError: as `camoe.score.local.score_snapshot` does.
     """
     model = read_model(bundle or config.layout.bundle)
-    snapshot = opened(logged(config.table, version), days).on(days)
+    snapshot = opened(logged(config.training_table, version), days).on(days)
     require_fit(model, snapshot)
     scorer = Scorer(model)
     for day in sorted(days):

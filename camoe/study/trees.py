@@ -64,7 +64,7 @@ def train(config: Config, version: int, factors: Factors) -> Trees:
 
 def score(config: Config, version: int, days: Collection[date], trees: Trees) -> Iterator[pd.DataFrame]:
     """Yield the scored rows of `days`, a day at a time, as those of a network; see `states_of` for the columns."""
-    snapshot = opened(logged(config.table, version), days).on(days)
+    snapshot = opened(logged(config.training_table, version), days).on(days)
     for day in sorted(days):
         rows = read_rows(config, snapshot.on([day]))
         p_raw = _predicted(trees.model, rows)

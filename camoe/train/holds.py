@@ -8,7 +8,7 @@ from camoe.config.pipeline import Config
 from camoe.contracts.errors import TrainingError
 from camoe.contracts.layout import Layout
 from camoe.contracts.places.leases import leased
-from camoe.contracts.places.pins import pinned_training
+from camoe.contracts.places.pins import pinned_here
 from camoe.contracts.runs import lock_of
 
 # Beside the leases of the feature job's runs; none of those has this name, since it has a space.
@@ -26,4 +26,7 @@ def folder_alone(layout: Layout) -> AbstractContextManager[None]:
 
 def pinned_table(config: Config, version: int) -> AbstractContextManager[object]:
     """Pin the table that the training reads."""
-    return pinned_training(config.layout, config.table, version, "train", "training reads it")
+    layout = config.layout
+    return pinned_here(
+        layout.pins, layout.training, config.training_table, version, job="train", why="training reads it"
+    )

@@ -1,4 +1,4 @@
-"""Scores and measures of a training table, and with a bundle, that lie in an object store."""
+"""Scores and measures with a training table, predictions and a bundle that lie in an object store."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 import camoe
-from camoe.config.pipeline import Config
-from camoe.contracts.config_file import load
 from camoe.contracts.snapshot import pin
+from features.maintenance.keep import keep_scored
 from jobs import publish
 from tests.jobs.in_process import run_main
 from tests.paths import ROOT
@@ -20,7 +19,7 @@ from tests.score.pipeline import write_scorable
 from tests.score.rows import by_impression, encoded_rows
 from tests.stream.object_store import SECRET, copied, object_store
 
-TABLE, BUNDLE = "s3://lake/training", "s3://lake/models/mine"
+TABLE, PREDICTIONS, BUNDLE = "s3://lake/training", "s3://lake/predictions", "s3://lake/models/mine"
 SUBMIT = ["spark-submit", "--properties-file", "conf/spark/local.conf"]
 
 
@@ -38,12 +37,23 @@ def pipeline(tmp_path_factory):
         yield made
 
 
-def predictions(pipeline):
-    return by_impression(camoe.read_days(pipeline.config.layout.predictions, pipeline.config.days.test.days()))
+def predictions(pipeline, place):
+    return by_impression(camoe.read_days(place, pipeline.config.days.test.days()))
+
+
+def numbers(document, name=""):
+    """The numbers of a document by where they stand; texts and what is null as well, as a number each."""
+    if isinstance(document, dict):
+        document = list(document.items())
+    if not isinstance(document, list | tuple):
+        return {name: document} if isinstance(document, int | float) else {f"{name}={document}": 0}
+    parts = (numbers(part, f"{name}.{place}") for place, part in enumerate(document))
+    return {key: value for part in parts for key, value in part.items()}
 
 
 def run(pipeline, *command, remote=True):
-    given = [f"training.table={TABLE}"] if remote else []
+    """Run a job over the tables under `out`, or over those in the store."""
+    given = [f"training.table={TABLE}", f"predictions={PREDICTIONS}"] if remote else []
     done = subprocess.run(
         [*command, "--config", str(pipeline.path), *given], capture_output=True, text=True, check=False, cwd=ROOT
     )
@@ -59,25 +69,34 @@ def test_a_bundle_of_a_store_predicts_as_the_one_that_was_published(pipeline):
     assert own.equals(served)
 
 
-def test_days_of_the_table_in_the_store_are_scored_as_those_under_out(pipeline):
+def test_days_are_scored_from_a_store_and_into_one_as_they_are_under_out(pipeline):
     job = [sys.executable, "jobs/score.py", "--local"]
     run(pipeline, *job, remote=False)
-    before = predictions(pipeline)
-    told = run(pipeline, *job, "--model", BUNDLE)
-    after = predictions(pipeline)
-    np.testing.assert_array_equal(before["p"], after["p"])
-    assert "predictions of 1 days" in told
+    for _ in range(2):
+        told = run(pipeline, *job, "--model", BUNDLE)
+        assert f"score: written to {PREDICTIONS}" in told
+    here, there = predictions(pipeline, pipeline.config.layout.predictions), predictions(pipeline, PREDICTIONS)
+    np.testing.assert_array_equal(here["p"], there["p"])
+    assert here.index.equals(there.index)
+
+
+def test_a_vacuum_spares_what_predictions_in_a_store_were_scored_from(pipeline):
+    assert [item.version for item in keep_scored(PREDICTIONS)] == [pin(TABLE).version]
 
 
 @pytest.mark.spark
-def test_spark_scores_and_measures_the_table_in_the_store_as_the_one_under_out(pipeline):
-    config = load(pipeline.path, Config)
-    found = []
+def test_spark_scores_and_measures_tables_in_a_store_as_those_under_out(pipeline):
+    layout, found = pipeline.config.layout, []
     for remote in (False, True):
         run(pipeline, *SUBMIT, "jobs/score.py", remote=remote)
         run(pipeline, *SUBMIT, "jobs/evaluate.py", remote=remote)
-        metrics = json.loads((config.layout.report / "metrics.json").read_text())
-        found.append((predictions(pipeline)["p"], metrics["rows"], metrics["counts"]))
+        metrics = json.loads((layout.report / "metrics.json").read_text())
+        place = PREDICTIONS if remote else layout.predictions
+        found.append((predictions(pipeline, place)["p"], metrics["rows"], metrics["counts"]))
     np.testing.assert_array_equal(found[0][0], found[1][0])
-    assert found[0][1:] == found[1][1:]
-    assert len(found[0][0]) == pin(TABLE).on(config.days.test.days()).rows
+    assert found[0][2] == found[1][2]
+    # Sums are of the same numbers, added up in another order.
+    here, there = numbers(found[0][1]), numbers(found[1][1])
+    assert here.keys() == there.keys()
+    np.testing.assert_allclose([*here.values()], [*there.values()], rtol=1e-9)
+    assert len(found[0][0]) == pin(TABLE).on(pipeline.config.days.test.days()).rows

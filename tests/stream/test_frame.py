@@ -38,7 +38,7 @@ def test_the_rows_of_the_days_come_each_once_whatever_columns_a_file_lacks(spark
     snapshot = pin(address)
     columns = ("id", "label", "slot", "score", "date", "list")
     store.fault = nth(0, "cut", "GET /lake/" + tmp_path.name + "/modality")
-    found = sorted(map(tuple, remote_frame(spark, snapshot, columns, DAYS).collect()))
+    found = sorted(map(tuple, remote_frame(spark, snapshot, columns, {"date": DAYS}).collect()))
     assert store.done == ["cut"]
     expected = [
         (f"{day}-{row}", label, "in stream", score, day, [1, 2])
@@ -46,7 +46,7 @@ def test_the_rows_of_the_days_come_each_once_whatever_columns_a_file_lacks(spark
         for row, (label, score) in enumerate(zip(labels, [0.5, None, 1, 2, 3], strict=True))
     ]
     assert found == expected
-    assert remote_frame(spark, snapshot, ("id",), []).count() == 0
+    assert remote_frame(spark, snapshot, ("id",), {"slot": ["none"]}).count() == 0
 
 
 def test_days_come_as_arrow_from_the_address(server):

@@ -28,7 +28,7 @@ def days_alone(runs: Path, model_version: str, days: Collection[date]) -> Iterat
 
 
 @contextmanager
-def one_line(conflicts: tuple[type[Exception], ...], path: Path) -> Iterator[None]:
+def one_line(conflicts: tuple[type[Exception], ...], path: Path | str) -> Iterator[None]:
     """Raise `RunError` where a commit to the table at `path` fails by one of `conflicts`."""
     try:
         yield

@@ -16,7 +16,6 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import write_text
-from camoe.contracts.layout import Layout
 from camoe.contracts.places.leases import RUNNING, Holder, renewed, this_process
 
 
@@ -55,13 +54,11 @@ def pinned(folder: Path, table: Path, version: int, job: str, why: str) -> Itera
         path.unlink(missing_ok=True)
 
 
-def pinned_training(
-    layout: Layout, table: Path | str, version: int, job: str, why: str
+def pinned_here(
+    folder: Path, own: Path, table: Path | str, version: int, *, job: str, why: str
 ) -> AbstractContextManager[object]:
-    """Pin `version` of the training `table` as `pinned` does. One that is not `layout`'s is not vacuumed from there."""
-    if table != layout.training:
-        return nullcontext()
-    return pinned(layout.pins, layout.training, version, job, why)
+    """Pin `version` of `table` as `pinned` does where it is `own`; one elsewhere is not vacuumed from here."""
+    return pinned(folder, own, version, job, why) if table == own else nullcontext()
 
 
 def read_pins(folder: Path) -> tuple[Pin, ...]:

@@ -67,7 +67,7 @@ def open_training_inputs(config: Config, version: int | None = None) -> Training
         EncoderError: the encoder of the table is missing or damaged.
     """
     retries = config.training.stream.retries
-    snapshot = logged(config.table, version, retries)
+    snapshot = logged(config.training_table, version, retries)
     require_features(snapshot, config.features.schema_hash())
     require_slots(snapshot, config.slots)
     require_columns(snapshot, training_columns(config))

@@ -103,7 +103,7 @@ def test_the_job_keeps_what_the_model_and_the_predictions_rest_on(layout, capsys
     put(layout.bundle / "manifest.json", json.dumps(manifest))
     scored = training_rows("r2", DAYS[1]).append_column("snapshot_version", [[2] * 10])
     write_deltalake(layout.predictions, scored, partition_by=["modality", "slot", "date"])
-    assert keep_scored(layout) == [Keep(2, "predictions were scored from it")]
+    assert keep_scored(layout.predictions) == [Keep(2, "predictions were scored from it")]
     asked = [*command("vacuum", layout), "--retain", "0s"]
     with pytest.raises(MaintenanceError, match="--force"):
         main(asked)
