@@ -1,4 +1,4 @@
-# The image for Spark on Kubernetes: docker build -t camoe:0.1.0 .
+# The image for Spark on Kubernetes: docker build -t camoe:0.1.0 .   (without GPUs: --build-arg TORCH=cpu)
 # conf/spark/kubernetes.conf names it; docs/cluster.md tells what of it has been run.
 FROM apache/spark:4.0.1 AS spark
 
@@ -19,7 +19,8 @@ USER spark
 WORKDIR /opt/camoe
 COPY --chown=spark . .
 # Without the packages that only tests need. Delta's JARs come to lie beside Spark's own, in the environment.
-RUN UV_NO_DEV=1 tools/setup.sh && rm -rf .tools ~/.cache
+ARG TORCH=cuda
+RUN UV_NO_DEV=1 CAMOE_TORCH=$TORCH tools/setup.sh && rm -rf .tools ~/.cache
 
 USER root
 RUN ln -s /opt/camoe/.venv/lib/python3.11/site-packages/pyspark /opt/spark

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Makes .venv from uv.lock, builds Horovod against torch, resolves Delta's JAR. Run by make, once.
+# CAMOE_TORCH=cpu takes PyTorch without CUDA, from PyTorch's own index.
 # Names what the machine lacks before anything is downloaded.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,9 +45,8 @@ echo "setup: once, a few minutes (log: $LOG)"
 [ -x .tools/bin/uv ] || run "the installer" "$python" -m venv .tools
 [ "$(.tools/bin/uv --version 2>/dev/null | cut -d' ' -f2)" = "$UV_VERSION" ] ||
     run "the installer's version $UV_VERSION" .tools/bin/pip install --quiet "uv==$UV_VERSION"
-export PATH="$PWD/tools:$PATH" UV_PYTHON_DOWNLOADS=never
 run "Python packages, and Horovod built against torch (2 to 4 minutes the first time)" \
-    .tools/bin/uv sync --locked --compile-bytecode --python "$python"
+    tools/packages.sh "${CAMOE_TORCH:-cuda}" --compile-bytecode --python "$python"
 install -D -m 644 conf/spark/spark-env.sh .venv/lib/python3.11/site-packages/pyspark/conf/spark-env.sh
 unset SPARK_HOME PYSPARK_DRIVER_PYTHON
 export PATH="$PWD/.venv/bin:$PATH" PYSPARK_PYTHON="$PWD/.venv/bin/python"
