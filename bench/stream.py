@@ -26,6 +26,7 @@ import pandas  # noqa: F401  # pyarrow imports it at the first conversion, which
 import torch
 
 from bench import stream_contenders as contenders
+from bench.processes import ROOT, Worker, interpreter_of
 from bench.stream_quality import autocorrelation, counts_by, fully_shuffled
 from bench.stream_table import COLUMNS, snapshot_of, table_of
 from camoe.contracts.snapshot import Snapshot
@@ -36,11 +37,20 @@ from camoe.stream.planning.quota import Counts
 from camoe.stream.planning.split import split, walk
 from camoe.stream.planning.world import World
 from camoe.stream.reading.buffers import Buffers
+from camoe.stream.reading.columns import SLOT_ID, UNKNOWN_LABEL
 from camoe.train.launch.process import WORKER_ENVIRONMENT
 
 Figures = dict[str, float]
 HALVES = Shares(by="modality", of={"audio": 1, "video": 1})
 LAGS = (1, 10, 100)
+# With a pyarrow that its `make_batch_reader` can use. Its own requirements would bring Spark, and old build tools.
+PETASTORM = [
+    ["torch==2.13.0", "pyarrow==14.0.2", "numpy<2", "pandas==2.2.*", "setuptools<81"],
+    ["dill", "diskcache", "fsspec", "future", "packaging", "psutil", "pyzmq", "six"],
+    ["--no-deps", "petastorm==0.13.1"],
+]
+QUEUES = {"batched_loader": 200_000, "data_loader": 50_000}
+LOADER_LIMIT_S = 1800
 
 
 def plan(_cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
@@ -119,29 +129,45 @@ def _timed(name: str, contender: contenders.Contender, snapshot: Snapshot) -> Ru
     return Run(rows / 1e6 / (time.perf_counter() - wall), rows / 1e6 / (time.process_time() - processor))
 
 
+def _petastorm(snapshot: Snapshot, cache: Path) -> Worker:
+    columns = {
+        "categorical": COLUMNS.categorical,
+        "numeric": COLUMNS.numeric,
+        "labels": COLUMNS.labels,
+        "slot": [SLOT_ID],
+    }
+    settings = {
+        "files": [file.path for file in snapshot.files],
+        "columns": columns,
+        "batch": contenders.BATCH,
+        "queue": QUEUES,
+        "unknown_label": UNKNOWN_LABEL,
+    }
+    interpreter = interpreter_of("petastorm", PETASTORM)
+    command: list[str | Path] = [interpreter, "-m", "bench.stream_petastorm", json.dumps(settings)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return Worker(command, environment, cache / "petastorm.log", LOADER_LIMIT_S)
+
+
+def _told(worker: Worker, loader: str, snapshot: Snapshot) -> Run:
+    took = worker.tell(f"{loader} {len(snapshot.files)}")
+    assert took["rows"] == snapshot.rows, (loader, took)
+    return Run(took["rows"] / 1e6 / took["wall"], took["rows"] / 1e6 / took["processor"])
+
+
 def speed(cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
     """Measure rows into tensors, in turn, so that all meet the same machine; ratios are medians of rounds."""
     whole = table_of(2_000_000, cache)
-    part = replace(whole, files=whole.files[:3])
     contenders.memory_mapped(whole)
-    field: dict[str, tuple[contenders.Contender, Snapshot, int]] = {
-        "camoe": (_camoe(), whole, 15),
-        "pyarrow_dataset": (contenders.pyarrow_dataset, whole, 15),
-        "memory_map": (contenders.memory_map, whole, 15),
-        "batched_loader": (contenders.batched_loader, whole, 5),
-        "data_loader": (contenders.data_loader, part, 1),
-    }
-    runs: dict[str, list[Run]] = {name: [] for name in field}
-    # The first round meets cold memory and is not counted. Then the slow ones have few turns.
-    names = list(field)
-    for number in range(-1, max(rounds for *_, rounds in field.values())):
-        # Whoever comes after another finds the files in memory, so the turns go round.
-        for name in names[number % len(names) :] + names[: number % len(names)]:
-            contender, table, rounds = field[name]
-            if -1 < number < rounds or (number < 0 and rounds > 1):
-                run = _timed(name, contender, table)
-                print(f"{number} {name:16s} {run}", flush=True)
-                runs[name].extend([run] if number >= 0 else [])
+    own = {"camoe": _camoe(), "pyarrow_dataset": contenders.pyarrow_dataset, "memory_map": contenders.memory_map}
+    with _petastorm(whole, cache) as worker:
+        field: dict[str, tuple[Callable[[], Run], int]] = {
+            **{name: (partial(_timed, name, contender, whole), 15) for name, contender in own.items()},
+            "batched_loader": (partial(_told, worker, "batched_loader", whole), 5),
+            # Of three files: row by row the whole table would take minutes.
+            "data_loader": (partial(_told, worker, "data_loader", replace(whole, files=whole.files[:3])), 1),
+        }
+        runs = _in_turns(field)
     figures, ratios = {}, {}
     for name, found in runs.items():
         for clock in ("wall", "processor"):
@@ -153,8 +179,24 @@ def speed(cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
                 pairs = [a / b for a, b in zip(mine, theirs, strict=False)]
                 ratios[f"{name}_{clock}"] = statistics.median(pairs)
                 ratios[f"{name}_{clock}_best"] = max(mine) / max(theirs)
-    config = {"rows": whole.rows, "files": len(whole.files), "batch": contenders.BATCH, "queue": contenders.QUEUE}
+    config = {"rows": whole.rows, "files": len(whole.files), "batch": contenders.BATCH, "queues": QUEUES}
     return config, figures, ratios
+
+
+def _in_turns(field: Mapping[str, tuple[Callable[[], Run], int]]) -> dict[str, list[Run]]:
+    """Return the runs of each contender, which has so many rounds; all have one more first, in cold memory."""
+    runs: dict[str, list[Run]] = {name: [] for name in field}
+    names = list(field)
+    # The slow ones have few turns.
+    for number in range(-1, max(rounds for _, rounds in field.values())):
+        # Whoever comes after another finds the files in memory, so the turns go round.
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            run_once, rounds = field[name]
+            if -1 < number < rounds or (number < 0 and rounds > 1):
+                run = run_once()
+                print(f"{number} {name:16s} {run}", flush=True)
+                runs[name].extend([run] if number >= 0 else [])
+    return runs
 
 
 def growth(cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
@@ -192,7 +234,6 @@ def main(argv: Iterable[str]) -> None:
     parser.add_argument("--cache", type=Path, default=Path("out/bench/stream"))
     chosen = parser.parse_args(list(argv))
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", category=FutureWarning, module="petastorm")
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
     config, figures, ratios = COMMANDS[chosen.command](chosen.cache)
     rounded = {name: round(value, 5) for name, value in figures.items()}

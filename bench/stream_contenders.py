@@ -5,20 +5,14 @@ All end with `Tensors`: categorical int32, numeric float32, labels int64, slot i
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.dataset as ds
 import torch
-from petastorm import make_batch_reader
-from petastorm.pytorch import BatchedDataLoader, DataLoader
-from torch import Tensor
 
 from bench.stream_table import COLUMNS
 from camoe.contracts.snapshot import Snapshot
@@ -29,7 +23,6 @@ from camoe.stream.reading.pack import pack
 from camoe.train.loop.tensors import Tensors, to_tensors
 
 BATCH = 4096
-QUEUE = 200_000
 LANES = 4
 CPU = torch.device("cpu")
 NO_SEQUENCES = torch.empty((BATCH, 0), dtype=torch.int32)
@@ -71,20 +64,6 @@ def memory_map(snapshot: Snapshot) -> Iterator[Tensors]:
         yield to_tensors(Block(COLUMNS, rows), CPU, torch.float32)
 
 
-def batched_loader(snapshot: Snapshot) -> Iterator[Tensors]:
-    """Yield from Petastorm's BatchedDataLoader with its shuffling queue."""
-    with _petastorm(snapshot) as reader:
-        loader = BatchedDataLoader(reader, batch_size=BATCH, shuffling_queue_capacity=QUEUE)
-        yield from map(_stacked, loader)
-
-
-def data_loader(snapshot: Snapshot) -> Iterator[Tensors]:
-    """Yield from Petastorm's DataLoader with its shuffling queue, row by row."""
-    with _petastorm(snapshot) as reader:
-        loader = DataLoader(reader, batch_size=BATCH, shuffling_queue_capacity=QUEUE // 4)
-        yield from map(_stacked, loader)
-
-
 def memory_mapped(snapshot: Snapshot) -> Path:
     """Return the file of packed rows beside the table, written once."""
     path = Path(f"{snapshot.table}.npy")
@@ -106,27 +85,6 @@ def _tensors(categorical: Array, numeric: Array, labels: Array, slot: Array) -> 
         numeric=torch.from_numpy(numeric),
         labels=torch.from_numpy(labels).to(torch.int64),
         slot=torch.from_numpy(slot).to(torch.int64),
-        sequences=NO_SEQUENCES,
-        targets=NO_TARGETS,
-    )
-
-
-def _petastorm(snapshot: Snapshot) -> AbstractContextManager[Any]:
-    warnings.simplefilter("ignore")
-    urls = [f"file://{file.path}" for file in snapshot.files]
-    reader: AbstractContextManager[Any] = make_batch_reader(
-        urls, schema_fields=list(COLUMNS.names), workers_count=2, num_epochs=1
-    )
-    return reader
-
-
-def _stacked(columns: dict[str, Tensor]) -> Tensors:
-    labels = torch.stack([columns[name] for name in COLUMNS.labels], 1)
-    return Tensors(
-        categorical=torch.stack([columns[name] for name in COLUMNS.categorical], 1),
-        numeric=torch.stack([columns[name] for name in COLUMNS.numeric], 1),
-        labels=torch.nan_to_num(labels, nan=UNKNOWN_LABEL).to(torch.int64),
-        slot=columns[SLOT_ID].to(torch.int64),
         sequences=NO_SEQUENCES,
         targets=NO_TARGETS,
     )

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from pyspark.sql import SparkSession
 
+import camoe.stream.reading  # noqa: F401  # what Petastorm imports has to be there before it
 from features.spark.settings import SETTINGS
 from tests.paths import KUAIRAND_LOG, ROOT
 from tests.sparks import FOR_FEW_ROWS, FOR_ONE_DRIVER, as_users_run_it, spark_properties

@@ -14,7 +14,8 @@ ASYMPTOTIC = 1000.0
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """Return the quotient, NaN where the denominator is 0."""
     undefined = np.full(np.broadcast_shapes(np.shape(numerator), np.shape(denominator)), np.nan)
-    return np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) != 0)
+    found: Floats = np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) != 0)
+    return found
 
 
 def average_precision(bins: Bins) -> Floats:

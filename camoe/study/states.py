@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +37,8 @@ def states_of(rows: pd.DataFrame, buckets: int) -> pd.DataFrame:
         for predictor, column in (("model", "p"), ("model_raw", "p_raw")):
             state = Histogram.from_rows(own[column], own["label"], own["bucket"], buckets)
             entries = pd.DataFrame({name: getattr(state, name) for name in ENTRIES})
-            parts.append(entries.assign(**dict(zip(groups, key, strict=True)), predictor=predictor))
+            of: dict[str, Any] = {**dict(zip(groups, key, strict=True)), "predictor": predictor}
+            parts.append(entries.assign(**of))
     return pd.concat(parts, ignore_index=True)[[*KEYS, *ENTRIES]]
 
 

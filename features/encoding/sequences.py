@@ -90,12 +90,12 @@ def _look_up(values: tuple[str, ...]) -> Callable[[Column], Column]:
     It is a UDF, because Spark searches a map or an array from its beginning.
     """
 
-    def look_up(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:  # type: ignore[type-arg]
+    def look_up(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
         known: pd.Index[str] = pd.Index(values, dtype=object)
         for batch in batches:
             ends = np.cumsum([len(one) for one in batch], dtype=np.int64)
             flat = np.concatenate(batch.to_numpy()) if len(batch) else np.empty(0, dtype=object)
-            places = known.get_indexer(flat)
+            places = known.get_indexer(pd.Index(flat, dtype=object))
             indices = np.where(places < 0, UNKNOWN, places + FIRST).astype(np.int32)
             yield pd.Series(np.split(indices, ends[:-1]) if len(batch) else [], dtype=object)
 

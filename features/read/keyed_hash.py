@@ -25,7 +25,7 @@ def hasher(key: bytes) -> Callable[[Column], Column]:
 
     # A built-in would need the key as a literal, which query plans, Spark's pages and event logs show. In a Python
     # function it travels inside the serialised code only.
-    def keyed_hash(texts: pd.Series) -> pd.Series:  # type: ignore[type-arg]
+    def keyed_hash(texts: pd.Series) -> pd.Series:
         def digest(text: str | None) -> str | None:
             return None if text is None else hmac.digest(key, text.encode(), "sha256").hex()[:HEX_DIGITS]
 

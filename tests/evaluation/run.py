@@ -63,7 +63,7 @@ def impressions(rows_a_day: int = 400, users: int = 60) -> pd.DataFrame:
         }
     )
     frame["modality"] = frame["slot"].map({slot: kind for entry in SLOTS for slot, kind in entry.items()})
-    odds = frame["slot"].map(RATES) * np.exp(rng.normal(0, 1, rows))
+    odds: pd.Series[float] = frame["slot"].map(RATES) * np.exp(rng.normal(0, 1, rows))
     frame["truth"] = odds / (1 + odds)
     frame["click"] = rng.random(rows) < frame["truth"]
     frame["label_click"] = frame.pop("click").astype("Int32").mask((frame["date"] == TEST) & (rng.random(rows) < 0.05))

@@ -85,7 +85,7 @@ class Forwarder(BaseHTTPRequestHandler):
 
     def forward(self) -> None:
         self.close_connection = True
-        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        sent = self.body()
         fault = self.proxy.told(f"{self.command} {self.path}")
         if fault == "silence":
             self.proxy.closed.wait(60)
@@ -101,6 +101,18 @@ class Forwarder(BaseHTTPRequestHandler):
             if fault != "lost":
                 self.answer(given.status, dict(given.getheaders()), body, 0.5 if fault == "cut" else 1.0)
             server.close()
+
+    def body(self) -> bytes:
+        """What was sent, in one piece; a server reads what is around each chunk of it, such as a checksum, itself."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        del self.headers["Transfer-Encoding"]
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815
 

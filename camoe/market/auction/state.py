@@ -63,7 +63,8 @@ def paced(accounts: Accounts, state: State, pacing: Pacing, tick: int) -> State:
 
 def _budget(accounts: Accounts, state: State) -> Ints:
     """Return what each account may spend on the whole day."""
-    return np.minimum(accounts.daily, accounts.total - state.earlier)
+    budget: Ints = np.minimum(accounts.daily, accounts.total - state.earlier)
+    return budget
 
 
 def _flies(accounts: Accounts, state: State) -> Bools:

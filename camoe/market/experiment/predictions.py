@@ -31,7 +31,6 @@ def models_and_days(path: Path) -> tuple[set[str], set[str]]:
 
 def _files(path: Path) -> list[dict[str, object]]:
     there = (path / "_delta_log").exists()
-    # Not by `to_pyarrow_dataset`, which fails on tables in folders with the pyarrow of Petastorm.
     found = pa.table(DeltaTable(str(path)).get_add_actions(flatten=True)).to_pylist() if there else []
     if not found:
         raise InputError(f"no predictions at {path}; score the market's candidates first (jobs/score.py --input)")

@@ -60,7 +60,7 @@ def validate(
     mean_gates = sum_over_workers(gates, "gates") / sum_over_workers(rows, "gate_rows").clamp(min=1).unsqueeze(1)
     labels = sum_over_workers(cells, "cells").numpy()
     score = _weighted(ne, masking.weight.cpu().numpy()) if select_by == "heads" else row_entropy(merged, labels)
-    return Validation(tuple(ne), tuple(map(tuple, mean_gates.tolist())), score)
+    return Validation(tuple(ne.tolist()), tuple(map(tuple, mean_gates.tolist())), score)
 
 
 def row_entropy(states: Sequence[Histogram], labels: Floats) -> float:
