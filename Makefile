@@ -36,6 +36,6 @@ package: $(READY)
 environment: $(READY)
 	@tools/environment.sh $(TORCH) dist/environment.tar.gz
 
-$(READY): uv.lock pyproject.toml setup.cfg tools/setup.sh
+$(READY): uv.lock pyproject.toml setup.cfg tools/setup.sh tools/packages.sh
 	@tools/setup.sh
 	@touch $@
