@@ -38,7 +38,12 @@ SYSTEM_REMEDIES = {
     errno.EROFS: "choose a folder that can be written to",
     errno.EACCES: "give this account the right to it, or choose another folder",
     errno.EPERM: "give this account the right to it, or choose another folder",
+    errno.EISDIR: "a file is meant there: remove or rename the folder",
+    errno.ENOTDIR: "a folder is meant there: remove or rename the file",
+    errno.ELOOP: "mend the links there, which lead in a circle",
+    errno.ENAMETOOLONG: "choose shorter names",
     errno.EIO: "look after the disk",
+    errno.ESTALE: "look after the shared disk",
     errno.EMFILE: "allow more open files (ulimit -n)",
     errno.ENOMEM: "give the job more memory",
 }

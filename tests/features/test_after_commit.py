@@ -51,15 +51,14 @@ def test_a_failure_after_the_commit_says_what_is_committed_and_a_retry_how_to_ge
     late = {"user": "u0", "ts": f"{lake.DAYS[0]}T07:00:00", "plan": "gold", "plays": 50.0}
     lake.write(folder / "raw/users.json", [*lake.users(), late])
     arguments = ("--days", lake.DAYS[0], "--as-of", "2026-02-01", "--run-id", "second")
-    before = layout.counts.read_text()
-    layout.counts.unlink()
-    layout.counts.mkdir()
+    # Where the lock of counts.json is meant to lie.
+    obstacle = layout.counts.with_name(f".{layout.counts.name}.lock")
+    obstacle.mkdir()
     assert lake.run_job(config, *arguments) == 2
     (error,) = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
     assert "run second is committed as version 1 of" in error
     assert "counts.json" in error
-    layout.counts.rmdir()
-    layout.counts.write_text(before)
+    obstacle.rmdir()
     assert lake.run_job(config, *arguments) == 0
     said = capfd.readouterr().out
     assert "has committed its days already" in said

@@ -112,6 +112,18 @@ def test_a_damaged_file_is_named_with_what_to_do_and_nothing_is_done(config, cap
     assert everything(config.parent) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "damage"), [("train", "counts"), ("orphans", "counts"), ("score", "record"), ("score", "graph")]
+)
+def test_a_folder_in_the_place_of_a_file_is_named(config, capfd, name, damage):
+    path = config.parent / DAMAGES[damage][0]
+    path.unlink()
+    path.mkdir()
+    said = run(name, config, capfd)
+    assert path.name in said
+    assert "Is a directory; a file is meant there: remove or rename the folder, then: " in said or "is missing" in said
+
+
 YAMLS = {
     "not UTF-8": b"out: \xff\xfe",
     "deep": b"out: " + b"[" * 5000,
