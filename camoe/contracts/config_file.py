@@ -118,7 +118,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         beside = [str(path.parent / other.name) for other in path.parent.glob("*.yaml")]
         there = suggestion(str(path), beside) if beside else "the shipped ones are in conf/"
-        raise ConfigError(f"configuration file {path} does not exist; {there}")
+        raise ConfigError(f"configuration file {path} {'is a folder' if path.is_dir() else 'does not exist'}; {there}")
     try:
         content = yaml.load(path.read_bytes().decode(), _EachKeyOnce)  # noqa: S506 - a safe one
     except UnicodeDecodeError as error:

@@ -78,6 +78,11 @@ def test_a_wrong_override_is_named(override, message):
         load(ROOT / "conf/synthetic.yaml", Config, [override])
 
 
+def test_a_folder_is_no_configuration(tmp_path):
+    with pytest.raises(ConfigError, match=rf"configuration file {tmp_path} is a folder; "):
+        load(tmp_path, Config)
+
+
 def test_an_unknown_key_is_named_with_the_file_that_holds_it(tmp_path):
     days = yaml.safe_load((ROOT / "conf/days/synthetic.yaml").read_text()) | {"holidays": []}
     (tmp_path / "days.yaml").write_text(yaml.safe_dump(days))

@@ -30,7 +30,7 @@ assert history.best_place.epoch < history.epoch, "so that the best weights are r
 train_step.optimisers.release()
 spec = wide(config, inputs.encoder, rows)
 origin = Origin(inputs.train, inputs.encoder, config)
-write_bundle(config.layout.bundle, train_step.model, spec, origin, METRICS, calibration=CALIBRATION)
+write_bundle(config.layout.bundle, train_step.model, spec, origin, METRICS, calibration=CALIBRATION, keep=1)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 # Few rows at high rates, as in test_fit: the model soon knows them by heart, and the best epoch is not the last.
