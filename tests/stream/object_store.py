@@ -40,6 +40,13 @@ def always(fault: str, part: str) -> Fault:
     return lambda line: fault if part in line else None
 
 
+class Server(ThreadingHTTPServer):
+    """Answers each request in a thread of its own."""
+
+    # A client that reads many entries of a log asks for all at once; those that do not fit here wait for seconds.
+    request_queue_size = 256
+
+
 class Proxy:
     """Forwards requests to the server on port `upstream`. `lines` are the requests, `done` the faults of some."""
 
@@ -50,7 +57,7 @@ class Proxy:
         self.done: list[str] = []
         self.closed = threading.Event()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Forwarder", (Forwarder,), {"proxy": self}))
+        self._server = Server(("127.0.0.1", 0), type("Forwarder", (Forwarder,), {"proxy": self}))
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05])
         self._thread.start()
