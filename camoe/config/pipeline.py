@@ -62,8 +62,9 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        for name, path in (("out", self.out), ("lake", self.lake or self.out)):
-            misread = misread_character(path)
+        places = {"out": self.out, "lake": self.lake or self.out, "predictions": self.predictions or self.out}
+        for name, path in places.items():
+            misread = misread_character(Path(path))
             if misread is not None:
                 raise ValueError(
                     f"{name}={path}: Spark and delta-rs, which both write its tables, read the character {misread} of "

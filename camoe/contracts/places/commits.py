@@ -23,6 +23,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
+from camoe.contracts.places.counts import require_equal
 from camoe.contracts.places.store import PlaceError, open_place
 from camoe.contracts.runs import RunError
 from camoe.contracts.storage import delta_options, dropped, error_detail, open_storage, pause_s, remedy
@@ -66,6 +67,7 @@ class RemoteTable:
 
         Raises:
             PlaceError: the store does not take one.
+            CountError: a row has a null in a partition column.
         """
         held: dict[tuple[str, ...], list[pa.Table]] = defaultdict(list)
         rows = 0
@@ -138,11 +140,15 @@ class RemoteTable:
         time.sleep(pause_s(tries))
 
     def _by_partition(self, rows: pa.Table) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
+        dealt = 0
         for values in rows.select(self.partitions).group_by([*self.partitions]).aggregate([]).to_pylist():
             own = rows
             for name in self.partitions:
                 own = own.filter(pc.equal(own[name], pa.scalar(values[name], own[name].type)))
+            dealt += own.num_rows
             yield tuple(str(values[name]) for name in self.partitions), own.drop_columns([*self.partitions])
+        # A null is equal to nothing.
+        require_equal(f"rows with {', '.join(self.partitions)}, for {self.location}", rows.num_rows, dealt)
 
     def _written(self, held: dict[tuple[str, ...], list[pa.Table]]) -> Iterator[Part]:
         place = open_place(self.location)

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from camoe.contracts.places.commits import COMMITS, RemoteTable
+from camoe.contracts.places.commits import RemoteTable
+from camoe.contracts.places.counts import CountError
 from camoe.contracts.places.store import PlaceError
 from camoe.contracts.runs import RunError
 from camoe.contracts.storage import open_storage, path_of
@@ -161,4 +162,6 @@ def test_a_writer_that_fails_on_its_way_changes_nothing(table):
     with pytest.raises(ValueError, match="on the way"):
         table.replace({"slot": {"a"}, "model": {"m"}}, write)
     assert found(table) == Counter({("m", "a", 0): 1})
-    assert COMMITS > ROUNDS
+    with pytest.raises(CountError, match=r"rows with slot, model, for s3://lake/.*: expected 2 rows, found 1"):
+        table.replace({"model": {"m"}}, lambda: table.write([pa.concat_tables([rows([1]), rows([2], slot=None)])]))
+    assert found(table) == Counter({("m", "a", 0): 1})
