@@ -65,7 +65,10 @@ def guess_roles(sample: Sample, given: Mapping[str, str | None]) -> Roles:
     timed = {name: sample.time_sql(name) is not None for name in names}
     time = choose("time", TIME, timed) or choose("time", "", timed)
     if time is None:
-        raise InputError(f"no column of {sample.path} looks like a time; name it with --time COLUMN")
+        raise InputError(
+            f"no column of {sample.path} looks like a time; name it with --time COLUMN, "
+            "or write the files by docs/your-data.md, which has what stands in for one"
+        )
     user = choose("user", USER, every)
     slot = choose("slot", SLOT, {name: sample.distinct(name) <= MOST_SLOTS for name in names})
     told = given.get("label")

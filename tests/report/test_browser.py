@@ -1,4 +1,8 @@
-"""The page in a real browser: nothing to scroll sideways, the figures in view, light and dark, 300 slots."""
+"""The page in a real browser: nothing to scroll sideways, the figures in view, light and dark, 300 slots.
+
+What is seen is measured, not held against stored pictures: each browser and set of fonts draws letters in its own way,
+and a tolerance that allows for it lets a table be cut off.
+"""
 
 from __future__ import annotations
 
