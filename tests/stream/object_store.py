@@ -20,8 +20,8 @@ BUCKET = "lake"
 KEY_ID, SECRET, TOKEN = "AKIAMADEUPFORTESTS00", "made+up/secret", "made-up-token"
 REFUSAL = "<Error><Code>{code}</Code><Message>you sent {sent}</Message></Error>"
 
-# What goes wrong with the request of this line: nothing, "cut", "lost" (done, but never answered), "silence", or a
-# status with a code.
+# What goes wrong with the request of this line: nothing, "cut", "lost" (done, and the connection closed), "unanswered"
+# (done, and nothing said), "silence", or a status with a code.
 Fault = Callable[[str], str | None]
 
 
@@ -96,7 +96,7 @@ class Forwarder(BaseHTTPRequestHandler):
         fault = self.proxy.told(f"{self.command} {self.path}")
         if fault == "silence":
             self.proxy.closed.wait(60)
-        elif fault is not None and fault not in {"cut", "lost"}:
+        elif fault is not None and fault not in {"cut", "lost", "unanswered"}:
             status, code = fault.split()
             told = f"{self.headers['Authorization']} {SECRET} {TOKEN}"
             self.answer(int(status), {}, REFUSAL.format(code=code, sent=told).encode(), 1.0)
@@ -105,7 +105,9 @@ class Forwarder(BaseHTTPRequestHandler):
             server.request(self.command, self.path, sent, {**dict(self.headers), "Connection": "close"})
             given = server.getresponse()
             body = given.read()
-            if fault != "lost":
+            if fault == "unanswered":
+                self.proxy.closed.wait(60)
+            elif fault != "lost":
                 self.answer(given.status, dict(given.getheaders()), body, 0.5 if fault == "cut" else 1.0)
             server.close()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -16,7 +19,9 @@ from camoe.contracts.places.counts import CountError
 from camoe.contracts.places.store import PlaceError
 from camoe.contracts.runs import RunError
 from camoe.contracts.storage import open_storage, path_of
+from tests.paths import ROOT
 from tests.stream.object_store import SECRET, always, nth, object_store
+from tests.waiting import wait_until
 
 SCHEMA = pa.schema([("slot", pa.string()), ("id", pa.int64()), ("model", pa.string())])
 PARTITIONS = ("slot", "model")
@@ -165,3 +170,36 @@ def test_a_writer_that_fails_on_its_way_changes_nothing(table):
     with pytest.raises(CountError, match=r"rows with slot, model, for s3://lake/.*: expected 2 rows, found 1"):
         table.replace({"model": {"m"}}, lambda: table.write([pa.concat_tables([rows([1]), rows([2], slot=None)])]))
     assert found(table) == Counter({("m", "a", 0): 1})
+
+
+REPLACES = """
+import sys
+import pyarrow as pa
+from camoe.contracts.places.commits import RemoteTable
+schema = pa.schema([("slot", pa.string()), ("id", pa.int64()), ("model", pa.string())])
+table = RemoteTable(sys.argv[1], schema, ("slot", "model"))
+rows = pa.table({"slot": ["a"], "id": [1], "model": ["m"]}, schema=schema)
+table.replace({"slot": {"a"}, "model": {"m"}}, lambda: table.write([rows]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("part", "fault", "left"),
+    [("/part-", "silence", 0), ("/_delta_log", "silence", 0), ("/_delta_log", "unanswered", 1)],
+)
+def test_a_driver_that_is_killed_has_committed_or_has_not(store, table, part, fault, left):
+    """Killed while it writes a file, before the store has its commit, and after, before it hears of it."""
+    replaced(table, [0])
+    before = DeltaTable(table.location).version()
+    store.fault = nth(0, fault, f"PUT /lake/{table.location.rpartition('/')[2]}{part}")
+    process = subprocess.Popen([sys.executable, "-c", REPLACES, table.location], cwd=ROOT)
+    wait_until(lambda: store.done == [fault])
+    if fault == "unanswered":
+        wait_until(lambda: DeltaTable(table.location).version() == before + 1, 30)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    store.begin()
+    assert found(table) == Counter({("m", "a", left): 1})
+    replaced(table, [2])
+    assert found(table) == Counter({("m", "a", 2): 1})
