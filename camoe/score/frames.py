@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from camoe.contracts.days import parse_days
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import DataFile, logged, opened
 from camoe.contracts.storage import Storage, open_storage, path_of
@@ -54,12 +55,14 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
 def read_days(table: str | Path, days: Collection[date | str], version: int | None = None) -> pa.Table:
     """Read days of the training `table` (a path, or `s3://bucket/path`) at `version`, or at its newest.
 
-    All columns of the table are there, `modality`, `slot` and `date` among them, in the order of its files.
+    All columns of the table are there, `modality`, `slot` and `date` among them, in the order of its files. Days may be
+    texts as jobs take them: 2026-03-01, or 2026-03-01..2026-03-07.
 
     Raises:
+        ValueError: a text names no day.
         SnapshotError: there is no such table or version, it has no rows of a day, or a file is damaged.
     """
-    asked = [day if isinstance(day, date) else date.fromisoformat(day) for day in days]
+    asked = [one for day in days for one in ((day,) if isinstance(day, date) else parse_days(day))]
     snapshot = opened(logged(table, version), asked).on(asked)
     storage = open_storage(snapshot.table)
     rows = pa.concat_tables(_rows(file, storage) for file in snapshot.files)

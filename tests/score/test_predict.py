@@ -84,7 +84,12 @@ def test_what_is_no_table_is_named(predictor):
 
 def test_days_that_the_table_lacks_are_named(pipeline):
     with pytest.raises(SnapshotError, match="has no rows on 2031-01-01"):
-        camoe.read_days(pipeline.snapshot.table, ["2031-01-01"])
+        camoe.read_days(pipeline.snapshot.table, ["2031-01-01..2031-01-02"])
+
+
+def test_a_text_that_is_no_day_is_told_with_the_days_that_there_are(pipeline):
+    with pytest.raises(ValueError, match="'2026-03-32' is no day: 2026-03 has the days 1 to 31"):
+        camoe.read_days(pipeline.snapshot.table, ["2026-03-32"])
 
 
 def test_the_package_is_found_beside_its_clone(tmp_path):
