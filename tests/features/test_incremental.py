@@ -224,7 +224,7 @@ def test_a_slot_may_be_appended_and_the_table_refuses_rows_that_cannot_be(spark,
     lake.write(folder / "raw/impressions.json", [*dirty(), shown])
     assert lake.run_job(lake.write_config(folder, settings), "--days", lake.DAYS[3]) == 0
     # The table fits a terminal of 80 columns when the run has a single later day.
-    assert re.search(r"most shifted +\w+ ", capfd.readouterr().out)
+    assert re.search(r"most shifted\s+\w+ ", capfd.readouterr().out)
     assert lake.counts(folder)["rows_per_day_and_slot"][lake.DAYS[3]]["cover"] == 1
 
     table = spark.read.format("delta").load(str(layout.training))
