@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
+import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -72,7 +73,6 @@ def test_days_of_the_table_come_as_arrow_and_any_frame_of_them_gets_the_predicti
 
 
 def test_a_frame_of_polars_is_scored_as_its_rows(pipeline, predictor):
-    polars = pytest.importorskip("polars")
     rows = camoe.read_days(pipeline.snapshot.table, DAYS)
     assert predictor.predict(polars.from_arrow(rows))["p"].to_pylist() == predictor.predict(rows)["p"].to_pylist()
 
