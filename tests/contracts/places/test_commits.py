@@ -20,25 +20,12 @@ from camoe.contracts.places.store import PlaceError
 from camoe.contracts.runs import RunError
 from camoe.contracts.storage import open_storage, path_of
 from tests.paths import ROOT
-from tests.stream.object_store import SECRET, always, nth, object_store
+from tests.stream.object_store import SECRET, always, nth
 from tests.waiting import wait_until
 
 SCHEMA = pa.schema([("slot", pa.string()), ("id", pa.int64()), ("model", pa.string())])
 PARTITIONS = ("slot", "model")
 ROUNDS = 3
-
-
-@pytest.fixture(scope="module")
-def server():
-    with object_store() as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def store(server):
-    server.begin()
-    yield server
-    server.begin()
 
 
 @pytest.fixture

@@ -10,23 +10,10 @@ import pytest
 
 from camoe.contracts.errors import SnapshotError
 from camoe.contracts.places.store import Found, PlaceError, is_address, open_place
-from tests.stream.object_store import KEY_ID, SECRET, TOKEN, always, nth, object_store
+from tests.stream.object_store import KEY_ID, SECRET, TOKEN, always, nth
 
 WRITERS = 6
 ADDRESS = "s3://lake/places"
-
-
-@pytest.fixture(scope="module")
-def server():
-    with object_store() as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def store(server):
-    server.begin()
-    yield server
-    server.begin()
 
 
 @pytest.fixture
