@@ -14,8 +14,7 @@ from typing import NamedTuple
 import pyspark
 import pytest
 
-from tests.jobs.clusters.uses import WORKERS, ended, package, three_uses
-from tests.jobs.commands import run
+from tests.jobs.clusters.uses import WORKERS, ended, package, submit, three_uses
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.spark, pytest.mark.horovod, pytest.mark.slow]
@@ -42,11 +41,7 @@ class Cluster(NamedTuple):
             "spark.pyspark.python": str(self.environment / "bin/python"),
             "spark.pyspark.driver.python": sys.executable,
         }
-        given = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
-        return run(
-            ["env", "-u", "PYSPARK_PYTHON", "spark-submit", "--properties-file", "conf/spark/local.conf", *given,
-             "--py-files", str(self.package), f"jobs/{job}.py", *arguments]
-        )  # fmt: skip
+        return submit("local", settings, "--py-files", str(self.package), f"jobs/{job}.py", *arguments)
 
 
 def registered(log: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pyspark
 import pytest
 
-from tests.jobs.clusters.uses import WORKERS, ended, package, three_uses
+from tests.jobs.clusters.uses import WORKERS, ended, package, submit, three_uses
 from tests.jobs.commands import run
 from tests.waiting import wait_until
 
@@ -55,12 +55,9 @@ class Yarn(NamedTuple):
             "spark.yarn.jars": f"local:{SPARK}/jars/*",
             "spark.yarn.stagingDir": str(self.work / "staging"),
         }
-        given = [part for key, value in sizes.items() for part in ("--conf", f"{key}={value}")]
-        return run(
-            ["env", "-u", "PYSPARK_PYTHON", f"HADOOP_CONF_DIR={self.settings}", "spark-submit",
-             "--properties-file", "conf/spark/yarn.conf", *given, "--py-files", str(self.package),
-             "--archives", f"{self.environment}#environment", f"jobs/{job}.py", *arguments]
-        )  # fmt: skip
+        sent = ("--py-files", str(self.package), "--archives", f"{self.environment}#environment")
+        where = (f"HADOOP_CONF_DIR={self.settings}",)
+        return submit("yarn", sizes, *sent, f"jobs/{job}.py", *arguments, environment=where)
 
 
 @pytest.fixture(scope="module")

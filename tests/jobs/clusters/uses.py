@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from camoe.contracts.layout import Layout
 from camoe.contracts.snapshot import pin
 from tests.features import lake
+from tests.jobs.commands import run
 from tests.paths import ROOT
 
 WORKERS = 2
@@ -22,6 +23,16 @@ def package(folder: Path) -> Path:
     tracked = ["git", "archive", "--format=zip", "-o", str(made), "HEAD", "camoe", "features", "conf"]
     subprocess.run(tracked, cwd=ROOT, check=True)
     return made
+
+
+def submit(shipped: str, settings: Mapping[str, str], *job: str, environment: tuple[str, ...] = ()) -> str:
+    """Submit a job with the `shipped` settings of conf/spark and those given, each executor's Python as they name it.
+
+    `job` are further options, the job and its arguments. Returns what it said.
+    """
+    given = [part for key, value in settings.items() for part in ("--conf", f"{key}={value}")]
+    by = ["env", "-u", "PYSPARK_PYTHON", *environment, "spark-submit"]
+    return run([*by, "--properties-file", f"conf/spark/{shipped}.conf", *given, *job])
 
 
 def ended(process: subprocess.Popen[bytes]) -> None:
