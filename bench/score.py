@@ -3,7 +3,7 @@
 python -m bench.score speed --bundle OUT/bundle --table OUT/training [--rows 2000000] [--rounds 3] [--cores 2]
     Rows a second of inference (read and score) and of the whole job (and write), in turns in one Spark session, beside
     predict_batch_udf and mapInPandas with eager PyTorch and mapInArrow with TorchScript; and of ONNX Runtime over
-    arrays in memory, a process a core, which is the limit.
+    arrays in memory, a process a core, which is the limit. A model with sequences has the limit alone beside it.
 python -m bench.score alone --bundle OUT/bundle --table OUT/training [--rounds 5]
     The same without Spark, one process and thread: `predict` of the day's rows as Arrow beside its graphs alone, eager
     PyTorch and TorchScript, which are given arrays.
@@ -86,17 +86,18 @@ def speed(asked: argparse.Namespace) -> dict[str, Any]:
     model, snapshot = read_model(asked.bundle), table_of(asked.table, asked.rows, cache)
     days = sorted({file.day for file in snapshot.files})
     spark, traced, out = session(asked.cores), cache / "traced", cache / "predictions"
-    peers.trace(model.folder, traced)
     rows = read_rows(spark, snapshot, days, model)
-    table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
-    given = table.select(*peers.KEYS, "slot_id", *model.spec.features.columns)
-    systems: dict[str, Callable[[], DataFrame]] = {
-        OURS: lambda: score(rows, model, snapshot),
-        UDF: lambda: peers.in_batch_udf(given, model.spec, model.folder).select(*peers.KEYS, "p"),
-        "mapInPandas, eager PyTorch": lambda: peers.in_pandas(given, model.spec, model.folder),
-        "mapInArrow, TorchScript": lambda: peers.in_arrow(given, model.spec, model.folder, traced),
-    }
-    require_same(systems)
+    systems: dict[str, Callable[[], DataFrame]] = {OURS: lambda: score(rows, model, snapshot)}
+    if not model.spec.features.sequence:
+        peers.trace(model.folder, traced)
+        table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
+        given = table.select(*peers.KEYS, "slot_id", *model.spec.features.columns)
+        systems |= {
+            UDF: lambda: peers.in_batch_udf(given, model.spec, model.folder).select(*peers.KEYS, "p"),
+            "mapInPandas, eager PyTorch": lambda: peers.in_pandas(given, model.spec, model.folder),
+            "mapInArrow, TorchScript": lambda: peers.in_arrow(given, model.spec, model.folder, traced),
+        }
+        require_same(systems)
     found: dict[str, list[tuple[float, float]]] = {}
     for turn in range(asked.rounds + 1):
         for name, made in systems.items():
@@ -260,7 +261,9 @@ def _figures(found: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
     for place, clock in enumerate(CLOCKS):
         for what in ("inference", "job"):
             for against in (UDF, LIMIT):
-                theirs = found[against if against == LIMIT else f"{against}: {what}"]
+                theirs = found.get(against if against == LIMIT else f"{against}: {what}")
+                if theirs is None:
+                    continue
                 ratio = _median_ratio(found[f"{OURS}: {what}"], theirs, place)
                 ratios[f"{what} / {against}.{clock}"] = round(ratio, 3)
     return {"figures": _rates(found), "ratios": ratios}

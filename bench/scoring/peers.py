@@ -35,8 +35,8 @@ Predict = Callable[[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[
 
 def owners(spec: ModelSpec) -> npt.NDArray[np.int64]:
     """Return the number of the head that serves each slot. Raises `ValueError` where a peer could not say it so."""
-    if spec.heads.column is not None or len(spec.heads.objectives) > 1 or spec.features.sequence:
-        raise ValueError("peers score models of one objective without sequences, whose heads select by slot")
+    if spec.heads.column is not None or len(spec.heads.objectives) > 1:
+        raise ValueError("the benchmark scores models of one objective, whose heads select by slot")
     (objective,), (case,) = spec.heads.objectives, spec.heads.cases
     heads = [spec.heads.serving_head(slot, objective, case) for slot in spec.slots.slots]
     return np.array([spec.heads.heads.index(head) for head in heads if head is not None])

@@ -117,9 +117,10 @@ def score_candidates(encoded: DataFrame, work: Work) -> tuple[int, dict[str, int
     """
     model = work.model
     rows = encoded.select(*CANDIDATE_KEYS, *model.spec.features.columns).persist()
-    by_slot, seen = _written(rows, score(rows, model, work.snapshot, CANDIDATE_KEYS), work, {})
-    offered = {row["slot"]: row["count"] for row in rows.groupBy("slot").count().collect()}
-    require_equal("candidates scored", expected_of(model, offered), sum(by_slot.values()))
+    offered = {(row["date"], row["slot"]): row["count"] for row in rows.groupBy("date", "slot").count().collect()}
+    by_slot, seen = _written(rows, score(rows, model, work.snapshot, CANDIDATE_KEYS), work, offered)
+    expected = sum(expected_of(model, {slot: number}) for (_, slot), number in offered.items())
+    require_equal("candidates scored", expected, sum(by_slot.values()))
     rows.unpersist()
     return sum(offered.values()), by_slot, seen
 
@@ -165,7 +166,8 @@ def write_predictions(
         RunError: another job committed first, and the two cannot both hold.
         PlaceError: the object store of an address does not take the commit.
     """
-    location, spread = location_of(path), predictions.repartition(*PREDICTION_PARTITIONS, _file_of(rows or {}))
+    location, file = location_of(path), file_of(predictions, rows or {})
+    spread = predictions.repartition(*PREDICTION_PARTITIONS, file)
     if is_remote(location):
         table = remote_predictions(location, to_arrow_schema(predictions.schema))
         table.replace(partitions_of(days, model_version), lambda: write_frame(spread, table))
@@ -177,14 +179,15 @@ def write_predictions(
         writer.partitionBy(*PREDICTION_PARTITIONS).option("replaceWhere", replaced).save(location)
 
 
-def _file_of(rows: Mapping[tuple[date, str], int]) -> Column:
-    """Return the number of a row's file among those of its day and slot."""
+def file_of(predictions: DataFrame, rows: Mapping[tuple[date, str], int]) -> Column:
+    """Return the number of a prediction's file among those of its day and slot, of which `rows` has the number."""
     files = {cell: -(-number // ROWS_PER_FILE) for cell, number in rows.items() if number > ROWS_PER_FILE}
     if not files:
         return F.lit(0)
     cells = [F.lit(value) for (day, slot), number in files.items() for value in (f"{day.isoformat()} {slot}", number)]
     own = F.create_map(*cells)[F.concat_ws(" ", F.col("date").cast("string"), "slot")]
-    return F.pmod(F.xxhash64("impression_id"), F.coalesce(own, F.lit(1)))
+    keys = [name for name in ("impression_id", "request_id") if name in predictions.columns]
+    return F.pmod(F.xxhash64(*keys, "campaign_id"), F.coalesce(own, F.lit(1)))
 
 
 def count_predictions(

@@ -13,7 +13,7 @@ from camoe.contracts.errors import SnapshotError
 from camoe.contracts.snapshot import is_delta_table, logged
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.predictions import predictions_schema, require_writable
-from camoe.score.spark import count_predictions, write_predictions
+from camoe.score.spark import ROWS_PER_FILE, count_predictions, file_of, write_predictions
 
 DAY, MODEL = date(2026, 1, 3), "0123456789ab"
 NOW = datetime(2026, 1, 6, tzinfo=UTC)
@@ -71,6 +71,17 @@ def test_a_day_is_scored_again_without_a_look_at_the_files_of_fifty_other_models
         assert predictions_by_slot(path, [DAY], MODEL) == count_predictions(spark, path, [DAY], MODEL) == {"s0": 1}
     assert {*map(str, unreadable)} < set(DeltaTable(str(path)).file_uris())
     assert len(unreadable) == len(others)
+
+
+@pytest.mark.parametrize("key", ["impression_id", "request_id"])
+def test_many_predictions_of_a_day_and_slot_are_spread_over_files(spark, key):
+    ids = (f"{'7' if key == 'request_id' else 'id'} {key}", "id campaign_id")
+    rows = spark.range(400).selectExpr(*ids, f"date'{DAY}' date", "if(id < 300, 'large', 'small') slot")
+    given = {(DAY, "large"): 3 * ROWS_PER_FILE, (DAY, "small"): ROWS_PER_FILE}
+    counted = rows.groupBy("slot", file_of(rows, given).alias("file")).count().collect()
+    files = {slot: [row["count"] for row in counted if row["slot"] == slot] for slot in ("large", "small")}
+    assert [len(files["large"]), files["small"]] == [3, [100]]
+    assert min(files["large"]) > 60
 
 
 def test_predictions_whose_ids_have_another_type_are_refused_by_name(tmp_path):
