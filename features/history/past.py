@@ -23,7 +23,7 @@ from features.history.store import EVENTS, HistoryStore, Stored, own_name
 from features.history.tails import sequences_before, with_sequences
 from features.impressions.labels import settled_column
 from features.read.window import DayWindow
-from features.spark.progress import step
+from features.spark.progress import job_of, step
 
 SEEN = "_seen"
 
@@ -90,7 +90,7 @@ def opened(
         fresh = _settled_by(fresh, window, layout).persist()
         stack.callback(fresh.unpersist)
         final = {day: _is_final(day, window, layout) for day in sorted({*missing, *window.days})}
-        with step(spark.sparkContext, f"build_features: reading the history of {len(final)} days"):
+        with step(spark.sparkContext, f"{job_of(spark.sparkContext)}: reading the history of {len(final)} days"):
             made = described(fresh, final, run.run_id)
         near = [day for day in there.days if day >= span.first - timedelta(days=layout.lag_days)]
         every = _with(fresh, store.read(spark, there, EVENTS, _rows_of(there, near)))

@@ -20,7 +20,7 @@ from features.history.keys import Layout
 from features.history.lookup import NUMBERS
 from features.history.scan import NOTHING
 from features.history.smoothing import LEAST, cells_of, rate_name, rate_names
-from features.spark.progress import step
+from features.spark.progress import job_of, step
 
 # Weights to choose from, in impressions.
 GRID = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -49,7 +49,8 @@ def smoothing_weights(folder: Path, rows: DataFrame, training: Collection[date],
             "training day to fit them on; build training days first"
         )
     to_fit = rows.where(F.col("date").isin(list(training)))
-    with step(rows.sparkSession.sparkContext, "build_features: fitting the history's smoothing"):
+    context = rows.sparkSession.sparkContext
+    with step(context, f"{job_of(context)}: fitting the history's smoothing"):
         return fit_weights(to_fit, to_fit.count(), layout)
 
 

@@ -29,6 +29,11 @@ def step(context: SparkContext, what: str) -> Iterator[None]:
     print(f"{what}: done in {time.monotonic() - started:.1f} s", flush=True)
 
 
+def job_of(context: SparkContext) -> str:
+    """Return the name of the job whose session this is."""
+    return (context.appName or "").removeprefix("camoe ")
+
+
 class StageTasks:
     """Tasks of the stages that a step was seen to run; those done never become fewer.
 

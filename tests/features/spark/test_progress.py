@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
-from features.spark.progress import StageTasks, step
+from features.spark.progress import StageTasks, job_of, step
 from tests.terminals import at_terminal
 
 # Only how far the tasks are is asked of Spark.
@@ -51,3 +52,8 @@ def test_at_80_columns_the_figures_of_a_step_are_in_view():
     assert moving
     assert all(re.search(r"comparing features .*3 tasks done, 9 to come 0:00:0\d$", line) for line in moving)
     assert max(map(len, moving)) <= 80
+
+
+@pytest.mark.parametrize(("name", "job"), [("camoe score", "score"), ("other", "other"), (None, "")])
+def test_a_step_that_several_jobs_have_is_told_as_the_job_that_runs(name, job):
+    assert job_of(SimpleNamespace(appName=name)) == job
