@@ -33,30 +33,31 @@ EARLIER = (
 
 @dataclass(frozen=True)
 class Part:
-    """A section of the page: the configuration and its overrides, and the systems that are compared (default: all)."""
+    """A section of the page: the configuration and its overrides."""
 
     title: str
     config: str
     overrides: Sequence[str] = ()
-    systems: Sequence[str] = ()
 
 
-RIVALS = ("camoe", "lightgbm", "catboost")
+SYSTEMS = ("camoe", "lightgbm", "catboost")
 PARTS: Mapping[str, Part] = {
     "kuairand": Part("KuaiRand-Pure, trained on 25 to 28 April, tested on 30 April 2022", "kuairand"),
     "kuairand_earlier": Part(
-        "KuaiRand-Pure, a day earlier: trained on 25 to 27 April, tested on 29 April 2022", "kuairand", EARLIER, RIVALS
+        "KuaiRand-Pure, a day earlier: trained on 25 to 27 April, tested on 29 April 2022", "kuairand", EARLIER
     ),
     "kuairand_plain": Part(
-        "KuaiRand-Pure, tested on 30 April, without history", "kuairand",
-        ("features=conf/features/kuairand_plain.yaml",), RIVALS,
+        "KuaiRand-Pure, tested on 30 April, without history",
+        "kuairand",
+        ("features=conf/features/kuairand_plain.yaml",),
     ),
     "synthetic": Part("The synthetic lake, tested on 11 March 2026", "synthetic"),
     "synthetic_crosses": Part(
-        "The synthetic lake, with the planted crosses as features", "synthetic",
-        ("features=conf/features/synthetic_crosses.yaml",), RIVALS,
+        "The synthetic lake, with the planted crosses as features",
+        "synthetic",
+        ("features=conf/features/synthetic_crosses.yaml",),
     ),
-}  # fmt: skip
+}
 
 
 def command(part: Part, out: Path, kuairand: Path | None) -> list[str]:
@@ -78,8 +79,7 @@ def compare(part: Part, out: Path, kuairand: Path | None, seeds: int) -> str:
     """Return the part's tables, from `out` where an earlier run has left them."""
     table = out / "quality.md"
     if not table.is_file():
-        systems = ["--systems", *part.systems] if part.systems else []
-        options = ["--seeds", str(seeds), "--table", str(table), *systems]
+        options = ["--seeds", str(seeds), "--systems", *SYSTEMS, "--table", str(table)]
         _run([sys.executable, "-m", "bench.quality", *options, *command(part, out, kuairand)])
     return table.read_text(encoding="utf-8")
 
