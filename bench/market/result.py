@@ -3,7 +3,8 @@
 python -m bench.market.result --lake out/market --out out/market_result --seeds 1 2 3
 The lake has a market and its features (conf/lake/market.yaml; docs/market.md). For each seed each variant is trained on
 the lake's table, scores the market's candidates by jobs/score.py, and meets CAMoE by jobs/simulate.py; what is there
-already is not made again. Prints the tables in Markdown; the pages lie in OUT/pages.
+already is not made again. The shared bottom has as many parameters as CAMoE. Prints the tables in Markdown; the pages
+lie in OUT/pages.
 """
 
 from __future__ import annotations
@@ -12,19 +13,24 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from camoe.config.pipeline import Config
+from camoe.contracts.config_file import load
 from camoe.contracts.layout import Layout
 from camoe.contracts.shown.commands import SUBMIT
+from camoe.contracts.snapshot import logged
 from camoe.report.text import DASH
+from camoe.study.network import parameters
 
-TREATED = "camoe"
+CONFIG = "conf/synthetic.yaml"
+TREATED, BOTTOM = "camoe", "shared_bottom"
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     TREATED: (),
     "one_head": ("heads=conf/heads/single.yaml",),
-    "shared_bottom": ("model=conf/model/shared_bottom.yaml",),
+    BOTTOM: ("model=conf/model/shared_bottom.yaml",),
     "no_mask": ("training.mask=false",),
 }
 # The whole market, then the split of budgets.
@@ -35,12 +41,19 @@ HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 def scored(lake: Path, out: Path, name: str, seed: int) -> Path:
     """Train a variant and let it score the market's candidates; return the table of its predictions."""
     own = Layout(out / f"{name}_{seed}")
-    places = ("--config", "conf/synthetic.yaml", f"lake={lake}", f"out={own.root}")
+    given = (f"lake={lake}", f"out={own.root}")
+    places = ("--config", CONFIG, *given)
     if not own.bundle.exists():
-        _run(sys.executable, "jobs/train.py", "-np", "1", *places, f"training.seed={seed}", *VARIANTS[name])
+        size = (f"model.match_parameters={_size(given)}",) if name == BOTTOM else ()
+        _run(sys.executable, "jobs/train.py", "-np", "1", *places, f"training.seed={seed}", *VARIANTS[name], *size)
     if not own.candidate_predictions.exists():
         _run(*SUBMIT.split(), "jobs/score.py", *places, "--input", str(Layout(lake).market / "candidates"))
     return own.candidate_predictions
+
+
+def _size(places: Sequence[str]) -> int:
+    config = load(CONFIG, Config, list(places))
+    return parameters(config, logged(config.training_table).version)
 
 
 def compared(lake: Path, out: Path, control: str, seed: int, charge: str) -> Mapping[str, Any]:
