@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ from camoe.contracts.snapshot import Snapshot, logged
 from camoe.score.frames import read_days
 from camoe.score.graph_inputs import GraphInputs, graph_inputs
 from camoe.score.scorer import Scorer, ScoringModel, read_model
-from camoe.score.spark import read_rows, score, write_predictions
+from camoe.score.seen import Work
+from camoe.score.spark import read_rows, score_impressions, score_table, write_predictions
 
 LOG = logging.getLogger("bench")
 OURS, LIMIT, UDF = "camoe", "ONNX Runtime on arrays", "predict_batch_udf, eager PyTorch"
@@ -84,10 +86,10 @@ def speed(asked: argparse.Namespace) -> dict[str, Any]:
     """Measure all systems in turns."""
     cache = Path(asked.cache)
     model, snapshot = read_model(asked.bundle), table_of(asked.table, asked.rows, cache)
-    days = sorted({file.day for file in snapshot.files})
+    days = _days(snapshot)
     spark, traced, out = session(asked.cores), cache / "traced", cache / "predictions"
     rows = read_rows(spark, snapshot, days, model)
-    systems: dict[str, Callable[[], DataFrame]] = {OURS: lambda: score(rows, model, snapshot)}
+    systems: dict[str, Callable[[], DataFrame]] = {OURS: lambda: score_table(rows, model, snapshot)}
     if not model.spec.features.sequence:
         peers.trace(model.folder, traced)
         table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
@@ -102,7 +104,7 @@ def speed(asked: argparse.Namespace) -> dict[str, Any]:
     for turn in range(asked.rounds + 1):
         for name, made in systems.items():
             reading = partial(_only_read, made)
-            writing = partial(_written, made, snapshot, out, model)
+            writing = partial(_job if name == OURS else _written, made, snapshot, out, model)
             for what, work in (("inference", reading), ("job", writing)):
                 # The first turn warms up.
                 rate = timed(work, snapshot.rows)
@@ -118,13 +120,20 @@ def _only_read(made: Callable[[], DataFrame]) -> None:
     made().write.format("noop").mode("overwrite").save()
 
 
+def _job(made: Callable[[], DataFrame], snapshot: Snapshot, out: Path, model: ScoringModel) -> None:
+    """Do what the scoring job does: unknown categories and scores are counted, too."""
+    shutil.rmtree(out, ignore_errors=True)
+    score_impressions(made().sparkSession, Work(model, snapshot, _days(snapshot), out))
+
+
 def _written(made: Callable[[], DataFrame], snapshot: Snapshot, out: Path, model: ScoringModel) -> None:
     shutil.rmtree(out, ignore_errors=True)
-    version, frame = model.manifest.model_version, made()
-    if "model_version" not in frame.columns:
-        frame = frame.withColumn("model_version", F.lit(version))
-    days = sorted({file.day for file in snapshot.files})
-    write_predictions(frame, out, days, version, snapshot.rows_by_cell())
+    version = model.manifest.model_version
+    write_predictions(made().withColumn("model_version", F.lit(version)), out, _days(snapshot), version)
+
+
+def _days(snapshot: Snapshot) -> tuple[date, ...]:
+    return tuple(sorted({file.day for file in snapshot.files}))
 
 
 def require_same(systems: dict[str, Callable[[], DataFrame]]) -> None:

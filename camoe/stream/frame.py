@@ -1,13 +1,14 @@
-"""A table in an object store as a frame of Spark: read at a pinned version, and written.
+"""A table's rows as a frame of Spark, whose tasks read its files through Python, as the stream does; and the other way.
 
-Its files are read and written by Python, as the stream reads them, so Spark needs no library of the store's: nothing of
-Hadoop's, and none of its settings.
+Spark needs no library of an object store for it: nothing of Hadoop's, and none of its settings. Where rows are to be
+worked on in Python anyway they need not go through Java first.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import pyarrow as pa
@@ -16,9 +17,23 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from camoe.contracts.errors import SnapshotError
 from camoe.contracts.places.commits import Part, Partitions, RemoteTable, files_in, table_at
-from camoe.contracts.snapshot import Snapshot
-from camoe.contracts.storage import Storage, open_storage, path_of
+from camoe.contracts.snapshot import DataFile, Snapshot
+from camoe.contracts.storage import error_detail, open_storage
+
+ROWS_AT_ONCE = 32_768
+# What makes, in a task, the function that the rows which are read go through.
+Work = Callable[[], Callable[[pa.Table], pa.Table]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Row groups of a file, None being all, and the values of the columns that its folders name."""
+
+    path: str
+    partition: Mapping[str, str | None]
+    row_groups: Sequence[int] | None = None
 
 
 def remote_frame(spark: SparkSession, snapshot: Snapshot, columns: Sequence[str], partitions: Partitions) -> DataFrame:
@@ -29,10 +44,43 @@ def remote_frame(spark: SparkSession, snapshot: Snapshot, columns: Sequence[str]
     delta = table_at(snapshot.table, snapshot.version)
     fields = {field.name: field for field in T.StructType.fromJson(json.loads(delta.schema().to_json()))}
     schema = T.StructType([fields[name] for name in columns])
-    files = [(f"{snapshot.table}/{path}", json.dumps(values)) for path, values in files_in(delta, partitions).items()]
-    tasks = spark.sparkContext.parallelize(files, max(1, len(files)))
-    listed = spark.createDataFrame(tasks, "path string, partition string")
-    return listed.mapInArrow(_Reader(to_arrow_schema(schema)), schema)
+    tasks = [(Piece(f"{snapshot.table}/{path}", values),) for path, values in files_in(delta, partitions).items()]
+    return worked_frame(spark, tasks, schema, _as_it_is, schema)
+
+
+def worked_frame(
+    spark: SparkSession, tasks: Sequence[Sequence[Piece]], reads: T.StructType, work: Work, gives: T.StructType
+) -> DataFrame:
+    """Return the rows of `gives` that `work` makes of the columns `reads` of the rows of each task, some at a time."""
+    shared = spark.sparkContext.broadcast([list(task) for task in tasks])
+    numbered = spark.range(0, len(tasks), 1, max(1, len(tasks)))
+    schema = to_arrow_schema(reads)
+
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        worker = work()
+        for number in (number for batch in batches for number in batch["id"].to_pylist()):
+            for rows in (rows for piece in shared.value[number] for rows in _rows_of(piece, schema)):
+                for first in range(0, rows.num_rows, ROWS_AT_ONCE):
+                    yield from worker(rows.slice(first, ROWS_AT_ONCE)).combine_chunks().to_batches()
+
+    return numbered.mapInArrow(read, gives)
+
+
+def shared_out(files: Sequence[DataFile], rows_per_task: int) -> list[list[Piece]]:
+    """Share the row groups of the files out to tasks, in order, of `rows_per_task` rows or a row group more."""
+    tasks, rows = list[list[Piece]](), rows_per_task
+    for file in files:
+        partition = {"modality": file.modality, "slot": file.slot, "date": file.day.isoformat()}
+        groups = list[int]()
+        for group, count in enumerate(file.row_groups):
+            if rows >= rows_per_task:
+                tasks.append([])
+                groups, rows = [], 0
+            if not groups:
+                tasks[-1].append(Piece(file.path, partition, groups))
+            groups.append(group)
+            rows += count
+    return tasks
 
 
 def write_frame(frame: DataFrame, table: RemoteTable) -> list[Part]:
@@ -40,30 +88,37 @@ def write_frame(frame: DataFrame, table: RemoteTable) -> list[Part]:
     return [Part.of(row["part"]) for row in frame.mapInArrow(_Writer(table), "part string").collect()]
 
 
-class _Reader:
-    """Reads the files that batches name, as rows of `schema`."""
+def _as_it_is() -> Callable[[pa.Table], pa.Table]:
+    return lambda rows: rows
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self.schema = schema
 
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for named in batch.to_pylist():
-                storage = open_storage(named["path"])
-                read = partial(self._read, named["path"], json.loads(named["partition"]), storage)
-                yield from storage.tried(read, named["path"]).to_batches()
+def _rows_of(piece: Piece, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of a piece as `schema` has them, a row group at a time.
 
-    def _read(self, path: str, partition: Mapping[str, str | None], storage: Storage) -> pa.Table:
-        file = pq.ParquetFile(path_of(path), filesystem=storage.filesystem, pre_buffer=True)
-        there = set(file.schema_arrow.names) - partition.keys()
-        rows = file.read([field.name for field in self.schema if field.name in there])
-        columns = [
-            rows[field.name].cast(field.type)
-            if field.name in there
-            else pa.repeat(pa.scalar(partition.get(field.name)).cast(field.type), file.metadata.num_rows)
-            for field in self.schema
-        ]
-        return pa.table(columns, schema=self.schema)
+    Raises:
+        SnapshotError: they cannot be read.
+    """
+    storage = open_storage(piece.path)
+    try:
+        file = storage.tried(partial(storage.parquet, piece.path), piece.path)
+        for group in range(file.num_row_groups) if piece.row_groups is None else piece.row_groups:
+            yield storage.tried(partial(_read, file, group, piece.partition, schema), piece.path)
+    except (pa.ArrowException, OSError) as error:
+        raise SnapshotError(
+            f"{piece.path} cannot be read: {error_detail(error)}; put a whole copy of it there, or build its day again"
+        ) from None
+
+
+def _read(file: pq.ParquetFile, group: int, partition: Mapping[str, str | None], schema: pa.Schema) -> pa.Table:
+    there = set(file.schema_arrow.names) - partition.keys()
+    rows = file.read_row_group(group, [field.name for field in schema if field.name in there])
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in there
+        else pa.repeat(pa.scalar(partition.get(field.name)).cast(field.type), file.metadata.row_group(group).num_rows)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 class _Writer:

@@ -73,12 +73,11 @@ def test_a_day_is_scored_again_without_a_look_at_the_files_of_fifty_other_models
     assert len(unreadable) == len(others)
 
 
-@pytest.mark.parametrize("key", ["impression_id", "request_id"])
-def test_many_predictions_of_a_day_and_slot_are_spread_over_files(spark, key):
-    ids = (f"{'7' if key == 'request_id' else 'id'} {key}", "id campaign_id")
+def test_many_candidates_of_a_day_and_slot_are_spread_over_files(spark):
+    ids = ("7 request_id", "8 user_id", "id campaign_id")
     rows = spark.range(400).selectExpr(*ids, f"date'{DAY}' date", "if(id < 300, 'large', 'small') slot")
     given = {(DAY, "large"): 3 * ROWS_PER_FILE, (DAY, "small"): ROWS_PER_FILE}
-    counted = rows.groupBy("slot", file_of(rows, given).alias("file")).count().collect()
+    counted = rows.groupBy("slot", file_of(given).alias("file")).count().collect()
     files = {slot: [row["count"] for row in counted if row["slot"] == slot] for slot in ("large", "small")}
     assert [len(files["large"]), files["small"]] == [3, [100]]
     assert min(files["large"]) > 60

@@ -15,12 +15,15 @@ from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.seen import Seen, Work
 from camoe.score.spark import (
+    CANDIDATE_KEYS,
     count_predictions,
     count_unknown,
     read_rows,
     score,
     score_candidates,
     score_impressions,
+    score_table,
+    spread,
     write_predictions,
 )
 from tests.score.pipeline import BY_GENRE, DAYS, ROWS, write_scorable
@@ -53,7 +56,9 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
     pipeline = write_scorable(tmp_path, **SECTIONS[sections])
     model, snapshot, path = camoe.load(pipeline.bundle).model, pipeline.snapshot, tmp_path / "predictions"
     version = model.manifest.model_version
-    write_predictions(score(read_rows(spark, snapshot, DAYS, model), model, snapshot), path, DAYS, version)
+    write_predictions(
+        score_table(read_rows(spark, snapshot, DAYS, model), model, snapshot.on(DAYS)), path, DAYS, version
+    )
     row = ["objective", "impression_id"]
     by_spark = spark.read.format("delta").load(str(path)).toPandas().set_index(row, drop=False).sort_index()
     seen = Seen()
@@ -87,15 +92,16 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
 
 
 @pytest.mark.slow
-def test_a_slot_of_many_rows_is_written_by_several_tasks(spark, tmp_path, monkeypatch):
+def test_candidates_of_a_slot_of_many_are_written_by_several_tasks(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(spark_scoring, "ROWS_PER_FILE", 60)
     pipeline = write_scorable(tmp_path)
     model, snapshot, path = camoe.load(pipeline.bundle).model, pipeline.snapshot, tmp_path / "predictions"
     version, rows = model.manifest.model_version, snapshot.on(DAYS).rows_by_cell()
-    scored = score(read_rows(spark, snapshot, DAYS, model), model, snapshot)
+    offered = read_rows(spark, snapshot, DAYS, model).withColumnRenamed("impression_id", "request_id")
+    scored = score(offered, model, snapshot.version, CANDIDATE_KEYS)
     # As many tasks as it takes that no two of the few files are written by one.
     with set_to(spark, {"spark.sql.shuffle.partitions": "200"}):
-        write_predictions(scored, path, DAYS, version, rows)
+        write_predictions(spread(scored, rows), path, DAYS, version)
     files = Counter((file.parent.parent.name, file.parent.parent.parent.name) for file in path.rglob("*.parquet"))
     assert {(f"date={day}", f"slot={slot}"): -(-number // 60) for (day, slot), number in rows.items()} == files
     assert sum(count_predictions(spark, path, DAYS, version).values()) == sum(rows.values())

@@ -10,8 +10,8 @@ import pytest
 from deltalake import write_deltalake
 
 import camoe
-from camoe.contracts.snapshot import pin
-from camoe.stream.frame import remote_frame
+from camoe.contracts.snapshot import DataFile, pin
+from camoe.stream.frame import remote_frame, shared_out
 from tests.stream.object_store import nth
 
 DAYS = [date(2026, 1, 1), date(2026, 1, 2)]
@@ -23,6 +23,14 @@ def rows(day, **more):
     named = {"modality": ["audio"] * number, "slot": ["in stream"] * number, "date": [day] * number}
     kinds = {"list": pa.array([[1, 2]] * number), "score": pa.array([0.5, None, 1, 2, 3], pa.float32())}
     return pa.table({"id": [f"{day}-{row}" for row in range(number)], **named, **kinds, **more})
+
+
+def test_row_groups_are_shared_out_to_tasks_in_order_each_once():
+    files = [
+        DataFile(path, "audio", "s", DAYS[0], groups) for path, groups in (("a", (5,)), ("b", (4, 4, 4)), ("c", (9,)))
+    ]
+    tasks = [[(piece.path, list(piece.row_groups)) for piece in task] for task in shared_out(files, 8)]
+    assert tasks == [[("a", [0]), ("b", [0])], [("b", [1, 2])], [("c", [0])]]
 
 
 @pytest.mark.slow
