@@ -39,12 +39,13 @@ from pyspark.sql import functions as F
 import camoe
 from bench.scoring import peers
 from bench.scoring.rows import table_of
+from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot, logged
 from camoe.score.frames import read_days
 from camoe.score.graph_inputs import GraphInputs, graph_inputs
 from camoe.score.scorer import Scorer, ScoringModel, read_model
 from camoe.score.seen import Work
-from camoe.score.spark import read_rows, score_impressions, score_table, write_predictions
+from camoe.score.spark import score_impressions
 
 LOG = logging.getLogger("bench")
 OURS, LIMIT, UDF = "camoe", "ONNX Runtime on arrays", "predict_batch_udf, eager PyTorch"
@@ -86,10 +87,8 @@ def speed(asked: argparse.Namespace) -> dict[str, Any]:
     """Measure all systems in turns."""
     cache = Path(asked.cache)
     model, snapshot = read_model(asked.bundle), table_of(asked.table, asked.rows, cache)
-    days = _days(snapshot)
     spark, traced, out = session(asked.cores), cache / "traced", cache / "predictions"
-    rows = read_rows(spark, snapshot, days, model)
-    systems: dict[str, Callable[[], DataFrame]] = {OURS: lambda: score_table(rows, model, snapshot)}
+    systems: dict[str, Callable[[], DataFrame]] = {OURS: lambda: peers.ours(spark, snapshot, model)}
     if not model.spec.features.sequence:
         peers.trace(model.folder, traced)
         table = spark.read.format("delta").option("versionAsOf", snapshot.version).load(snapshot.table)
@@ -127,9 +126,13 @@ def _job(made: Callable[[], DataFrame], snapshot: Snapshot, out: Path, model: Sc
 
 
 def _written(made: Callable[[], DataFrame], snapshot: Snapshot, out: Path, model: ScoringModel) -> None:
+    """Write the same columns by Delta's own writer, partitioned alike; nothing is counted."""
     shutil.rmtree(out, ignore_errors=True)
     version = model.manifest.model_version
-    write_predictions(made().withColumn("model_version", F.lit(version)), out, _days(snapshot), version)
+    named = {"model_version": version, "head": "", "objective": "click", "snapshot_version": snapshot.version}
+    whole = made().withColumns({name: F.lit(value) for name, value in named.items()})
+    whole = whole.withColumn("p_raw", F.col("p")).withColumn("scored_at", F.current_timestamp())
+    whole.write.format("delta").partitionBy(*PREDICTION_PARTITIONS).save(str(out))
 
 
 def _days(snapshot: Snapshot) -> tuple[date, ...]:
@@ -147,7 +150,7 @@ def require_same(systems: dict[str, Callable[[], DataFrame]]) -> None:
 
 def limit(model: ScoringModel, table: Path, rows: int, cores: int) -> tuple[float, float]:
     """Return the rows a second of the graphs alone over arrays in memory, a process a core."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     with context.Pool(cores) as pool:
         found = pool.map(partial(_alone, model.folder, table, rows // cores), range(cores), chunksize=1)
     wall = max(end for _, end, _ in found) - min(start for start, _, _ in found)

@@ -1,4 +1,4 @@
-"""The same predictions by other means of Spark: torch in a batch UDF, over pandas, and TorchScript over Arrow.
+"""The same predictions by our means and others of Spark: torch in a batch UDF, over pandas, and TorchScript over Arrow.
 
 All score a row with the head of its slot alone, as this project does, on one thread a Python worker, which reads
 the model once.
@@ -16,15 +16,21 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 from pyspark.ml.functions import predict_batch_udf
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from camoe.bundle.calibration import read_calibration
 from camoe.bundle.manifest import open_bundle
 from camoe.bundle.model import read_module
+from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.spec import ModelSpec
+from camoe.score.predictions import columns_of
+from camoe.score.scorer import Scorer, ScoringModel
+from camoe.score.spark import ROWS_PER_FILE
+from camoe.stream.frame import shared_out, worked_frame
 
 ROWS_AT_ONCE = 8192
 JIT: Any = torch.jit  # It has no types of its own.
@@ -108,6 +114,23 @@ def _by_head(spec: ModelSpec, calibration: dict[str, Platt], logits: Callable[..
         return found
 
     return predict
+
+
+def ours(spark: SparkSession, snapshot: Snapshot, model: ScoringModel) -> DataFrame:
+    """Return keys and `p` as this project's job makes them, but for the writing."""
+    shared = spark.sparkContext.broadcast(model)
+    ids = columns_of(snapshot, KEYS)
+
+    def score(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
+        scorer = Scorer(shared.value)
+        for rows in tables:
+            yield from scorer.predict(rows).select([*KEYS, "p"]).combine_chunks().to_batches()
+
+    reads = columns_of(snapshot, (*KEYS, *model.spec.features.columns))
+    share = -(-snapshot.rows // spark.sparkContext.defaultParallelism)
+    tasks = shared_out(snapshot.files, min(ROWS_PER_FILE, share))
+    gives = T.StructType([*from_arrow_schema(ids).fields, T.StructField("p", T.DoubleType())])
+    return worked_frame(spark, tasks, reads, score, gives)
 
 
 def in_batch_udf(rows: DataFrame, spec: ModelSpec, folder: Path) -> DataFrame:

@@ -15,8 +15,7 @@ from camoe.contracts.snapshot import Snapshot
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.graph_inputs import block_inputs
 from camoe.score.scorer import Scorer, ScoringModel, require_fit
-from camoe.score.seen import Seen, Work
-from camoe.score.unknown import unknown_in
+from camoe.score.seen import Seen, Work, predict_and_count
 from camoe.stream.api import Block, all_rows, model_columns
 
 CARRIED_KEYS = ("impression_id", "user_id", "campaign_id")
@@ -46,22 +45,18 @@ def score_snapshot(
 def score_locally(work: Work) -> tuple[dict[str, int], Seen]:
     """Write the predictions; return their rows by slot, and what was seen of them.
 
-    Where there is a check they are made twice: it sees them before they are written.
-
     Raises:
         BundleError, SnapshotError, StreamError: as `score_snapshot` does.
         RunError: as `replace_predictions` does.
-        DriftError: as the check does.
+        DriftError: as the check does, and nothing is written.
     """
-    asked, version = (work.model, work.snapshot, work.days), work.model.manifest.model_version
-    if work.check is not None:
-        before = Seen()
-        for _ in score_snapshot(*asked, before):
-            pass
-        work.check(before)
-    seen = Seen()
-    tables = score_snapshot(*asked, seen)
-    replace_predictions(tables, work.snapshot, work.path, work.days, version, scored_at=datetime.now(UTC))
+    seen, version = Seen(), work.model.manifest.model_version
+
+    def checked() -> Iterator[pa.Table]:
+        yield from score_snapshot(work.model, work.snapshot, work.days, seen)
+        work.look(seen)
+
+    replace_predictions(checked(), work.snapshot, work.path, work.days, version, scored_at=datetime.now(UTC))
     return predictions_by_slot(work.path, work.days, version), seen
 
 
@@ -79,11 +74,7 @@ def _scored(scorer: Scorer, model: ScoringModel, snapshot: Snapshot, day: date, 
     columns = model_columns(model.spec.features, (), CARRIED_KEYS)
     with contextlib.closing(all_rows(snapshot, columns, BATCH_ROWS)) as blocks:
         for block in blocks:
-            inputs = block_inputs(block)
-            predictions = scorer.predict_inputs(inputs, _carried(block, model, day))
-            seen.add(predictions)
-            seen.unknown.add(unknown_in(inputs.categorical, inputs.sequences, model.spec))
-            yield predictions
+            yield predict_and_count(scorer, block_inputs(block), _carried(block, model, day), seen)
 
 
 def _carried(block: Block, model: ScoringModel, day: date) -> pa.Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,13 +19,23 @@ from camoe.contracts.storage import delta_options, is_remote, location_of
 IDS = ("impression_id", "user_id", "campaign_id")
 
 
-def predictions_schema(snapshot: Snapshot) -> pa.Schema:
-    """Return the columns of the predictions of `snapshot`: its rows have the ids, of its types."""
+def columns_of(snapshot: Snapshot, names: Collection[str]) -> pa.Schema:
+    """Return the named columns of the table of `snapshot`, with their types."""
     table = DeltaTable(snapshot.table, version=snapshot.version, storage_options=delta_options(snapshot.table))
     types = pa.schema(table.schema().to_arrow())
+    return pa.schema([types.field(name) for name in names])
+
+
+def predictions_schema(snapshot: Snapshot) -> pa.Schema:
+    """Return the columns of the predictions of `snapshot`: its rows have the ids, of its types."""
+    return with_predictions(columns_of(snapshot, IDS))
+
+
+def with_predictions(ids: pa.Schema) -> pa.Schema:
+    """Return the columns of predictions of rows with these `ids`."""
     return pa.schema(
         [
-            *((name, types.field(name).type) for name in IDS),
+            *((field.name, field.type) for field in ids),
             *((name, pa.string()) for name in ("modality", "slot")),
             ("date", pa.date32()),
             *((name, pa.string()) for name in ("objective", "head")),
@@ -38,9 +48,17 @@ def predictions_schema(snapshot: Snapshot) -> pa.Schema:
     )
 
 
-def remote_predictions(location: str, schema: pa.Schema) -> RemoteTable:
-    """Return the predictions table at an address, of the columns `schema`."""
-    return RemoteTable(location, schema, PREDICTION_PARTITIONS)
+def predictions_table(path: Path | str, schema: pa.Schema) -> RemoteTable:
+    """Return the predictions table at a path or an address, of the columns `schema`."""
+    return RemoteTable(location_of(path), schema, PREDICTION_PARTITIONS)
+
+
+def stamped(predictions: pa.Table, schema: pa.Schema, version: int, scored_at: datetime) -> pa.Table:
+    """Return `predictions` as rows of the table: with the version of the rows that they are of, and the time."""
+    rows = predictions.num_rows
+    at = pa.repeat(pa.scalar(scored_at, pa.timestamp("us", "UTC")), rows)
+    whole = predictions.append_column("snapshot_version", pa.repeat(pa.scalar(version, pa.int64()), rows))
+    return whole.append_column("scored_at", at).select(schema.names).cast(schema)
 
 
 def partitions_of(days: Collection[date], model_version: str) -> Partitions:

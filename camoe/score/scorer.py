@@ -139,9 +139,17 @@ class Scorer:
             ScoringError: as `InputReader.read` does.
             BundleError: as `predict_inputs` does.
         """
+        return self.predict_inputs(*self.inputs_of(table))
+
+    def inputs_of(self, table: pa.Table) -> tuple[GraphInputs, pa.Table]:
+        """Return the inputs of such rows, and the columns that name them. Raises as `predict` does."""
         there = frozenset(table.column_names)
-        carried = table.select([name for name in CARRIED if name in there])
-        return self.predict_inputs(self._reader.read(table), carried)
+        return self._reader.read(table), table.select([name for name in CARRIED if name in there])
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's specification."""
+        return self._model.spec
 
     def predict_inputs(self, inputs: GraphInputs, carried: pa.Table) -> pa.Table:
         """Return one row an objective and an impression whose slot it is served in; objective by objective, in order.

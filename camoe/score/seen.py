@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ import pyarrow as pa
 
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.scores import score_bins
-from camoe.score.scorer import ScoringModel
-from camoe.score.unknown import Unknown
+from camoe.score.graph_inputs import GraphInputs
+from camoe.score.scorer import Scorer, ScoringModel
+from camoe.score.unknown import Unknown, unknown_in
 
 BY = ("objective", "slot", "head")
 
@@ -33,6 +35,17 @@ class Seen:
         )
         for row in counted.select([*BY, "bin", "count_all"]).to_pylist():
             self.scores[row["objective"], row["slot"], row["head"], row["bin"]] += row["count_all"]
+
+    def text(self) -> str:
+        """Return it as JSON."""
+        return json.dumps([[*self.scores.items()], self.unknown.found, self.unknown.seen])
+
+    def add_text(self, text: str) -> None:
+        """Add what another one, whose `text` this is, has counted in other rows."""
+        scores, found, seen = json.loads(text)
+        for key, rows in scores:
+            self.scores[tuple(key)] += rows
+        self.unknown.add(Unknown(Counter(found), Counter(seen)))
 
     def by_slot(self) -> dict[str, int]:
         """Return the predictions of each slot."""
@@ -61,3 +74,16 @@ class Work:
     days: tuple[date, ...]
     path: Path | str
     check: Callable[[Seen], object] | None = None
+
+    def look(self, seen: Seen) -> None:
+        """Let the check, where there is one, look at what was seen."""
+        if self.check is not None:
+            self.check(seen)
+
+
+def predict_and_count(scorer: Scorer, inputs: GraphInputs, carried: pa.Table, seen: Seen) -> pa.Table:
+    """Return the predictions of the rows of `inputs`, as `Scorer.predict_inputs` does, and count them in `seen`."""
+    predictions = scorer.predict_inputs(inputs, carried)
+    seen.add(predictions)
+    seen.unknown.add(unknown_in(inputs.categorical, inputs.sequences, scorer.spec))
+    return predictions

@@ -1,4 +1,4 @@
-"""A table's rows as a frame of Spark, whose tasks read its files through Python, as the stream does; and the other way.
+"""A table's rows as a frame of Spark, whose tasks read its files through Python, as the stream does.
 
 Spark needs no library of an object store for it: nothing of Hadoop's, and none of its settings. Where rows are to be
 worked on in Python anyway they need not go through Java first.
@@ -18,13 +18,13 @@ from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from camoe.contracts.errors import SnapshotError
-from camoe.contracts.places.commits import Part, Partitions, RemoteTable, files_in, table_at
+from camoe.contracts.places.commits import Partitions, files_in, table_at
 from camoe.contracts.snapshot import DataFile, Snapshot
 from camoe.contracts.storage import error_detail, open_storage
 
 ROWS_AT_ONCE = 32_768
-# What makes, in a task, the function that the rows which are read go through.
-Work = Callable[[], Callable[[pa.Table], pa.Table]]
+# What a task makes of the rows that it reads, some at a time.
+Work = Callable[[Iterable[pa.Table]], Iterable[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
@@ -45,25 +45,26 @@ def remote_frame(spark: SparkSession, snapshot: Snapshot, columns: Sequence[str]
     fields = {field.name: field for field in T.StructType.fromJson(json.loads(delta.schema().to_json()))}
     schema = T.StructType([fields[name] for name in columns])
     tasks = [(Piece(f"{snapshot.table}/{path}", values),) for path, values in files_in(delta, partitions).items()]
-    return worked_frame(spark, tasks, schema, _as_it_is, schema)
+    return worked_frame(spark, tasks, to_arrow_schema(schema), _as_it_is, schema)
 
 
 def worked_frame(
-    spark: SparkSession, tasks: Sequence[Sequence[Piece]], reads: T.StructType, work: Work, gives: T.StructType
+    spark: SparkSession, tasks: Sequence[Sequence[Piece]], reads: pa.Schema, work: Work, gives: T.StructType | str
 ) -> DataFrame:
-    """Return the rows of `gives` that `work` makes of the columns `reads` of the rows of each task, some at a time."""
+    """Return the rows of `gives` that `work` makes of the columns `reads` of the rows of each task."""
     shared = spark.sparkContext.broadcast([list(task) for task in tasks])
-    numbered = spark.range(0, len(tasks), 1, max(1, len(tasks)))
-    schema = to_arrow_schema(reads)
 
-    def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        worker = work()
-        for number in (number for batch in batches for number in batch["id"].to_pylist()):
-            for rows in (rows for piece in shared.value[number] for rows in _rows_of(piece, schema)):
-                for first in range(0, rows.num_rows, ROWS_AT_ONCE):
-                    yield from worker(rows.slice(first, ROWS_AT_ONCE)).combine_chunks().to_batches()
+    def read(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.RecordBatch]:
+        numbers = [number for batch in batches for number in batch["id"].to_pylist()]
+        return work(
+            rows.slice(first, ROWS_AT_ONCE)
+            for number in numbers
+            for piece in shared.value[number]
+            for rows in _rows_of(piece, reads)
+            for first in range(0, rows.num_rows, ROWS_AT_ONCE)
+        )
 
-    return numbered.mapInArrow(read, gives)
+    return spark.range(0, len(tasks), 1, max(1, len(tasks))).mapInArrow(read, gives)
 
 
 def shared_out(files: Sequence[DataFile], rows_per_task: int) -> list[list[Piece]]:
@@ -83,13 +84,8 @@ def shared_out(files: Sequence[DataFile], rows_per_task: int) -> list[list[Piece
     return tasks
 
 
-def write_frame(frame: DataFrame, table: RemoteTable) -> list[Part]:
-    """Write the rows of `frame` into files of `table`, each task its own; they count once they are committed."""
-    return [Part.of(row["part"]) for row in frame.mapInArrow(_Writer(table), "part string").collect()]
-
-
-def _as_it_is() -> Callable[[pa.Table], pa.Table]:
-    return lambda rows: rows
+def _as_it_is(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
+    return (batch for table in tables for batch in table.combine_chunks().to_batches())
 
 
 def _rows_of(piece: Piece, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -119,14 +115,3 @@ def _read(file: pq.ParquetFile, group: int, partition: Mapping[str, str | None],
         for field in schema
     ]
     return pa.table(columns, schema=schema)
-
-
-class _Writer:
-    """Writes rows into files of a table, and gives what is known of each."""
-
-    def __init__(self, table: RemoteTable) -> None:
-        self.table = table
-
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for part in self.table.write(pa.Table.from_batches([batch]) for batch in batches):
-            yield pa.RecordBatch.from_pydict({"part": [part.text()]})

@@ -16,7 +16,8 @@ from camoe.contracts.config_file import load
 from camoe.contracts.snapshot import pin
 from camoe.score.encode import encode
 from camoe.score.local import score_snapshot
-from camoe.score.spark import read_rows, score_table
+from camoe.score.seen import Work
+from camoe.score.spark import score_impressions
 from tests.features.lake import config, run_job, users, write_config, write_lake
 from tests.paths import ROOT
 from tests.score.rows import by_impression, encoded_rows
@@ -79,8 +80,8 @@ def test_sequences_come_from_the_lake_into_the_model_and_all_ways_of_scoring_agr
     assert {len(one) for one in rows["seq_recent"].to_pylist()} == {0, 1, 2}
     direct = by_impression(predictor.predict(rows))
     local = by_impression(pa.concat_tables(score_snapshot(predictor.model, snapshot, days)))
-    scored = score_table(read_rows(spark, snapshot, days, predictor.model), predictor.model, snapshot.on(days))
-    by_spark = scored.toPandas().set_index("impression_id").sort_index()
+    score_impressions(spark, Work(predictor.model, snapshot, days, tmp_path / "predictions"))
+    by_spark = by_impression(spark.read.format("delta").load(str(tmp_path / "predictions")).toArrow())
     for found in (local, by_spark):
         assert found.index.tolist() == direct.index.tolist()
         np.testing.assert_allclose(found["p"], direct["p"], atol=1e-6)

@@ -13,10 +13,10 @@ from delta.exceptions import ConcurrentAppendException, ProtocolChangedException
 
 from camoe.contracts.places.alone import days_alone, one_line
 from camoe.contracts.runs import RunError
+from camoe.evaluation.keep import CONFLICTS
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.local import score_snapshot
 from camoe.score.scorer import read_model
-from camoe.score.spark import CONFLICTS
 from tests.paths import ROOT
 from tests.score.pipeline import DAYS, ROWS, write_scorable
 

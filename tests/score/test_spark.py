@@ -8,24 +8,16 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyspark.sql import functions as F
 
 import camoe
+from camoe.contracts.snapshot import logged
 from camoe.score import spark as spark_scoring
 from camoe.score.delta import predictions_by_slot, replace_predictions
-from camoe.score.local import score_snapshot
+from camoe.score.drift import DriftError
+from camoe.score.local import score_locally, score_snapshot
 from camoe.score.seen import Seen, Work
-from camoe.score.spark import (
-    CANDIDATE_KEYS,
-    count_predictions,
-    count_unknown,
-    read_rows,
-    score,
-    score_candidates,
-    score_impressions,
-    score_table,
-    spread,
-    write_predictions,
-)
+from camoe.score.spark import score_candidates, score_impressions
 from tests.score.pipeline import BY_GENRE, DAYS, ROWS, write_scorable
 from tests.sparks import set_to
 from tests.train.pipeline import CONFIG, logged_features
@@ -56,11 +48,9 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
     pipeline = write_scorable(tmp_path, **SECTIONS[sections])
     model, snapshot, path = camoe.load(pipeline.bundle).model, pipeline.snapshot, tmp_path / "predictions"
     version = model.manifest.model_version
-    write_predictions(
-        score_table(read_rows(spark, snapshot, DAYS, model), model, snapshot.on(DAYS)), path, DAYS, version
-    )
+    counted = score_impressions(spark, Work(model, snapshot, DAYS, path))
     row = ["objective", "impression_id"]
-    by_spark = spark.read.format("delta").load(str(path)).toPandas().set_index(row, drop=False).sort_index()
+    by_spark = predictions(spark, path).set_index(row, drop=False).sort_index()
     seen = Seen()
     scored = pa.concat_tables(score_snapshot(model, snapshot, DAYS, seen))
     local = scored.to_pandas().set_index(row, drop=False).sort_index()
@@ -69,17 +59,15 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
         np.testing.assert_allclose(by_spark[name], local[name], atol=1e-6)
     for name in ("user_id", "campaign_id", "modality", "slot", "date", "objective", "head", "model_version"):
         assert by_spark[name].tolist() == local[name].tolist(), name
-    assert count_unknown(read_rows(spark, snapshot, DAYS, model), model) == seen.unknown
     assert all(seen.unknown.found.values())
-    again = score_impressions(spark, Work(model, snapshot, DAYS, path))
-    assert again == (predictions_by_slot(path, DAYS, version), seen)
+    assert counted == (predictions_by_slot(path, DAYS, version), seen)
     # The same rows as candidates, in a table of their own.
-    offered = read_rows(spark, snapshot, DAYS, model).withColumnRenamed("impression_id", "request_id")
-    looked = []
+    table = spark.read.format("delta").load(snapshot.table).where(F.col("date").isin(*DAYS))
+    offered, looked = table.withColumnRenamed("impression_id", "request_id"), []
     work = Work(model, snapshot, DAYS, tmp_path / "candidates", looked.append)
     count, by_slot, told = score_candidates(offered, work)
     assert (count, told, looked) == (sum(ROWS.values()) * len(DAYS), seen, [seen])
-    candidates = spark.read.format("delta").load(str(tmp_path / "candidates")).toPandas()
+    candidates = predictions(spark, tmp_path / "candidates")
     assert sum(by_slot.values()) == len(candidates) == len(by_spark)
     by_request = candidates.set_index(["objective", "request_id"]).sort_index()
     np.testing.assert_allclose(by_request["p"], by_spark["p"], atol=1e-12)
@@ -88,7 +76,13 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
     by_row = {slot: 2 if sections == "objectives" and slot == "s1" else 1 for slot in ROWS}
     twice = {slot: 2 * by_row[slot] * rows for slot, rows in ROWS.items()}
     assert set(local["head"]) == {head.name for head in pipeline.config.heads.heads}
-    assert predictions_by_slot(path, DAYS, version) == twice == count_predictions(spark, path, DAYS, version)
+    assert predictions_by_slot(path, DAYS, version) == twice
+    assert len(predictions(spark, path)) == sum(twice.values())
+
+
+def predictions(spark, path):
+    """The rows of the table, as Spark reads them."""
+    return spark.read.format("delta").load(str(path)).toPandas()
 
 
 @pytest.mark.slow
@@ -96,12 +90,24 @@ def test_candidates_of_a_slot_of_many_are_written_by_several_tasks(spark, tmp_pa
     monkeypatch.setattr(spark_scoring, "ROWS_PER_FILE", 60)
     pipeline = write_scorable(tmp_path)
     model, snapshot, path = camoe.load(pipeline.bundle).model, pipeline.snapshot, tmp_path / "predictions"
-    version, rows = model.manifest.model_version, snapshot.on(DAYS).rows_by_cell()
-    offered = read_rows(spark, snapshot, DAYS, model).withColumnRenamed("impression_id", "request_id")
-    scored = score(offered, model, snapshot.version, CANDIDATE_KEYS)
+    rows = snapshot.on(DAYS).rows_by_cell()
+    table = spark.read.format("delta").load(snapshot.table).where(F.col("date").isin(*DAYS))
     # As many tasks as it takes that no two of the few files are written by one.
     with set_to(spark, {"spark.sql.shuffle.partitions": "200"}):
-        write_predictions(spread(scored, rows), path, DAYS, version)
+        score_candidates(table.withColumnRenamed("impression_id", "request_id"), Work(model, snapshot, DAYS, path))
     files = Counter((file.parent.parent.name, file.parent.parent.parent.name) for file in path.rglob("*.parquet"))
     assert {(f"date={day}", f"slot={slot}"): -(-number // 60) for (day, slot), number in rows.items()} == files
-    assert sum(count_predictions(spark, path, DAYS, version).values()) == sum(rows.values())
+
+
+def test_a_check_that_fails_leaves_no_file_and_no_prediction(spark, tmp_path):
+    pipeline = write_scorable(tmp_path)
+    model, path = camoe.load(pipeline.bundle).model, tmp_path / "predictions"
+
+    def refuse(seen):
+        raise DriftError(f"{sum(seen.by_slot().values())} drifted")
+
+    for score in (lambda work: score_impressions(spark, work), score_locally):
+        with pytest.raises(DriftError, match=f"{sum(ROWS.values()) * len(DAYS)} drifted"):
+            score(Work(model, pipeline.snapshot, DAYS, path, refuse))
+        assert not [*path.rglob("*.parquet")]
+        assert not logged(path).files

@@ -1,19 +1,23 @@
-"""Data files of a Delta table in an object store, and the commit that makes them count.
+"""Data files of a Delta table, on a disk or in an object store, and the commit that makes them count.
 
 Spark's writer of Delta loses commits in a store: it looks whether an entry of the log is there and then writes it, and
-of two drivers both may. Here files lie under names of their own, and delta-rs creates the log's entry only if it is
-absent. What a commit replaces has to be what was there when the writing began; a commit to other partitions that came
-between is no hindrance. Whether a commit whose answer was lost has been made is told by a name of its own in the log.
+of two drivers both may. Its rows go through Java, too, whoever has made them. Here files lie under names of their own,
+and delta-rs creates the log's entry only if it is absent. What a commit replaces has to be what was there when the
+writing began; a commit to other partitions that came between is no hindrance. Whether a commit whose answer was lost
+has been made is told by a name of its own in the log.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from urllib.parse import unquote
+from pathlib import Path
+from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import pyarrow as pa
@@ -26,11 +30,13 @@ from deltalake.transaction import AddAction, RemoveAction
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.places.store import PlaceError, open_place
 from camoe.contracts.runs import RunError
-from camoe.contracts.storage import delta_options, dropped, error_detail, open_storage, pause_s, remedy
+from camoe.contracts.storage import delta_options, dropped, error_detail, is_remote, open_storage, pause_s, remedy
 
 # Rows that a writer holds before it writes a file of each partition.
 MOST_ROWS = 500_000
 COMMITS = 30
+# An error of the disk, as delta-rs tells it.
+OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
 # Values of partition columns; a file is meant whose partition has one of those of each column that is named.
 Partitions = Mapping[str, Collection[object]]
 
@@ -56,7 +62,7 @@ class Part:
 
 @dataclass(frozen=True)
 class RemoteTable:
-    """A Delta table at `location`, an address, of the columns `schema`; a file lies in one of the `partitions`."""
+    """A Delta table at `location` of the columns `schema`; a file lies in one of the `partitions`."""
 
     location: str
     schema: pa.Schema
@@ -67,6 +73,7 @@ class RemoteTable:
 
         Raises:
             PlaceError: the store does not take one.
+            OSError: the disk does not.
             CountError: a row has a null in a partition column.
         """
         held: dict[tuple[str, ...], list[pa.Table]] = defaultdict(list)
@@ -88,8 +95,13 @@ class RemoteTable:
             PlaceError: the store does not take the commit.
             Exception: what `write` raises.
         """
-        before = files_in(self._made(), where)
-        parts, name = list(write()), uuid4().hex
+        before, parts, name = files_in(self._made(), where), list[Part](), uuid4().hex
+        try:
+            for part in write():
+                parts.append(part)
+        except BaseException:
+            self.discard(parts)
+            raise
         commit = CommitProperties(max_commit_retries=0, app_transactions=[Transaction(name, 1)])
         for tries in range(1, COMMITS + 1):
             delta = table_at(self.location)
@@ -107,9 +119,18 @@ class RemoteTable:
                 time.sleep(pause_s(min(tries, 3)))
             except (DeltaError, OSError) as error:
                 self._go_on(error, tries)
+        self.discard(parts)
         raise RunError(
             f"another job wrote to {self.location} at the same moment; nothing of this one is there: run it again"
         )
+
+    def discard(self, parts: Iterable[Part]) -> None:
+        """Delete files that are not committed."""
+        if is_remote(self.location):
+            open_place(self.location).delete(part.path for part in parts)
+            return
+        for part in parts:
+            (Path(self.location) / part.path).unlink(missing_ok=True)
 
     def _made(self) -> DeltaTable:
         """Open the table; make it where there is none yet."""
@@ -151,13 +172,27 @@ class RemoteTable:
         require_equal(f"rows with {', '.join(self.partitions)}, for {self.location}", rows.num_rows, dealt)
 
     def _written(self, held: dict[tuple[str, ...], list[pa.Table]]) -> Iterator[Part]:
-        place = open_place(self.location)
         for values in sorted(held):
             rows, sink = pa.concat_tables(held.pop(values)), pa.BufferOutputStream()
             pq.write_table(rows, sink, compression="zstd")
-            content, name = sink.getvalue().to_pybytes(), f"part-{uuid4()}.zstd.parquet"
-            place.create(name, content)
-            yield Part(name, len(content), _stats(rows), dict(zip(self.partitions, values, strict=True)))
+            content, partition = sink.getvalue().to_pybytes(), dict(zip(self.partitions, values, strict=True))
+            yield Part(self._create(content, partition), len(content), _stats(rows), partition)
+
+    def _create(self, content: bytes, partition: Mapping[str, str]) -> str:
+        """Write a file under a name of its own; returns that, which on a disk names the partition's folders, too."""
+        name = f"part-{uuid4()}.zstd.parquet"
+        if is_remote(self.location):
+            open_place(self.location).create(name, content)
+            return name
+        name = "/".join([*(f"{column}={quote(value, safe='')}" for column, value in partition.items()), name])
+        file = Path(self.location) / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file.write_bytes(content)
+        except OSError as error:
+            file.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, self.location) from None
+        return name
 
 
 def table_at(location: str, version: int | None = None) -> DeltaTable:
@@ -177,7 +212,11 @@ def table_at(location: str, version: int | None = None) -> DeltaTable:
         raise _failed(location, error) from None
 
 
-def _failed(location: str, error: Exception) -> PlaceError:
+def _failed(location: str, error: Exception) -> Exception:
+    of_the_system = None if is_remote(location) else OF_THE_SYSTEM.search(str(error))
+    if of_the_system:
+        number = int(of_the_system[1])
+        return OSError(number, os.strerror(number), location)
     advice = remedy(error) or "look at the address and at what the store tells"
     return PlaceError(f"the log of {location} cannot be read or written ({error_detail(error)}); {advice}")
 
