@@ -24,27 +24,39 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--config", default=DEFAULT_MARKET, help=f"simulation (default: {DEFAULT_MARKET})")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example rules.charge=click")
     parsed = parser.parse_intermixed_args(argv)
-    from camoe.market.experiment.document import document
-    from camoe.market.experiment.run import run
+    from camoe.market.experiment.document import document, power
+    from camoe.market.experiment.run import control_alone, run
     from camoe.market.experiment.tables import read_market
     from camoe.report.market_page import write_market_report
 
     config = load(parsed.config, SimulationConfig, parsed.overrides)
     started = time.monotonic()
-    market, days = read_market(config.market, config.models, config.rules, config.outcomes)
-    found = document(market, run(market, config.experiment), config.experiment, days)
+    market, days = read_market(config.market, config.models, config.rules, config.outcomes, config.versions)
+    control = control_alone(market, config.experiment)
+    print(foreseen(power(market, control.users, config.experiment, days), config.experiment.wanted), flush=True)
+    found = document(market, run(market, config.experiment, control), config.experiment, days)
     page = write_market_report(found, config.out)
     print(summary(found))
     print(f"simulate: {found['run']['requests']:,} requests in {time.monotonic() - started:.1f} s; report: {page}")
 
 
+def foreseen(rows: list[dict[str, Any]], wanted: float) -> str:
+    """Return what the experiment will see at its size, and what it takes to see a change of the CTR that is wanted."""
+    lines = ["simulate: power, from control's market alone"]
+    for row in rows:
+        for clicks in ("drawn", "expected"):
+            seen = row[clicks]
+            told = f"  {row['queue']:6} by {clicks} clicks: a change of the CTR of {_percent(seen['smallest'])} is seen"
+            if seen["times"] is not None:
+                told += f"; {_percent(wanted)} takes {seen['weeks']:.1f} weeks, or {seen['times']:.1f} times the users"
+            lines.append(told)
+    return "\n".join(lines)
+
+
 def summary(found: dict[str, Any]) -> str:
-    """Return the table of the result, and what the experiment can see at its size."""
+    """Return the table of the result."""
     run_ = found["run"]
     lines = [f"simulate: {run_['treated']} against {run_['control']}, charged per {run_['charge']}, budgets split"]
-    for row in found["power"]:
-        shown = (f"{name} {_percent(row[name]['smallest'])}" for name in ("drawn", "expected"))
-        lines.append(f"  {row['queue']:6} smallest change of the CTR seen: {', '.join(shown)} (clicks)")
     for row in found["result"]:
         if row["outcome"] == "expected":
             ends = " to ".join(map(_percent, row["interval"])) if row["interval"] else "undefined"

@@ -98,6 +98,8 @@ class SimulationConfig(Section):
     """Folder of the page."""
     models: dict[SafeName, LocalPath] = Field(default_factory=dict)
     """By name the table of each model's predictions; beside them there are `oracle` and `slot_rate`."""
+    versions: dict[SafeName, str] = Field(default_factory=dict)
+    """By name the version of the model that is meant, of a table with predictions of several."""
     outcomes: Outcomes | None = None
     """The model that stands for the truth; null where the lake has the truth itself."""
     rules: Rules = Rules()
@@ -111,4 +113,7 @@ class SimulationConfig(Section):
         for name in (self.experiment.control, self.experiment.treated):
             if name not in known:
                 raise ValueError(f"experiment: no model '{name}'; {suggestion(name, known)}")
+        for name in self.versions:
+            if name not in self.models:
+                raise ValueError(f"versions: no model '{name}'; {suggestion(name, self.models)}")
         return self

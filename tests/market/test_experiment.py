@@ -16,7 +16,7 @@ from camoe.market.experiment.adjusted import cuped
 from camoe.market.experiment.measures import COST, MEASURES, asked, changes, rates
 from camoe.market.experiment.offers import Arms
 from camoe.market.experiment.power import foreseen
-from camoe.market.experiment.run import run, two_arms, whole_market
+from camoe.market.experiment.run import control_alone, run, two_arms, whole_market
 from camoe.market.experiment.significance import holm, paired, sample_ratio
 
 FREE = Pacing(enabled=False)
@@ -90,7 +90,10 @@ def test_shared_budgets_invent_an_effect_on_spend_that_the_split_does_not():
 
 
 def test_the_price_of_a_click_is_the_price_of_an_impression_over_its_clicks_in_every_table():
-    found = run(market(), ExperimentConfig(control="poor", treated="good", buckets=BUCKETS))
+    chosen = ExperimentConfig(control="poor", treated="good", buckets=BUCKETS)
+    control = control_alone(market(), chosen)
+    found = run(market(), chosen, control)
+    assert (control.users == found.designs["whole"].users[0]).all()
     assert set(found.designs) == {"whole", "split", "shared", "a_a"}
     for counted in found.designs.values():
         for sums in (counted.users, counted.campaigns):
@@ -114,8 +117,8 @@ def test_an_arm_of_a_tenth_has_a_tenth_of_the_users_and_budgets():
     assert sums[1] / sums.sum(axis=0) == pytest.approx(np.full(len(MEASURES), 0.1), abs=0.03)
 
 
-def check_a_a(splits):
-    """p-values without a difference: uniform, whichever test."""
+def check_a_a(splits, errors):
+    """p-values without a difference: uniform, whichever test, within so many standard errors."""
     held = market(users=4000)
     found = chance(held, asked(held.offers, "poor"), "poor", splits)
     for name, values in found.items():
@@ -126,16 +129,18 @@ def check_a_a(splits):
         )
     for name, values in found.items():
         assert stats.kstest(values, "uniform").pvalue > 0.005, name
-        assert np.mean(values < 0.05) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / splits), name
+        # Where budgets end, prices follow the users less than the test takes them to: 9 % were seen.
+        most = 0.05 + (4 if name == "ecpm" else errors) * np.sqrt(0.05 * 0.95 / splits)
+        assert np.mean(values < 0.05) < most, name
 
 
 def test_without_a_difference_p_values_are_uniform():
-    check_a_a(30)
+    check_a_a(30, errors=4)
 
 
 @pytest.mark.slow
 def test_without_a_difference_p_values_are_uniform_over_many_seeds():
-    check_a_a(300)
+    check_a_a(300, errors=2.5)
 
 
 def covered(splits, tightness):
@@ -145,7 +150,7 @@ def covered(splits, tightness):
 
 
 def test_intervals_mostly_hold_the_truth_of_the_whole_market():
-    assert min(covered(15, TIGHT).values()) > 0.6
+    assert min(covered(15, TIGHT).values()) > 0.7
 
 
 @pytest.mark.slow
@@ -153,10 +158,10 @@ def test_intervals_mostly_hold_the_truth_of_the_whole_market():
 def test_intervals_hold_the_truth_of_the_whole_market_as_often_as_they_say(tightness):
     found = covered(400, tightness)
     print(f"coverage, tightness {tightness:g}: {found}")
-    assert 0.92 < found["ctr"] < 0.98
-    assert 0.92 < found["ecpm"] < 0.98
     # Where some budgets end, prices follow the users a little less than the bootstrap takes them to.
-    assert found["ecpc"] > 0.93
+    least = {"ctr": 0.93, "ecpc": 0.93, "ecpm": 0.91 if tightness == TIGHT else 0.93}
+    assert {name: found[name] > low for name, low in least.items()} == dict.fromkeys(least, True)
+    assert max(found[name] for name in least) <= 0.97
 
 
 def test_what_control_predicts_takes_out_most_of_the_differences_between_users():
@@ -183,7 +188,7 @@ def test_the_power_foreseen_is_that_of_many_splits():
     held = market(LOOSE, users=4000)
     question = asked(held.offers, "poor")
     sums = whole_market(held, question, ("poor", "poor"), BUCKETS).users[0].sum(axis=1)
-    how = {"share": 0.5, "days": 1, "level": 0.05, "power": 0.8, "wanted": 0.05}
+    how = {"share": 0.5, "level": 0.05, "power": 0.8, "wanted": 0.05}
     expected = foreseen(sums, "ctr", "expected", **how)
     seen = [
         paired(in_arms(held, ("poor", "poor"), f"p {salt}").users.sum(axis=2), "ctr", "expected").log_ratio
@@ -191,8 +196,8 @@ def test_the_power_foreseen_is_that_of_many_splits():
     ]
     assert expected.error == pytest.approx(np.std(seen), rel=0.35)
     assert expected.smallest == pytest.approx(np.expm1(2.8 * expected.error), rel=0.01)
-    # Four times the days halve the error.
-    assert expected.days == pytest.approx((np.log1p(expected.smallest) / np.log1p(0.05)) ** 2)
+    # Four times the days, or the users, halve the error.
+    assert expected.times == pytest.approx((np.log1p(expected.smallest) / np.log1p(0.05)) ** 2)
 
 
 def test_a_rate_without_clicks_has_no_test():

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from bench.market.world import world
 from camoe.contracts.errors import InputError
 from camoe.market.auction.requests import NONE
-from camoe.market.config import Outcomes, Rules
+from camoe.market.config import Outcomes, Rules, SimulationConfig
 from camoe.market.experiment import candidates
 from camoe.market.experiment.tables import read_market
 from tests.market.written import write_market
@@ -177,6 +177,25 @@ def stood_in(lake):
     (bundle / "config.json").write_text(json.dumps(settings))
     (bundle / "manifest.json").write_text(json.dumps({"model_version": "1f"}))
     return Outcomes(predictions=lake / "stand_in", bundle=bundle)
+
+
+def test_of_a_table_with_predictions_of_two_models_one_is_named(lake, stood_in):
+    first = pa.table(DeltaTable(str(stood_in.predictions)).to_pyarrow_table())
+    other = first.set_column(first.column_names.index("model_version"), "model_version", pa.array(["2e"] * 4))
+    other = other.set_column(other.column_names.index("p"), "p", pa.array([0.1] * 4))
+    write_deltalake(str(stood_in.predictions), other, mode="append")
+    models = {"new": stood_in.predictions, "old": stood_in.predictions}
+    market, _ = read_market(lake, models, RULES, versions={"new": "2e", "old": "1f"})
+    scores = next(iter(market.offers())).scores
+    assert scores["new"][0] == pytest.approx([0.1, 0.1])
+    assert scores["old"][0] == pytest.approx([0.6, 0.7])
+    with pytest.raises(InputError, match=r"predictions of the models 1f, 2e; say which is meant by versions.new="):
+        read_market(lake, models, RULES)
+    with pytest.raises(InputError, match=r"models 1f, 2e, and none of 3d, which versions.new names"):
+        read_market(lake, models, RULES, versions={"new": "3d", "old": "1f"})
+    chosen = {"market": lake, "out": lake, "experiment": {"control": "slot_rate", "treated": "oracle"}}
+    with pytest.raises(ValueError, match="versions: no model 'newer'"):
+        SimulationConfig(**chosen, models=models, versions={"newer": "1f"})
 
 
 def test_a_model_of_other_days_may_stand_for_the_truth(lake, stood_in):

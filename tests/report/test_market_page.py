@@ -11,7 +11,7 @@ from bench.market import result
 from bench.market.world import world
 from camoe.market.config import ExperimentConfig
 from camoe.market.experiment.document import document
-from camoe.market.experiment.run import run
+from camoe.market.experiment.run import control_alone, run
 from camoe.report.market_page import render_market, write_market_report
 from camoe.report.text import DASH
 
@@ -21,7 +21,7 @@ CHOSEN = ExperimentConfig(control="poor", treated="good", buckets=40, repeats=10
 @pytest.fixture(scope="module")
 def found():
     market = world(1, requests=6_000, users=1_000)
-    return document(market, run(market, CHOSEN), CHOSEN, days=1)
+    return document(market, run(market, CHOSEN, control_alone(market, CHOSEN)), CHOSEN, days=1)
 
 
 def test_the_document_is_plain_and_agrees_with_itself(found):
@@ -49,7 +49,9 @@ def test_the_document_is_plain_and_agrees_with_itself(found):
 def test_the_page_names_the_charge_and_shows_published_figures_beside_its_own(found, tmp_path):
     page = write_market_report(found, tmp_path / "deep" / "page")
     html = page.read_text(encoding="utf-8")
-    assert html.count("Charged per impression") >= 2
+    captions = html.split("</table></div>\n")[1:]
+    assert len(captions) == html.count("<table>") == 5
+    assert all(caption.startswith('<p class="soft">Charged per impression.') for caption in captions)
     assert "-8.0 %" in html
     assert "+1.4 %" in html
     assert html.count("<img src=") == 6
@@ -77,7 +79,7 @@ def test_a_market_of_few_requests_and_campaigns_has_a_page_of_what_is_defined():
     chosen = CHOSEN.model_copy(update={"control": "slot_rate", "treated": "oracle"})
     kept = [replace(offer, scores=offer.scores | {"slot_rate": offer.truth * 0 + 0.05}) for offer in few.offers()]
     market = replace(few, offers=lambda: iter(kept))
-    made = document(market, run(market, chosen), chosen, days=1)
+    made = document(market, run(market, chosen, control_alone(market, chosen)), chosen, days=1)
     assert json.loads(json.dumps(made, allow_nan=False)) == made
     assert [row["size"] for row in made["sizes"]] == [1, 2, 4]
     assert DASH in render_market(made)

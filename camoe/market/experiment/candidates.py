@@ -77,7 +77,7 @@ class Offered:
         if given != self.count or missing:
             raise InputError(
                 f"{what} has {given:,} rows for the {self.count:,} candidates, and none for {missing:,} of them; score "
-                "the market's candidates again (jobs/score.py --input), one model version a table"
+                "the market's candidates again (jobs/score.py --input)"
             )
         return values
 

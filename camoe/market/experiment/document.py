@@ -50,7 +50,7 @@ def document(market: Market, found: Found, chosen: ExperimentConfig, days: int) 
             "repeats": chosen.repeats,
         },
         "sample_ratio": found.sample_ratio,
-        "power": [_power(name, sums, chosen, days) for name, sums in _by_queue(whole.users[0], market).items()],
+        "power": power(market, whole.users[0], chosen, days),
         "result": _result(market, split, whole, chosen),
         "designs": {name: _rows(counted, market) for name, counted in found.designs.items()},
         "a_a": _tests(market, found.designs["a_a"]),
@@ -178,21 +178,18 @@ def _adjusted(market: Market, counted: Counted) -> list[Document]:
     return rows
 
 
-def _power(name: str, users: Floats, chosen: ExperimentConfig, days: int) -> Document:
-    row: Document = {"queue": name}
-    for outcome in OUTCOMES:
-        seen = foreseen(
-            users,
-            "ctr",
-            outcome,
-            share=chosen.share,
-            days=days,
-            level=chosen.level,
-            power=chosen.power,
-            wanted=chosen.wanted,
-        )
-        row[outcome] = {"smallest": optional(seen.smallest), "weeks": optional(seen.days / 7)}
-    return row
+def power(market: Market, control: Floats, chosen: ExperimentConfig, days: int) -> list[Document]:
+    """Return what the split will see, by queue, from control's sums of users; what a `wanted` change takes, too."""
+    given = {"share": chosen.share, "level": chosen.level, "power": chosen.power, "wanted": chosen.wanted}
+    rows = []
+    for name, users in _by_queue(control, market).items():
+        row: Document = {"queue": name}
+        for outcome in OUTCOMES:
+            seen = foreseen(users, "ctr", outcome, **given)
+            weeks, times = seen.times * days / 7, optional(seen.times)
+            row[outcome] = {"smallest": optional(seen.smallest), "weeks": optional(weeks), "times": times}
+        rows.append(row)
+    return rows
 
 
 def _planned(accounts: Accounts) -> Floats:

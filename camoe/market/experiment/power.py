@@ -13,23 +13,26 @@ from camoe.market.experiment.significance import influence
 
 @dataclass(frozen=True)
 class Power:
-    """Standard error to expect of a log ratio, the smallest relative effect seen, and the days a wanted one needs."""
+    """Standard error to expect of a log ratio, the smallest relative effect seen, and the `times` a wanted one needs.
+
+    So many times the days or, in as many days, the users.
+    """
 
     error: float
     smallest: float
-    days: float
+    times: float
 
 
 def foreseen(
-    sums: Floats, rate: str, outcome: str, *, share: float, days: int, level: float, power: float, wanted: float
+    sums: Floats, rate: str, outcome: str, *, share: float, level: float, power: float, wanted: float
 ) -> Power:
     """Foresee the power of a split of users from a market without one: sums of shape (bucket of users, measure).
 
-    With arms of `share` and the rest, over the `days` that the sums are of. An effect is seen with probability `power`
+    With arms of `share` and the rest, over the days that the sums are of. An effect is seen with probability `power`
     by a two-sided test at `level`; errors shrink with the root of the days. `wanted` is a relative effect.
     """
     buckets = len(sums)
     whole = np.sqrt((influence(sums, rate, outcome) ** 2).sum() * buckets / (buckets - 1))
     error = float(whole * np.sqrt(1 / share + 1 / (1 - share)))
     distance = float(stats.norm.ppf(1 - level / 2) + stats.norm.ppf(power)) * error
-    return Power(error, float(np.expm1(distance)), float(days * (distance / np.log1p(wanted)) ** 2))
+    return Power(error, float(np.expm1(distance)), float((distance / np.log1p(wanted)) ** 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -11,15 +12,27 @@ from deltalake import DeltaTable
 
 from camoe.contracts.errors import InputError
 
+VERSION = "partition.model_version"
 
-def predictions(path: Path) -> ds.Dataset:
-    """Return the rows of the table at `path` without the columns that its folders name.
+
+def predictions(path: Path, version: str | None = None, name: str = "NAME") -> ds.Dataset:
+    """Return the rows of the table at `path` without the columns that its folders name, of one model `version`.
 
     Raises:
-        InputError: there is no table, or it is empty.
+        InputError: there is no table, or it is empty; or no `version` is given, by `versions.<name>`, where the table
+            has several, or one that it has not.
     """
-    files = [str(path / unquote(str(file["path"]))) for file in _files(path)]
-    return ds.dataset(files, format="parquet")
+    by_version = defaultdict[str, list[str]](list)
+    for file in _files(path):
+        by_version[str(file.get(VERSION))].append(str(path / unquote(str(file["path"]))))
+    there = ", ".join(sorted(by_version))
+    if version is None and len(by_version) > 1:
+        raise InputError(f"{path} has predictions of the models {there}; say which is meant by versions.{name}=")
+    if version is not None and version not in by_version:
+        raise InputError(
+            f"{path} has predictions of the models {there}, and none of {version}, which versions.{name} names"
+        )
+    return ds.dataset(by_version[version or there], format="parquet")
 
 
 def models_and_days(path: Path) -> tuple[set[str], set[str]]:

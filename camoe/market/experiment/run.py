@@ -11,7 +11,7 @@ from camoe.market.auction.accounts import Accounts, split
 from camoe.market.auction.requests import Shown
 from camoe.market.auction.run import overspend, spent_out
 from camoe.market.config import ExperimentConfig, Rules
-from camoe.market.draws import Bools, Ints
+from camoe.market.draws import Bools, Floats, Ints
 from camoe.market.experiment.counted import Counted, counted, market_of
 from camoe.market.experiment.measures import Asked, Side, asked
 from camoe.market.experiment.offers import Arms, Cells, Offers, whole, with_arms
@@ -43,23 +43,43 @@ class Found:
     sample_ratio: float
 
 
-def run(market: Market, chosen: ExperimentConfig, designs: tuple[str, ...] = DESIGNS) -> Found:
-    """Hold the market in each of `designs`.
+@dataclass(frozen=True, eq=False)
+class Control:
+    """Control's market alone: what is asked for, what is shown, and the sums of `Counted.users` of its arm."""
+
+    question: Asked
+    side: Side
+    users: Floats
+
+
+def control_alone(market: Market, chosen: ExperimentConfig) -> Control:
+    """Hold control's market, from which the power of the experiment is foreseen."""
+    question = asked(market.offers, chosen.control)
+    side = _world(market, question, chosen.control)
+    return Control(question, side, counted((side, side), (), market.cells, market.rules, chosen.buckets).users[0])
+
+
+def run(market: Market, chosen: ExperimentConfig, control: Control, designs: tuple[str, ...] = DESIGNS) -> Found:
+    """Hold the market in each of `designs`, beside `control` alone.
 
     `whole`: all users see control, and in another world all see the treated model. `split`: each arm has its share of
     each budget. `shared`: both arms spend the same budgets. `a_a`: as `split`, but both see control, by another hash.
     """
-    question, arms = asked(market.offers, chosen.control), Arms(chosen.salt, chosen.share)
-    found = {design: _design(design, market, question, chosen) for design in designs}
-    of_users = arms.of(np.unique(question.user))
+    arms = Arms(chosen.salt, chosen.share)
+    found = {design: _design(design, market, control, chosen) for design in designs}
+    of_users = arms.of(np.unique(control.question.user))
     return Found(found, _two(of_users), sample_ratio(of_users, chosen.share))
 
 
 def whole_market(market: Market, question: Asked, models: tuple[str, str], buckets: int) -> Counted:
     """Count a market in which all see the first model, beside one in which all see the second."""
-    worlds = [_world(market, question, model) for model in models]
-    over = tuple(overspend(world.shown, world.accounts, market.rules.ticks) for world in worlds)
-    return counted((worlds[0], worlds[1]), over, market.cells, market.rules, buckets)
+    first, second = (_world(market, question, model) for model in models)
+    return _beside(market, first, second, buckets)
+
+
+def _beside(market: Market, first: Side, second: Side, buckets: int) -> Counted:
+    over = tuple(overspend(side.shown, side.accounts, market.rules.ticks) for side in (first, second))
+    return counted((first, second), over, market.cells, market.rules, buckets)
 
 
 def two_arms(
@@ -88,15 +108,16 @@ def _world(market: Market, question: Asked, model: str) -> Side:
     return Side(question, shown, spent_out(shown, accounts, market.rules.ticks), accounts)
 
 
-def _design(design: str, market: Market, question: Asked, chosen: ExperimentConfig) -> Counted:
+def _design(design: str, market: Market, control: Control, chosen: ExperimentConfig) -> Counted:
     models = (chosen.control, chosen.treated)
     if design == "whole":
-        return whole_market(market, question, models, chosen.buckets)
+        treated = _world(market, control.question, chosen.treated)
+        return _beside(market, control.side, treated, chosen.buckets)
     salt = chosen.salt
     if design == "a_a":
         models, salt = (chosen.control, chosen.control), f"{salt} a/a"
     arms = Arms(salt, chosen.share)
-    return two_arms(market, question, models, arms, chosen.buckets, budgets_split=design != "shared")
+    return two_arms(market, control.question, models, arms, chosen.buckets, budgets_split=design != "shared")
 
 
 def _requests(question: Asked, of: Bools) -> Asked:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,6 +24,8 @@ from camoe.market.experiment.run import Market
 from camoe.market.experiment.stand_in import stand_in
 
 DAY_S = 86_400
+# What campaigns are ranked by, whatever they are for.
+CLICK = "click"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,14 +77,14 @@ def read_market(
     models: Mapping[str, Path],
     rules: Rules,
     outcomes: Outcomes | None = None,
-    objective: str = "click",
+    versions: Mapping[str, str] | None = None,
 ) -> tuple[Market, int]:
     """Read the market under `lake`, and the number of its days.
 
-    `models` are by name the Delta tables of their predictions. Two are always there: `oracle` knows the truth,
-    `slot_rate` the mean true rate of the slot alone. Requests are held in memory, candidates in temporary files of 4
-    bytes each for campaign, truth and each model, of which a tick at a time is read. A log that is replayed has no
-    truth of its own: the predictions of `outcomes` stand for it.
+    `models` are by name the Delta tables of their predictions, `versions` which model's, of a table with several. Two
+    are always there: `oracle` knows the truth, `slot_rate` the mean true rate of the slot alone. Requests are held in
+    memory, candidates in temporary files of 4 bytes each for campaign, truth and each model, of which a tick at a time
+    is read. A log that is replayed has no truth of its own: the predictions of `outcomes` stand for it.
 
     Raises:
         InputError: a table is missing, a model has not scored each candidate exactly once, a pod has more places than
@@ -96,12 +97,13 @@ def read_market(
     request = ints(asked, "request_id")
     ids = campaigns["campaign_id"].combine_chunks()
     candidates = offered(_read(layout.market / "candidates"), Ids(request), ids)
-    predicted = partial(_predicted, candidates, objective)
     if outcomes is None:
-        truth, told = candidates.spread(_read(layout.market_truth), objective, "the truth"), ""
+        truth, told = candidates.spread(_read(layout.market_truth), CLICK, "the truth"), ""
     else:
-        truth, told = predicted(outcomes.predictions, "the model of outcomes"), stand_in(outcomes)
-    scores = {name: predicted(path, f"model {name}") for name, path in models.items()}
+        told = stand_in(outcomes)
+        truth = _predicted(candidates, predictions(outcomes.predictions), "the model of outcomes")
+    tables = {name: predictions(path, (versions or {}).get(name), name) for name, path in models.items()}
+    scores = {name: _predicted(candidates, table, f"model {name}") for name, table in tables.items()}
     cells, cell = _cells(asked)
     rows = _Requests(
         request=request,
@@ -181,8 +183,8 @@ def _targets(campaigns: pa.Table, cells: Cells) -> Bools:
     return found
 
 
-def _predicted(candidates: Offered, objective: str, path: Path, what: str) -> Small:
-    return candidates.spread(predictions(path), "p", what, ds.field("objective") == objective)
+def _predicted(candidates: Offered, table: ds.Dataset, what: str) -> Small:
+    return candidates.spread(table, "p", what, ds.field("objective") == CLICK)
 
 
 def _read(path: Path) -> ds.Dataset:
