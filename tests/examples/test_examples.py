@@ -53,15 +53,17 @@ def test_each_epoch_of_the_own_loop_has_every_row_and_the_loss_falls(pipeline):
     assert losses[-1] < 0.65
 
 
-def test_the_users_earlier_videos_are_those_of_the_published_logs_before_the_first_day(tmp_path):
+def test_the_tables_of_kuairand_are_those_of_the_published_logs(tmp_path):
     day_ms, begin_ms = 86_400_000, 1_650_816_000_000  # 25 April, midnight in China
     rows = [(7, video, begin_ms - (60 - video) * day_ms // 10, video % 9 == 0, video % 2) for video in range(60)]
     rows += [(7, 99, begin_ms, 1, 1), (8, 5, begin_ms - 1, 0, 0), (8, 5, begin_ms - 1, 0, 0)]
     log = pd.DataFrame(rows, columns=["user_id", "video_id", "time_ms", "is_like", "long_view"]).astype(int)
+    log["date"] = [20220424 if time < begin_ms else 20220425 for time in log["time_ms"]]
     log.iloc[:30].to_csv(tmp_path / "log_standard_4_08_to_4_21_pure.csv", index=False)
     log.iloc[30:].to_csv(tmp_path / "log_standard_4_22_to_5_08_pure.csv", index=False)
-    command = [sys.executable, ROOT / "docs/examples/kuairand_earlier.py", tmp_path]
+    command = [sys.executable, ROOT / "docs/examples/kuairand.py", tmp_path]
     assert "2 users" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert pq.read_table(tmp_path / "log_standard_20220425_20220430_pure.parquet")["video_id"].to_pylist() == [99]
     first, second = pq.read_table(tmp_path / "user_sequences_before_20220425.parquet").to_pylist()
     assert (first["user_id"], first["history_len"]) == (7, 60)
     assert first["watch_seq"] == list(range(10, 60))

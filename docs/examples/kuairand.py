@@ -1,9 +1,10 @@
-"""Make the table of users' earlier videos that conf/kuairand.yaml reads, from the published logs of KuaiRand-Pure.
+"""Make the two tables that conf/kuairand.yaml reads beside the published ones, from the logs of KuaiRand-Pure.
 
-python docs/examples/kuairand_earlier.py FOLDER
+python docs/examples/kuairand.py FOLDER
 
-FOLDER has the published `log_standard_*_pure.csv`. Of each user's impressions before 25 April 2022 (UTC+8) it writes
-their number, the time of the last one, and the last 50 videos that were shown, liked and viewed for long, newest last.
+FOLDER has the published `log_standard_*_pure.csv`. It writes the log of 25 to 30 April 2022 as it is, and of each user's
+impressions before these days (UTC+8) their number, the time of the last one, and the last 50 videos that were shown,
+liked and viewed for long, newest last.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ BEFORE_MS = int(pd.Timestamp("2022-04-25", tz="Asia/Shanghai").timestamp() * 100
 LONGEST = 50
 COLUMNS = ["user_id", "video_id", "time_ms", "is_like", "long_view"]
 FILE = "user_sequences_before_20220425.parquet"
+DAYS = (20220425, 20220430)
+LOG = "log_standard_20220425_20220430_pure.parquet"
 
 
 def earlier(log: pd.DataFrame) -> pd.DataFrame:
@@ -36,13 +39,15 @@ def earlier(log: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(folder: Path) -> None:
-    """Read the logs in `folder` and write the table beside them."""
-    logs = [pd.read_csv(path, usecols=COLUMNS) for path in sorted(folder.glob("log_standard_*_pure.csv"))]
+    """Read the logs in `folder` and write the tables beside them."""
+    logs = [pd.read_csv(path) for path in sorted(folder.glob("log_standard_*_pure.csv"))]
     if not logs:
         sys.exit(f"error: {folder} has no log_standard_*_pure.csv; give the folder of the published data")
-    table = earlier(pd.concat(logs))
+    log = pd.concat(logs)
+    table, days = earlier(log[COLUMNS]), log[log["date"].between(*DAYS)]
     table.to_parquet(folder / FILE, index=False)
-    print(f"{len(table):,} users in {folder / FILE}")
+    days.to_parquet(folder / LOG, index=False)
+    print(f"{len(table):,} users in {folder / FILE}, {len(days):,} impressions in {folder / LOG}")
 
 
 if __name__ == "__main__":
