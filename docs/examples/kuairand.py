@@ -2,9 +2,9 @@
 
 python docs/examples/kuairand.py FOLDER
 
-FOLDER has the published `log_standard_*_pure.csv`. It writes the log of 25 to 30 April 2022 as it is, and of each user's
-impressions before these days (UTC+8) their number, the time of the last one, and the last 50 videos that were shown,
-liked and viewed for long, newest last.
+FOLDER has the published `log_standard_*_pure.csv`. It writes the log of 25 to 30 April 2022 as it is, and of each
+user's impressions before these days (UTC+8) their number, the time of the last one, and the last 50 videos that were
+shown, liked and viewed for long, newest last.
 """
 
 from __future__ import annotations
