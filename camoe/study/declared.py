@@ -16,6 +16,7 @@ from camoe.contracts.slots import SafeName
 
 Overrides = tuple[str, ...]
 Metric = Literal["auc_pr", "ne", "ece", "roc_auc"]
+Grouping = Literal["one", "modality", "slot"]
 Positive = Annotated[float, Field(gt=0)]
 
 
@@ -26,6 +27,13 @@ class Base(Section):
     """Its configuration file."""
     overrides: Overrides = ()
     """Overrides of it, as on a command line."""
+    input: LocalPath | None = None
+    """Folder of the raw lake; null is the one that the configuration names."""
+
+    @property
+    def given(self) -> Overrides:
+        """All overrides of the configuration."""
+        return self.overrides if self.input is None else (*self.overrides, f"input={self.input}")
 
 
 class Variant(Section):
@@ -35,6 +43,9 @@ class Variant(Section):
     """What it is, for people."""
     overrides: Overrides = ()
     """What it changes of the base."""
+    grouping: Grouping | None = None
+    """Heads of the first objective made from the lake's own slots, in place of the configuration's: one, one a modality
+    or one a slot. Those of other objectives stay."""
     system: Literal["network", "lightgbm"] = "network"
     """One of the project's models, or boosted trees on the same columns."""
     match_parameters: SafeName | None = None

@@ -38,9 +38,9 @@ def commands(study: Study, fold: Fold) -> Iterator[tuple[str, ...]]:
     """Yield the jobs that make the table of a fold, as command lines after `spark-submit`."""
     if fold.make is not None:
         yield ("jobs/make_lake.py", "--config", fold.make, f"out={fold.lake}", *fold.make_overrides)
-    config = load(study.base.config, Config, (*study.base.overrides, *fold.overrides, f"out={fold.lake}"))
-    given = ("--config", study.base.config, *study.base.overrides, *fold.overrides, f"out={fold.lake}")
-    yield ("jobs/build_features.py", *given, "--days", day_list(_days(config, fold)))
+    given = (*study.base.given, *fold.overrides, f"out={fold.lake}")
+    days = day_list(_days(load(study.base.config, Config, given), fold))
+    yield ("jobs/build_features.py", "--config", study.base.config, *given, "--days", days)
 
 
 def _days(config: Config, fold: Fold) -> Sequence[date]:

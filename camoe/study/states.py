@@ -62,14 +62,22 @@ def histogram(states: pd.DataFrame, buckets: int) -> Histogram:
 
 
 def by_group(states: pd.DataFrame, slots: SlotCatalogue, objective: str, buckets: int) -> dict[Group, Histogram]:
-    """Return the states of one objective on all rows, on each modality and on each slot."""
+    """Return the states of one objective on each of the `groups`."""
     own = states[states["objective"] == objective]
-    members = {(ALL, ALL): {slot.id for slot in slots.slots}}
-    members |= {
+    return {group: histogram(own[own["slot"].isin(ids)], buckets) for group, ids in groups(slots).items()}
+
+
+def groups(slots: SlotCatalogue) -> dict[Group, set[str]]:
+    """Return the slots of each group of rows: all, each modality, each slot.
+
+    A modality or slot that is the only one and is called `all`, as in a guessed configuration, is no group beside it.
+    """
+    found = {(ALL, ALL): {slot.id for slot in slots.slots}}
+    found |= {
         ("modality", name): {slot.id for slot in slots.slots if slot.modality == name} for name in slots.modalities
     }
-    members |= {("slot", slot.id): {slot.id} for slot in slots.slots}
-    return {group: histogram(own[own["slot"].isin(ids)], buckets) for group, ids in members.items()}
+    found |= {("slot", slot.id): {slot.id} for slot in slots.slots}
+    return {group: ids for group, ids in found.items() if group[0] == ALL or group[1] != ALL or ids != found[ALL, ALL]}
 
 
 def entropy_over_slots(states: pd.DataFrame) -> float | None:

@@ -17,7 +17,8 @@ from camoe.contracts.config_file import Section, load
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import write_text
 from camoe.contracts.hashing import short_hash
-from camoe.study.declared import Fold, Study
+from camoe.metrics.table import ALL
+from camoe.study.declared import Fold, Grouping, Study
 
 TASK, RESULT, STATES = "task.json", "manifest.json", "states.parquet"
 # Settings that say where something lies, not what it is.
@@ -164,11 +165,36 @@ def config_of(task: Task) -> Config:
 
 
 def _overrides(study: Study, fold: str, variant: str, seed: int) -> tuple[str, ...]:
-    days = study.folds[fold]
-    return (
-        *study.base.overrides, *days.overrides, *study.variants[variant].overrides,
-        f"lake={days.lake}", f"training.seed={seed}",
-    )  # fmt: skip
+    days, own = study.folds[fold], study.variants[variant]
+    base = (*study.base.given, *days.overrides)
+    heads = () if own.grouping is None else (_heads(load(study.base.config, Config, base), own.grouping, variant),)
+    return (*base, *heads, *own.overrides, f"lake={days.lake}", f"training.seed={seed}")
+
+
+def _heads(config: Config, grouping: Grouping, variant: str) -> str:
+    """Return the override that groups the slots of `config` under heads of its first objective.
+
+    Raises:
+        StudyError: there is one group only.
+    """
+    slots, (objective, *_) = config.slots, config.heads.objectives
+    groups = {"one": (ALL,), "modality": slots.modalities, "slot": tuple(slot.id for slot in slots.slots)}[grouping]
+    if grouping != "one" and len(groups) == 1:
+        raise StudyError(
+            f"variants.{variant}: all slots of {config.out} have one {grouping}, '{groups[0]}', so there is one head; "
+            "say in the slots' file which modality each has, choose grouping=slot, or leave the variant out"
+        )
+    own = [
+        {
+            "name": f"{objective}_{group}",
+            "objective": objective,
+            "where": {grouping: [group]} if grouping != "one" else {},
+        }
+        for group in groups
+    ]
+    others = [head.model_dump(mode="json") for head in config.heads.heads if head.objective != objective]
+    column = config.heads.column if any(config.heads.column in head["where"] for head in others) else None
+    return f"heads={json.dumps({'column': column, 'heads': [*own, *others]})}"
 
 
 def _scaled(config: Config, factors: Factors) -> Iterator[str]:
