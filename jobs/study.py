@@ -29,15 +29,18 @@ def main(argv: list[str]) -> None:
     options.add_argument("--jobs", type=positive, default=1, help="trials at a time (default: 1)")
     options.add_argument("overrides", nargs="*", metavar="key=value", help="for example out=out/mine seeds=[1,2]")
     chosen = parse(options, argv)
+    from camoe.study.check import require_sound
     from camoe.study.prepare import prepare
     from camoe.study.run import run_study
     from camoe.study.write import write_results
 
     study = load(chosen.study, Study, chosen.overrides)
+    unfair = require_sound(study)
+    print(*(f"study: not fair: {line}\n" for line in unfair), sep="", end="", flush=True)
     prepare(study)
     done = run_study(study, chosen.jobs)
     given = shlex.join(["--study", chosen.study, *map(redacted_override, chosen.overrides)])
-    written, claims = write_results(done, f"python jobs/study.py {given}")
+    written, claims = write_results(done, f"python jobs/study.py {given}", unfair)
     for says, answer in claims.items():
         print(f"study: {says}: {answer}")
     print(f"study: {len(done.results)} trials, took {span(time.monotonic() - started)}")

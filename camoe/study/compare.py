@@ -66,13 +66,12 @@ def compare(done: Done) -> Compared:
     """Return what the finished trials of a study say.
 
     Raises:
-        StudyError: a claim or picture names a group of rows that there is not, or trials were judged on other rows.
+        StudyError: trials were judged on other rows.
     """
     study = done.study
     config = config_of(next(iter(done.trials.values())).task)
     states = {key: _states(done, key, config) for key in done.trials}
     groups = list(dict.fromkeys(group for one in states.values() for group in one))
-    _require_groups(study, [name for _, name in groups])
     settings = config.evaluation
     weights = bucket_weights(settings.user_buckets, settings.bootstrap, settings.seed)
     measured, rows, floors = {}, {}, {}
@@ -185,14 +184,3 @@ def _asked(
         behind.append(min(1.0, len(own) * min(part.p_below() for part in own.values())))
         ahead.append(max(part.p_above() for part in own.values()))
     return parts, max(behind), min(1.0, len(ahead) * min(ahead))
-
-
-def _require_groups(study: Study, groups: Sequence[str]) -> None:
-    twice = sorted({name for name in groups if groups.count(name) > 1})
-    if twice:
-        raise StudyError(f"both a slot and a modality are called {twice[0]}; rename one: a study tells groups by name")
-    wanted = [(f"claims.{name}", group) for name, claim in study.claims.items() for group in claim.groups]
-    wanted += [("pictures", group) for pair in study.pictures for group in pair]
-    for where, group in wanted:
-        if group not in groups:
-            raise StudyError(f"{where}: there is no group '{group}' of rows; there are {', '.join(groups)}")

@@ -41,8 +41,6 @@ def run_study(study: Study, jobs: int) -> Done:
     """
     with leased(study.out / ".study.lock", f"study in {study.out}", StudyError), _pinned(study) as versions:
         total = len(study.variants) * len(study.folds) * len(study.seeds)
-        # All are made before the first is run: a mistake in one is told at once.
-        _trials(study, versions, {})
         more = len(study.variants) * study.tuning.trials if study.tuning else 0
         progress = Progress(total + more, jobs)
         factors = _tuned(study, versions, jobs, progress) if study.tuning else {}

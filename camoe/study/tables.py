@@ -18,9 +18,10 @@ NAMES = {"auc_pr": "AUC-PR", "ne": "NE", "ece": "ECE", "roc_auc": "ROC-AUC"}
 SHOWN = ("auc_pr", "ece", "ne")
 
 
-def markdown(done: Done, compared: Compared, names: Mapping[str, str], command: str) -> str:
-    """Return the page of a study: what was run, the claims, a table a group."""
-    return "\n".join([*_head(done, command), *_claims(compared), *_groups(done, compared, names)]) + "\n"
+def markdown(done: Done, compared: Compared, names: Mapping[str, str], command: str, unfair: Sequence[str] = ()) -> str:
+    """Return the page of a study: what was run, what is not fair in it, the claims, a table a group."""
+    warned = [f"\n**Not fair:** {line}." for line in unfair]
+    return "\n".join([*_head(done, command), *warned, *_claims(compared), *_groups(done, compared, names)]) + "\n"
 
 
 def document(done: Done, compared: Compared) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from camoe.contracts.files import atomic_file, write_json, write_text
@@ -12,8 +13,10 @@ from camoe.study.tables import document, markdown
 from camoe.study.trial import config_of
 
 
-def write_results(done: Done, command: str) -> tuple[list[Path], dict[str, str]]:
+def write_results(done: Done, command: str, unfair: Sequence[str] = ()) -> tuple[list[Path], dict[str, str]]:
     """Write the results of a finished study; return the files, and by claim what can be said of it.
+
+    `unfair` are lines of `require_sound`.
 
     Raises:
         StudyError: as `compare` does.
@@ -23,7 +26,7 @@ def write_results(done: Done, command: str) -> tuple[list[Path], dict[str, str]]
     names = {slot.id: slot.name for slot in slots}
     written = [study.out / "results.json", study.out / "results.md"]
     write_json(written[0], document(done, compared))
-    page = markdown(done, compared, names, command)
+    page = markdown(done, compared, names, command, unfair)
     for pair in study.pictures:
         path = study.out / f"pareto_{pair[0]}_{pair[1]}.png"
         with atomic_file(path) as temporary:
