@@ -43,6 +43,8 @@ def main(argv: list[str]) -> None:
     written, claims = write_results(done, f"python jobs/study.py {given}", unfair)
     for says, answer in claims.items():
         print(f"study: {says}: {answer}")
+    if len(study.seeds) == 1:
+        print("study: one seed: how much seeds differ is not known, so intervals are too narrow")
     print(f"study: {len(done.results)} trials, took {span(time.monotonic() - started)}")
     for path in written:
         print(f"study: written to {path}")

@@ -14,6 +14,7 @@ from camoe.study.run import Done
 from camoe.study.statistics import Change
 
 NAMES = {"auc_pr": "AUC-PR", "ne": "NE", "ece": "ECE", "roc_auc": "ROC-AUC"}
+ONE_SEED = "**One seed:** how much seeds differ is not known, so intervals are too narrow and words come too easily.\n"
 # Those that the table of a group has.
 SHOWN = ("auc_pr", "ece", "ne")
 
@@ -21,7 +22,7 @@ SHOWN = ("auc_pr", "ece", "ne")
 def markdown(done: Done, compared: Compared, names: Mapping[str, str], command: str, unfair: Sequence[str] = ()) -> str:
     """Return the page of a study: what was run, what is not fair in it, the claims, a table a group."""
     warned = [f"\n**Not fair:** {line}." for line in unfair]
-    return "\n".join([*_head(done, command), *warned, *_claims(compared), *_groups(done, compared, names)]) + "\n"
+    return "\n".join([*_head(done, command), *warned, *_claims(done, compared), *_groups(done, compared, names)]) + "\n"
 
 
 def document(done: Done, compared: Compared) -> dict[str, Any]:
@@ -72,10 +73,11 @@ def _head(done: Done, command: str) -> Iterator[str]:
         yield f"| {name} | {variant.title} | {'' if size is None else f'{size:,}'} |{tuned}"
 
 
-def _claims(compared: Compared) -> Iterator[str]:
+def _claims(done: Done, compared: Compared) -> Iterator[str]:
     if not compared.claims:
         return
     yield "\n## Claims\n"
+    yield from _one_seed(done)
     yield (
         "A claim holds where every part of it does, and does not where one surely falls short; adjusted for the number "
         "of claims. The last column is the change that would be told from none four times in five.\n"
@@ -87,6 +89,11 @@ def _claims(compared: Compared) -> Iterator[str]:
         yield f"| {judged.claim.says} | **{judged.answer}** | {parts} | {_percent(judged.detectable)} |"
 
 
+def _one_seed(done: Done) -> Iterator[str]:
+    if len(done.study.seeds) == 1:
+        yield ONE_SEED
+
+
 def _part(name: str) -> str:
     head, _, rest = name.rpartition(": ")
     metric, _, group = rest.partition(" ")
@@ -95,6 +102,7 @@ def _part(name: str) -> str:
 
 def _groups(done: Done, compared: Compared, names: Mapping[str, str]) -> Iterator[str]:
     yield "\n## By group"
+    yield from (f"\n{line}" for line in _one_seed(done))
     for group, lines in groupby(compared.lines, key=lambda line: line.group):
         rows, clicks = compared.rows[group]
         yield f"\n### {names.get(group, group)}\n\n{rows:,} impressions, {clicks:,} clicks\n"

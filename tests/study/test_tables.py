@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from camoe.study.compare import Compared, judge
 from camoe.study.declared import Base, Claim, Fold, Study, Variant
@@ -26,6 +27,13 @@ def page(seeds, unfair=()):
         for name, level in (("one", 0.2), ("two", 0.4))
     }
     return markdown(Done(study, {}, {}, {}), Compared({}, [], judge(study, measured), measured), {}, "command", unfair)
+
+
+@pytest.mark.parametrize(("seeds", "warned"), [((1,), True), ((1, 2), False)])
+def test_one_seed_says_beside_its_claims_that_the_seeds_part_of_the_error_is_unknown(seeds, warned):
+    told = page(seeds).partition("## Claims")[2]
+    assert "| Two are better | **holds** |" in told
+    assert ("**One seed:** how much seeds differ is not known, so intervals are too narrow" in told) == warned
 
 
 def test_what_is_not_fair_stands_before_the_claims():
