@@ -16,7 +16,7 @@ from camoe.metrics.intervals import bucket_weights
 from camoe.study.declared import Claim, Study
 from camoe.study.run import Done
 from camoe.study.states import TEST, Group, by_group, read_states
-from camoe.study.statistics import Change, Measured, change, measure
+from camoe.study.statistics import Change, Measured, change, detectable, measure
 from camoe.study.trial import STATES, StudyError, config_of
 
 Answer = Literal["holds", "does not hold", "cannot be told"]
@@ -41,7 +41,8 @@ class Judged:
     """A claim and what can be said of it.
 
     `parts` are the changes it rests on, by metric and group; `p` and `p_not` the adjusted p-values of its holding and
-    of its not holding; `detectable` is the change of its weakest part that would be told from none four times in five.
+    of its not holding; `detectable` is the gain in each part at which it would hold four times in five, were it the
+    first of the claims by Holm.
     """
 
     claim: Claim
@@ -143,22 +144,30 @@ def _adjusted(p_values: Sequence[float]) -> list[float]:
 def judge(study: Study, measured: Mapping[tuple[str, str], Mapping[str, Measured]]) -> dict[str, Judged]:
     """Return what can be said of each claim; p-values are adjusted for the number of claims."""
     asked = {name: _asked(study, claim, measured) for name, claim in study.claims.items()}
-    holds = _adjusted([one[1] for one in asked.values()])
-    fails = _adjusted([one[2] for one in asked.values()])
+    holds = _adjusted([one.p for one in asked.values()])
+    fails = _adjusted([one.p_not for one in asked.values()])
     found = {}
-    for (name, (parts, _, _)), p, p_not in zip(asked.items(), holds, fails, strict=True):
+    for (name, one), p, p_not in zip(asked.items(), holds, fails, strict=True):
         answer: Answer = "holds" if p < ERROR else "cannot be told"
         if p_not < ERROR:
             answer = "does not hold"
-        weakest = max((part.detectable for part in parts.values() if part.defined), default=float("nan"))
-        found[name] = Judged(study.claims[name], answer, parts, p, p_not, weakest)
+        least = detectable(one.needed, ERROR / len(asked))
+        found[name] = Judged(study.claims[name], answer, one.parts, p, p_not, least)
     return found
 
 
-def _asked(
-    study: Study, claim: Claim, measured: Mapping[tuple[str, str], Mapping[str, Measured]]
-) -> tuple[dict[str, Change], float, float]:
-    """Return the changes that a claim rests on, and the p-values of its holding and of its not holding.
+@dataclass(frozen=True)
+class _Asked:
+    """Changes that a claim rests on; those of each set of which one has to be told; p-values of holding, of not."""
+
+    parts: Mapping[str, Change]
+    needed: Sequence[Sequence[Change]]
+    p: float
+    p_not: float
+
+
+def _asked(study: Study, claim: Claim, measured: Mapping[tuple[str, str], Mapping[str, Measured]]) -> _Asked:
+    """Return what decides on a claim.
 
     A claim of several parts holds where each part does, so its p-value is the greatest of theirs; that it does not hold
     is told by any of them, so that p-value is the least, times their number.
@@ -175,12 +184,14 @@ def _asked(
         assert claim.better is not None and claim.than is not None
         parts = changes(claim.better, claim.than)
         p = max(part.p_above() for part in parts.values())
-        return parts, p, min(1.0, len(parts) * min(part.p_below(claim.least) for part in parts.values()))
-    parts, behind, ahead = {}, [], []
+        p_not = min(1.0, len(parts) * min(part.p_below(claim.least) for part in parts.values()))
+        return _Asked(parts, [[part] for part in parts.values()], p, p_not)
+    parts, needed, behind, ahead = {}, list[Sequence[Change]](), list[float](), list[float]()
     for other in (name for name in study.variants if name != claim.undominated):
         own = changes(other, claim.undominated)
         parts |= {f"{other}: {name}": part for name, part in own.items()}
+        needed.append(list(own.values()))
         # Another variant does not dominate where it is worse in one thing, and does where it is better in all.
         behind.append(min(1.0, len(own) * min(part.p_below() for part in own.values())))
         ahead.append(max(part.p_above() for part in own.values()))
-    return parts, max(behind), min(1.0, len(ahead) * min(ahead))
+    return _Asked(parts, needed, max(behind), min(1.0, len(ahead) * min(ahead)))

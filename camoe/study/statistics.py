@@ -10,11 +10,14 @@ With one seed S is not known and left out.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import ndtr, stdtrit
 
 from camoe.metrics.histogram import Floats, Histogram, Ints
 from camoe.metrics.intervals import estimates
@@ -81,10 +84,14 @@ class Change:
         """Return the one-sided p-value of the gain being no less than `bound`: small where it surely is less."""
         return float(stats.t.cdf((self.gain - bound) / self.error, self.freedom)) if self.defined else 1.0
 
-    @property
-    def detectable(self) -> float:
-        """The smallest change that a comparison of this error tells from none four times in five."""
-        return (self._quantile(LEVEL) + float(stats.norm.ppf(POWER))) * self.error
+    def power(self, gain: float, level: float) -> float:
+        """Return how often a comparison of this error tells `gain` from none, one-sided at `level`.
+
+        By the approximation of the noncentral t distribution of Johnson and Welch (1940).
+        """
+        bound = -float(stdtrit(self.freedom, level))
+        middle, width = bound * (1 - 1 / (4 * self.freedom)), math.hypot(1.0, bound / math.sqrt(2 * self.freedom))
+        return float(ndtr((gain / self.error - middle) / width))
 
     def _quantile(self, level: float) -> float:
         return float(stats.t.ppf((1 + level) / 2, self.freedom))
@@ -102,6 +109,29 @@ def measure(states: Sequence[Sequence[Histogram]], weights: Ints, ece_bins: int)
         )
         for name in own
     }
+
+
+def detectable(needed: Sequence[Sequence[Change]], level: float) -> float:
+    """Return the gain in every part at which all `needed` are told from none four times in five; NaN where never.
+
+    Of each one of its parts has to be told, adjusted for their number: the one that is known best is taken. Parts are
+    taken to be independent, which asks for more than parts that go together need.
+    """
+    best = [
+        (min(known, key=lambda part: part.error), len(parts))
+        for parts in needed
+        if (known := [part for part in parts if part.defined])
+    ]
+    if len(best) < len(needed) or not best:
+        return math.nan
+
+    def lacking(gain: float) -> float:
+        return math.prod(part.power(gain, level / among) for part, among in best) - POWER
+
+    highest = max(part.error for part, _ in best)
+    while lacking(highest) < 0:
+        highest *= 2
+    return float(brentq(lacking, 0.0, highest))
 
 
 def change(first: Measured, second: Measured, metric: str) -> Change:

@@ -80,9 +80,9 @@ def _claims(done: Done, compared: Compared) -> Iterator[str]:
     yield from _one_seed(done)
     yield (
         "A claim holds where every part of it does, and does not where one surely falls short; adjusted for the number "
-        "of claims. The last column is the change that would be told from none four times in five.\n"
+        "of claims. The last column is the gain in every part with which it would hold four times in five.\n"
     )
-    yield "| claim | | parts | told from none at |"
+    yield "| claim | | parts | would hold at |"
     yield "| --- | --- | --- | --- |"
     for judged in compared.claims.values():
         parts = "; ".join(f"{_part(name)} {told(part)}" for name, part in judged.parts.items())

@@ -49,6 +49,31 @@ def test_a_claim_on_several_groups_needs_all_of_them_and_fails_by_one(x, y, told
     assert found.parts["auc_pr x"].value == pytest.approx(x / 0.2 - 1, abs=0.02)
 
 
+def drawn(random, gains):
+    """Variants a and b on groups of rows: b is better by `gains`, and seeds and users differ."""
+    users, seeds = random.normal(0, 0.02, len(gains)), random.normal(0, 0.01, (len(gains), 3))
+    found = {}
+    for (group, gain), of_users, of_seeds in zip(gains.items(), users, seeds, strict=True):
+        values = 0.2 * (1 + gain + of_users + of_seeds)
+        samples = values[:, None] * (1 + random.normal(0, 0.02, 200))
+        found["a", group] = {"auc_pr": Measured(np.full(3, 0.2), np.full((3, 200), 0.2), BUCKETS)}
+        found["b", group] = {"auc_pr": Measured(values, samples, BUCKETS)}
+    return found
+
+
+@pytest.mark.parametrize("groups", [("x",), ("x", "y")])
+def test_a_claim_holds_four_times_in_five_at_the_gain_that_is_told_beside_it(groups):
+    """Among six claims, of which the others have nothing to find."""
+    random, nothing = np.random.default_rng(4), dict.fromkeys(("x", "y", "n0", "n1", "n2", "n3", "n4"), 0.0)
+    claims = {group: BETTER.model_copy(update={"groups": (group,)}) for group in nothing if group not in "xy"}
+    made = study({"it": BETTER.model_copy(update={"groups": groups}), **claims}, ("a", "b"))
+    told = np.mean([judge(made, drawn(random, nothing))["it"].detectable for _ in range(20)])
+    planted = nothing | dict.fromkeys(groups, float(told))
+    held = [judge(made, drawn(random, planted))["it"].answer == "holds" for _ in range(300)]
+    # Three standard errors of a share of 80 in 100.
+    assert np.mean(held) == pytest.approx(0.8, abs=0.07)
+
+
 def test_a_gain_that_is_surely_below_the_least_is_none():
     levels = {"a": {"x": 0.2, "y": 0.2}, "b": {"x": 0.2, "y": 0.2}, "c": {"x": 0.2, "y": 0.2}}
     assert answer(BETTER, **levels).answer == "cannot be told"

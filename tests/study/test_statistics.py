@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from camoe.metrics.calibration import expected_calibration_error
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.intervals import bucket_weights
-from camoe.study.statistics import Change, change, measure
+from camoe.study.statistics import Change, change, detectable, measure
 
 BUCKETS, USERS, ROWS = 50, 200, 3000
 WEIGHTS = bucket_weights(BUCKETS, 100, seed=1)
@@ -46,7 +47,25 @@ def test_a_planted_change_is_found_and_its_detectable_size_told():
     first, second = measured(np.random.default_rng(3), 3, (0.1, 1.0))
     found = change(first["auc_pr"], second["auc_pr"], "auc_pr")
     assert found.p_above() < 0.001 < 0.999 < found.p_below()
-    assert found.value > found.detectable > found.interval[1] - found.value
+    assert found.value > detectable([[found]], 0.025) > found.interval[1] - found.value
+
+
+@pytest.mark.parametrize(("freedom", "level"), [(99, 0.025), (99, 0.004), (4, 0.025)])
+def test_the_power_of_a_comparison_is_that_of_the_noncentral_t(freedom, level):
+    one = Change(value=0.1, error=0.02, freedom=freedom, better=1)
+    for gain in (0.0, 0.04, 0.07, 0.15):
+        exact = stats.nct.sf(stats.t.isf(level, freedom), freedom, gain / 0.02)
+        assert one.power(gain, level) == pytest.approx(exact, abs=0.02)
+
+
+def test_more_parts_and_more_claims_take_a_greater_gain_and_a_choice_of_parts_the_best_known():
+    wide, narrow = (Change(value=0.1, error=error, freedom=50, better=1) for error in (0.04, 0.02))
+    alone = detectable([[narrow]], 0.025)
+    assert alone < detectable([[narrow], [narrow]], 0.025) < detectable([[narrow], [wide]], 0.025)
+    assert alone < detectable([[narrow]], 0.025 / 6) < detectable([[wide]], 0.025 / 6)
+    assert detectable([[wide, narrow]], 0.05) == pytest.approx(alone)
+    undefined = Change(value=float("nan"), error=float("nan"), freedom=1, better=1)
+    assert np.isnan(detectable([[narrow], [undefined]], 0.025))
 
 
 def test_seeds_that_differ_widen_the_interval():
