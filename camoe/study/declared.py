@@ -47,7 +47,7 @@ class Variant(Section):
     """Heads of the first objective made from the lake's own slots, in place of the configuration's: one, one a modality
     or one a slot. Those of other objectives stay."""
     system: Literal["network", "lightgbm"] = "network"
-    """One of the project's models, or boosted trees on the same columns."""
+    """One of the project's models, or boosted trees on the same categories and numbers; they read no sequences."""
     match_parameters: SafeName | None = None
     """Another variant: all widths are scaled until there are as many parameters beside the embeddings as it has."""
 
