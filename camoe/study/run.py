@@ -41,7 +41,8 @@ def run_study(study: Study, jobs: int) -> Done:
     """
     with leased(study.out / ".study.lock", f"study in {study.out}", StudyError), _pinned(study) as versions:
         total = len(study.variants) * len(study.folds) * len(study.seeds)
-        more = len(study.variants) * study.tuning.trials if study.tuning else 0
+        # Of those of the tuning each variant's best is one that is reported, too.
+        more = len(study.variants) * (study.tuning.trials - 1) if study.tuning else 0
         progress = Progress(total + more, jobs)
         factors = _tuned(study, versions, jobs, progress) if study.tuning else {}
         trials = _trials(study, versions, factors)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from camoe.config.ending import EXPLAINED, below
 from camoe.report.text import span
@@ -24,21 +25,24 @@ PROCESS = (sys.executable, "-m", "camoe.study.process")
 
 @dataclass
 class Progress:
-    """Tells how many of `total` trials are done, and how long the rest will take at `jobs` at a time."""
+    """Tells how many of `total` trials are done, each once, and how long the rest will take at `jobs` at a time."""
 
     total: int
     jobs: int
-    done: int = 0
     seconds: list[float] = field(default_factory=list)
+    told: set[Path] = field(default_factory=set)
 
     def finished(self, trial: Trial, result: Result) -> None:
-        """Count and tell one more."""
-        self.done += 1
+        """Count and tell one more; the one that tuning chose is asked for again, and told before."""
+        if trial.folder in self.told:
+            return
+        self.told.add(trial.folder)
         self.seconds.append(result.seconds)
-        left = (self.total - self.done) * sum(self.seconds) / len(self.seconds) / self.jobs
+        done = len(self.told)
+        left = (self.total - done) * sum(self.seconds) / len(self.seconds) / self.jobs
         how = "given up" if result.given_up else f"score {result.score:.5f}" if result.score is not None else "done"
         took = f"took {span(result.seconds)}; about {span(left)} left"
-        print(f"study: {self.done} of {self.total}  {trial.key}: {how}, {took}", flush=True)
+        print(f"study: {done} of {self.total}  {trial.key}: {how}, {took}", flush=True)
 
 
 @dataclass(frozen=True)

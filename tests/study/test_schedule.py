@@ -23,6 +23,12 @@ trial.finish(Result(variant=trial.task.variant, fold="f", seed=1, factors={}, gi
 """
 
 
+RESULTS = {
+    "variant": "one", "fold": "f", "seed": 1, "factors": {}, "given_up": False, "score": 0.9, "table_version": 0,
+    "code_version": "c", "seconds": 5.0,
+}  # fmt: skip
+
+
 def trials(folder, *names):
     task = {"fold": "f", "seed": 1, "system": "network", "config": "c.yaml", "overrides": (), "table_version": 0}
     return [Trial(Task(variant=name, **task), folder / name) for name in names]
@@ -62,15 +68,22 @@ def test_a_trial_that_is_killed_is_told_with_its_code(tmp_path, process):
         run(trials(tmp_path, "dies"), 1, Progress(1, 1), process)
 
 
+def test_a_trial_that_is_asked_for_again_is_counted_once(tmp_path, capsys):
+    progress, result = Progress(2, 1), Result(**RESULTS)
+    one, two = trials(tmp_path, "one", "two")
+    for trial in (one, one, two):
+        progress.finished(trial, result)
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in told] == ["study: 1 of 2", "study: 2 of 2"]
+    assert told[-1].endswith("about 0 s left")
+
+
 def test_a_damaged_manifest_or_other_states_are_refused_by_name(tmp_path):
     (trial,) = trials(tmp_path, "one")
     trial.folder.mkdir()
     assert trial.result() is None
     (trial.folder / "states.parquet").write_bytes(b"states")
-    trial.finish(
-        Result(variant="one", fold="f", seed=1, factors={}, given_up=False, score=0.9, table_version=0,
-               code_version="c", seconds=5.0)
-    )  # fmt: skip
+    trial.finish(Result(**RESULTS))
     assert trial.result().score == 0.9
     (trial.folder / "states.parquet").write_bytes(b"others")
     with pytest.raises(
