@@ -20,6 +20,7 @@ def main(argv: list[str]) -> None:
     started = time.monotonic()
     options = parser(__doc__ or "")
     options.add_argument("--days", type=given_days, help="2026-03-10,2026-03-12..2026-03-14 (default: the test days)")
+    options.add_argument("--model", help="version, bundle folder or champion (default: the newest bundle of out)")
     chosen = parse(options, argv)
     from camoe.bundle.manifest import METRICS, open_bundle
     from camoe.contracts.files import atomic_file, write_json
@@ -27,10 +28,11 @@ def main(argv: list[str]) -> None:
     from camoe.contracts.snapshot import logged, opened
     from camoe.evaluation.expert_figures import course, expert_document, expert_picture
     from camoe.evaluation.experts import experts_of, first_model
+    from camoe.registry.named import NEWEST, named_model
 
     config = load_config(chosen)
     layout, days = config.layout, tuple(chosen.days or config.days.test.days())
-    bundle = open_bundle(layout.bundle)
+    bundle = open_bundle(named_model(layout, chosen.model or NEWEST).folder)
     model = first_model(bundle)
     version = logged(config.training_table).version
     table, why = config.training_table, "the report on experts reads it"

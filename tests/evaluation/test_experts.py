@@ -4,15 +4,18 @@ import numpy as np
 import pytest
 import torch
 
+from camoe.bundle.manifest import MANIFEST
 from camoe.config.model import CamoeConfig, MlpConfig
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
+from camoe.contracts.errors import BundleError
 from camoe.contracts.snapshot import pin
 from camoe.evaluation.expert_figures import course, expert_document, expert_picture
 from camoe.evaluation.experts import experts_of
 from camoe.model.camoe import Camoe
 from camoe.model.layers.scaling import Moments
 from camoe.model.spec import ModelSpec
+from jobs.experts import main
 from tests.train.pipeline import write_pipeline
 
 ROWS = {"s0": 60, "s1": 20, "s2": 40}
@@ -82,6 +85,16 @@ def test_the_report_is_a_picture_and_a_document(found):
     assert document["mean_gate_weights"]["audio"]["s0"][0] == pytest.approx(1.0)
     assert document["modalities"]["told"] == "more than by chance"
     assert expert_picture(found, {}).startswith(b"\x89PNG")
+
+
+def test_the_report_is_on_the_model_that_is_named(tmp_path):
+    job = ["--config", str(write_pipeline(tmp_path, ROWS)), "--model"]
+    with pytest.raises(BundleError, match="no bundle of model 0123456789ab is known"):
+        main([*job, "0123456789ab"])
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / MANIFEST).write_text("{")
+    with pytest.raises(BundleError, match=r"theirs/manifest.json is damaged"):
+        main([*job, str(tmp_path / "theirs")])
 
 
 def test_a_head_that_is_served_by_some_experts_has_no_weight_on_the_others(tmp_path):
