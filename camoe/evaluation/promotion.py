@@ -33,7 +33,7 @@ def judge(
         MetricError: they are of other rows.
     """
     kinds = {ALL, *rule.groups}
-    ours, theirs = (_of_kinds(read_states(states, version, days), kinds) for version in (model, champion))
+    ours, theirs = (_of_model(read_states(states, version, days, kinds)) for version in (model, champion))
     told = tuple(
         Told(
             objective=item.objective,
@@ -77,5 +77,5 @@ def _number(value: float | None) -> str:
     return "an unknown difference" if value is None else f"{abs(value):.4f}"
 
 
-def _of_kinds(states: Mapping[StateKey, State], kinds: set[str]) -> dict[StateKey, State]:
-    return {key: state for key, state in states.items() if key.predictor == MODEL and key.group_kind in kinds}
+def _of_model(states: Mapping[StateKey, State]) -> dict[StateKey, State]:
+    return {key: state for key, state in states.items() if key.predictor == MODEL}

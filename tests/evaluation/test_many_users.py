@@ -1,4 +1,4 @@
-"""The memory that an evaluation takes does not grow with its users."""
+"""The memory that an evaluation takes does not grow with its users and campaigns."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from tests.paths import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.spark]
 
+CAMPAIGNS = 50_000
 JAVA_MB = 2048
-PYTHON_MB = 1200
+PYTHON_MB = 1000
 PEAK = f"""
 import resource, sys
 sys.path.insert(0, {str(ROOT)!r})
@@ -25,9 +26,11 @@ print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
-def test_a_million_users_are_evaluated_in_the_memory_of_a_small_driver(tmp_path):
+def test_a_million_users_and_many_campaigns_are_evaluated_in_the_memory_of_a_small_driver(tmp_path):
     out, users = tmp_path / "out", 1_000_000
-    write_run(out, impressions(users, users=10 * users), truth=True, power=1.1)
+    frame = impressions(users, users=10 * users)
+    campaigns = [f"c{number % CAMPAIGNS}" for number in range(len(frame))]
+    write_run(out, frame.assign(campaign_id=campaigns), truth=True, power=1.1)
     config = yaml.safe_load((out / "run.yaml").read_text())
     del config["evaluation"]
     (out / "run.yaml").write_text(yaml.safe_dump(config))

@@ -7,6 +7,8 @@ from datetime import date
 import pytest
 
 from camoe.contracts.errors import InputError
+from camoe.evaluation import kept
+from camoe.evaluation.kept import states_of
 from camoe.evaluation.promotion import broken, judge, require_met
 from camoe.metrics.config import EvaluationConfig, PromotionConfig
 from camoe.registry.record import Judgement, RegistryError, Told
@@ -74,6 +76,20 @@ def test_each_metric_of_the_rule_may_forbid_it():
     verdicts = (told("ne", "better"), told("ece", "worse"))
     judgement = Judgement(against=CHAMPION, days=(DAY,), rule=PromotionConfig(metrics=("ne", "ece")), verdicts=verdicts)
     assert list(broken(judgement)) == ["ece of click is worse for all rows by 0.0200"]
+
+
+def test_states_of_other_kinds_are_not_even_decoded(states, monkeypatch):
+    """Those of campaigns may be a hundred thousand."""
+    decoded = []
+
+    def seen(table):
+        decoded.append(set(table["group_kind"].to_pylist()))
+        return states_of(table)
+
+    monkeypatch.setattr(kept, "states_of", seen)
+    judged(states, BETTER, groups=())
+    assert decoded == [{"all"}, {"all"}]
+    assert {key.group_kind for key in kept.read_states(states, BETTER, [DAY])} == {"all", "slot"}
 
 
 def test_a_model_that_was_not_evaluated_is_named(states):

@@ -9,6 +9,8 @@ import pytest
 
 from camoe.contracts.places.pins import read_pins
 from camoe.contracts.snapshot import pin
+from camoe.study.states import CHOOSE, TEST, entropy_over_slots, read_states
+from camoe.study.trial import STATES
 from tests.paths import ROOT
 from tests.study.small import VARIANTS, write_study
 
@@ -71,10 +73,19 @@ def test_a_tuned_study_gives_each_variant_as_many_trials_and_judges_them_on_days
         assert len(of_tuning) == 3
         best = min((trial for trial in of_tuning if not trial["given_up"]), key=lambda trial: trial["score"])
         assert best["factors"] == factors
-        # The score of the reported trials is that of the days that chose, not of those that stopped training.
-        assert all(
-            trial["score"] != dict(trial["checks"]).get(max(dict(trial["checks"]), default=0)) for trial in tried
-        )
+        # The score is that of the days that chose, neither that of those that stopped training nor of those reported.
+        for path in (tmp_path / f"study/trials/main/{name}").glob("*/manifest.json"):
+            trial = json.loads(path.read_text())
+            if trial["given_up"]:
+                continue
+            states = {part: read_states(path.with_name(STATES), part) for part in (CHOOSE, TEST)}
+            assert {part: set(of["date"]) for part, of in states.items()} == {
+                CHOOSE: {"2026-01-03"},
+                TEST: {"2026-01-04"},
+            }
+            assert trial["score"] == pytest.approx(entropy_over_slots(states[CHOOSE]))
+            others = [entropy_over_slots(states[TEST]), *dict(trial["checks"]).values()]
+            assert not any(trial["score"] == pytest.approx(other) for other in others)
     again = subprocess.run([*JOB, str(study)], cwd=ROOT, capture_output=True, text=True, check=True)
     assert again.stdout.count("took") == ended.stdout.count("took")
     assert len(list((tmp_path / "study/trials/main").glob("*/*/manifest.json"))) == 2 * (3 + 1)
