@@ -3,9 +3,8 @@
     spark-submit --properties-file conf/spark/local.conf jobs/evaluate.py --config conf/synthetic.yaml out=out/run1
     ... jobs/evaluate.py --against a72f14598e63,bundles/OTHER out=out/run1     better, worse or cannot tell, per slot
 
-Reads the predictions of a model, labels of the training-table version they were scored from, and a synthetic lake's
-truth. Keeps the sums of each group, day and bucket of users in states/, so any two models or days are compared later
-without scoring again. Writes report/metrics.json, index.html and summary.png.
+Reads the predictions of a model, labels of the table version they were scored from, and a synthetic lake's truth. Keeps
+the sums of each group and day in states/, to be compared later. Writes report/metrics.json, index.html, summary.png.
 """
 
 from __future__ import annotations
@@ -80,6 +79,7 @@ def _show(document: Mapping[str, Any], objectives: Sequence[str]) -> None:
 
 def _scored_run(config: Config, version: str, others: Sequence[str], config_file: str) -> ScoredRun:
     from camoe.evaluation.evaluate import ScoredRun
+    from camoe.evaluation.values import field_values
 
     return ScoredRun(
         model_version=version,
@@ -91,6 +91,7 @@ def _scored_run(config: Config, version: str, others: Sequence[str], config_file
         truth=config.input is None and config.layout.truth.is_dir(),
         command=lambda job: f"'{job_line(job, f'--config {config_file} out={config.out}')}'",
         against=tuple(dict.fromkeys(name for name in others if name != version)),
+        values=field_values(config),
     )
 
 

@@ -15,10 +15,11 @@ from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.layout import Layout, misread_character
+from camoe.contracts.schema import IMPRESSION_KEYS, PHYSICAL_IDS, RUN_ID, label_column
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
-from camoe.metrics.config import CalibrationConfig, DriftConfig, EvaluationConfig, PromotionConfig
+from camoe.metrics.config import USER_SEEN, CalibrationConfig, DriftConfig, EvaluationConfig, PromotionConfig
 
 
 class Config(Section):
@@ -80,6 +81,7 @@ class Config(Section):
         self._require_teacher()
         self._require_head_column()
         self._require_moving()
+        self._require_fields()
         if self.training.served_experts is not None and self.model.kind not in {"camoe", "mmoe"}:
             raise ValueError(f"training.served_experts is for models whose heads share experts, not {self.model.kind}")
         try:
@@ -125,6 +127,42 @@ class Config(Section):
             raise ValueError(f"heads.column '{column}' is also an attribute of slots; rename the feature")
         if self.training.normalise == "expected":
             raise ValueError("training.normalise=expected counts rows by slot, not by heads.column; use head or batch")
+
+    def _require_fields(self) -> None:
+        hashed = {item.name: item.columns for item in self.features.categorical if item.hashing is not None}
+        others = {item.name: "a sequence" for item in self.features.sequence}
+        others |= {item.name: "a number" for item in self.features.numerics}
+        known = {USER_SEEN, *self._field_columns, *self._vocabularies}
+        for name in (field.name for field in self.evaluation.fields if field.name not in known):
+            what = f"evaluation.fields: '{name}'"
+            if name in hashed:
+                raise ValueError(
+                    f"{what} is hashed, so its values have no names; declare {hashed[name][0]} for its buckets, or a "
+                    "categorical of the same SQL with a vocabulary"
+                )
+            if name in others:
+                raise ValueError(f"{what} is {others[name]}, which makes no groups; declare a categorical of its SQL")
+            choose = suggestion(name, known)
+            raise ValueError(
+                f"{what} is no column of the training table and no categorical with a vocabulary; {choose}"
+            )
+
+    @property
+    def _field_columns(self) -> tuple[str, ...]:
+        """Columns of the training table, but the lists of sequences."""
+        labels, targets = map(label_column, self.sources.objectives), (one.column for one in self.features.targets)
+        features = (*self.features.categorical_columns, *self.features.numeric_columns)
+        return (*IMPRESSION_KEYS, *PHYSICAL_IDS, RUN_ID, "label_as_of", *labels, *targets, *features)
+
+    @property
+    def _vocabularies(self) -> tuple[str, ...]:
+        return tuple(item.name for item in self.features.categorical if item.hashing is None)
+
+    @property
+    def categorical_fields(self) -> tuple[str, ...]:
+        """Fields of the evaluation that are categorical features, so that the training table has their indices."""
+        names = [field.name for field in self.evaluation.fields]
+        return tuple(name for name in names if name in self._vocabularies and name not in self._field_columns)
 
     @property
     def layout(self) -> Layout:

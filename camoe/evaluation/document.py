@@ -68,6 +68,7 @@ def _run(
         "config_hash": config.content_hash(),
         "model_version": model_version,
         "against": list(against),
+        "not_kept": {version: list(kinds) for version, kinds in evaluation.not_kept.items() if kinds},
         "replaces": replaces,
         "snapshot_version": evaluation.snapshot_version,
         "train_days": [config.days.train.first.isoformat(), config.days.train.last.isoformat()],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyspark.sql import DataFrame, Observation, SparkSession
@@ -22,7 +22,8 @@ from camoe.evaluation.cells import is_invalid, state_rows
 from camoe.evaluation.figures import Asked, Figures
 from camoe.evaluation.keep import keep_states, kept_states
 from camoe.evaluation.kept import require_kept
-from camoe.evaluation.spark_figures import FieldSummary, all_figures, field_summaries
+from camoe.evaluation.spark_figures import FieldSummary, all_figures, field_summaries, kinds_not_kept
+from camoe.evaluation.values import FieldValues
 from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import MetricError
 from camoe.metrics.table import ALL, BASE_RATE, MODEL, MODEL_RAW, SLOT_RATE, TRUTH
@@ -38,6 +39,7 @@ class ScoredRun:
     `table` is the training table, `predictions` that of them. `against` are versions of models that it is held against.
     `truth`: whether the lake under `layout` is the synthetic one that they are of; a lake that lies elsewhere has
     nothing to do with the truth there. `command` gives the command that runs a job of the chain again, by its name.
+    `values` are those of fields that are categorical features.
     """
 
     model_version: str
@@ -48,18 +50,23 @@ class ScoredRun:
     predictions: Path | str
     truth: bool
     command: Callable[[str], str]
+    values: FieldValues
     against: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures by group; predictors; the training-table version behind them; rows at each point; fields at large."""
+    """Figures by group; predictors; the training-table version behind them; rows at each point; fields at large.
+
+    `not_kept` are the kinds of groups in which the model is not held against another, by that one.
+    """
 
     figures: tuple[Figures, ...]
     predictors: tuple[str, ...]
     snapshot_version: int
     counts: Mapping[str, int]
     fields: tuple[FieldSummary, ...] = ()
+    not_kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def evaluate(spark: SparkSession, run: ScoredRun, settings: EvaluationConfig) -> Evaluation:
@@ -90,9 +97,10 @@ def evaluate(spark: SparkSession, run: ScoredRun, settings: EvaluationConfig) ->
         kept = scored.newest_version(layout.states, run.command("evaluate"))
         with pinned(layout.pins, layout.states, kept, "evaluate", why):
             states = kept_states(spark, layout.states, kept, (run.model_version, *run.against), days)
-            asked = Asked(run.model_version, predictors, run.against, settings)
+            lacking = kinds_not_kept(states, run.model_version, run.against)
+            asked = Asked(run.model_version, predictors, run.against, settings, lacking)
             figures, fields = all_figures(states, asked), tuple(field_summaries(states, asked))
-    return Evaluation(tuple(figures), predictors, read.snapshot_version, counts, fields)
+    return Evaluation(tuple(figures), predictors, read.snapshot_version, counts, fields, lacking)
 
 
 def _keep(
@@ -142,7 +150,7 @@ def _read_predictions(spark: SparkSession, run: ScoredRun, version: int, setting
 def _with_yardsticks(spark: SparkSession, run: ScoredRun, read: scored.Scored, settings: EvaluationConfig) -> DataFrame:
     """Add labels, fields, the training days' rates, and the truth where the lake has one, to the predictions."""
     objectives, days, command = run.objectives, run.days, run.command("build_features")
-    fields = scored.joined_fields(settings)
+    fields = scored.joined_fields(settings, run.values.fields)
     names = ("impression_id", "user_id", "modality", "slot", "date", *map(label_column, objectives), *fields)
     parts = [{"date": part.days()} for part in (days.test, days.train)]
     on_test, on_train = scored.read_table(
@@ -153,7 +161,8 @@ def _with_yardsticks(spark: SparkSession, run: ScoredRun, read: scored.Scored, s
     where = f"the training days {days.train.first} to {days.train.last} in {run.table}"
     scored.require_labelled(clicks, objectives, where, command)
     labelled = scored.with_labels(read.frame, on_test, objectives, fields)
-    rated = scored.with_rates(labelled, spark.createDataFrame(clicks))
+    named = scored.with_values(labelled, run.values.of(read.snapshot_version))
+    rated = scored.with_rates(named, spark.createDataFrame(clicks))
     seen = scored.with_user_seen(rated, on_train) if scored.asks_user_seen(settings) else rated
     return scored.with_truth(seen, spark.read.parquet(str(run.layout.truth))) if run.truth else seen
 

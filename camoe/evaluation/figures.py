@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -25,12 +25,16 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """What figures are asked of a group: of a model, its predictors, and the models that it is held against."""
+    """What figures are asked of a group: of a model, its predictors, and the models that it is held against.
+
+    `not_kept` are kinds of groups, by the model that it is held against, of which that one has no states as this one's.
+    """
 
     model_version: str
     predictors: tuple[str, ...]
     against: tuple[str, ...]
     settings: EvaluationConfig
+    not_kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,7 @@ def group_figures(objective: str, kind: str, group: str, kept: Iterable[Kept], a
     found = {name: sampled(whole.get((asked.model_version, name), nothing), asked.settings) for name in names}
     key = StateKey(objective, kind, group, MODEL)
     champions = {}
-    for version in asked.against:
+    for version in (name for name in asked.against if kind not in asked.not_kept.get(name, ())):
         state = whole.get((version, MODEL), State.empty(model.users.buckets))
         # Another model may have other heads, or other slots in a head of the same name.
         if kind != "head" or same_rows(model, state):

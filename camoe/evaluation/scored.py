@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from camoe.contracts.encoder import FIRST, UNKNOWN
 from camoe.contracts.errors import InputError
 from camoe.contracts.places.commits import Partitions, table_at
 from camoe.contracts.schema import label_column
@@ -26,6 +27,7 @@ PREDICTION_COLUMNS = ("impression_id", "user_id", "modality", "slot", "date", "o
 VERSION_COLUMNS = ("model_version", "snapshot_version")
 # Of the predictions, what may be a field.
 ID_COLUMNS = ("campaign_id",)
+NOT_IN_VOCABULARY = "(not in the vocabulary)"
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,29 @@ def _require_columns(place: Path | str, there: Sequence[str], columns: Sequence[
         raise InputError(f"the table at {place} has no column {', '.join(absent)}; run {command}")
 
 
-def joined_fields(settings: EvaluationConfig) -> tuple[str, ...]:
-    """Return the declared fields that are columns of the training table and not of the predictions."""
+def joined_fields(settings: EvaluationConfig, categorical: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the columns of the training table, not of the predictions, that fields are; some are `categorical`."""
     names = [field.name for field in settings.fields]
-    return tuple(name for name in names if name not in (*PREDICTION_COLUMNS, *ID_COLUMNS, USER_SEEN))
+    columns = [_indices(name) if name in categorical else name for name in names]
+    others = (*PREDICTION_COLUMNS, *ID_COLUMNS, USER_SEEN)
+    return tuple(dict.fromkeys(column for column in columns if column not in others))
+
+
+def with_values(rows: DataFrame, values: Mapping[str, tuple[str, ...]]) -> DataFrame:
+    """Add the fields of which the table has indices: `values` has their names from `FIRST` on; null is missing."""
+    for field, names in values.items():
+        known = pa.table(
+            {"_at": pa.array(range(FIRST, FIRST + len(names)), pa.int32()), "_value": pa.array(names, pa.string())}
+        )
+        named = F.broadcast(rows.sparkSession.createDataFrame(known))
+        value = F.when(F.col(_indices(field)) == UNKNOWN, NOT_IN_VOCABULARY).otherwise(F.col("_value"))
+        joined = rows.join(named, F.col(_indices(field)) == F.col("_at"), "left")
+        rows = joined.withColumn(field, value).drop("_at", "_value")
+    return rows
+
+
+def _indices(field: str) -> str:
+    return f"cat_{field}"
 
 
 def asks_user_seen(settings: EvaluationConfig) -> bool:

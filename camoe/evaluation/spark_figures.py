@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any
@@ -18,7 +18,7 @@ from camoe.evaluation.figures import Asked, Figures, Kept, group_figures
 from camoe.evaluation.kept import states_of
 from camoe.metrics.config import FieldConfig
 from camoe.metrics.histogram import Floats, MetricError
-from camoe.metrics.table import MODEL
+from camoe.metrics.table import ALL, MODEL
 
 GROUP = ("objective", "group_kind", "group")
 FIGURES = "figures string, refused string"
@@ -55,6 +55,24 @@ def all_figures(states: DataFrame, asked: Asked) -> list[Figures]:
         if row["refused"]:
             raise MetricError(row["refused"])
     return [json.loads(row["figures"]) for row in found]
+
+
+def kinds_not_kept(states: DataFrame, model_version: str, against: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return by model the kinds of groups that `states` has of `model_version` and not, on each day, of that one.
+
+    A field that was declared later is such a kind, and one of which histograms are kept now and sums were before.
+    """
+    if not against:
+        return {}
+    of_models = states.where(F.col("predictor") == MODEL)
+    kept: dict[tuple[str, str], set[tuple[Any, ...]]] = {}
+    for row in of_models.select("model_version", "group_kind", "date", "buckets").distinct().collect():
+        kept.setdefault((row["model_version"], row["group_kind"]), set()).add((row["date"], row["buckets"]))
+    kinds = sorted(kind for version, kind in kept if version == model_version and kind != ALL)
+    return {
+        other: tuple(kind for kind in kinds if kept.get((other, kind)) != kept[model_version, kind])
+        for other in against
+    }
 
 
 def _of_group(table: pa.Table, asked: Asked) -> pa.Table:

@@ -20,13 +20,16 @@ class CalibrationConfig(Section):
 # Kinds of groups that are there without being declared; `all` is the group of every row.
 BUILT_IN_KINDS = ("slot", "modality", "head", "all", "date")
 USER_SEEN = "user_seen"
+# Columns that the scored rows have beside their fields.
+TAKEN = ("objective", "label", "matched", "p", "p_raw", "base_rate", "slot_rate", "truth")
 
 
 class FieldConfig(Section):
-    """A column of the training table whose values are groups of impressions."""
+    """A categorical feature or another column of the training table, whose values are groups of impressions."""
 
     name: str
-    """The column, or `user_seen`: whether training had the user."""
+    """A categorical with a vocabulary, whose values are then named; a column of the training table (`cat_` and a
+    feature's name are indices); or `user_seen`: whether training had the user."""
     histograms: bool = False
     """Whether histograms are kept of a field that takes few values: it then has AUC-PR, ROC-AUC and ECE, of each
     predictor. Of others sums are kept."""
@@ -37,6 +40,8 @@ class FieldConfig(Section):
     def _own_name(self) -> FieldConfig:
         if self.name in BUILT_IN_KINDS:
             raise ValueError(f"the field '{self.name}' is a kind of group already; leave it out")
+        if self.name in TAKEN:
+            raise ValueError(f"the field '{self.name}' is a name that evaluation uses itself; rename the feature")
         return self
 
 
@@ -46,7 +51,7 @@ class EvaluationConfig(Section):
     groups: tuple[Literal["slot", "modality", "head"], ...] = ("slot", "modality", "head")
     """Groups that get metrics."""
     fields: tuple[FieldConfig, ...] = (FieldConfig(name="campaign_id"),)
-    """Further groups, by the values of columns of the training table."""
+    """Further groups, by the values of features or of columns of the training table."""
     user_buckets: int = Field(default=100, ge=2)
     """Buckets of users that the bootstrap draws from."""
     field_buckets: int = Field(default=20, ge=2)

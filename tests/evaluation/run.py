@@ -14,12 +14,16 @@ import yaml
 from deltalake import write_deltalake
 
 from camoe.bundle.manifest import Manifest, write_manifest
+from camoe.contracts import encoder as encoders
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.runs import RunRecord, write_record
 
 SLOTS = ({"a1": "audio"}, {"a2": "audio"}, {"v1": "video"}, {"v2": "video"})
 RATES = {"a1": 0.02, "a2": 0.05, "v1": 0.3}  # v2 is in the catalogue and never shown
 FIRST = date(2026, 3, 2)
 TEST = FIRST + timedelta(days=3)
 VERSION = "aaaaaaaaaa01"
+COUNTRIES = ("se", "no")
 
 
 def tree(out: Path) -> dict[str, Any]:
@@ -34,7 +38,10 @@ def tree(out: Path) -> dict[str, Any]:
             "impressions": {"path": "x", "columns": columns, "labels": {"click": "click"}},
             "objectives": {"click": {}},
         },
-        "features": {"numeric": [{"name": "x", "sql": "x"}]},
+        "features": {
+            "categorical": [{"name": "country", "sql": "country"}],
+            "numeric": [{"name": "x", "sql": "x"}],
+        },
         "days": {
             "train": {"first": FIRST, "last": FIRST + timedelta(days=1)},
             "validation": {"first": FIRST + timedelta(days=2), "last": FIRST + timedelta(days=2)},
@@ -44,7 +51,11 @@ def tree(out: Path) -> dict[str, Any]:
             "user_buckets": 10,
             "bootstrap": 30,
             "ece_bins": 5,
-            "fields": [{"name": "campaign_id"}, {"name": "user_seen", "histograms": True}],
+            "fields": [
+                {"name": "campaign_id"},
+                {"name": "user_seen", "histograms": True},
+                {"name": "country", "histograms": True},
+            ],
         },
     }
 
@@ -67,18 +78,20 @@ def impressions(rows_a_day: int = 400, users: int = 60) -> pd.DataFrame:
     frame["truth"] = odds / (1 + odds)
     frame["click"] = rng.random(rows) < frame["truth"]
     frame["label_click"] = frame.pop("click").astype("Int32").mask((frame["date"] == TEST) & (rng.random(rows) < 0.05))
-    return frame
+    # Missing, not in the vocabulary, and those of `COUNTRIES`.
+    return frame.assign(cat_country=rng.integers(0, 4, rows).astype("int32"), run_id="built")
 
 
 COLUMNS = ["impression_id", "user_id", "campaign_id", "date", "slot", "modality"]
+TRAINED = [*COLUMNS, "cat_country", "run_id"]
 PARTITIONS = ["modality", "slot", "date"]
 
 
 def write_run(out: Path, frame: pd.DataFrame, *, truth: bool, power: float) -> None:
     """Write all inputs of the evaluation job under `out`: p is the truth, p_raw the truth to a power."""
-    rows = table_of(frame[[*COLUMNS, "label_click"]])
+    rows = table_of(frame[[*TRAINED, "label_click"]])
     # A later version of the table, with other labels: the evaluation must read the one that was scored.
-    other_labels = table_of(frame[[*COLUMNS, "label_click"]].assign(label_click=1 - frame["label_click"]))
+    other_labels = table_of(frame[[*TRAINED, "label_click"]].assign(label_click=1 - frame["label_click"]))
     for version in (rows, other_labels):
         write_deltalake(out / "training", version, partition_by=PARTITIONS, mode="overwrite")
     scored = predicted(frame, power)
@@ -87,6 +100,12 @@ def write_run(out: Path, frame: pd.DataFrame, *, truth: bool, power: float) -> N
     if truth:
         write_truth(out, frame)
     write_bundle(out)
+    encoders.write(Encoder(1, {"country": COUNTRIES}), out / "encoder")
+    now, days = datetime(2026, 3, 9, tzinfo=UTC), {day: dict[str, int]() for day in frame["date"].unique()}
+    record = RunRecord(
+        run_id="built", built=now, settings_hash="0", input="raw", as_of=now, encoder_version=1, days=days
+    )
+    write_record(record, out / "runs")
     (out / "run.yaml").write_text(yaml.safe_dump(tree(out)))
 
 

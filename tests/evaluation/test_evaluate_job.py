@@ -19,10 +19,11 @@ from camoe.contracts.places.counts import CountError
 from jobs.evaluate import main
 from jobs.maintain import main as maintain
 from tests.evaluation.run import (
-    COLUMNS,
+    COUNTRIES,
     FIRST,
     PARTITIONS,
     TEST,
+    TRAINED,
     VERSION,
     impressions,
     predicted,
@@ -191,6 +192,14 @@ def test_fields_are_groups(document):
     assert summary["error"] == pytest.approx(abs(whole["mean_predicted"] - whole["observed"]))
 
 
+def test_values_of_a_categorical_field_are_named(document, test_day):
+    found = [row for row in document["rows"] if (row["group_kind"], row["predictor"]) == ("country", "model")]
+    named = dict(enumerate(("(none)", "(not in the vocabulary)", *COUNTRIES)))
+    rows = test_day.groupby(test_day["cat_country"].map(named))["y"].agg(["size", "sum"])
+    told = {row["group"]: [row["impressions"], row["clicks"]] for row in found}
+    assert told == dict(zip(rows.index, rows.to_numpy().tolist(), strict=True))
+
+
 @pytest.mark.slow
 def test_without_truth_and_recalibration_those_predictors_are_left_out(bare_run):
     main(["--config", str(bare_run / "run.yaml")])
@@ -277,7 +286,7 @@ def test_training_days_without_a_label_are_named(tmp_path, frame):
 def test_a_table_without_the_label_names_it(bare_run, tmp_path, frame):
     out = tmp_path / "unlabelled"
     shutil.copytree(bare_run, out, ignore=shutil.ignore_patterns("report", "training"))
-    write_deltalake(out / "training", table_of(frame[COLUMNS]))
+    write_deltalake(out / "training", table_of(frame[TRAINED]))
     with pytest.raises(InputError, match=r"training has no column label_click; run .*build_features.py"):
         main(["--config", str(bare_run / "run.yaml"), f"out={out}"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -49,6 +50,14 @@ def test_a_model_of_other_rows_is_refused_but_for_heads_of_one_name():
         group_figures("click", "slot", "s1", [*two_days("m1"), *other], ASKED)
     found = group_figures("click", "head", "h1", [*two_days("m1"), *other], ASKED)
     assert {item["against"] for item in found["differences"]} == {"base_rate"}
+
+
+def test_a_kind_of_which_the_other_model_has_no_states_is_left_out():
+    later = replace(ASKED, not_kept={"m2": ("country",)})
+    found = group_figures("click", "country", "se", two_days("m1"), later)
+    assert ({item["against"] for item in found["differences"]}, found["champions"]) == ({"base_rate"}, [])
+    with pytest.raises(MetricError, match="country se"):
+        group_figures("click", "country", "se", two_days("m1"), ASKED)
 
 
 def test_a_group_without_rows_has_no_figures():

@@ -13,6 +13,7 @@ from camoe.contracts.errors import InputError
 from camoe.evaluation.cells import state_rows
 from camoe.evaluation.keep import keep_states
 from camoe.evaluation.kept import read_states
+from camoe.evaluation.spark_figures import kinds_not_kept
 from camoe.metrics.comparison import compare_states
 from camoe.metrics.config import EvaluationConfig, FieldConfig
 from camoe.metrics.histogram import Histogram
@@ -127,6 +128,21 @@ def test_models_are_compared_from_what_is_kept(path):
     assert {told["truth", ALL, metric].value for metric in ("auc_pr", "ne", "ece", "pcoc")} == {0.0}
     assert told["model", "campaign_id", "auc_pr"].value is None
     assert told["model", "campaign_id", "ne"].p is not None
+
+
+def test_kinds_that_another_model_lacks_or_kept_otherwise_are_told(spark):
+    kept = {
+        "m1": {("all", 100), ("slot", 100), ("country", 100), ("device", 100), ("campaign_id", 20)},
+        "m2": {("all", 50), ("slot", 100), ("campaign_id", 20), ("device", 20), ("old", 20)},
+    }
+    rows = [(model, kind, day, buckets, "model") for model, of in kept.items() for kind, buckets in of for day in DAYS]
+    # Of one of the days alone.
+    rows.append(("m2", "country", DAYS[0], 100, "model"))
+    states = spark.createDataFrame(
+        rows, "model_version string, group_kind string, date date, buckets int, predictor string"
+    )
+    assert kinds_not_kept(states, "m1", ["m2", "m1"]) == {"m2": ("country", "device"), "m1": ()}
+    assert kinds_not_kept(states, "m1", []) == {}
 
 
 def test_a_second_evaluation_of_a_day_replaces_the_first(spark, path, rows):
