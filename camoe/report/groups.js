@@ -128,7 +128,10 @@ function calibration(groups) {
   const plot = new Plot(range, range, { log: true, xText: percent });
   plot.line([[range[0], range[0]], [range[1], range[1]]], "var(--soft)", 1, { "stroke-dasharray": "4 3" });
   const most = Math.max(...known.map((of) => of.n));
-  known.forEach((of) => plot.dot(of.predicted, of.observed, "var(--model)", of.name, 2 + 4 * Math.sqrt(of.n / most)));
+  for (const of of known) {
+    const told = `${of.name}: predicted ${percent(of.predicted)}, observed ${percent(of.observed)}`;
+    plot.dot(of.predicted, of.observed, "var(--model)", told, 2 + 4 * Math.sqrt(of.n / most));
+  }
   return figure("Observed by predicted, a dot a value", plot);
 }
 
@@ -181,9 +184,11 @@ for (const section of document.querySelectorAll("section.objective")) {
     const chart = kind.querySelector(".chart");
     if (chart) {
       const picture = calibration(bodies.map((body) => {
-        const own = data.groups[body.dataset.at];
+        // Where there are histograms, the base rate and the slot's come before the model.
+        const [, predicted] = data.groups[body.dataset.at].rows.find(([name]) => name === "model");
         const n = +body.dataset.n;
-        return { name: body.dataset.name, n, observed: n ? body.dataset.clicks / n : 0, predicted: own.rows[0][1] || 0 };
+        const name = body.querySelector("button").textContent;
+        return { name, n, observed: n ? body.dataset.clicks / n : 0, predicted: predicted || 0 };
       }));
       if (picture) chart.append(picture);
     }

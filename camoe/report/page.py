@@ -92,11 +92,11 @@ def _told(kinds: Mapping[str, list[groups.Group]], against: str) -> dict[str, li
     }
 
 
-def _between(interval: Document | None, digits: int = 4) -> Markup:
-    """Write an interval small, below its value."""
+def _between(interval: Document | None, digits: int = 4, of: int = 1) -> Markup:
+    """Write an interval small, below its value; `of` 100 are per cents."""
     if interval is None:
         return Markup()
-    low, high = (f"{interval[end]:.{digits}f}" for end in ("low", "high"))
+    low, high = (f"{of * interval[end]:.{digits}f}" for end in ("low", "high"))
     return Markup("<small>{} to {}</small>").format(low, high)
 
 

@@ -14,6 +14,7 @@ from camoe.report.groups import repeated_heads
 
 # Fields have too many values for a terminal.
 KINDS = ("slot", "modality", "head", "all")
+MOST_SLOTS = 40
 VERDICTS = ("better", "worse", "cannot tell")
 # The metrics that are told of in the terminal; the page has them all.
 COMPARED = {"auc_pr": "AUC-PR", "ne": "NE"}
@@ -38,14 +39,19 @@ NARROW = ("impressions", "clicks", "AUC-PR", "NE", "ECE")
 def metrics_table(document: Mapping[str, Any], objective: str, columns: int = WIDE) -> Table:
     """Show `document` (metrics.json) as a table for so many columns: a section per group, a line per predictor.
 
-    It fits 120 columns, and with fewer numbers 80; long names of groups take several lines.
+    It fits 120 columns, and with fewer numbers 80; long names of groups take several lines. More than `MOST_SLOTS`
+    slots are left to the page.
     """
     run = document["run"]
+    slots = {row["group"] for row in document["rows"] if row["group_kind"] == "slot"}
+    kinds = KINDS if len(slots) <= MOST_SLOTS else [kind for kind in KINDS if kind != "slot"]
     days = " to ".join(dict.fromkeys((run["test_days"][0], run["test_days"][-1])))
     table = Table(
         title=f"{objective}, {days}, model {run['model_version']}, ECE over {run['ece_bins']} equal-mass bins",
         box=box.SIMPLE_HEAD,
         title_justify="left",
+        caption=None if "slot" in kinds else f"{len(slots)} slots: see the page",
+        caption_justify="left",
         padding=(0, 1, 0, 0),
     )
     numbers = NUMBERS if columns >= WIDE else NARROW
@@ -55,7 +61,7 @@ def metrics_table(document: Mapping[str, Any], objective: str, columns: int = WI
         table.add_column(name, justify="right", no_wrap=True)
     previous = None
     repeated = repeated_heads(document["rows"], objective)
-    rows = (row for row in document["rows"] if row["objective"] == objective and row["group_kind"] in KINDS)
+    rows = (row for row in document["rows"] if row["objective"] == objective and row["group_kind"] in kinds)
     for row in (row for row in rows if row["group_kind"] != "head" or row["group"] not in repeated):
         group = (row["group_kind"], row["group"])
         if previous not in (None, group):
@@ -80,7 +86,10 @@ def verdict_lines(document: Mapping[str, Any]) -> list[str]:
         if item["against"] in champions and item["metric"] in COMPARED:
             key = (item["against"], item["objective"], item["group_kind"], item["metric"])
             found.setdefault(key, []).append(item)
-    lines = []
+    lines = [
+        f"not held against {version} by {', '.join(kinds)}: its states lack that; evaluate it again to have it"
+        for version, kinds in document["run"]["not_kept"].items()
+    ]
     for (against, objective, kind, metric), items in found.items():
         told = {word: [item["group"] for item in items if item["verdict"] == word] for word in VERDICTS}
         counted = ", ".join(_named_few(word, groups) for word, groups in told.items() if groups)

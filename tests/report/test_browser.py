@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from camoe.report.page import render
-from tests.report.sample import SLOTS, document
+from tests.report.sample import FIELDS, SLOTS, document
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
 pytestmark = [
@@ -37,9 +37,11 @@ const box = (one) => one.getBoundingClientRect();
 const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
 const cut = all("td, th, .tile, h2, h3").filter((one) => one.offsetParent)
   .filter((one) => box(one).right > window.innerWidth + 1 || box(one).left < 0);
-const seen = all("[data-of=NE]").filter((one) => one.offsetParent && box(one).bottom < window.innerHeight);
+const seen = all("table.groups [data-of=NE]").filter((one) => one.offsetParent && box(one).bottom < window.innerHeight);
 const shown = all("details[data-kind=slot] tbody.group").filter((one) => !one.hidden);
-document.title = ["measured", wide, cut.length, seen.length, shown.length, all("svg").length].join(" ");
+const days = all("h4").filter((one) => one.textContent === "Predicted and observed by day");
+const parts = [all("tr.detail svg"), all("table.counts"), all("td.words"), all(".chart svg"), days];
+document.title = ["measured", wide, ...[cut, seen, shown, ...parts].map((found) => found.length)].join(" ");
 </script>"""
 
 
@@ -50,7 +52,8 @@ def browse(*arguments: str) -> str:
 
 
 def measured(path: Path, page: str, width: int, script: str = "") -> tuple[int, ...]:
-    """Pixels that stick out, elements that are cut off, NEs of the model in view, slots and pictures shown."""
+    """Pixels that stick out, elements that are cut off, NEs of the model in view, slots shown, pictures of groups;
+    tables of verdicts, groups with verdicts, pictures of fields, curves over days."""
     path.write_text(page.replace("</body>", script + MEASURE + "</body>"))
     told = browse(f"--window-size={width},{HEIGHT}", "--dump-dom", path.as_uri())
     return tuple(map(int, re.search(r"<title>measured ([\d -]+)</title>", told)[1].split()))
@@ -64,14 +67,14 @@ def screenshot(path: Path, width: int, *flags: str) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def metrics(tmp_path_factory):
-    return document(tmp_path_factory.mktemp("out"), truth=True)
+    return document(tmp_path_factory.mktemp("out"), truth=True, whole=True)
 
 
 def many(metrics, number):
     """The document with the first slot's figures under `number` names."""
     first = next(iter(SLOTS))
     made = {**metrics, "names": {f"slot{at}": f"A placement with a long name, number {at}" for at in range(number)}}
-    for part in ("rows", "groups", "differences"):
+    for part in ("rows", "groups", "differences", "champions"):
         kept = [one for one in metrics[part] if one["group_kind"] != "slot"]
         own = [one for one in metrics[part] if (one["group_kind"], one["group"]) == ("slot", first)]
         made[part] = kept + [{**one, "group": name} for name in made["names"] for one in own]
@@ -81,9 +84,23 @@ def many(metrics, number):
 @pytest.mark.parametrize("width", [PHONE, WIDE])
 @pytest.mark.parametrize("script", ["", OPEN], ids=["folded", "opened"])
 def test_nothing_is_cut_off(metrics, tmp_path, width, script):
-    sticking, cut, _, slots, pictures = measured(tmp_path / "page.html", render(metrics, {}, {}), width, script)
+    found = measured(tmp_path / "page.html", render(metrics, {}, {}), width, script)
+    sticking, cut, _, slots, pictures, tables, words, fields, days = found
     assert (sticking, cut, slots) == (0, 0, len(SLOTS))
-    assert (pictures > 0) == bool(script)
+    assert (pictures > 0, days > 0) == (bool(script), bool(script))
+    groups = 1 + len(("audio", "video")) + len(SLOTS) + sum(map(len, FIELDS.values()))
+    assert (tables, words, fields) == (1, groups, len(FIELDS))
+
+
+def test_each_dot_of_a_field_is_what_the_model_predicts(metrics, tmp_path):
+    (path := tmp_path / "page.html").write_text(render(metrics, {}, {}))
+    told = re.findall(
+        r"<title>([^<]+): predicted ([\d.]+) %, observed ([\d.]+) %</title>", browse("--dump-dom", path.as_uri())
+    )
+    model = [row for row in metrics["rows"] if row["predictor"] == "model" and row["group_kind"] in FIELDS]
+    assert {name: (float(p), float(o)) for name, p, o in told} == {
+        row["group"]: tuple(float(f"{100 * row[name]:.3g}") for name in ("mean_predicted", "observed")) for row in model
+    }
 
 
 @pytest.mark.parametrize("width", [PHONE, WIDE])

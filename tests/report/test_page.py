@@ -57,9 +57,15 @@ def test_the_models_row_of_every_group_is_a_row_of_the_table(metrics, page):
     shown = [row for row in page[0].rows if len(row) == 9]
     assert len(shown) == len(shown_rows(metrics))
     for cells, row in zip(shown, shown_rows(metrics), strict=True):
-        assert cells[1:4] == [text.count(row["impressions"]), text.count(row["clicks"]), text.percent(row["observed"])]
+        assert cells[1:3] == [text.count(row["impressions"]), text.count(row["clicks"])]
         for cell, name in zip(cells[4:8], ("auc_pr", "roc_auc", "ne", "ece"), strict=True):
-            assert cell.startswith(text.metric(row[name]))
+            assert cell.startswith(text.metric(row[name]) + _between(row[f"{name}_interval"], 4))
+        assert cells[3] == text.percent(row["observed"]) + _between(row["observed_interval"], 2, 100)
+        assert cells[4].endswith(_between(row["auc_pr_lift_interval"], 2))
+
+
+def _between(interval, digits, of=1):
+    return "" if interval is None else f"{of * interval['low']:.{digits}f} to {of * interval['high']:.{digits}f}"
 
 
 def test_what_opens_below_a_group_is_in_the_page(metrics, page):
