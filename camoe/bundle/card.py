@@ -61,7 +61,8 @@ def model_card(
             f"\nCut from model {metrics['cut_from']} and not trained since: what is said of training is said of that.\n"
         )
     rows, refit = metrics["validation"], bool(metrics["refit"])
-    parts = (title, _heads(spec), _data(manifest, metrics["data"], refit), _results(rows, spec.heads))
+    data = _data(manifest, metrics["data"], refit) + _left_out(spec)
+    parts = (title, _heads(spec), data, _results(rows, spec.heads))
     limits = "".join(f"- {limit}\n" for limit in _limits(metrics["learning"], rows, calibration, refit))
     return "\n".join((*parts, _calibration(calibration), LOADING, FILES, LIMITS + limits))
 
@@ -90,6 +91,11 @@ def _data(manifest: Manifest, data: Mapping[str, Any], refit: bool) -> str:
         f"- Labels as known at {data['labels_as_of']}{_late(data['labels_late'])}\n"
         f"- Feature schema {manifest.feature_schema_hash}, encoder version {manifest.encoder_version}\n"
     )
+
+
+def _left_out(spec: ModelSpec) -> str:
+    names = spec.features.without
+    return f"- Left out of the table's features: {', '.join(names)}\n" if names else ""
 
 
 def _late(days: Sequence[str]) -> str:

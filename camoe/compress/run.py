@@ -129,7 +129,8 @@ class Way:
             )
         if self.to.resolve() == self.config.out.resolve():
             raise ConfigError(f"{self.to} holds the source; choose another folder for the cheaper model")
-        if spec.features.schema_hash() != self.config.features.schema_hash() or spec.heads != self.config.heads:
+        features, heads = self.config.model_features, self.config.heads
+        if not spec.features.same_as(features) or spec.heads != heads:
             raise ConfigError(
                 f"model {self.source.manifest.model_version} has other features or heads than the configuration; give "
                 "the configuration that it was trained with"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from camoe.config.compress import CompressConfig
 from camoe.config.model import CamoeConfig, ModelConfig
+from camoe.config.model_features import ModelFeatures
 from camoe.config.training import TrainingConfig
 from camoe.contracts.config_file import LocalPath, Section
 from camoe.contracts.days import Days
@@ -78,6 +79,7 @@ class Config(Section):
                     f"head '{head.name}': objective '{head.objective}' is not declared in the sources; {choose}"
                 )
         self._require_history()
+        self._require_read()
         self._require_teacher()
         self._require_head_column()
         self._require_moving()
@@ -96,6 +98,16 @@ class Config(Section):
         if unknown:
             choose = suggestion(unknown[0], self.sources.objectives)
             raise ValueError(f"features.history: objective '{unknown[0]}' is not declared in the sources; {choose}")
+
+    def _require_read(self) -> None:
+        try:
+            read = self.model_features
+        except ValueError as error:
+            said = error.errors()[0]["ctx"]["error"] if isinstance(error, ValidationError) else error
+            raise ValueError(f"training.features, training.without: {said}") from None
+        column = self.heads.column
+        if column is not None and not read.reads(column):
+            raise ValueError(f"training leaves out '{column}', by which heads select rows (heads.column)")
 
     def _require_teacher(self) -> None:
         teacher = self.training.teacher
@@ -163,6 +175,11 @@ class Config(Section):
         """Fields of the evaluation that are categorical features, so that the training table has their indices."""
         names = [field.name for field in self.evaluation.fields]
         return tuple(name for name in names if name in self._vocabularies and name not in self._field_columns)
+
+    @property
+    def model_features(self) -> ModelFeatures:
+        """The features of the table, of which the model reads those that training does not leave out."""
+        return ModelFeatures.of(self.features, self.training.features, self.training.without)
 
     @property
     def layout(self) -> Layout:

@@ -94,6 +94,11 @@ class TrainingConfig(Section):
     table: str | None = None
     """Place of the training table where that is not under `out`: a path, or `s3://bucket/path`. Training, scoring and
     evaluation read it there."""
+    features: tuple[str, ...] | None = None
+    """Features that the model reads, by name, in which `*` stands for any letters (`[slot, "user_*"]`), those of the
+    history also as `history.*`; null is all. The table keeps the columns of the others, so nothing need be built."""
+    without: tuple[str, ...] = ()
+    """Features that the model does not read, by name or pattern as in `features`."""
     batch_size: int = Field(default=2048, ge=1)
     """Rows of a global batch, over all workers. A null is none, for where `worker_batch_size` takes its place."""
     worker_batch_size: int | None = Field(default=None, ge=1)

@@ -92,8 +92,8 @@ class Encoder:
         return {column: self._rows(made) for column, made in self._makers(features).items()}
 
     def _makers(self, features: FeatureSet) -> dict[str, Categorical | SequenceFeature]:
-        categorical = {column: feature for feature in features.categorical for column in feature.columns}
-        sequences = {column.name: item for item in features.sequence for column in features.columns_of(item)}
+        categorical = {column: feature for feature in features.categoricals for column in feature.columns}
+        sequences = {column.name: item for item in features.sequences for column in features.columns_of(item)}
         made: dict[str, Categorical | SequenceFeature] = {**categorical, **sequences}
         return {column: made[column] for column in features.embedded_columns}
 

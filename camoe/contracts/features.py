@@ -109,7 +109,7 @@ class FeatureSet(Section):
 
     @model_validator(mode="after")
     def _some_and_unique(self) -> FeatureSet:
-        every: list[Categorical | Numeric | SequenceFeature] = [*self.categorical, *self.numerics, *self.sequence]
+        every: list[Categorical | Numeric | SequenceFeature] = [*self.categorical, *self._numbers, *self.sequence]
         names = [feature.name for feature in every]
         if not names:
             raise ValueError("at least one feature is needed")
@@ -146,7 +146,7 @@ class FeatureSet(Section):
             raise ValueError(f"{of}: within={item.within} is longer than horizon_days={history.horizon_days}")
 
     def _require_order(self) -> None:
-        known = {feature.name for feature in self.categorical} | {feature.name for feature in self.numerics}
+        known = {feature.name for feature in self.categorical} | {feature.name for feature in self._numbers}
         for feature in self.numeric:
             unknown = [name for name in feature.reads if name not in known]
             if unknown:
@@ -159,14 +159,32 @@ class FeatureSet(Section):
         except CycleError as error:
             raise ValueError(f"numerics name each other in a circle: {' -> '.join(error.args[1])}") from None
 
+    def reads(self, name: str) -> bool:
+        """Return whether the feature is read: each is, but where a model leaves some out."""
+        return True
+
     @property
     def declared(self) -> tuple[Categorical | Numeric | SequenceFeature, ...]:
-        """All features: categorical ones, numerics, sequences."""
-        return (*self.categorical, *self.numerics, *self.sequence)
+        """All features that are read: categorical ones, numerics, sequences."""
+        return (*self.categoricals, *self.numerics, *self.sequences)
+
+    @property
+    def categoricals(self) -> tuple[Categorical, ...]:
+        """The categoricals that are read."""
+        return tuple(item for item in self.categorical if self.reads(item.name))
+
+    @property
+    def sequences(self) -> tuple[SequenceFeature, ...]:
+        """The sequences that are read."""
+        return tuple(item for item in self.sequence if self.reads(item.name))
 
     @property
     def numerics(self) -> tuple[Numeric, ...]:
-        """The numerics that are declared one by one, then those of the history."""
+        """The numerics that are read: those that are declared one by one, then those of the history."""
+        return tuple(item for item in self._numbers if self.reads(item.name))
+
+    @property
+    def _numbers(self) -> tuple[Numeric, ...]:
         made = () if self.history is None else self.history.features
         past = (Numeric(name=item.name, sql=f"history.{item.name}", transform=item.transform) for item in made)
         return (*self.numeric, *past)
@@ -188,7 +206,7 @@ class FeatureSet(Section):
     @property
     def categorical_columns(self) -> tuple[str, ...]:
         """Training-table columns of the categoricals, int32."""
-        return tuple(column for feature in self.categorical for column in feature.columns)
+        return tuple(column for feature in self.categoricals for column in feature.columns)
 
     @property
     def numeric_columns(self) -> tuple[str, ...]:
@@ -198,16 +216,16 @@ class FeatureSet(Section):
     @property
     def sequence_columns(self) -> tuple[SequenceColumn, ...]:
         """Training-table columns of the sequences, arrays of int32: one a sequence, with hashing one a seed."""
-        return tuple(column for item in self.sequence for column in self.columns_of(item))
+        return tuple(column for item in self.sequences for column in self.columns_of(item))
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Training-table columns of all features."""
+        """Training-table columns of all features that are read."""
         return (*self.categorical_columns, *self.numeric_columns, *self._sequence_names)
 
     @property
     def _sequence_names(self) -> tuple[str, ...]:
-        ages = [item.age_column for item in self.sequence if item.age_column is not None]
+        ages = [item.age_column for item in self.sequences if item.age_column is not None]
         return (*(column.name for column in self.sequence_columns), *ages)
 
     @property

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from camoe.config.model import ModelConfig
+from camoe.config.model_features import ModelFeatures
 from camoe.contracts.config_file import Section
-from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.slots import SlotCatalogue
 
@@ -22,7 +22,7 @@ class ModelSpec(Section):
     """
 
     model: ModelConfig
-    features: FeatureSet
+    features: ModelFeatures
     heads: HeadSet
     slots: SlotCatalogue
     vocabulary_sizes: tuple[int, ...]

@@ -15,7 +15,7 @@ from camoe.score.xxhash64 import spark_hash
 
 
 def encode(table: pa.Table, features: FeatureSet, encoder: Encoder) -> pa.Table:
-    """Add the encoded columns of all `features` to `table`; a column that is there under such a name is replaced.
+    """Add to `table` the encoded columns of all `features` that are read, in place of columns of such a name.
 
     The raw value of each feature, what its `sql` gives, stands in a column of the feature's name: text, whole numbers,
     booleans or dates for a categorical, numbers for a numeric, lists of what a categorical takes for a sequence, or
@@ -25,16 +25,16 @@ def encode(table: pa.Table, features: FeatureSet, encoder: Encoder) -> pa.Table:
     Raises:
         ScoringError: a column is missing or of another type.
     """
-    require_columns(table, tuple(feature.name for feature in features.categorical))
+    require_columns(table, tuple(feature.name for feature in features.categoricals))
     require_columns(table, tuple(feature.name for feature in features.numerics))
-    require_columns(table, tuple(feature.name for feature in features.sequence))
-    require_columns(table, tuple(f"{feature.name}_age" for feature in features.sequence if feature.age))
+    require_columns(table, tuple(feature.name for feature in features.sequences))
+    require_columns(table, tuple(f"{feature.name}_age" for feature in features.sequences if feature.age))
     made: dict[str, pa.ChunkedArray] = {}
-    for feature in features.categorical:
+    for feature in features.categoricals:
         made |= _categorical(table, feature, encoder)
     for numeric in features.numerics:
         made[numeric.column] = _number(table, numeric.name)
-    for sequence in features.sequence:
+    for sequence in features.sequences:
         made |= _sequence(table, sequence, features, encoder)
     kept = table.drop_columns([name for name in made if name in table.column_names])
     for name, column in made.items():

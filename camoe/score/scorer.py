@@ -205,7 +205,7 @@ class Scorer:
         for first in range(0, len(rows), ROWS_AT_ONCE):
             part = rows[first : first + ROWS_AT_ONCE]
             given = {CATEGORICAL: inputs.categorical[part], NUMERIC: inputs.numeric[part], **self._model.tables}
-            if self._model.spec.features.sequence:
+            if self._model.spec.features.sequences:
                 given[SEQUENCES] = inputs.sequences[part]
             (p[first : first + ROWS_AT_ONCE],) = self._sessions[head].run(None, given)
         return p

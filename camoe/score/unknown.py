@@ -51,13 +51,13 @@ class Vocabulary:
 def category_vocabularies(spec: ModelSpec) -> dict[str, Vocabulary]:
     """Return what the model knows of each categorical column that has a vocabulary."""
     of_table = _by_table(spec)
-    return {item.column: of_table[item.column] for item in spec.features.categorical if item.hashing is None}
+    return {item.column: of_table[item.column] for item in spec.features.categoricals if item.hashing is None}
 
 
 def element_vocabularies(spec: ModelSpec) -> dict[str, Vocabulary]:
     """Return the same by column of sequences."""
     of_table, features = _by_table(spec), spec.features
-    plain = [item for item in features.sequence if features.hashing_of(item) is None]
+    plain = [item for item in features.sequences if features.hashing_of(item) is None]
     return {column.name: of_table[column.table] for item in plain for column in features.columns_of(item)}
 
 

@@ -101,7 +101,7 @@ def matched(task: Task, config: Config) -> Config:
 def parameters(config: Config, table_version: int) -> int:
     """Count the parameters beside the embeddings of the model of `config`."""
     encoder = open_training_inputs(config, table_version).encoder
-    spec = model_spec(config.model, config.features, config.heads, config.slots, encoder)
+    spec = model_spec(config.model, config.model_features, config.heads, config.slots, encoder)
     return body_parameters(spec.model, spec)
 
 

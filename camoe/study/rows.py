@@ -43,7 +43,7 @@ def read_rows(config: Config, snapshot: Snapshot) -> Rows:
     Raises:
         StreamError: a row group cannot be read, or not each row came exactly once.
     """
-    columns = model_columns(config.features, config.heads.objectives[:1], keys=(USER,))
+    columns = model_columns(config.model_features, config.heads.objectives[:1], keys=(USER,))
     with contextlib.closing(all_rows(snapshot, columns, BATCH)) as streamed:
         blocks = list(streamed)
     users = np.concatenate([block.keys[0] for block in blocks])

@@ -46,8 +46,8 @@ class Shared:
     @property
     def spec(self) -> ModelSpec:
         """The specification of the model that each part trains."""
-        config = self.config
-        return self.given or model_spec(config.model, config.features, config.heads, config.slots, self.inputs.encoder)
+        config, encoder = self.config, self.inputs.encoder
+        return self.given or model_spec(config.model, config.model_features, config.heads, config.slots, encoder)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from camoe.config.model import ModelConfig
+from camoe.config.model_features import as_model_features
 from camoe.contracts.encoder import FIRST, Encoder
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
@@ -22,7 +23,7 @@ def model_spec(
     """
     spec = ModelSpec(
         model=model,
-        features=features,
+        features=as_model_features(features),
         heads=heads,
         slots=slots,
         vocabulary_sizes=tuple(encoder.column_sizes(features).values()),

@@ -32,7 +32,7 @@ def report(folder, *keep):
     config = load(write_pipeline(folder, ROWS), Config)
     model = CamoeConfig(embedding_dim=2, experts=2, expert=MlpConfig(kind="mlp", hidden=(4,)), tower_hidden=())
     spec = ModelSpec(
-        model=model, features=config.features, heads=config.heads, slots=config.slots, vocabulary_sizes=(10,)
+        model=model, features=config.model_features, heads=config.heads, slots=config.slots, vocabulary_sizes=(10,)
     )
     torch.manual_seed(1)
     built = Camoe(spec, (Moments(30.0, 30.0),)).eval()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import TypeAdapter
 
 from camoe.config.model import CamoeConfig, DcnConfig, ModelConfig
+from camoe.config.model_features import ModelFeatures
 from camoe.contracts.features import Categorical, FeatureSet, Numeric
 from camoe.contracts.heads import Head, HeadSet
 from camoe.contracts.slots import Slot, SlotCatalogue
@@ -30,7 +31,7 @@ FEATURES = FeatureSet(
 )
 SPEC = ModelSpec(
     model=CamoeConfig(embedding_dim=3, experts=2, expert=DcnConfig(cross_layers=2, hidden=(5, 4)), tower_hidden=(3,)),
-    features=FEATURES,
+    features=ModelFeatures.of(FEATURES),
     heads=HEADS,
     slots=SLOTS,
     vocabulary_sizes=(6, 9),

@@ -74,7 +74,7 @@ def write_scorable(folder: Path, **sections: Any) -> Pipeline:
     path = write_pipeline(folder, ROWS, **sections)
     config = load(path, Config)
     encoder = encoders.read(config.layout.encoder)
-    spec = model_spec(config.model, config.features, config.heads, config.slots, encoder)
+    spec = model_spec(config.model, config.model_features, config.heads, config.slots, encoder)
     torch.manual_seed(3)
     model = Camoe(spec, (Moments(3.0, 1.0),))
     # Weights as they start give every row about the same prediction; these tell rows apart.

@@ -27,7 +27,7 @@ RUN = "20260101T000000000000Z"
 
 def wide(config: Config, encoder: Encoder, vocabulary: int | None) -> ModelSpec:
     """Return the model, with a first column of so many values where that is given."""
-    spec = model_spec(config.model, config.features, config.heads, config.slots, encoder)
+    spec = model_spec(config.model, config.model_features, config.heads, config.slots, encoder)
     sizes = (vocabulary or spec.vocabulary_sizes[0], *spec.vocabulary_sizes[1:])
     return spec.model_copy(update={"vocabulary_sizes": sizes})
 

@@ -10,8 +10,9 @@ import torch
 from scipy.special import expit
 
 from camoe.config.model import CamoeConfig, DcnConfig
+from camoe.config.model_features import ModelFeatures
 from camoe.config.training import TrainingConfig
-from camoe.contracts.features import Categorical, FeatureSet, Numeric
+from camoe.contracts.features import Categorical, Numeric
 from camoe.metrics.calibration import expected_calibration_error
 from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram
@@ -34,7 +35,7 @@ BIAS = np.array([-3.0, -3.0, -1.5])
 SHARES = (0.4, 0.3, 0.3)
 SPEC = ModelSpec(
     model=CamoeConfig(embedding_dim=4, experts=2, expert=DcnConfig(cross_layers=2, hidden=(16, 8)), tower_hidden=(8,)),
-    features=FeatureSet(
+    features=ModelFeatures(
         categorical=tuple(Categorical(name=f"c{number}", sql="x") for number in range(CATEGORICALS)),
         numeric=tuple(Numeric(name=f"n{number}", sql="x", missing_indicator=False) for number in range(NUMERICS)),
     ),

@@ -12,8 +12,9 @@ import torch
 
 from bench.training.rows import ADAGRAD_FACTOR, CROSSES, DEEP, DIM, EXPERT, EXPERTS, LABELS, TOWER, Rows
 from camoe.config.model import CamoeConfig, DcnConfig, DcnModelConfig, MmoeConfig, ModelConfig
+from camoe.config.model_features import ModelFeatures
 from camoe.config.training import TrainingConfig
-from camoe.contracts.features import Categorical, FeatureSet, Numeric
+from camoe.contracts.features import Categorical, Numeric
 from camoe.contracts.heads import Head, HeadSet
 from camoe.contracts.slots import Slot, SlotCatalogue
 from camoe.model.layers.scaling import Moments
@@ -87,7 +88,7 @@ def spec_of(model: str, sizes: Sequence[int], numerics: int, slots: SlotCatalogu
     """Return the model called `model` over categoricals of these `sizes`."""
     return ModelSpec(
         model=MODELS[model],
-        features=FeatureSet(
+        features=ModelFeatures(
             categorical=tuple(Categorical(name=f"c{number}", sql="x") for number in range(len(sizes))),
             numeric=tuple(Numeric(name=f"n{number}", sql="x", missing_indicator=False) for number in range(numerics)),
         ),

@@ -70,7 +70,7 @@ def _require_alike(bundle: Path, spec: ModelSpec, old: ModelSpec) -> None:
             f"{bundle} has the same heads as this run in another order: {', '.join(there)} there, {', '.join(here)} "
             "here; list them as there"
         )
-    if spec.features.schema_hash() != old.features.schema_hash() or spec.model.embedding_dim != old.model.embedding_dim:
+    if not spec.features.same_as(old.features) or spec.model.embedding_dim != old.model.embedding_dim:
         raise TrainingError(f"{bundle} was trained on other features or embedding widths than this run's")
     _require_same_transforms(bundle, spec.features, old.features)
     if any(now < before for now, before in zip(spec.vocabulary_sizes, old.vocabulary_sizes, strict=True)):
@@ -97,8 +97,8 @@ def _transform(features: FeatureSet) -> dict[str, str]:
     """Return by setting of a feature what the model makes of its raw column."""
     transforms = {f"the transform of {item.name}": item.transform for item in features.numerics}
     indicators = {f"the missing_indicator of {item.name}": str(item.missing_indicator) for item in features.numerics}
-    poolings = {f"the pooling of {item.name}": item.pooling for item in features.sequence}
-    decays = {f"the decay_s of {item.name}": str(item.decay_s) for item in features.sequence}
+    poolings = {f"the pooling of {item.name}": item.pooling for item in features.sequences}
+    decays = {f"the decay_s of {item.name}": str(item.decay_s) for item in features.sequences}
     return transforms | indicators | poolings | decays
 
 

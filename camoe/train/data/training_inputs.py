@@ -88,7 +88,7 @@ def training_columns(config: Config) -> Columns:
     teacher = config.training.teacher
     targets = (teacher.column,) if teacher is not None and teacher.column is not None else ()
     folds = config.training.left_out is not None or (teacher is not None and teacher.bundles)
-    return model_columns(config.features, config.heads.objectives, keys=(USER,) if folds else (), targets=targets)
+    return model_columns(config.model_features, config.heads.objectives, keys=(USER,) if folds else (), targets=targets)
 
 
 def _known_labels(config: Config, records: Mapping[date, RunRecord]) -> KnownLabels:

@@ -173,7 +173,7 @@ def _require_left_out(bundle: Bundle, fold: FoldConfig) -> None:
 
 
 def _require_same_inputs(path: Path, teacher: ModelSpec, spec: ModelSpec) -> None:
-    if teacher.features.schema_hash() != spec.features.schema_hash():
+    if not teacher.features.same_as(spec.features):
         raise TrainingError(f"the teacher {path} reads other features than this run; name one that was trained on them")
     theirs, ours = ([slot.id for slot in one.slots.slots] for one in (teacher, spec))
     if theirs != ours:
