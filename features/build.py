@@ -148,7 +148,7 @@ def _report(ready: PreparedRun, encoder: Encoder, version: int) -> dict[str, Any
 
 def _require_written(plan: Plan, counted: Tally, version: int) -> None:
     """Raise `CountError` unless the log has, in each cell of the run's days, as many rows as were counted."""
-    written = logged(plan.layout.training, version).rows_by_cell()
-    for day, slot in sorted(counted.kept.keys() | {cell for cell in written if cell[0] in plan.window.days}):
+    written = logged(plan.layout.training, version, days=plan.window.days).rows_by_cell()
+    for day, slot in sorted(counted.kept.keys() | written.keys()):
         what = f"rows of the training table on {day} in slot {slot}"
         require_equal(what, counted.kept.get((day, slot), 0), written.get((day, slot), 0))

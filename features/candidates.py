@@ -22,11 +22,11 @@ from features.history.weights import smoothing_weights
 from features.impressions.judge import judged_impressions
 from features.impressions.tally import count_impressions
 from features.incremental import find_existing
-from features.inputs import RunInputs, judged_days
-from features.join.entities import join_entities, read_entities
+from features.inputs import RunInputs, entity_tables, judged_days
+from features.join.entities import join_entities
 from features.past import opened_past
 from features.plan import Plan
-from features.read.files import input_versions, pinned
+from features.read.files import input_versions
 from features.read.raw import read_impressions
 
 REQUEST = "request_id"
@@ -51,7 +51,7 @@ def encoded_candidates(spark: SparkSession, plan: Plan, table: Path, encoder: En
     judged = judged_impressions(raw, None, sources, plan.slots, plan.window).persist()
     try:
         _require_sound(judged, table)
-        tables = read_entities(spark, plan.folder, pinned(plan.sources, versions), judged)
+        tables = entity_tables(spark, plan, versions, judged)
         joined = join_entities(judged, tables, plan.sources, plan.window.days).frame
         with _valued(spark, plan, tables, versions, joined) as values:
             yield _with_modality(apply(values, encoder, plan.features), plan)
@@ -70,7 +70,7 @@ def candidate_sources(sources: Sources, table: Path) -> Sources:
     }
     changed: dict[str, object] = {"path": str(table.absolute()), "format": "parquet", "options": {}, "columns": columns}
     changed |= {"labels": {}, "exclude": (), "payload": None, "survivor": (), "repeats_days": None}
-    changed |= {"weight": None, "aggregated": False}
+    changed |= {"weight": None, "aggregated": False, "day_column": None}
     return sources.model_copy(update={"impressions": log.model_copy(update=changed)})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from pathlib import Path
@@ -43,6 +43,12 @@ class ExistingTable:
 
 
 NO_TABLE = ExistingTable(-1, {}, {})
+
+
+def without_built(training: Path, days: Sequence[date]) -> tuple[date, ...]:
+    """Return those of `days` on which the `training` table has no rows. Raises `SnapshotError` as `logged` does."""
+    built = {file.day for file in logged(training, days=days).files} if is_delta_table(training) else set[date]()
+    return tuple(day for day in days if day not in built)
 
 
 def find_existing(plan: Plan) -> ExistingTable:

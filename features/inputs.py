@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from pyspark.sql import DataFrame, SparkSession
 
-from camoe.contracts.runs import EntityState
+from camoe.contracts.runs import EntityState, stale_days
 from features.impressions.judge import judged_impressions
 from features.impressions.labels import read_outcomes
 from features.incremental import ExistingTable, cascaded, find_existing
 from features.join.entities import read_entities
-from features.join.entity_states import entity_states, reaching
+from features.join.entity_states import entity_states, known_since, reaching
 from features.plan import JOB, Plan
 from features.read.files import input_versions, pinned
 from features.read.raw import read_impressions
@@ -46,9 +47,12 @@ def read_inputs(spark: SparkSession, plan: Plan) -> RunInputs:
     plan = plan.after(before.records.values())
     versions = input_versions(spark, plan.folder, plan.sources, plan.window)
     impressions, judged, outcomes = judged_days(spark, plan, versions)
-    tables = read_entities(spark, plan.folder, pinned(plan.sources, versions), judged)
+    # A cascade adds days after the run's, and those that are stale already, which may see what became known before.
+    seeing = {*plan.window.days, *(stale_days(before.records) if plan.cascade else ())}
+    since = known_since(plan.sources, plan.window.zone, seeing)
+    tables = entity_tables(spark, plan, versions, judged, since)
     with step(spark.sparkContext, f"{JOB}: reading {', '.join(tables) or 'the impressions'}"):
-        states = entity_states(tables, plan.sources, plan.window.zone, plan.window.days)
+        states = entity_states(tables, plan.sources, plan.window.zone, plan.window.days, since)
     days = cascaded(plan, before, states) if plan.cascade else plan.window.days
     if days != plan.window.days:
         plan, before = plan.on(days), before.without(days)
@@ -58,6 +62,23 @@ def read_inputs(spark: SparkSession, plan: Plan) -> RunInputs:
         states = reaching(states, plan.sources, plan.window.zone, days)
         impressions, judged, outcomes = judged_days(spark, plan, versions)
     return RunInputs(plan, before, impressions, judged, outcomes, tables, states, versions)
+
+
+def entity_tables(
+    spark: SparkSession,
+    plan: Plan,
+    versions: Mapping[str, str],
+    impressions: DataFrame,
+    since: Mapping[str, date] | None = None,
+) -> dict[str, DataFrame]:
+    """Read the entities at `versions`, for the `impressions` of the plan's days, as far back as these look.
+
+    `since` has by entity the first day whose rows are needed, where that is another.
+    """
+    zone = plan.window.zone
+    first = known_since(plan.sources, zone, plan.window.days) if since is None else since
+    begins = {name: plan.window.begins(day) for name, day in first.items()}
+    return read_entities(spark, plan.folder, pinned(plan.sources, versions), impressions, begins)
 
 
 def judged_days(

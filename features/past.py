@@ -13,7 +13,7 @@ from features.history.events import events
 from features.history.keys import Layout, owned_keys
 from features.history.past import Past, opened, usable
 from features.history.store import HistoryStore
-from features.inputs import RunInputs, judged_days
+from features.inputs import RunInputs, entity_tables, judged_days
 from features.join.entities import join_entities
 from features.plan import Plan
 
@@ -49,7 +49,10 @@ def layout_of(plan: Plan) -> Layout:
 
 def _earlier(inputs: RunInputs, days: Collection[date]) -> DataFrame:
     """Return the impressions of days that the run does not build, with their keys."""
-    plan = inputs.plan.on(sorted(days))
-    _, judged, _ = judged_days(inputs.judged.sparkSession, plan, inputs.input_versions)
-    joined = join_entities(history_rows(judged), inputs.tables, plan.sources, plan.window.days).frame
+    plan, spark = inputs.plan.on(sorted(days)), inputs.judged.sparkSession
+    _, judged, _ = judged_days(spark, plan, inputs.input_versions)
+    own = plan.window.days == inputs.plan.window.days
+    # Earlier days look back further than the run's tables were read.
+    tables = inputs.tables if own else entity_tables(spark, plan, inputs.input_versions, judged)
+    joined = join_entities(history_rows(judged), tables, plan.sources, plan.window.days).frame
     return with_keys(joined, plan.features)

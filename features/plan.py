@@ -143,7 +143,7 @@ def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
     mapping = sources.model_dump(mode="json", exclude_defaults=True, exclude={"max_quarantined", "max_misfiled"})
     tables = [mapping["impressions"], mapping.get("outcomes", {}), *mapping.get("entities", {}).values()]
     for table in (*tables, *mapping["objectives"].values()):
-        for name in ("path", "strategy", "min_matched", "min_share"):
+        for name in ("path", "day_column", "strategy", "min_matched", "min_share"):
             table.pop(name, None)
     if sources.impressions.reach_days is not None:
         mapping["impressions"]["repeats_days"] = sources.impressions.reach_days

@@ -16,7 +16,7 @@ from camoe.contracts.places.counts import require_equal
 from features.impressions.tally import kept_rows
 from features.inputs import judged_days
 from features.plan import Plan
-from features.read.files import impression_paths, input_versions, pinned
+from features.read.files import impression_days, impression_paths, input_versions, pinned
 from features.read.parts import read_parts
 from features.spark.expressions import columns_read
 from features.spark.values import quoted
@@ -106,7 +106,8 @@ def _raw(spark: SparkSession, plan: Plan, versions: Mapping[str, str]) -> tuple[
     """Return by `_name` the raw columns that the mapping reads, `RAW` before theirs, and which has the campaign."""
     sources = pinned(plan.sources, versions)
     log = sources.impressions
-    parts = read_parts(spark, "impressions", log, impression_paths(spark, plan.folder, sources, plan.window))
+    paths = impression_paths(spark, plan.folder, sources, plan.window)
+    parts = read_parts(spark, "impressions", log, paths, impression_days(log, plan.window))
     columns = sorted(columns_read(parts[0].raw, log.columns))
     of_campaign = sorted(columns_read(parts[0].raw, {"campaign_id": log.columns["campaign_id"]}))
     taken = sorted({"request_id", "rank"} & set(columns))

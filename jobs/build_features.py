@@ -29,24 +29,32 @@ def options() -> argparse.ArgumentParser:
     made.add_argument("--days", type=given_days, help="days to build (default: all configured ones)")
     made.add_argument("--as-of", type=datetime.fromisoformat, metavar="TIME", help="what was known then (ISO)")
     made.add_argument("--run-id", type=given_run_id, help="repeat it to try a run again: a run commits once")
+    made.add_argument("--missing", action="store_true", help="leave out days that the table has already")
     made.add_argument("--cascade", action="store_true", help="also build days that would be stale after the run")
     made.add_argument("--accept", default="", metavar="REASON", help="why to write what lies under a floor")
     made.add_argument("--replace", action="store_true", help="replace a training table that has other settings")
     return made
 
 
-def plan_of(chosen: argparse.Namespace, config: Config) -> Plan:
-    """Return the run that the command line asks for."""
+def plan_of(chosen: argparse.Namespace, config: Config) -> Plan | None:
+    """Return the run that the command line asks for; None where the table lacks none of its days."""
+    from features.incremental import without_built
     from features.plan import plan_for
 
-    plan = plan_for(config, chosen.days or config.days.all_days(), chosen.as_of, chosen.run_id)
+    days = chosen.days or config.days.all_days()
+    days = without_built(config.layout.training, days) if chosen.missing else days
+    if not days:
+        return None
+    plan = plan_for(config, days, chosen.as_of, chosen.run_id)
     return replace(plan, replace=chosen.replace, cascade=chosen.cascade, accept=chosen.accept)
 
 
 def main(argv: list[str]) -> None:
     """Build the features of the chosen days."""
     started = time.monotonic()
-    chosen = parse(options(), argv)
+    chosen = parse(made := options(), argv)
+    if chosen.missing and chosen.replace:
+        made.error("--replace builds a table anew, and --missing keeps what is there; leave one out")
     from camoe.contracts.shown.terminal import console
     from camoe.report.feature_page import write_feature_report
     from camoe.report.feature_terminal import feature_table
@@ -59,6 +67,9 @@ def main(argv: list[str]) -> None:
 
     config = load_config(chosen, reads_input=True)
     plan = plan_of(chosen, config)
+    if plan is None:
+        print(f"{config.layout.training} has all of these days; nothing to do")
+        return
     with only_attempt(plan.layout.runs, plan.run_id):
         earlier = finished(plan)
         if earlier is not None:

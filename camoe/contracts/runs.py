@@ -28,6 +28,8 @@ from camoe.contracts.snapshot import Snapshot
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
 # The day under which an entity without ts keeps the one fingerprint it has.
 TIMELESS = date.min
+# Stands for the fingerprint of a day that a run did not look at.
+UNSEEN = -1
 
 
 class RunError(CamoeError):
@@ -37,12 +39,18 @@ class RunError(CamoeError):
 class EntityState(Section):
     """An entity table as a run saw it: a hash of the rows that became known on each day, and how far a join looks back.
 
-    `reach_days` is None without a limit. `partial`: a day without a hash was not looked at; else nothing became known.
+    `reach_days` is None without a limit. Nothing became known on a day without a hash, unless it was not looked at:
+    those before `since` were not, and where the state is `partial` none were.
     """
 
     fingerprints: Mapping[date, str]
     reach_days: int | None = None
     partial: bool = False
+    since: date | None = None
+
+    def looked_at(self, day: date) -> bool:
+        """Return whether a row that became known on `day` would have been seen."""
+        return day in self.fingerprints or not (self.partial or (self.since is not None and day < self.since))
 
 
 class LabelCount(Section):
@@ -190,7 +198,7 @@ def rebuild_options(active: Mapping[date, RunRecord], days: Iterable[date]) -> s
 
 @dataclass(frozen=True)
 class _Seen:
-    """Fingerprints that runs saw of one entity: `prints` numbers them by (run, known day), 0 where there is none.
+    """Fingerprints that runs saw of one entity: `prints` numbers them by (run, known day), `UNSEEN` where none looked.
 
     `known` are the known days as ordinals, in order, and `reach` is each run's `reach_days`. Arrays, because a table
     of a thousand days may have a thousand runs, each with as many fingerprints.
@@ -199,18 +207,18 @@ class _Seen:
     known: list[int]
     prints: NDArray[np.int32]
     reach: tuple[int | None, ...]
-    partial: bool
 
     @classmethod
     def of(cls, name: str, runs: Sequence[RunRecord]) -> _Seen:
         states = [record.entities.get(name, EntityState(fingerprints={})) for record in runs]
         known = sorted({day for state in states for day in state.fingerprints})
-        numbers: dict[str | None, int] = {None: 0}
-        prints = np.empty((len(states), len(known)), dtype=np.int32)
+        numbers: dict[str | None, int] = {}
+        prints = np.full((len(states), len(known)), UNSEEN, dtype=np.int32)
         for row, state in enumerate(states):
-            prints[row] = [numbers.setdefault(state.fingerprints.get(day), len(numbers)) for day in known]
-        reach = tuple(state.reach_days for state in states)
-        return cls([day.toordinal() for day in known], prints, reach, any(state.partial for state in states))
+            for column, day in enumerate(known):
+                if state.looked_at(day):
+                    prints[row, column] = numbers.setdefault(state.fingerprints.get(day), len(numbers))
+        return cls([day.toordinal() for day in known], prints, tuple(state.reach_days for state in states))
 
     def differ(self, day: date, own: int, others: Sequence[int]) -> NDArray[np.bool_]:
         """Return which of `others` saw other rows than `own` among those that rows of `day` may rest on."""
@@ -221,8 +229,5 @@ class _Seen:
         different = np.zeros(len(others), dtype=np.bool_)
         for visible in (slice(timeless), slice(first, after)):
             theirs, mine = self.prints[others, visible], self.prints[own, visible]
-            differing = theirs != mine
-            if self.partial:
-                differing &= (theirs != 0) & (mine != 0)
-            different |= differing.any(axis=1)
+            different |= ((theirs != mine) & (theirs != UNSEEN) & (mine != UNSEEN)).any(axis=1)
         return different

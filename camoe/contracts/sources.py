@@ -69,7 +69,26 @@ class Table(Section):
                 "kept apart, columns are found by name, and a mapped column's type is what its expression says"
             )
         if DAY in self.path and self.format == "delta":
-            raise ValueError(f"{DAY} stands for folders of files; a Delta table is one folder")
+            raise ValueError(f"{DAY} stands for folders of files; a Delta table is one folder: give its day_column")
+        return self
+
+
+class Log(Table):
+    """A raw table of what happened, which may be kept by day."""
+
+    day_column: str | None = None
+    """Partition column of a Delta table that says on which day a row lies, as a `{day}` in the path of files does: a
+    run reads the days that it needs. Null is none."""
+
+    @property
+    def by_day(self) -> bool:
+        """Whether a run reads its days alone."""
+        return DAY in self.path or self.day_column is not None
+
+    @model_validator(mode="after")
+    def _one_way_to_a_day(self) -> Log:
+        if self.day_column is not None and self.format != "delta":
+            raise ValueError(f"day_column is for Delta tables; of files {DAY} in the path says the day")
         return self
 
 
@@ -82,7 +101,7 @@ class Exclusion(Section):
     """Spark SQL predicate over the mapped columns."""
 
 
-class Impressions(Table):
+class Impressions(Log):
     """The impression log: it maps `impression_id`, `user_id`, `campaign_id`, `slot` and `ts`.
 
     Rows of one id that agree in `payload` are duplicates, of which one is kept: one of the earliest day, and of the
@@ -102,7 +121,7 @@ class Impressions(Table):
     survivor: tuple[str, ...] = ()
     """Spark SQL expressions over the mapped columns, ascending, nulls first: which duplicate of a day is kept."""
     repeats_days: int | None = Field(default=None, ge=0)
-    """Days before its own against which a row is held; null is 1 where the path is by day, else all."""
+    """Days before its own against which a row is held; null is 1 where the log is by day, else all."""
     exclude: tuple[Exclusion, ...] = ()
     """Impressions left out by declaration."""
 
@@ -116,22 +135,23 @@ class Impressions(Table):
     @property
     def reach_days(self) -> int | None:
         """Days before its own that a row is held against; None without a limit."""
-        return 1 if self.repeats_days is None and DAY in self.path else self.repeats_days
+        return 1 if self.repeats_days is None and self.by_day else self.repeats_days
 
 
-class Outcomes(Table):
+class Outcomes(Log):
     """Outcome log: it maps `impression_id`, `objective`, `ts` (when it happened), and `available_at` where known."""
 
     day: Literal["event", "arrival"] = "event"
-    """What a `{day}` in the path is: the day of `ts` (event), or that of `available_at`, on which the row came."""
+    """What a `{day}` in the path, or `day_column`, is: the day of `ts` (event), or that of `available_at`, on which the
+    row came."""
 
     @model_validator(mode="after")
     def _complete(self) -> Outcomes:
         _require("outcomes", self.columns, OUTCOME_COLUMNS)
         if self.day == "arrival":
             _require("outcomes by the day of their arrival", self.columns, ("available_at",))
-            if DAY not in self.path:
-                raise ValueError(f"day: arrival says what {DAY} in the path means, and the path has none")
+            if not self.by_day:
+                raise ValueError(f"day: arrival says what {DAY} in the path or day_column means, and there is neither")
         return self
 
 

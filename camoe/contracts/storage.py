@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow.parquet as pq
+from deltalake import DeltaTable
 from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, FileType, LocalFileSystem, S3FileSystem
 
 from camoe.contracts.errors import SnapshotError
@@ -50,8 +51,12 @@ DROPPED = re.compile(
 REFUSED = re.compile(r"AWS Error|Generic S3 error|necessary privileges")
 TERMINAL_COLOUR = re.compile(r"\x1b\[\d*m")
 LONGEST_REASON = 300
+COMMIT = re.compile(r"(\d{20})\.json")
+# Those before and after a commit.
+VERSIONS_HELD = 2
 
 T = TypeVar("T")
+_READ: dict[_Commit, DeltaTable] = {}
 
 
 class LostConnectionError(OSError):
@@ -151,6 +156,55 @@ def open_storage(location: str, retries: int = RETRIES, say: Callable[[str], Non
         SnapshotError: `AWS_ENDPOINT_URL` is no address, or plain http and not allowed.
     """
     return Storage(_s3() if is_remote(location) else LocalFileSystem(), retries, say)
+
+
+def delta_table(location: str, version: int | None = None) -> DeltaTable:
+    """Open the Delta table at `location` at `version` (default: the newest).
+
+    A version never changes, so of a local table the last ones that were read are not read again.
+
+    Raises:
+        DeltaError, OSError: as delta-rs does.
+    """
+    key = None if is_remote(location) else _commit_of(location, version)
+    found = _READ.get(key) if key else None
+    if found is None:
+        found = DeltaTable(location, version=version, storage_options=delta_options(location))
+        if key and found.version() == key.version:
+            _READ[key] = found
+            while len(_READ) > VERSIONS_HELD:
+                _READ.pop(next(iter(_READ)), None)
+    return found
+
+
+def newest_version(location: str) -> int | None:
+    """Return the newest version in the log of the local table at `location`, None where it holds no commit."""
+    try:
+        with os.scandir(f"{location}/_delta_log") as entries:
+            return max((int(found[1]) for entry in entries if (found := COMMIT.fullmatch(entry.name))), default=None)
+    except OSError:
+        return None
+
+
+@dataclass(frozen=True)
+class _Commit:
+    """A commit's entry in a log. A table that is made anew has other ones of the same numbers."""
+
+    location: str
+    version: int
+    inode: int
+    written: int
+
+
+def _commit_of(location: str, version: int | None) -> _Commit | None:
+    number = newest_version(location) if version is None else version
+    if number is None:
+        return None
+    try:
+        entry = Path(location, "_delta_log", f"{number:020}.json").stat()
+    except OSError:
+        return None
+    return _Commit(location, number, entry.st_ino, entry.st_mtime_ns)
 
 
 def delta_options(location: str) -> dict[str, str] | None:

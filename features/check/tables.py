@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Table
+from camoe.contracts.storage import delta_table
 from features.read.columns import UNREADABLE, FileGroup, by_columns
 from features.read.files import OF_A_VERSION, require_delta
 from features.read.listing import LEAVING_OUT, FolderColumns, files_there, without_file
@@ -74,7 +74,7 @@ def look_at(name: str, table: Table, paths: Sequence[Path]) -> TableLook:
 
 def _delta(name: str, table: Table, path: Path) -> TableLook:
     require_delta(path, name)
-    there = DeltaTable(str(path))
+    there = delta_table(str(path.resolve()))
     if any(option.lower() in OF_A_VERSION for option in table.options):
         return TableLook(len(there.file_uris()), None, exact=False, columns=())
     counts = there.get_add_actions(flatten=True)

@@ -18,10 +18,10 @@ from delta.exceptions import (
     MetadataChangedException,
     ProtocolChangedException,
 )
-from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from camoe.contracts.snapshot import is_delta_table
+from camoe.contracts.storage import delta_table
 
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 # Errors of Delta when another commit came first and the two cannot both hold.
@@ -77,17 +77,17 @@ def signed(spark: SparkSession, run: CommitMetadata) -> Iterator[None]:
 
 def latest_version(table: Path) -> int:
     """Return the newest version of `table`, -1 when there is no table."""
-    return int(DeltaTable(str(table.resolve())).version()) if is_delta_table(table) else -1
+    return int(delta_table(str(table.resolve())).version()) if is_delta_table(table) else -1
 
 
 def has_committed(table: Path, run_id: str) -> bool:
     """Return whether `run_id` has committed to `table`, at any time."""
-    return is_delta_table(table) and DeltaTable(str(table.resolve())).transaction_version(run_id) is not None
+    return is_delta_table(table) and delta_table(str(table.resolve())).transaction_version(run_id) is not None
 
 
 def commit_after(table: Path, version: int, run: CommitMetadata) -> Commit | None:
     """Return the newest commit of `run` later than `version`; None when it made none."""
-    there = DeltaTable(str(table.resolve()))
+    there = delta_table(str(table.resolve()))
     for entry in there.history(int(there.version()) - version):
         if entry.get("userMetadata") == run.metadata():
             return Commit(int(entry["version"]), int(entry.get("operationMetrics", {}).get("numOutputRows", 0)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -46,6 +48,8 @@ def judged_impressions(
     # Earlier days are compared all the same: the disposition of a row must not rest on the days that are built with it.
     # Rows without an id would all meet in one task; those without a time are of no day and quarantined anyway.
     earlier = (F.col(EXCLUDED) == OUTSIDE_DAYS) & (F.col("date") < F.lit(max(window.days)))
+    if log.reach_days is not None:
+        earlier = earlier & (F.col("date") >= F.lit(min(window.days) - timedelta(days=log.reach_days)))
     compared = F.col("impression_id").isNotNull() & F.col("date").isNotNull() & (own | earlier)
     mine = F.coalesce(F.col(FOLDER_DAY).isin(list(window.days)), F.lit(True))
     judged = mark_duplicates(timed.where(compared), payload, log.survivor, log.reach_days).where(mine)

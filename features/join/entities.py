@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from features.read.raw import read_table
 from features.spark.together import together
 
 DEFAULT_LIMITS = Limits()
+NONE_LEFT_OUT: Mapping[str, datetime] = {}
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,16 @@ def matched_column(name: str) -> str:
     return f"_matched_{name}"
 
 
-def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressions: DataFrame) -> dict[str, DataFrame]:
+def read_entities(
+    spark: SparkSession,
+    folder: Path,
+    sources: Sources,
+    impressions: DataFrame,
+    since: Mapping[str, datetime] = NONE_LEFT_OUT,
+) -> dict[str, DataFrame]:
     """Read the mapped rows of every entity, by name; `impressions` are those that they are to join.
+
+    Rows that became known before the time that `since` has for their entity may be left out.
 
     Raises:
         InputError: a table is missing, empty, lacks a column, or has no ts and yet several rows of one key.
@@ -52,7 +61,7 @@ def read_entities(spark: SparkSession, folder: Path, sources: Sources, impressio
             raise ConfigError(f"entity '{name}' has the name of an impression column; rename one of them")
         if name.lower() in reserved_names([*sources.objectives, *sources.impressions.labels]):
             raise ConfigError(f"entity '{name}' has a name the training table uses itself; choose another")
-        tables[name] = read_table(spark, folder, name, entity, sources.keyed_hash)
+        tables[name] = read_table(spark, folder, name, entity, sources.keyed_hash, since=since.get(name))
         keyed = with_key(tables[name], name, entity, impressions)
         if "ts" not in entity.columns:
             _require_one_row_a_key(keyed, name, folder, entity)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TypeVar, cast
 
 from delta.tables import DeltaTable as SparkDeltaTable
-from deltalake import DeltaTable
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
@@ -18,7 +17,9 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.hashing import short_hash
 from camoe.contracts.layout import misread_character
 from camoe.contracts.snapshot import is_delta_table
-from camoe.contracts.sources import DAY, Outcomes, Sources, Table
+from camoe.contracts.sources import DAY, Impressions, Log, Outcomes, Sources, Table
+from camoe.contracts.storage import delta_table
+from features.read.delta_days import require_days
 from features.read.listing import as_listed, decoded, listed
 from features.read.window import DayWindow
 
@@ -35,9 +36,14 @@ def impression_paths(spark: SparkSession, folder: Path, sources: Sources, window
     days is missing.
     """
     log = sources.impressions
-    before = window.before(log.reach_days or 0) if DAY in log.path else ()
+    before = impression_days(log, window)[len(window.days) :] if DAY in log.path else ()
     there = [day for day in before if _has_file(spark, "impressions", folder / log.path_on(day), log)]
     return _paths(folder, "impressions", log, [*window.days, *there])
+
+
+def impression_days(log: Impressions, window: DayWindow) -> tuple[date, ...]:
+    """Return the run's days, then those that these look back on, of a log by day."""
+    return (*window.days, *window.before(log.reach_days or 0))
 
 
 def folder_day(folder: Path, table: Table, file: Column) -> Column:
@@ -59,7 +65,7 @@ def outcome_paths(spark: SparkSession, folder: Path, sources: Sources, window: D
     if log is None:
         return []
     due = _due(sources, log, window)
-    later = [day for day in _days_of_outcomes(sources, log, window) if day not in due]
+    later = [day for day in outcome_days(sources, log, window) if DAY in log.path and day not in due]
     early = [day for day in later if _has_file(spark, "outcomes", folder / log.path_on(day), log)]
     return _paths(folder, "outcomes", log, [*due, *early])
 
@@ -76,10 +82,11 @@ def required_paths(folder: Path, sources: Sources, name: str, table: Table, wind
 
 def _due(sources: Sources, log: Outcomes, window: DayWindow) -> list[date]:
     """Return the days of the outcome log that must be there."""
-    return [day for day in _days_of_outcomes(sources, log, window) if window.begins(day) <= window.as_of]
+    return [day for day in outcome_days(sources, log, window) if window.begins(day) <= window.as_of]
 
 
-def _days_of_outcomes(sources: Sources, log: Outcomes, window: DayWindow) -> tuple[date, ...]:
+def outcome_days(sources: Sources, log: Outcomes, window: DayWindow) -> tuple[date, ...]:
+    """Return the days of an outcome log by day on which outcomes of the run's impressions may lie."""
     if log.day == "event":
         return window.reached(sources.longest_window_s)
     if all(objective.report_s for objective in sources.objectives.values()):
@@ -155,16 +162,20 @@ def _delta_version(spark: SparkSession, path: Path, table: Table) -> int | str |
         history = SparkDeltaTable.forPath(spark, str(path)).history()
         found = history.where(F.col("timestamp") <= moment).agg(F.max("version").alias("version")).collect()
         return cast("int | None", found[0]["version"])
-    return int(DeltaTable(str(path)).version())
+    return int(delta_table(str(path.resolve())).version())
 
 
 def _has_file(spark: SparkSession, name: str, path: Path, table: Table) -> bool:
     return path.exists() and bool(listed(spark, name, [path], table))
 
 
-def _paths(folder: Path, name: str, table: Table, days: Iterable[date]) -> list[Path]:
+def _paths(folder: Path, name: str, table: Table, days: Collection[date]) -> list[Path]:
     if DAY not in table.path:
-        return [_existing(folder / table.path, name)]
+        path = _existing(folder / table.path, name)
+        if isinstance(table, Log) and table.day_column is not None:
+            require_delta(path, name)
+            require_days(path, name, table, days)
+        return [path]
     return [_existing(folder / table.path_on(day), f"{name} of {day}") for day in days]
 
 

@@ -6,8 +6,9 @@ footers are read first; the mapping is then applied to each part, and a column t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
@@ -15,8 +16,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from camoe.contracts.errors import InputError
-from camoe.contracts.sources import Table
+from camoe.contracts.sources import Log, Table
 from features.read.columns import UNREADABLE, FileGroup, by_columns, nanoseconds
+from features.read.delta_days import day_of, on_days
 from features.read.files import require_delta
 from features.read.json_types import as_written
 from features.read.listing import ALL_FILES, FolderColumns, folder_values, listed, path_of, without_file
@@ -33,13 +35,15 @@ RECORDS_JOINED = r"\}\s*\{"
 class Part:
     """Rows of files that agree in their columns; `where` names the files in errors, `there` their columns.
 
-    `rows` is their number where the files' footers give it, else None.
+    `rows` is their number where the files' footers give it, else None. `day` is the day that a table's `day_column`
+    gives a row, null without one.
     """
 
     frame: DataFrame
     where: str
     there: str = ""
     rows: int | None = None
+    day: Column = field(default_factory=lambda: F.lit(None).cast("date"))
 
     @property
     def raw(self) -> DataFrame:
@@ -62,8 +66,10 @@ class Part:
         return _file(self.frame)
 
 
-def read_parts(spark: SparkSession, name: str, table: Table, paths: Sequence[Path]) -> list[Part]:
-    """Return the table's parts.
+def read_parts(
+    spark: SparkSession, name: str, table: Table, paths: Sequence[Path], days: Collection[date] = ()
+) -> list[Part]:
+    """Return the table's parts; `days` are those that are read where it has a `day_column`.
 
     Raises:
         InputError: one of `paths` has no file, Spark passes over a file, or a file is damaged, in another format, or
@@ -72,7 +78,7 @@ def read_parts(spark: SparkSession, name: str, table: Table, paths: Sequence[Pat
     place = _some(paths)
     with as_input_errors(f"{name}: cannot read {place} as {table.format}", UNREADABLE):
         if table.format == "delta":
-            return [_delta(spark, name, table, paths[0])]
+            return [_delta(spark, name, table, paths[0], days)]
         files = listed(spark, name, paths, table)
         # A day without a file beside days with some would read as one on which nothing happened.
         bare = without_file(paths, files)
@@ -153,9 +159,12 @@ def _require_one_record_a_line(spark: SparkSession, table: Table, places: list[s
         )
 
 
-def _delta(spark: SparkSession, name: str, table: Table, path: Path) -> Part:
+def _delta(spark: SparkSession, name: str, table: Table, path: Path, days: Collection[date]) -> Part:
     require_delta(path, name)
-    return Part(spark.read.format("delta").options(**table.options).load(str(path)), f"{name} at {path}")
+    rows, where = spark.read.format("delta").options(**table.options).load(str(path)), f"{name} at {path}"
+    if not isinstance(table, Log) or table.day_column is None:
+        return Part(rows, where)
+    return Part(on_days(rows, table.day_column, days), where, day=day_of(table.day_column))
 
 
 def _some(paths: Sequence[Path]) -> str:

@@ -13,13 +13,13 @@ from datetime import date
 from functools import partial
 from pathlib import Path
 
-from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from camoe.contracts.layout import Layout
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.runs import RunRecord, active_records, write_record
 from camoe.contracts.snapshot import Snapshot, is_delta_table, logged
+from camoe.contracts.storage import delta_table
 from features.delta.commit import Commit, CommitMetadata, has_committed, signed
 from features.spark.together import both
 from features.tables.replace import DayReplacement, replace_days
@@ -82,7 +82,7 @@ def prune_superseded(spark: SparkSession, layout: Layout, run: CommitMetadata) -
 
 def committed_at(snapshot: Snapshot, runs: Collection[str]) -> set[str]:
     """Return those of `runs` that had committed by the version of `snapshot`; later versions are not looked at."""
-    training = DeltaTable(snapshot.table, version=snapshot.version)
+    training = delta_table(snapshot.table, snapshot.version)
     return {name for name in runs if training.transaction_version(name) is not None}
 
 

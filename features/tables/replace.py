@@ -172,7 +172,7 @@ def _require_found_was_replaced(replacement: DayReplacement, run: CommitMetadata
 
 def _changed(replacement: DayReplacement, version: int | None = None) -> dict[date, frozenset[str]]:
     """Return the days that in `version` (default: the newest) come from other runs than were found, and these runs."""
-    now = makers(logged(replacement.target.path, version))
+    now = makers(logged(replacement.target.path, version, days=replacement.days))
     return {day: now.get(day, frozenset()) for day in replacement.days if now.get(day) != replacement.makers.get(day)}
 
 

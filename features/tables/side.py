@@ -13,13 +13,13 @@ from functools import reduce
 from pathlib import Path
 
 from delta.tables import DeltaTable as SparkDeltaTable
-from deltalake import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.runs import RunRecord
 from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import is_delta_table
+from camoe.contracts.storage import delta_table
 from features.delta.commit import CONFLICTS, CommitMetadata, commit_after, latest_version, signed
 from features.impressions.checks import REASONS
 from features.read.raw import RAW
@@ -76,7 +76,7 @@ def days_of_runs(table: Path, version: int | None = None) -> set[DayOfRun]:
     """Return the (date, run) pairs of which `table` has files at `version` (default: the newest)."""
     if not is_delta_table(table):
         return set()
-    actions = DeltaTable(str(table.resolve()), version).get_add_actions(flatten=True)
+    actions = delta_table(str(table.resolve()), version).get_add_actions(flatten=True)
     days, runs = (actions.column(f"partition.{name}").to_pylist() for name in SIDE_PARTITIONS)
     return set(zip(days, runs, strict=True))
 

@@ -8,7 +8,6 @@ from datetime import date
 from math import ceil, sqrt
 from pathlib import Path
 
-from deltalake import DeltaTable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -25,6 +24,7 @@ from camoe.contracts.schema import (
 )
 from camoe.contracts.slots import SlotCatalogue, only_appended
 from camoe.contracts.snapshot import is_delta_table
+from camoe.contracts.storage import delta_table
 from features.spark.rows import held_rows
 
 SAFE_FOR_FILE_READERS = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
@@ -64,7 +64,7 @@ class TrainingTable:
 
     def found(self) -> dict[str, str]:
         """Return the properties of the existing table."""
-        return dict(DeltaTable(str(self.path.resolve())).metadata().configuration)
+        return dict(delta_table(str(self.path.resolve())).metadata().configuration)
 
 
 def training_rows(

@@ -100,10 +100,28 @@ def test_an_entity_without_time_concerns_every_day():
     assert stale(run("r", 0, [1, 2, 3], "x"), run("s", 1, [1], "x")) == set()
 
 
+def test_a_run_says_nothing_of_days_that_it_did_not_look_at():
+    def looking(run, since):
+        seen = {known: text for known, text in run.entities["user"].fingerprints.items() if known >= since}
+        state = run.entities["user"].model_copy(update={"fingerprints": seen, "since": since})
+        return run.model_copy(update={"entities": {"user": state}})
+
+    first = record("r", 0, range(1, 5), OLD, reach=1)
+    assert stale(first, looking(record("s", 1, [3], OLD, reach=1), day(2))) == set()
+    assert stale(first, looking(record("s", 1, [3], {**OLD, 1: "other"}, reach=1), day(2))) == set()
+    assert stale(first, looking(record("s", 1, [3], {**OLD, 3: "other"}, reach=1), day(2))) == {4}
+    # A day that was looked at, and on which nothing had become known.
+    assert stale(first, looking(record("s", 1, [3], {2: "b", 4: "d"}, reach=1), day(2))) == {4}
+
+
 def rests_on(state, day):
     """The fingerprints of the entity rows that rows of `day` may rest on."""
     first = date.min if state.reach_days is None else day - timedelta(days=state.reach_days)
     return {known: text for known, text in state.fingerprints.items() if known == TIMELESS or first <= known <= day}
+
+
+def looked_at(state, known):
+    return known in state.fingerprints or state.since is None or known >= state.since
 
 
 def changed(own, other, day):
@@ -112,7 +130,9 @@ def changed(own, other, day):
     for name in sorted(own.entities.keys() | other.entities.keys()):
         mine = own.entities.get(name, none)
         theirs = other.entities.get(name, none).model_copy(update={"reach_days": mine.reach_days})
-        if rests_on(mine, day) != rests_on(theirs, day):
+        ours, others = rests_on(mine, day), rests_on(theirs, day)
+        seen = {one for one in ours.keys() | others.keys() if looked_at(mine, one) and looked_at(theirs, one)}
+        if any(ours.get(one) != others.get(one) for one in seen):
             yield name
 
 
@@ -131,6 +151,7 @@ states = st.builds(
     EntityState,
     fingerprints=st.dictionaries(st.sampled_from([TIMELESS, *map(day, range(1, 7))]), st.sampled_from("ab")),
     reach_days=st.none() | st.integers(0, 4),
+    since=st.none() | st.sampled_from([*map(day, range(1, 7))]),
 )
 runs = st.lists(
     st.tuples(st.integers(0, 3), st.dictionaries(st.sampled_from(["user", "ad"]), states)), min_size=1, max_size=4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -16,6 +16,7 @@ from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunError, active_runs
 from camoe.contracts.snapshot import pin
 from camoe.train.data.training_inputs import open_training_inputs
+from features.incremental import without_built
 from features.tables.side import days_of_runs
 from tests.features import lake
 
@@ -55,6 +56,15 @@ def daily(spark, tmp_path_factory):
     for run, days in RUNS.items():
         assert lake.run_job(config, "--days", f"{days[0]}..{days[-1]}", "--run-id", run) == 0
     return lake.Lake(folder, config)
+
+
+def test_what_is_missing_is_what_the_table_lacks(daily, tmp_path):
+    training, later = daily.layout.training, DAYS[-1] + timedelta(days=1)
+    assert without_built(training, (later, *DAYS)) == (later,)
+    assert without_built(tmp_path / "none", DAYS) == DAYS
+    version = pin(training).version
+    assert lake.run_job(daily.config, "--missing") == 0
+    assert pin(training).version == version
 
 
 def meaning(spark, layout):

@@ -13,7 +13,7 @@ from camoe.config.pipeline import Config
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.runs import RunError, RunId, write_record
 from features.plan import finished, new_run_id, settings_hash, window_of
-from jobs.build_features import options, plan_of
+from jobs.build_features import main, options, plan_of
 from tests.features import lake
 
 
@@ -141,3 +141,9 @@ def test_a_run_starts_after_those_that_it_builds_on_also_where_a_clock_was_set_b
     earlier = [made.record({}).model_copy(update={"built": moment}) for moment in moments]
     assert made.after(earlier[:1]) == made.after([]) == made
     assert made.after(earlier).record({}).built > moments[1]
+
+
+def test_what_is_missing_and_a_table_that_is_made_anew_do_not_go_together(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--missing", "--replace"])
+    assert "--replace builds a table anew, and --missing keeps what is there" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import timedelta
 
 import pytest
 
@@ -89,6 +90,14 @@ def test_a_lost_file_hinders_only_those_who_want_its_day(table):
     assert opened(logged(table), later) == whole.on(later)
     with pytest.raises(SnapshotError, match=r"gone \(vacuumed\?\)"):
         opened(logged(table), [FIRST_DAY])
+
+
+def test_of_some_days_the_log_gives_their_files_alone(table):
+    whole = logged(table)
+    for days in ([FIRST_DAY], sorted({file.day for file in whole.files})[1:], [FIRST_DAY - timedelta(days=9)]):
+        found = logged(table, days=days)
+        assert found.files == tuple(file for file in whole.files if file.day in days)
+        assert (found.version, found.properties, found.columns) == (whole.version, whole.properties, whole.columns)
 
 
 def test_a_truncated_file(table):

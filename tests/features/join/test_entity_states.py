@@ -8,7 +8,7 @@ import pytest
 
 from camoe.contracts.runs import TIMELESS, EntityState
 from camoe.contracts.sources import Sources
-from features.join.entity_states import entity_states, reach_days, reaching
+from features.join.entity_states import entity_states, known_since, reach_days, reaching
 from features.spark.values import day_hashes
 
 DAYS = (date(2026, 3, 28), date(2026, 3, 29))
@@ -79,6 +79,26 @@ def test_entity_rows_count_on_the_local_day_on_which_they_became_known(spark):
     after, other = states(spark, [*users[::-1], late], ("c2", "c1", "c1"))
     assert {known for known in after if after[known] != before.get(known)} == {date(2026, 3, 5)}
     assert other != timeless
+
+
+def test_days_before_the_first_that_is_looked_at_have_no_hash(spark):
+    known = ("2026-03-01T10:00:00", "2026-03-02T10:00:00", "2026-03-03T10:00:00")
+    users = [(f"u{number}", known[0], moment, "free") for number, moment in enumerate(known)]
+    table = spark.createDataFrame(users, "user_id string, ts string, available_at string, plan string")
+    only = sources(86_400).model_copy(update={"entities": {"user": sources(86_400).entities["user"]}})
+
+    def found(since):
+        return entity_states({"user": table}, only, "UTC", [date(2026, 3, 3)], since)["user"]
+
+    since = known_since(only, "UTC", [date(2026, 3, 3)])
+    assert since == {"user": date(2026, 3, 2)}
+    assert found(since).since == date(2026, 3, 2)
+    assert list(found(since).fingerprints) == [date(2026, 3, 2), date(2026, 3, 3)]
+    assert found(since).fingerprints.items() < found({}).fingerprints.items()
+
+
+def test_of_an_entity_without_a_lookback_all_is_looked_at():
+    assert known_since(sources(), "UTC", DAYS) == {}
 
 
 @pytest.mark.parametrize(
