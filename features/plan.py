@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,7 +21,10 @@ from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, SETTINGS_PROPERTY, S
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
 from features.delta.commit import CommitMetadata, has_committed
+from features.read.copies import kept
 from features.read.hash_key import fingerprint, read_key
+from features.read.listing import as_listed
+from features.read.objects import address_of, addressed, copy_of, with_copies
 from features.read.window import DayWindow
 from features.tables.training import TrainingTable
 
@@ -76,7 +80,28 @@ class Plan:
     @property
     def logs(self) -> tuple[str, ...]:
         """Paths of the impressions that the run reads, in the input folder."""
-        return tuple(dict.fromkeys(self.sources.impressions.path_on(day) for day in self.window.days))
+        paths = dict.fromkeys(self.sources.impressions.path_on(day) for day in self.window.days)
+        return tuple(address_of(Path(path)) or path for path in paths)
+
+    @property
+    def input(self) -> str:
+        """The folder of the raw lake, or its address."""
+        return address_of(self.folder) or str(self.folder.resolve())
+
+    def copies(self) -> AbstractContextManager[None]:
+        """Keep copies of what the run reads in an object store while the block runs; see `kept`."""
+        tables = (self.sources.impressions, self.sources.outcomes, *self.sources.entities.values())
+        places = [self.folder, *(Path(table.path) for table in tables if table is not None)]
+        remote = any(address_of(place) for place in places)
+        return kept(self._copies) if remote else nullcontext()
+
+    def addressed(self, text: str) -> str:
+        """Return a message with addresses in the place of the paths that stand for them."""
+        return addressed(text, self._copies)
+
+    @property
+    def _copies(self) -> Path:
+        return as_listed(self.layout.copies / self.run_id)
 
     def after(self, earlier: Iterable[RunRecord]) -> Plan:
         """Return the run as one that started after the `earlier` ones did, also where a clock was set back since."""
@@ -88,7 +113,7 @@ class Plan:
 
     def signature(self, input_versions: Mapping[str, str]) -> CommitMetadata:
         """Return the metadata by which the run's commits name it."""
-        return CommitMetadata(self.run_id, self.config_hash, str(self.folder.resolve()), dict(input_versions))
+        return CommitMetadata(self.run_id, self.config_hash, self.input, dict(input_versions))
 
     def record(
         self,
@@ -105,7 +130,7 @@ class Plan:
             run_id=self.run_id,
             built=self.started,
             settings_hash=self.settings_hash,
-            input=str(self.folder.resolve()),
+            input=self.input,
             logs=self.logs,
             input_versions=input_versions or {},
             as_of=self.window.as_of,
@@ -163,12 +188,14 @@ def plan_for(config: Config, asked: Sequence[date], as_of: datetime | None = Non
         ConfigError: as `window_of` does.
     """
     now = datetime.now(UTC)
+    name = run_id or new_run_id(now)
+    copies = as_listed(config.layout.copies / name)
     return Plan(
-        run_id=run_id or new_run_id(now),
+        run_id=name,
         started=now,
-        folder=config.raw,
+        folder=copy_of(config.raw, copies),
         layout=config.layout,
-        sources=config.sources,
+        sources=with_copies(config.sources, copies),
         slots=config.slots,
         days=config.days,
         features=config.features,
@@ -230,7 +257,7 @@ def finished(plan: Plan) -> RunRecord | None:
         ("days", day_list(earlier.asked), day_list(plan.asked)),
         ("as-of time", _told_as_of(earlier, plan), plan.window.as_of.astimezone(UTC)),
         ("settings", earlier.settings_hash, plan.settings_hash),
-        ("input", earlier.input, str(plan.folder.resolve())),
+        ("input", earlier.input, plan.input),
     ):
         if then != now:
             raise RunError(

@@ -75,8 +75,9 @@ def main(argv: list[str]) -> None:
         if earlier is not None:
             print(committed_before(plan, earlier))
             return
-        require_input(plan)
-        built = build(spark_session(JOB, plan.layout.logs), plan)
+        with plan.copies():
+            require_input(plan)
+            built = build(spark_session(JOB, plan.layout.logs), plan)
         seconds = time.monotonic() - started
         with after_commit(plan, built.commit.version):
             counts.record(config.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from camoe.config import Config, given, given_days, job_line, load_config, next_line, parse, parser
@@ -21,6 +21,7 @@ from camoe.contracts.errors import CamoeError, InputError
 
 if TYPE_CHECKING:
     from features.check.inputs import InputCheck
+    from features.plan import Plan
 
 
 def options() -> argparse.ArgumentParser:
@@ -36,13 +37,12 @@ def main(argv: list[str]) -> None:
     started = time.monotonic()
     chosen = parse(options(), argv)
     from features.check.inputs import check_input
-    from features.plan import window_of
+    from features.plan import plan_for
 
     config = load_config(chosen, reads_input=True)
-    asked = chosen.days or config.days.all_days()
-    window = window_of(config.days, config.sources, asked, None, datetime.now(UTC))
-    found = check_input(config.raw, config.sources, config.features, window)
-    faults = [*found.faults, *_of_the_table(config, chosen.replace)]
+    plan = replace(plan_for(config, chosen.days or config.days.all_days()), replace=chosen.replace)
+    found = check_input(plan.folder, plan.sources, plan.features, plan.window)
+    faults = [plan.addressed(fault) for fault in (*found.faults, *_of_the_table(plan))]
     print("\n".join([*_declared(config), *_there(found)]))
     for fault in faults:
         print(f"wrong       {fault}")
@@ -52,16 +52,12 @@ def main(argv: list[str]) -> None:
     print(next_line(job_line("build_features", given(chosen))))
 
 
-def _of_the_table(config: Config, replace: bool) -> list[str]:
+def _of_the_table(plan: Plan) -> list[str]:
     """Return what is wrong with building into the training table that is there."""
-    from features.plan import training_table
     from features.tables.training import is_remade
 
     try:
-        target = training_table(
-            config.layout, config.sources, config.slots, config.features, config.days.zone, replace=replace
-        )
-        is_remade(target)
+        is_remade(plan.target)
     except CamoeError as error:
         return [str(error)]
     return []

@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
     plan = plan_for(config, tuple(chosen.days or config.days.test.days()))
     spark = spark_session("replay", config.layout.logs)
     rows = {}
-    with staged(target.with_name(f".staging-{target.name}")) as staging:
+    with plan.copies(), staged(target.with_name(f".staging-{target.name}")) as staging:
         for name, table in replayed(spark, plan, replay).items():
             table.write.parquet(str(staging / name))
             rows[name] = spark.read.parquet(str(staging / name)).count()

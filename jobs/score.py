@@ -78,7 +78,7 @@ def _candidates(config: Config, given_in: Path, rows: Rows, watch: Watch, model:
 
     scorer.require_features(model, config.features.schema_hash(), "the configuration")
     plan, session = plan_for(config, rows.days), spark_session("score", config.layout.logs)
-    with encoded_candidates(session, plan, given_in, scorer.own_encoder(model)) as encoded:
+    with plan.copies(), encoded_candidates(session, plan, given_in, scorer.own_encoder(model)) as encoded:
         return impressions.score_candidates(model, rows, config.layout, partial(spark.score_candidates, encoded), watch)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
@@ -46,7 +47,7 @@ def read_impressions(spark: SparkSession, config: Config, objective: str, versio
     Raises:
         InputError: there is no synthetic lake, it has no such objective, or nothing of it was scored.
     """
-    manifest = config.raw / MANIFEST
+    manifest = Path(config.raw) / MANIFEST
     if not manifest.is_file():
         raise InputError(f"no synthetic lake at {config.raw}: {MANIFEST} is not there; run jobs/make_lake.py")
     told = json.loads(manifest.read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Callable, Sequence
 from datetime import date
+from pathlib import Path
 from typing import NoReturn
 
 from pydantic import TypeAdapter, ValidationError
@@ -121,7 +122,7 @@ def load_config(arguments: argparse.Namespace, *, reads_input: bool = False) -> 
     """
     config = load(arguments.config, Config, arguments.overrides)
     require_readable(config.layout.counts)
-    if reads_input and not config.raw.is_dir():
+    if reads_input and isinstance(config.raw, Path) and not config.raw.is_dir():
         raise ConfigError(_no_input(config))
     return config
 

@@ -10,7 +10,7 @@ from camoe.config.compress import CompressConfig
 from camoe.config.model import CamoeConfig, ModelConfig
 from camoe.config.model_features import ModelFeatures
 from camoe.config.training import TrainingConfig
-from camoe.contracts.config_file import LocalPath, Section
+from camoe.contracts.config_file import LocalPath, Place, Section
 from camoe.contracts.days import Days
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
@@ -31,8 +31,8 @@ class Config(Section):
     lake: LocalPath | None = None
     """Folder in which the tables that features are built into lie, and the raw lake, so that several models learn from
     one table; null is `out`."""
-    input: LocalPath | None = None
-    """Folder of the raw lake; null is `raw` in `lake`, where the synthetic lake lies."""
+    input: Place | None = None
+    """Folder of the raw lake, or `s3://bucket/path`; null is `raw` in `lake`, where the synthetic lake lies."""
     predictions: str | None = None
     """Place of the predictions table where that is not under `out`: a path, or `s3://bucket/path`."""
     rows_per_file: int = Field(default=65_536, ge=1)
@@ -197,6 +197,6 @@ class Config(Section):
         return self.predictions or self.layout.predictions
 
     @property
-    def raw(self) -> Path:
-        """Folder of the raw lake."""
+    def raw(self) -> Path | str:
+        """Folder of the raw lake, or its address."""
         return self.input or self.layout.raw

@@ -23,6 +23,7 @@ EXPECTED = {"literal_error": "expected", "union_tag_invalid": "expected_tags"}
 QUOTED = re.compile(r"'([^']*)'")
 # `s3:/bucket` is what becomes of `s3://bucket` once it has been a Path.
 ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
+BUCKET_AND_PATH = re.compile(r"s3a?://[A-Za-z0-9][A-Za-z0-9._-]*(/[^?#]*)?")
 
 
 def local_path(value: object) -> object:
@@ -37,12 +38,34 @@ def local_path(value: object) -> object:
     if found["scheme"].lower() != "file":
         raise ValueError(
             f"{found['scheme']}:// is no place for it: give a local path, or one on a disk that all machines see; "
-            "a training table may be read from s3:// (training.table), a bundle be put there (jobs/publish.py)"
+            "raw tables, the training table, predictions and bundles may lie in s3:// (docs/operations.md)"
         )
     return f"/{found['rest']}"
 
 
+def address_or_path(value: object) -> object:
+    """Return an address in an object store as `s3://bucket/path`, a local path as `local_path` does.
+
+    Raises:
+        ValueError: it is no such address, or names no folder of its bucket; what stands there is not repeated.
+    """
+    if not isinstance(value, str) or not value.startswith(("s3://", "s3a://")):
+        return local_path(value)
+    below = value.partition("://")[2].rstrip("/")
+    if not BUCKET_AND_PATH.fullmatch(value) or {"", ".", ".."} & set(below.split("/")):
+        raise ValueError("an address in an object store reads s3://bucket/path; give no credentials in it")
+    return f"s3://{below}"
+
+
+def place(value: object) -> object:
+    """Return an address as text and a local path as a `Path`. Raises as `address_or_path` does."""
+    found = address_or_path(value)
+    return Path(found) if isinstance(found, str) and not found.startswith("s3://") else found
+
+
 LocalPath = Annotated[Path, BeforeValidator(local_path)]
+# A local path, or an address in an object store.
+Place = Annotated[Path | str, BeforeValidator(place)]
 
 
 class Section(BaseModel):

@@ -9,6 +9,14 @@ from pathlib import Path
 # Spark takes them as they are; delta-rs decodes them, takes them for separators, or does not start.
 MISREAD = re.compile(r"[\[\]|^\\%`\x00-\x1f\x7f\ud800-\udfff]")
 
+# The folder of a lake in which copies lie; below a run's folder in it, a path is the address of an object.
+COPIES = "copied-from-s3"
+
+
+def lease_of(copies: Path) -> Path:
+    """Return the lease of the run to which a folder of copies belongs."""
+    return copies.with_name(f".{copies.name}.lease")
+
 
 def misread_character(path: Path) -> str | None:
     """Return a character of the path that Delta's two writers, Spark and delta-rs, read differently; else None."""
@@ -40,6 +48,11 @@ class Layout:
     def raw(self) -> Path:
         """The synthetic raw lake."""
         return self.lake / "raw"
+
+    @property
+    def copies(self) -> Path:
+        """Copies of raw files in an object store: a folder for each run, which goes with it."""
+        return self.lake / COPIES
 
     @property
     def truth(self) -> Path:

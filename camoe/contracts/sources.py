@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from camoe.contracts.config_file import Section, local_path
+from camoe.contracts.config_file import Section, address_or_path
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
 
@@ -46,9 +46,9 @@ def _require(what: str, columns: dict[str, str], required: tuple[str, ...]) -> N
 class Table(Section):
     """A raw table."""
 
-    path: Annotated[str, BeforeValidator(local_path)]
-    """File or folder, under the input folder. A `{day}` in the path of the impressions or outcomes stands for a day
-    (ISO date): a run reads those that it needs."""
+    path: Annotated[str, BeforeValidator(address_or_path)]
+    """File or folder under `input`, or an address of its own, `s3://bucket/path`. A `{day}` in the path of impressions
+    or outcomes stands for a day (ISO date): a run reads those that it needs."""
     format: Literal["parquet", "csv", "json", "delta"] = "parquet"
     """Format of its files."""
     options: dict[str, str] = Field(default_factory=dict)

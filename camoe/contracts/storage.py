@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, FileType, LocalFileSystem, S3FileSystem
 
+from camoe.contracts.config_file import BUCKET_AND_PATH
 from camoe.contracts.errors import SnapshotError
 from camoe.contracts.shown.redaction import redacted
 
@@ -39,7 +40,6 @@ SILENCE_TIMEOUT_S = 5.0
 # For how long one answer to delta-rs may take as a whole; a checkpoint may be large.
 ANSWER_TIMEOUT_S = 60
 
-BUCKET_AND_PATH = re.compile(r"s3a?://[A-Za-z0-9][A-Za-z0-9._-]*(/[^?#]*)?")
 # How the AWS SDK and delta-rs name a connection that broke and a server that cannot answer at the moment.
 DROPPED = re.compile(
     r"AWS Error (NETWORK_CONNECTION|REQUEST_TIMEOUT|SLOW_DOWN|THROTTLING|SERVICE_UNAVAILABLE|INTERNAL_FAILURE)\b"

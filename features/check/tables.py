@@ -6,9 +6,11 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camoe.contracts.errors import InputError
@@ -17,6 +19,7 @@ from camoe.contracts.storage import delta_table
 from features.read.columns import UNREADABLE, FileGroup, by_columns
 from features.read.files import OF_A_VERSION, require_delta
 from features.read.listing import LEAVING_OUT, FolderColumns, files_there, without_file
+from features.read.objects import asked, location_of, opened, size_of
 
 # Of a table of more files, so many are opened.
 MOST_FILES = 64
@@ -74,7 +77,7 @@ def look_at(name: str, table: Table, paths: Sequence[Path]) -> TableLook:
 
 def _delta(name: str, table: Table, path: Path) -> TableLook:
     require_delta(path, name)
-    there = delta_table(str(path.resolve()))
+    there = asked(path, partial(delta_table, location_of(path)))
     if any(option.lower() in OF_A_VERSION for option in table.options):
         return TableLook(len(there.file_uris()), None, exact=False, columns=())
     counts = there.get_add_actions(flatten=True)
@@ -91,18 +94,24 @@ def _some(files: Mapping[Path, FolderColumns]) -> dict[Path, FolderColumns]:
 
 def _columns(name: str, table: Table, group: FileGroup) -> Columns:
     if table.format == "parquet":
-        types = {field.name: str(field.type) for field in pq.read_schema(group.files[0])}
+        types = {field.name: str(field.type) for field in asked(group.files[0], partial(_schema, group.files[0]))}
     else:
         types = dict.fromkeys(group.columns, TEXT)
     return Columns(f"{name} at {group.files[0]}", {**types, **dict.fromkeys(group.folders, TEXT)})
 
 
+def _schema(file: Path) -> pa.Schema:
+    with opened(file) as stream:
+        return pq.read_schema(stream)
+
+
 def _fields(name: str, table: Table, group: FileGroup) -> Columns | None:
     """Return the fields of JSON files, which are read whole; None where one is too long, or no JSON lines."""
     types: dict[str, str] = {}
-    if table.options or any(file.stat().st_size > SAMPLED_BYTES for file in group.files):
+    if table.options or any(asked(file, partial(size_of, file)) > SAMPLED_BYTES for file in group.files):
         return None
-    for line in (line for file in group.files for line in file.read_bytes().splitlines() if line.strip()):
+    texts = (asked(file, partial(_start, file)) for file in group.files)
+    for line in (line for text in texts for line in text.splitlines() if line.strip()):
         try:
             record = json.loads(line)
         except ValueError:
@@ -130,11 +139,15 @@ def _rows(
     return (round(sum(known) * len(files) / len(known)) if known else None), False
 
 
+def _start(file: Path) -> bytes:
+    with opened(file) as stream:
+        return stream.read(SAMPLED_BYTES)
+
+
 def _lines(file: Path, table: Table) -> int | None:
     """Return about how many rows a text file has, by those that it begins with; None where it is compressed."""
-    with file.open("rb") as stream:
-        start = stream.read(SAMPLED_BYTES)
+    start = asked(file, partial(_start, file))
     if b"\0" in start or not start:
         return None if start else 0
-    lines = round(file.stat().st_size * sum(1 for _ in io.BytesIO(start)) / len(start))
+    lines = round(asked(file, partial(size_of, file)) * sum(1 for _ in io.BytesIO(start)) / len(start))
     return max(0, lines - (table.options.get("header", "").lower() == "true"))

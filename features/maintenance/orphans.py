@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from camoe.contracts.files import is_temporary
-from camoe.contracts.layout import Layout
+from camoe.contracts.layout import Layout, lease_of
 from camoe.contracts.places.leases import ENDED, holder_of
 from camoe.contracts.runs import RunError, lock_of, read_record
 from features.delta.log import LOG, data_file_of, data_files, has_delta_log, named_files
@@ -57,6 +57,7 @@ def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
         *(item for table in tables(layout) for item in _of_table(table)),
         *(("staging folder", path) for path in _staging(layout)),
         *(("files of no version", path) for path in layout.root.glob(".uncommitted-*") if path.is_dir()),
+        *(("copies of raw files", path) for path in layout.copies.glob("[!.]*") if not _held(lease_of(path))),
         *(("temporary file", path) for path in _temporaries(layout)),
         *(("history of no run", path) for path in unused_folders(layout)),
         *(("run record", path) for path in _records(layout)),

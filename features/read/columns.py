@@ -17,9 +17,12 @@ from camoe.contracts.errors import InputError, error_text
 from camoe.contracts.sources import Table
 from features.read.compression import UnfitError, require_readable_text
 from features.read.listing import FolderColumns
+from features.read.objects import asked, opened
 
 UNREADABLE = "check that it is no empty folder, that format in the sources is its own, and that no file is damaged"
 THREADS = 16
+# What pyarrow calls the compression of a text file, by the ending of its name.
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2"}
 NANOSECONDS_UTC = "nanoseconds (UTC)"
 NANOSECONDS_LOCAL = "nanoseconds (local)"
 
@@ -45,14 +48,12 @@ def by_columns(files: Mapping[Path, FolderColumns], name: str, table: Table) -> 
 
     Raises:
         InputError: a file cannot be read.
+        PlaceError: an object store does not give one.
     """
 
     def look(file: Path) -> tuple[Columns, int | None]:
         try:
-            if table.format == "parquet":
-                return footer(file)
-            require_readable_text(file)
-            return () if table.format == "json" else header(file, table.options), None
+            return asked(file, lambda: _columns(file, table))
         except UnfitError as error:
             raise InputError(f"{name}: {file} {error}") from None
         except (OSError, EOFError, ValueError, csv.Error) as error:
@@ -68,13 +69,21 @@ def by_columns(files: Mapping[Path, FolderColumns], name: str, table: Table) -> 
     return list(groups.values())
 
 
+def _columns(file: Path, table: Table) -> tuple[Columns, int | None]:
+    if table.format == "parquet":
+        return footer(file)
+    require_readable_text(file)
+    return () if table.format == "json" else header(file, table.options), None
+
+
 def footer(file: Path) -> tuple[Columns, int]:
     """Return `name: type` of each column of a parquet file, and its number of rows.
 
     Raises:
         UnfitError: a column is of a type that Spark does not read.
     """
-    read = pq.read_metadata(file)
+    with opened(file) as stream:
+        read = pq.read_metadata(stream)
     kinds = {field.name: str(field.type) for field in read.schema.to_arrow_schema()}
     for place in range(len(read.schema)):
         column = read.schema.column(place)
@@ -122,8 +131,11 @@ def _first_line(file: Path, options: Mapping[str, str]) -> list[str]:
     separator = given.get("sep", given.get("delimiter", ",")).replace("\\t", "\t")
     # The byte-order mark that some programs write is no part of the first name.
     marked = "utf-8-sig" if encoding.lower() in {"utf-8", "utf8"} else encoding
-    # pyarrow decompresses the file by the ending of its name.
-    with pa.input_stream(str(file)) as stream, io.TextIOWrapper(stream, marked, errors="replace", newline="") as text:
+    with (
+        opened(file) as raw,
+        pa.input_stream(raw, compression=COMPRESSIONS.get(file.suffix)) as stream,
+        io.TextIOWrapper(stream, marked, errors="replace", newline="") as text,
+    ):
         comment = given.get("comment")
         lines = (line for line in text if line.strip() and not (comment and line.startswith(comment)))
         if len(separator) > 1:

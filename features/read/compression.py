@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from features.read.objects import opened
+
 # First bytes of a file, by the compression that they tell.
 FIRST_BYTES = {
     b"\x1f\x8b": "gzip",
@@ -42,8 +44,8 @@ class UnfitError(ValueError):
 
 def require_readable_text(file: Path) -> None:
     """Raise `UnfitError` unless Spark reads the file: plain text, or gzip and bzip2 under names that end so."""
-    with file.open("rb") as opened:
-        first = opened.read(16)
+    with opened(file) as stream:
+        first = stream.read(16)
     kind = next((kind for begin, kind in FIRST_BYTES.items() if first.startswith(begin)), "")
     if kind == "bzip2" and first[4:10] != BLOCK_OF_BZIP2:
         kind = ""

@@ -15,6 +15,7 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.sources import Log
 from camoe.contracts.storage import delta_table
+from features.read.objects import asked, location_of
 from features.spark.values import quoted
 
 VERSION_OPTION = "versionasof"
@@ -27,13 +28,14 @@ def require_days(path: Path, name: str, table: Log, days: Collection[date]) -> N
     """
     column = str(table.day_column)
     options = {option.lower(): value for option, value in table.options.items()}
-    there = delta_table(str(path.resolve()), int(options[VERSION_OPTION]) if VERSION_OPTION in options else None)
+    version = int(options[VERSION_OPTION]) if VERSION_OPTION in options else None
+    there = asked(path, lambda: delta_table(location_of(path), version))
     partitions = list(there.metadata().partition_columns)
     if column not in partitions:
         choose = suggestion(column, partitions)
         raise InputError(f"{name}: day_column '{column}' is no partition column of {path}; {choose}")
     found = set(pa.table(there.get_add_actions(flatten=True))[f"partition.{column}"].cast(pa.string()).to_pylist())
-    known = {_day(text) for text in found}
+    known = {day_in(text) for text in found}
     if None in known:
         raise InputError(
             f"{name}: {path} has rows whose {column} is no day (2026-03-02), which no run would read; give them "
@@ -57,7 +59,8 @@ def on_days(rows: DataFrame, column: str, days: Collection[date]) -> DataFrame:
     return rows.where(day_of(column).isin(list(days)))
 
 
-def _day(text: str | None) -> date | None:
+def day_in(text: str | None) -> date | None:
+    """Return the day that a partition's value is; None where it is none."""
     try:
         return None if text is None else date.fromisoformat(text)
     except ValueError:

@@ -19,8 +19,10 @@ from camoe.contracts.layout import misread_character
 from camoe.contracts.snapshot import is_delta_table
 from camoe.contracts.sources import DAY, Impressions, Log, Outcomes, Sources, Table
 from camoe.contracts.storage import delta_table
+from features.read.copies import bring_log
 from features.read.delta_days import require_days
 from features.read.listing import as_listed, decoded, listed
+from features.read.objects import address_of, exists, location_of
 from features.read.window import DayWindow
 
 VERSION = "delta version "
@@ -139,20 +141,21 @@ def require_delta(path: Path, what: str) -> None:
     misread = misread_character(path)
     if misread is not None:
         raise InputError(f"{what}: {path} has the character {misread}, which breaks delta-rs; rename the folder")
-    if not is_delta_table(path):
+    if not is_delta_table(location_of(path)):
         raise InputError(f"{what}: {path} is no Delta table; correct input= or the path and format in the sources")
 
 
 def _version(spark: SparkSession, name: str, table: Table, paths: Sequence[Path]) -> str:
     if table.format == "delta":
+        bring_log(spark, name, paths[0])
         require_delta(paths[0], name)
-        return f"{VERSION}{_delta_version(spark, paths[0], table)}"
-    stats = [(str(path), path.stat()) for path in listed(spark, name, paths, table)]
+        return f"{VERSION}{delta_version(spark, paths[0], table)}"
+    stats = [(address_of(path) or str(path), path.stat()) for path in listed(spark, name, paths, table)]
     content = json.dumps([[file, stat.st_size, stat.st_mtime_ns] for file, stat in stats])
     return short_hash(content)
 
 
-def _delta_version(spark: SparkSession, path: Path, table: Table) -> int | str | None:
+def delta_version(spark: SparkSession, path: Path, table: Table) -> int | str | None:
     """Return the version that the table's options have Spark read, or the newest; None where Spark will find none."""
     options = {name.lower(): value for name, value in table.options.items()}
     if "versionasof" in options:
@@ -166,7 +169,7 @@ def _delta_version(spark: SparkSession, path: Path, table: Table) -> int | str |
 
 
 def _has_file(spark: SparkSession, name: str, path: Path, table: Table) -> bool:
-    return path.exists() and bool(listed(spark, name, [path], table))
+    return exists(path) and bool(listed(spark, name, [path], table))
 
 
 def _paths(folder: Path, name: str, table: Table, days: Collection[date]) -> list[Path]:
@@ -180,6 +183,6 @@ def _paths(folder: Path, name: str, table: Table, days: Collection[date]) -> lis
 
 
 def _existing(path: Path, what: str) -> Path:
-    if not path.exists():
+    if not exists(path):
         raise InputError(f"{what}: {path} does not exist; correct input= or the path and format in the sources")
     return path

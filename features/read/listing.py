@@ -11,7 +11,10 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from camoe.contracts.errors import InputError
+from camoe.contracts.layout import COPIES
 from camoe.contracts.sources import Table
+from features.read.copies import bring
+from features.read.objects import SCHEME, address_of, is_hidden, objects_at
 
 # Options by which a table's declaration leaves files out.
 LEAVING_OUT = ("pathglobfilter", "modifiedbefore", "modifiedafter")
@@ -26,9 +29,14 @@ FolderColumns = tuple[str, ...]
 def listed(spark: SparkSession, name: str, paths: Sequence[Path], table: Table) -> dict[Path, FolderColumns]:
     """Return the files that Spark reads under `paths`, in order, each with its folder columns; no file is opened.
 
+    Those in an object store are copied.
+
     Raises:
         InputError: Spark passes over a file that lies there, or reads one that should be passed over.
+        InputError, PlaceError: as `bring` does.
     """
+    for path in paths:
+        bring(spark, name, path)
     there = files_there(name, paths)
     options = {key: value for key, value in table.options.items() if key.lower() in LEAVING_OUT}
     reader = spark.read.format("text").options(**options, **ALL_FILES)
@@ -50,13 +58,9 @@ def files_there(name: str, paths: Sequence[Path]) -> dict[Path, FolderColumns]:
 
     Raises:
         InputError: a folder cannot be looked into, is a link to one above it, or gives a column twice.
+        InputError, PlaceError: as `objects_at` does.
     """
     return {file: columns for path in paths for file, columns in _walk(name, as_listed(path))}
-
-
-def is_hidden(name: str) -> bool:
-    """Return whether files and folders of this name are no data, such as _SUCCESS and .part.crc: Spark's own rule."""
-    return name.startswith(".") or (name.startswith("_") and "=" not in name) or name.endswith("._COPYING_")
 
 
 def as_listed(path: Path) -> Path:
@@ -81,6 +85,11 @@ def decoded(file: Column) -> Column:
     return F.url_decode(F.replace(file, F.lit("+"), F.lit("%2B")))
 
 
+def named_file(file: Column) -> Column:
+    """Return what names a `file` (Spark's URI of it) for good: the address of the object, where it is a copy."""
+    return F.regexp_replace(file, rf"^file:.*/{COPIES}/[^/]+/", SCHEME)
+
+
 def folder_values(file: Column, columns: FolderColumns) -> dict[str, Column]:
     """Return the text that each folder column has for the rows of `file` (Spark's URI of it)."""
     return {unquote(column): _folder_value(decoded(file), column) for column in columns}
@@ -94,6 +103,12 @@ def _folder_value(path: Column, column: str) -> Column:
 
 
 def _walk(name: str, path: Path) -> Iterator[tuple[Path, FolderColumns]]:
+    address = address_of(path)
+    if address is not None and not path.exists():
+        for _, parts in objects_at(name, address):
+            file = path.joinpath(*parts)
+            yield file, _folder_columns(name, file.parent, parts[:-1])
+        return
     if not path.is_dir():
         yield path, ()
         return

@@ -18,10 +18,12 @@ from pyspark.sql.types import StringType, StructField, StructType
 from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Log, Table
 from features.read.columns import UNREADABLE, FileGroup, by_columns, nanoseconds
+from features.read.copies import bring_log, bring_version
 from features.read.delta_days import day_of, on_days
-from features.read.files import require_delta
+from features.read.files import delta_version, require_delta
 from features.read.json_types import as_written
 from features.read.listing import ALL_FILES, FolderColumns, folder_values, listed, path_of, without_file
+from features.read.objects import address_of
 from features.spark.failures import as_input_errors
 from features.spark.values import quoted
 
@@ -160,11 +162,16 @@ def _require_one_record_a_line(spark: SparkSession, table: Table, places: list[s
 
 
 def _delta(spark: SparkSession, name: str, table: Table, path: Path, days: Collection[date]) -> Part:
+    bring_log(spark, name, path)
     require_delta(path, name)
+    of_days = (table.day_column, days) if isinstance(table, Log) and table.day_column is not None else None
+    if address_of(path) is not None:
+        version = str(delta_version(spark, path, table))
+        # Of what is no version, or one that is not there, Spark tells as it does on a disk.
+        if version.isdigit():
+            bring_version(spark, name, path, int(version), of_days)
     rows, where = spark.read.format("delta").options(**table.options).load(str(path)), f"{name} at {path}"
-    if not isinstance(table, Log) or table.day_column is None:
-        return Part(rows, where)
-    return Part(on_days(rows, table.day_column, days), where, day=day_of(table.day_column))
+    return Part(rows, where) if of_days is None else Part(on_days(rows, *of_days), where, day=day_of(of_days[0]))
 
 
 def _some(paths: Sequence[Path]) -> str:

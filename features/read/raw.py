@@ -26,6 +26,7 @@ from features.read.files import (
 )
 from features.read.hash_key import read_key
 from features.read.keyed_hash import failing_as_null, hasher, require_hidden
+from features.read.listing import named_file
 from features.read.parts import Part, read_parts
 from features.read.weights import WEIGHT, one_row_each
 from features.read.window import DayWindow
@@ -199,5 +200,5 @@ def _as_json(part: Part, columns: Collection[str], *, whole: bool) -> Column:
     keep = {"ignoreNullFields": "false", "timestampFormat": f"{moment}XXX", "timestampNTZFormat": moment}
     row = [F.col(quoted(column)) for column in part.raw.columns if column in columns]
     text = [part.record.alias("_record")] if whole else []
-    broken = F.to_json(F.struct(part.file.alias("_file"), *text), keep)
+    broken = F.to_json(F.struct(named_file(part.file).alias("_file"), *text), keep)
     return F.when(part.record.isNull(), F.to_json(F.struct(*row), keep) if row else F.lit("{}")).otherwise(broken)

@@ -14,7 +14,7 @@ from tests.paths import ROOT
 SYNTHETIC = ROOT / "conf/synthetic.yaml"
 
 
-@pytest.mark.parametrize("key", ["out", "lake", "input", "training.warm_start"])
+@pytest.mark.parametrize("key", ["out", "lake", "training.warm_start"])
 @pytest.mark.parametrize("address", ["s3://user:secret@bucket/mine", "hdfs://host/mine", "s3a:/bucket", "gs://b"])
 def test_an_address_is_no_folder_of_that_name(key, address):
     with pytest.raises(ConfigError, match="is no place for it: give a local path") as refused:
@@ -23,9 +23,22 @@ def test_an_address_is_no_folder_of_that_name(key, address):
     assert "secret" not in str(refused.value)
 
 
-def test_a_table_of_a_source_has_a_local_path():
-    with pytest.raises(ConfigError, match=r"sources\.impressions\.path.*s3:// is no place for it"):
-        load(SYNTHETIC, Config, ["out=here", "sources.impressions.path=s3://bucket/log"])
+@pytest.mark.parametrize("key", ["input", "sources.impressions.path", "sources.entities.user.path"])
+def test_raw_tables_may_lie_at_an_address_of_an_object_store(key):
+    def found(written):
+        config = load(SYNTHETIC, Config, ["out=here", f"{key}={written}"])
+        places = {"input": config.input, "sources.impressions.path": config.sources.impressions.path}
+        return places.get(key, config.sources.entities["user"].path)
+
+    assert found("s3a://bucket/of a day=1/") == "s3://bucket/of a day=1"
+    assert found("s3://bucket") == "s3://bucket"
+    assert str(found("file:///a/b")) == "/a/b"
+    for address in ("s3://user:secret@bucket/x", "s3://bucket/x?secret", "s3://bucket/a//b", "s3://b/../x", "s3://"):
+        with pytest.raises(ConfigError, match=r"reads s3://bucket/path; give no credentials in it") as refused:
+            found(address)
+        assert "secret" not in str(refused.value)
+    with pytest.raises(ConfigError, match=r"hdfs:// is no place for it"):
+        found("hdfs://host/mine")
 
 
 @pytest.mark.parametrize(

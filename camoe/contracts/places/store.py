@@ -14,8 +14,9 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import obstore
 from obstore.exceptions import (
@@ -27,10 +28,10 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
+from camoe.contracts.config_file import BUCKET_AND_PATH
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.storage import (
     ANSWER_TIMEOUT_S,
-    BUCKET_AND_PATH,
     CONNECT_TIMEOUT_S,
     RETRIES,
     Storage,
@@ -38,6 +39,9 @@ from camoe.contracts.storage import (
     open_storage,
     remedy,
 )
+
+if TYPE_CHECKING:
+    from obstore import GetOptions, ObjectMeta
 
 CHUNK_BYTES = 8 * 2**20
 
@@ -53,6 +57,15 @@ class Found(NamedTuple):
 
     content: bytes
     tag: str
+
+
+class Listed(NamedTuple):
+    """An object as it was listed: its name, bytes, tag, and when it was written."""
+
+    name: str
+    size: int
+    tag: str
+    written: datetime
 
 
 @dataclass(frozen=True)
@@ -75,27 +88,42 @@ class Place:
         except FileNotFoundError:
             return None
 
-    def download(self, name: str, target: Path) -> str:
+    def download(self, name: str, target: Path, tag: str | None = None) -> str:
         """Write an object to the file `target`; returns its SHA-256.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is none; or, where a `tag` is given, another one than was listed with it.
         """
+        options: GetOptions = {} if tag is None else {"if_match": tag}
 
         def download() -> str:
             digest = hashlib.sha256()
             with target.open("wb") as file:
-                for chunk in obstore.get(self.store, name).stream(min_chunk_size=CHUNK_BYTES):
+                for chunk in obstore.get(self.store, name, options=options).stream(min_chunk_size=CHUNK_BYTES):
                     digest.update(chunk)
                     file.write(chunk)
             return digest.hexdigest()
 
-        return self._asked(download, name)
+        try:
+            return self._asked(download, name)
+        except PreconditionError:
+            raise FileNotFoundError(name) from None
 
     def names(self, below: str = "") -> list[str]:
         """List the names of all objects whose names begin with the folder `below`, in order."""
-        listed = self._asked(lambda: [*obstore.list(self.store, below or None)], below)
-        return sorted(entry["path"] for entries in listed for entry in entries)
+        return [one.name for one in self.listed(below)]
+
+    def listed(self, below: str = "") -> list[Listed]:
+        """List all objects whose names begin with the folder `below`, in order."""
+        entries = self._asked(lambda: [*obstore.list(self.store, below or None)], below)
+        return sorted(_listed(entry) for part in entries for entry in part)
+
+    def entry(self, name: str) -> Listed | None:
+        """Return an object as it is listed; None where there is none."""
+        try:
+            return self._asked(lambda: _listed(obstore.head(self.store, name)), name)
+        except FileNotFoundError:
+            return None
 
     def upload(self, name: str, source: Path) -> None:
         """Write the file `source` as an object, over one of that name."""
@@ -174,6 +202,10 @@ def open_place(address: str, retries: int = RETRIES) -> Place:
         retry_config={"max_retries": 0},
     )
     return Place(address.rstrip("/"), store, storage)
+
+
+def _listed(entry: ObjectMeta) -> Listed:
+    return Listed(entry["path"], entry["size"], _tag(entry["e_tag"]), entry["last_modified"])
 
 
 def _tag(found: str | None) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.layout import Layout
+from camoe.contracts.places.leases import this_process
 from camoe.contracts.places.pins import pinned
 from features.maintenance.command_line import age
 from features.maintenance.committed import clear_rows, orphan_rows, uncommitted
@@ -105,10 +106,12 @@ def test_folders_go_when_everything_in_them_is_old(layout):
         layout.root / "bundles/.staging-20260101T000000000000Z",
         layout.checkpoints / ".staging-20260101T000000000000Z-epoch0000-step00000000",
         layout.root / ".lake-staging",
+        layout.copies / "killed",
     ]
-    for folder in killed:
+    for folder in (*killed, layout.copies / "running"):
         put(folder / "part")
         aged(folder)
+    (layout.copies / ".running.lease").write_text(this_process().model_dump_json())
     for folder in folders:
         put(folder / "0/deep/file.parquet")
         aged(folder)
@@ -123,7 +126,7 @@ def test_folders_go_when_everything_in_them_is_old(layout):
         [layout.root.resolve() / ".compact-0123456789ab", folders[0], *killed]
     )
     clear(found)
-    assert [folder.exists() for folder in [*folders, *killed]] == [False, False, True, *[False] * 3]
+    assert [folder.exists() for folder in [*folders, *killed]] == [False, False, True, *[False] * 4]
     assert (layout.encoder / ".staging-v3").exists()
 
 
