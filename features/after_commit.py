@@ -33,7 +33,7 @@ def after_commit(plan: Plan, version: int) -> Iterator[None]:
         # Only what Spark says may quote a value of the data; of the others the quotes are files and settings.
         said = first_line(error) if isinstance(error, SPARK_FAILURES) else str(error)
         raise CommittedError(
-            f"run {plan.run_id} is committed as version {version} of {plan.layout.training}, but a step after that "
+            f"run {plan.run_id} is committed as version {version} of {plan.layout.table}, but a step after that "
             f"failed: {said}; mend that; what is left to prune goes with the next run; {HOW_TO_TELL}"
         ) from error
 

@@ -7,7 +7,6 @@ from datetime import date
 from typing import Any
 
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
@@ -17,6 +16,7 @@ from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import logged
 from features.after_commit import after_commit
 from features.delta.commit import Commit, CommitMetadata
+from features.delta.remote import rows_on
 from features.history.check import alone
 from features.impressions.tally import Tally
 from features.plan import JOB, Plan
@@ -112,8 +112,7 @@ def _result(
 
 def _content(spark: SparkSession, plan: Plan, version: int) -> dict[date, str]:
     """Return the hash of each of the run's days in `version` of the table, over all columns but the run."""
-    table = spark.read.format("delta").option("versionAsOf", version).load(str(plan.layout.training.resolve()))
-    mine = table.where(F.col("date").isin(list(plan.window.days)))
+    mine = rows_on(spark, plan.layout.table, version, plan.window.days)
     return day_hashes(mine, [name for name in mine.columns if name != RUN_ID])
 
 
@@ -125,7 +124,7 @@ def _report(ready: PreparedRun, encoder: Encoder, version: int) -> dict[str, Any
         as_of=plan.window.as_of.isoformat(),
         label_as_of={day.isoformat(): plan.window.label_as_of(day).isoformat() for day in plan.window.days},
         encoder_version=encoder.version,
-        table=str(plan.layout.training),
+        table=str(plan.layout.table),
         table_version=version,
         groups=day_groups(plan.days, reference | set(plan.window.days)),
     )
@@ -148,7 +147,7 @@ def _report(ready: PreparedRun, encoder: Encoder, version: int) -> dict[str, Any
 
 def _require_written(plan: Plan, counted: Tally, version: int) -> None:
     """Raise `CountError` unless the log has, in each cell of the run's days, as many rows as were counted."""
-    written = logged(plan.layout.training, version, days=plan.window.days).rows_by_cell()
+    written = logged(plan.layout.table, version, days=plan.window.days).rows_by_cell()
     for day, slot in sorted(counted.kept.keys() | written.keys()):
         what = f"rows of the training table on {day} in slot {slot}"
         require_equal(what, counted.kept.get((day, slot), 0), written.get((day, slot), 0))

@@ -59,7 +59,7 @@ def find_existing(plan: Plan) -> ExistingTable:
         RunError: a day does not say which run built it, or the record of that run is missing or damaged; or the table
             has lost its log.
     """
-    if not is_delta_table(plan.layout.training):
+    if not is_delta_table(plan.layout.table):
         require_log(plan.layout)
         return NO_TABLE
     if is_remade(plan.target):
@@ -72,9 +72,9 @@ def find_existing(plan: Plan) -> ExistingTable:
 def _at_one_time(layout: Layout) -> tuple[Snapshot, int]:
     """Return the training table, and the version of the profiles' table before any later run pruned it."""
     while True:
-        snapshot, profiles = logged(layout.training), latest_version(layout.profiles)
+        snapshot, profiles = logged(layout.table), latest_version(layout.profiles)
         # A run prunes what it superseded after its commit: while the table stays as it is, nothing of it has gone.
-        if latest_version(layout.training) == snapshot.version:
+        if latest_version(layout.table) == snapshot.version:
             return snapshot, profiles
 
 

@@ -151,7 +151,7 @@ def training_table(
         SLOTS_PROPERTY: slots.listing(),
         SETTINGS_PROPERTY: settings_hash(sources, features, zone),
     }
-    return TrainingTable(layout.training, properties, slots, tuple(sources.objectives), replace)
+    return TrainingTable(layout.table, properties, slots, tuple(sources.objectives), replace)
 
 
 def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
@@ -243,12 +243,12 @@ def finished(plan: Plan) -> RunRecord | None:
         RunError: the run id belongs to a run of other days, another as-of time or other settings, or the record of a
             committed run is missing.
     """
-    committed = has_committed(plan.layout.training, plan.run_id)
+    committed = has_committed(plan.layout.table, plan.run_id)
     path = plan.layout.runs / f"{plan.run_id}.json"
     if not path.exists():
         if committed:
             raise RunError(
-                f"run {plan.run_id} has committed to {plan.layout.training}, but its record {path} is missing; "
+                f"run {plan.run_id} has committed to {plan.layout.table}, but its record {path} is missing; "
                 "restore it, or build its days again under another --run-id"
             )
         return None

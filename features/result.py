@@ -94,7 +94,7 @@ class BuildResult:
             *[f"accepted    {line}" for line in self.accepted],
             *[f"told late   {name}: {found}" for name, found in self.outcomes.log.late.items()],
             *[f"leak?       {area['warning']}" for area in self.report.get("history", ()) if area["warning"]],
-            f"table       {plan.layout.training} version {self.commit.version}",
+            f"table       {plan.layout.table} version {self.commit.version}",
             f"encoder     {plan.layout.encoder} version {self.encoder.version}",
             f"beside it   {plan.layout.quarantine}, {plan.layout.profiles}, {plan.layout.runs}/{plan.run_id}.json",
         ]

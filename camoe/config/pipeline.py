@@ -20,6 +20,7 @@ from camoe.contracts.schema import IMPRESSION_KEYS, PHYSICAL_IDS, RUN_ID, label_
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
+from camoe.contracts.storage import is_remote, location_of
 from camoe.metrics.config import USER_SEEN, CalibrationConfig, DriftConfig, EvaluationConfig, PromotionConfig
 
 
@@ -183,8 +184,9 @@ class Config(Section):
 
     @property
     def layout(self) -> Layout:
-        """Paths under `out` and `lake`."""
-        return Layout(self.out, self.lake)
+        """Paths under `out` and `lake`, and the training table's address where it lies in an object store."""
+        table = self.training.table
+        return Layout(self.out, self.lake, table if table and is_remote(location_of(table)) else None)
 
     @property
     def training_table(self) -> Path | str:

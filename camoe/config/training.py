@@ -93,7 +93,7 @@ class TrainingConfig(Section):
 
     table: str | None = None
     """Place of the training table where that is not under `out`: a path, or `s3://bucket/path`. Training, scoring and
-    evaluation read it there."""
+    evaluation read it there; at an address features are built into it, too."""
     features: tuple[str, ...] | None = None
     """Features that the model reads, by name, in which `*` stands for any letters (`[slot, "user_*"]`), those of the
     history also as `history.*`; null is all. The table keeps the columns of the others, so nothing need be built."""

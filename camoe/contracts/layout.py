@@ -28,11 +28,13 @@ def misread_character(path: Path) -> str | None:
 class Layout:
     """Paths under one output folder, `root`; the lake, what features are built from and into, may lie elsewhere.
 
-    So several runs share one training table, each with checkpoints, a bundle and predictions of its own.
+    So several runs share one training table, each with checkpoints, a bundle and predictions of its own. The training
+    table may lie at an `address` in an object store, and what goes with it in the lake all the same.
     """
 
     root: Path
     elsewhere: Path | None = None
+    address: str | None = None
 
     @property
     def lake(self) -> Path:
@@ -81,8 +83,13 @@ class Layout:
 
     @property
     def training(self) -> Path:
-        """Delta training table."""
+        """Delta training table of the lake; there is none where it lies at an address."""
         return self.lake / "training"
+
+    @property
+    def table(self) -> Path | str:
+        """Delta training table that features are built into, in the lake or at an address."""
+        return self.address or self.training
 
     @property
     def quarantine(self) -> Path:

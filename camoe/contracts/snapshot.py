@@ -117,7 +117,11 @@ class Snapshot:
 
 
 def is_delta_table(table: Path | str) -> bool:
-    """Return whether a Delta table lies at `table`, a path or an address: a log with a commit in it."""
+    """Return whether a Delta table lies at `table`, a path or an address: a log with a commit in it.
+
+    Raises:
+        SnapshotError: an object store does not say.
+    """
     location = location_of(table)
     if not is_remote(location):
         return not Path(location).is_file() and DeltaTable.is_deltatable(location)
@@ -126,6 +130,9 @@ def is_delta_table(table: Path | str) -> bool:
         open_storage(location).tried(lambda: DeltaTable(location, storage_options=delta_options(location)), location)
     except TableNotFoundError:
         return False
+    except OSError as error:
+        advice = remedy(error) or "look at the address and at what the store tells"
+        raise SnapshotError(f"{location} cannot be read ({error_detail(error)}); {advice}") from None
     return True
 
 

@@ -12,8 +12,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from camoe.contracts.places.commits import Part, RemoteTable
+from camoe.contracts.places.commits import RemoteTable
 from camoe.contracts.places.counts import require_equal
+from camoe.contracts.places.entries import Part
 from camoe.score.delta import predictions_by_slot
 from camoe.score.predictions import (
     columns_of,

@@ -7,33 +7,20 @@ worked on in Python anyway they need not go through Java first.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from camoe.contracts.errors import SnapshotError
 from camoe.contracts.places.commits import Partitions, files_in, table_at
+from camoe.contracts.places.rows import Piece, rows_of
 from camoe.contracts.snapshot import DataFile, Snapshot
-from camoe.contracts.storage import error_detail, open_storage
 
 ROWS_AT_ONCE = 32_768
 # What a task makes of the rows that it reads, some at a time.
 Work = Callable[[Iterable[pa.Table]], Iterable[pa.RecordBatch]]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Row groups of a file, None being all, and the values of the columns that its folders name."""
-
-    path: str
-    partition: Mapping[str, str | None]
-    row_groups: Sequence[int] | None = None
 
 
 def remote_frame(spark: SparkSession, snapshot: Snapshot, columns: Sequence[str], partitions: Partitions) -> DataFrame:
@@ -60,7 +47,7 @@ def worked_frame(
             rows.slice(first, ROWS_AT_ONCE)
             for number in numbers
             for piece in shared.value[number]
-            for rows in _rows_of(piece, reads)
+            for rows in rows_of(piece, reads)
             for first in range(0, rows.num_rows, ROWS_AT_ONCE)
         )
 
@@ -86,32 +73,3 @@ def shared_out(files: Sequence[DataFile], rows_per_task: int) -> list[list[Piece
 
 def _as_it_is(tables: Iterable[pa.Table]) -> Iterator[pa.RecordBatch]:
     return (batch for table in tables for batch in table.combine_chunks().to_batches())
-
-
-def _rows_of(piece: Piece, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the rows of a piece as `schema` has them, a row group at a time.
-
-    Raises:
-        SnapshotError: they cannot be read.
-    """
-    storage = open_storage(piece.path)
-    try:
-        file = storage.tried(partial(storage.parquet, piece.path), piece.path)
-        for group in range(file.num_row_groups) if piece.row_groups is None else piece.row_groups:
-            yield storage.tried(partial(_read, file, group, piece.partition, schema), piece.path)
-    except (pa.ArrowException, OSError) as error:
-        raise SnapshotError(
-            f"{piece.path} cannot be read: {error_detail(error)}; put a whole copy of it there, or build its day again"
-        ) from None
-
-
-def _read(file: pq.ParquetFile, group: int, partition: Mapping[str, str | None], schema: pa.Schema) -> pa.Table:
-    there = set(file.schema_arrow.names) - partition.keys()
-    rows = file.read_row_group(group, [field.name for field in schema if field.name in there])
-    columns = [
-        rows[field.name].cast(field.type)
-        if field.name in there
-        else pa.repeat(pa.scalar(partition.get(field.name)).cast(field.type), file.metadata.row_group(group).num_rows)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow as pa
 from deltalake import CommitProperties, PostCommitHookProperties
 from deltalake.exceptions import DeltaError
 from pydantic import TypeAdapter, ValidationError
@@ -17,6 +18,8 @@ from camoe.contracts.errors import MaintenanceError, error_text
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunId
 from camoe.contracts.schema import RUN_ID
+from camoe.contracts.snapshot import is_delta_table
+from features.delta.commit import open_delta
 from features.delta.log import active_files, has_delta_log, open_table
 
 # Checkpoints and the clean-up of the log are left to Spark, which writes these tables.
@@ -37,17 +40,17 @@ def signature(command: str) -> dict[str, str]:
     return {"userMetadata": json.dumps({"job": "maintain", "command": command})}
 
 
-def uncommitted(training: Path, runs: Iterable[str]) -> frozenset[str]:
+def uncommitted(training: Path | str, runs: Iterable[str]) -> frozenset[str]:
     """Return those of `runs` that never committed to the training table: no transaction of theirs, none of its files.
 
     A table without the column `run_id` cannot tell, so none of its runs counts as uncommitted.
     """
-    if not has_delta_log(training):
+    if not (has_delta_log(training) if isinstance(training, Path) else is_delta_table(training)):
         return frozenset(runs)
-    table = open_table(training)
+    table = open_table(training) if isinstance(training, Path) else open_delta(training)
     if RUN_ID not in {field.name for field in table.schema().fields}:
         return frozenset()
-    active = {file.get(f"min.{RUN_ID}") for file in active_files(training)}
+    active = {file.get(f"min.{RUN_ID}") for file in pa.table(table.get_add_actions(flatten=True)).to_pylist()}
     return frozenset(run for run in runs if run not in active and table.transaction_version(run) is None)
 
 
@@ -57,7 +60,7 @@ def orphan_rows(layout: Layout, before: datetime) -> tuple[OrphanRows, ...]:
     for table in (layout.quarantine, layout.profiles):
         if has_delta_log(table):
             rows = _rows_by_run(table, before)
-            never = uncommitted(layout.training, rows)
+            never = uncommitted(layout.table, rows)
             listed = ", ".join(f"'{run}'" for run in sorted(never))
             found.append(OrphanRows(table, {run: rows[run] for run in sorted(never)}, f"{RUN_ID} IN ({listed})"))
     return tuple(item for item in found if item.rows)

@@ -82,8 +82,10 @@ def compact(
 
     Raises:
         SnapshotError: there is no table, or it cannot be read safely.
-        MaintenanceError: see `compact_day`; days before the one that failed are done.
+        MaintenanceError: it lies in an object store; or see `compact_day`; days before the one that failed are done.
     """
+    if layout.address is not None:
+        raise MaintenanceError(f"{layout.address} is in an object store, where runs alone write: it is not compacted")
     snapshot = pin(layout.training)
     cells = small_cells(snapshot, rows_per_file, days)
     with pinned(layout.pins, layout.training, snapshot.version, "compact", "compaction reads it"):

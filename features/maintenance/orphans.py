@@ -128,7 +128,7 @@ def _records(layout: Layout) -> Iterator[Path]:
         except RunError:
             # Not a record, or a damaged one, which may be that of a committed run: for a person to look at.
             continue
-    never = uncommitted(layout.training, written)
+    never = uncommitted(layout.table, written)
     for run in (run for run, path in written.items() if run in never and path.stem == run):
         # A new attempt of the run may be about to write it anew.
         if not _held(lock_of(layout.runs, run)):

@@ -19,9 +19,9 @@ from camoe.contracts.layout import Layout
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.runs import RunRecord, active_records, write_record
 from camoe.contracts.snapshot import Snapshot, is_delta_table, logged
-from camoe.contracts.storage import delta_table
-from features.delta.commit import Commit, CommitMetadata, has_committed, signed
+from features.delta.commit import Commit, CommitMetadata, has_committed, open_delta, signed
 from features.spark.together import both
+from features.tables.remote import replace_remote_days
 from features.tables.replace import DayReplacement, replace_days
 from features.tables.side import days_of_runs, prune, put, superseded
 
@@ -41,7 +41,7 @@ def publish(pending: PendingWrite, replacement: DayReplacement, layout: Layout, 
     """Write a run's pending rows and its record. When it fails before its commit, nothing of it is left.
 
     Raises:
-        ConcurrentRunError, InputError: as `replace_days` does.
+        ConcurrentRunError, InputError: as `replace_days` and `replace_remote_days` do.
         CountError: the quarantine holds other rows than were counted.
     """
     with ExitStack() as undo:
@@ -55,7 +55,8 @@ def publish(pending: PendingWrite, replacement: DayReplacement, layout: Layout, 
             )
         require_equal("rows of the quarantine table", pending.rows_quarantined, refused)
         write_record(pending.record, layout.runs)
-        commit = replace_days(pending.rows, replacement, run)
+        replaced = replace_days if isinstance(layout.table, Path) else replace_remote_days
+        commit = replaced(pending.rows, replacement, run)
         undo.pop_all()
     return commit
 
@@ -73,7 +74,7 @@ def prune_superseded(spark: SparkSession, layout: Layout, run: CommitMetadata) -
     """
     # Listed before the training table is read: a run that commits after that is not taken for a superseded one.
     listed = {table: days_of_runs(table) for table in (layout.quarantine, layout.profiles)}
-    snapshot = logged(layout.training)
+    snapshot = logged(layout.table)
     active = active_records(snapshot, layout.runs)
     for table, found in listed.items():
         prune(spark, table, superseded(found, active, committed_at(snapshot, {maker for _, maker in found})), run)
@@ -82,7 +83,7 @@ def prune_superseded(spark: SparkSession, layout: Layout, run: CommitMetadata) -
 
 def committed_at(snapshot: Snapshot, runs: Collection[str]) -> set[str]:
     """Return those of `runs` that had committed by the version of `snapshot`; later versions are not looked at."""
-    training = delta_table(snapshot.table, snapshot.version)
+    training = open_delta(snapshot.table, snapshot.version)
     return {name for name in runs if training.transaction_version(name) is not None}
 
 
@@ -92,7 +93,7 @@ def _may_hold(table: Path, run: CommitMetadata) -> bool:
 
 
 def _withdraw(spark: SparkSession, layout: Layout, run: CommitMetadata) -> None:
-    if has_committed(layout.training, run.run_id):
+    if has_committed(layout.table, run.run_id):
         return
     for table in (layout.quarantine, layout.profiles):
         prune(spark, table, {found for found in days_of_runs(table) if found[1] == run.run_id}, run)

@@ -20,6 +20,7 @@ from camoe.contracts.files import move
 from camoe.contracts.runs import makers
 from camoe.contracts.schema import SLOTS_PROPERTY, TRAINING_PARTITIONS
 from camoe.contracts.snapshot import is_delta_table, logged
+from camoe.contracts.storage import location_of
 from features.delta.commit import CONFLICTS, Commit, CommitMetadata, commit_after, signed
 from features.spark.failures import first_line
 from features.tables.locks import days_alone, making_alone
@@ -65,7 +66,7 @@ def replace_days(rows: DataFrame, replacement: DayReplacement, run: CommitMetada
         InputError: another run made the table meanwhile, with other settings, and it may not be replaced.
         RunError: the wait for another run took too long.
     """
-    path = replacement.target.path
+    path = Path(replacement.target.path)
     made = commit_after(path, replacement.version, run) if is_delta_table(path) else None
     if made is not None:
         return made
@@ -82,11 +83,11 @@ def replace_days(rows: DataFrame, replacement: DayReplacement, run: CommitMetada
 
 
 def _replaced(rows: DataFrame, replacement: DayReplacement, run: CommitMetadata) -> Commit:
-    _require_as_found(replacement, run)
+    require_as_found(replacement, run)
     try:
         commit = _attempt(_replace_days, rows, replacement, run)
     except CONFLICTS as error:
-        _require_as_found(replacement, run)
+        require_as_found(replacement, run)
         raise ConcurrentRunError(
             f"another job changed {replacement.target.path} while run {run.run_id} was writing ({first_line(error)}); "
             "nothing of this run is left: run it again"
@@ -127,7 +128,7 @@ def _replace_days(rows: DataFrame, target: TrainingTable, days: Collection[date]
         _append_slots(rows.sparkSession, target)
     condition = f"date IN ({', '.join(repr(day.isoformat()) for day in days)})"
     writer = rows.write.format("delta").mode("overwrite").options(**options)
-    writer.option("replaceWhere", condition).save(str(target.path.resolve()))
+    writer.option("replaceWhere", condition).save(location_of(target.path))
 
 
 def _append_slots(spark: SparkSession, target: TrainingTable) -> None:
@@ -145,7 +146,8 @@ def _append_slots(spark: SparkSession, target: TrainingTable) -> None:
         spark.sql(f"ALTER TABLE {target.identifier} {change}")
 
 
-def _require_as_found(replacement: DayReplacement, run: CommitMetadata) -> None:
+def require_as_found(replacement: DayReplacement, run: CommitMetadata) -> None:
+    """Raise `ConcurrentRunError` when one of the days is of another run than was found."""
     changed = _changed(replacement)
     if changed:
         raise ConcurrentRunError(

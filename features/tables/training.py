@@ -24,7 +24,9 @@ from camoe.contracts.schema import (
 )
 from camoe.contracts.slots import SlotCatalogue, only_appended
 from camoe.contracts.snapshot import is_delta_table
-from camoe.contracts.storage import delta_table
+from camoe.contracts.storage import location_of
+from features.delta.commit import open_delta
+from features.delta.remote import schema_of
 from features.spark.rows import held_rows
 
 SAFE_FOR_FILE_READERS = {"delta.enableDeletionVectors": "false", "delta.columnMapping.mode": "none"}
@@ -38,9 +40,12 @@ SLOT_CONSTRAINT = "delta.constraints.slot"
 
 @dataclass(frozen=True)
 class TrainingTable:
-    """A training table: its path, the properties that say what its rows are, and whether it may be replaced."""
+    """A training table: its path or address, the properties that say what its rows are, and whether it may be replaced.
 
-    path: Path
+    One at an address is never replaced.
+    """
+
+    path: Path | str
     properties: Mapping[str, str]
     slots: SlotCatalogue
     objectives: tuple[str, ...]
@@ -49,7 +54,7 @@ class TrainingTable:
     @property
     def identifier(self) -> str:
         """The table's name in SQL."""
-        return f"delta.`{self.path.resolve()}`"
+        return f"delta.`{location_of(self.path)}`"
 
     @property
     def constraints(self) -> dict[str, str]:
@@ -64,7 +69,7 @@ class TrainingTable:
 
     def found(self) -> dict[str, str]:
         """Return the properties of the existing table."""
-        return dict(delta_table(str(self.path.resolve())).metadata().configuration)
+        return dict(open_delta(self.path).metadata().configuration)
 
 
 def training_rows(
@@ -145,23 +150,26 @@ def is_remade(target: TrainingTable) -> bool:
     if not is_delta_table(target.path):
         return False
     problem = _difference(target)
+    if problem and not isinstance(target.path, Path):
+        raise InputError(f"{target.path} was built with {problem}; build into another address (training.table=)")
     if problem and not target.replace:
         raise InputError(f"{target.path} was built with {problem}; build into a new out= or replace it with --replace")
     return bool(problem)
 
 
 def lacks_slots(target: TrainingTable) -> bool:
-    """Return whether the table lacks slots of the catalogue, or has lost its constraint on them.
+    """Return whether the table lacks slots of the catalogue, or has lost its constraint on them, if it has any.
 
     A run that was killed while it appended slots may leave the table without one.
     """
-    there = target.found()
-    return SLOT_CONSTRAINT not in there or there.get(SLOTS_PROPERTY) != target.properties[SLOTS_PROPERTY]
+    there, wanted = target.found(), target.properties[SLOTS_PROPERTY]
+    lost = SLOT_CONSTRAINT not in there and isinstance(target.path, Path)
+    return lost or there.get(SLOTS_PROPERTY) != wanted
 
 
 def require_same_columns(rows: DataFrame, target: TrainingTable) -> None:
     """Raise `InputError` when the existing table has other columns or types, as after a change of the raw data."""
-    there = set(rows.sparkSession.read.format("delta").load(str(target.path.resolve())).dtypes)
+    there = {(field.name, field.dataType.simpleString()) for field in schema_of(target.path)}
     differing = sorted({name for name, _ in there ^ set(rows.dtypes)})
     if differing:
         raise InputError(

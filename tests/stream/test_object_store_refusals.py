@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from camoe.contracts.errors import SnapshotError, StreamError
-from camoe.contracts.snapshot import logged, pin
+from camoe.contracts.snapshot import is_delta_table, logged, pin
 from camoe.contracts.storage import delta_options, location_of, open_storage, path_of
 from camoe.stream.ledger import Ledger
 from camoe.stream.stream import ReadOptions, stream
@@ -96,10 +96,11 @@ def test_no_table_there(store):
     [
         (lambda _plan: pin(REMOTE), "GET /lake?"),
         (lambda _plan: pin(REMOTE), "_last_checkpoint"),
+        (lambda _plan: is_delta_table(REMOTE), "_last_checkpoint"),
         (lambda _plan: pin(REMOTE), "GET /lake/tables/t/modality%3Dm1/slot%3Ds1/date%3D2026-01-01"),
         (delivered, "GET /lake/tables/t/modality%3Dm1/slot%3Ds1/date%3D2026-01-01"),
     ],
-    ids=["listing", "log", "footer", "row group"],
+    ids=["listing", "log", "whether there is one", "footer", "row group"],
 )
 def test_a_refusal_tells_of_credentials_without_telling_them(store, read, part, capfd, caplog):
     """The store answers with all that it was sent."""

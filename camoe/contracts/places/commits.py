@@ -9,13 +9,12 @@ has been made is told by a name of its own in the log.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 from uuid import uuid4
@@ -25,9 +24,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction
 
 from camoe.contracts.places.counts import require_equal
+from camoe.contracts.places.entries import Part, actions_of, first_entry, name_of, stats_of
 from camoe.contracts.places.store import PlaceError, open_place
 from camoe.contracts.runs import RunError
 from camoe.contracts.storage import delta_options, dropped, error_detail, is_remote, open_storage, pause_s, remedy
@@ -42,31 +41,19 @@ Partitions = Mapping[str, Collection[object]]
 
 
 @dataclass(frozen=True)
-class Part:
-    """A data file that was written to the table, and is not committed yet; `stats` as the log has them."""
-
-    path: str
-    size: int
-    stats: Mapping[str, object]
-    partition: Mapping[str, str]
-
-    def text(self) -> str:
-        """Return it as JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def of(cls, text: str) -> Part:
-        """Return the one that `text` tells of."""
-        return cls(**json.loads(text))
-
-
-@dataclass(frozen=True)
 class RemoteTable:
-    """A Delta table at `location` of the columns `schema`; a file lies in one of the `partitions`."""
+    """A Delta table at `location` of the columns `schema`; a file lies in one of the `partitions`.
+
+    It is made with the `properties`, and nothing is committed to one that has others. A file has at most
+    `rows_per_file` rows, and the log the least and greatest value of whole numbers and of the columns `told`.
+    """
 
     location: str
     schema: pa.Schema
     partitions: tuple[str, ...]
+    properties: Mapping[str, str] = field(default_factory=dict)
+    rows_per_file: int = MOST_ROWS
+    told: tuple[str, ...] = ()
 
     def write(self, tables: Iterable[pa.Table]) -> Iterator[Part]:
         """Write the rows of `tables` into files of this table, which nobody reads before they are committed.
@@ -82,36 +69,54 @@ class RemoteTable:
             for values, own in self._by_partition(table.select(self.schema.names).cast(self.schema)):
                 held[values].append(own)
                 rows += own.num_rows
+                # Rows that come in order make whole files in order, and few are held.
+                while sum(part.num_rows for part in held[values]) >= self.rows_per_file:
+                    whole = pa.concat_tables(held[values])
+                    yield self._written(values, whole.slice(0, self.rows_per_file))
+                    held[values] = [whole.slice(self.rows_per_file)]
+                    rows -= self.rows_per_file
             if rows >= MOST_ROWS:
-                yield from self._written(held)
+                yield from self._all_written(held)
                 rows = 0
-        yield from self._written(held)
+        yield from self._all_written(held)
 
-    def replace(self, where: Partitions, write: Callable[[], Iterable[Part]]) -> None:
+    def replace(self, where: Partitions, write: Callable[[], Iterable[Part]], name: str = "", **told: object) -> None:
         """Replace the files in the partitions `where` by those that `write` writes, in one commit.
 
+        By its `name` (default: one of its own) the table's log knows whether the commit was made. `told` is what the
+        log says of it.
+
         Raises:
-            RunError: another job changed the files of these partitions meanwhile; nothing of this one is there.
+            RunError: another job changed the files of these partitions meanwhile, or made the table with other
+                properties; nothing of this one is there.
             PlaceError: the store does not take the commit.
             Exception: what `write` raises.
         """
-        before, parts, name = files_in(self._made(), where), list[Part](), uuid4().hex
+        there = self._there()
+        before, parts, name = files_in(there, where) if there else {}, list[Part](), name or uuid4().hex
         try:
             for part in write():
                 parts.append(part)
         except BaseException:
             self.discard(parts)
             raise
-        commit = CommitProperties(max_commit_retries=0, app_transactions=[Transaction(name, 1)])
+        self._make()
+        rows = sum(int(str(part.stats["numRecords"])) for part in parts)
+        commit = CommitProperties(
+            max_commit_retries=0,
+            app_transactions=[Transaction(name, 1)],
+            custom_metadata={**told, "operationMetrics": {"numOutputRows": str(rows)}},
+        )
         for tries in range(1, COMMITS + 1):
             delta = table_at(self.location)
             if delta.transaction_version(name) is not None:
                 return
-            if files_in(delta, where) != before:
+            found = dict(delta.metadata().configuration)
+            if files_in(delta, where) != before or {**found, **self.properties} != found:
                 break
             try:
                 delta.create_write_transaction(
-                    _actions(parts, before), "append", self.schema, [*self.partitions], commit_properties=commit
+                    actions_of(parts, before), "append", self.schema, [*self.partitions], commit_properties=commit
                 )
                 return
             except CommitFailedError:
@@ -132,24 +137,32 @@ class RemoteTable:
         for part in parts:
             (Path(self.location) / part.path).unlink(missing_ok=True)
 
-    def _made(self) -> DeltaTable:
-        """Open the table; make it where there is none yet."""
+    def _there(self) -> DeltaTable | None:
+        try:
+            return table_at(self.location)
+        except TableNotFoundError:
+            return None
+
+    def _make(self) -> None:
+        """Make the table where there is none yet; of several that do, one does."""
         for tries in range(1, COMMITS + 1):
+            if self._there() is not None:
+                return
+            if is_remote(self.location):
+                # delta-rs makes no table with properties that it does not know.
+                open_place(self.location).create(name_of(0), first_entry(self.schema, self.partitions, self.properties))
+                return
             try:
-                return table_at(self.location)
-            except TableNotFoundError:
-                try:
-                    DeltaTable.create(
-                        self.location,
-                        self.schema,
-                        partition_by=[*self.partitions],
-                        storage_options=delta_options(self.location),
-                        # Two that make it at once would else each write an entry.
-                        commit_properties=CommitProperties(max_commit_retries=0),
-                    )
-                except (DeltaError, OSError) as error:
-                    # Another one may have made it first.
-                    self._go_on(error, tries)
+                DeltaTable.create(
+                    self.location,
+                    self.schema,
+                    partition_by=[*self.partitions],
+                    # Two that make it at once would else each write an entry.
+                    commit_properties=CommitProperties(max_commit_retries=0),
+                )
+            except (DeltaError, OSError) as error:
+                # Another one may have made it first.
+                self._go_on(error, tries)
         raise PlaceError(f"the table at {self.location} cannot be made; look whether a log without a commit is there")
 
     def _go_on(self, error: Exception, tries: int) -> None:
@@ -171,12 +184,17 @@ class RemoteTable:
         # A null is equal to nothing.
         require_equal(f"rows with {', '.join(self.partitions)}, for {self.location}", rows.num_rows, dealt)
 
-    def _written(self, held: dict[tuple[str, ...], list[pa.Table]]) -> Iterator[Part]:
+    def _all_written(self, held: dict[tuple[str, ...], list[pa.Table]]) -> Iterator[Part]:
         for values in sorted(held):
-            rows, sink = pa.concat_tables(held.pop(values)), pa.BufferOutputStream()
-            pq.write_table(rows, sink, compression="zstd")
-            content, partition = sink.getvalue().to_pybytes(), dict(zip(self.partitions, values, strict=True))
-            yield Part(self._create(content, partition), len(content), _stats(rows), partition)
+            rows = pa.concat_tables(held.pop(values))
+            if rows.num_rows:
+                yield self._written(values, rows)
+
+    def _written(self, values: tuple[str, ...], rows: pa.Table) -> Part:
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows, sink, compression="zstd")
+        content, partition = sink.getvalue().to_pybytes(), dict(zip(self.partitions, values, strict=True))
+        return Part(self._create(content, partition), len(content), stats_of(rows, self.told), partition)
 
     def _create(self, content: bytes, partition: Mapping[str, str]) -> str:
         """Write a file under a name of its own; returns that, which on a disk names the partition's folders, too."""
@@ -233,22 +251,3 @@ def files_in(delta: DeltaTable, where: Partitions) -> dict[str, dict[str, str | 
             # As the log has it, quoted; what removes it is quoted anew.
             found[unquote(str(action["path"]))] = partition
     return found
-
-
-def _stats(rows: pa.Table) -> dict[str, object]:
-    """Return the number of rows, and the least and greatest value of the whole numbers."""
-    whole = [field.name for field in rows.schema if pa.types.is_integer(field.type)]
-    found = {name: pc.min_max(rows[name]).as_py() for name in whole}
-    return {
-        "numRecords": rows.num_rows,
-        "minValues": {name: value["min"] for name, value in found.items()},
-        "maxValues": {name: value["max"] for name, value in found.items()},
-    }
-
-
-def _actions(parts: Iterable[Part], replaced: Mapping[str, dict[str, str | None]]) -> list[AddAction | RemoveAction]:
-    now = time.time_ns() // 1_000_000
-    return [
-        *(RemoveAction(path, True, now, None, partition) for path, partition in replaced.items()),
-        *(AddAction(part.path, part.size, part.partition, now, True, json.dumps(part.stats)) for part in parts),
-    ]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 
 import pyarrow as pa
@@ -16,7 +17,8 @@ from deltalake import DeltaTable, write_deltalake
 
 from camoe.contracts.places.commits import RemoteTable
 from camoe.contracts.places.counts import CountError
-from camoe.contracts.places.store import PlaceError
+from camoe.contracts.places.entries import name_of, told_by
+from camoe.contracts.places.store import PlaceError, open_place
 from camoe.contracts.runs import RunError
 from camoe.contracts.storage import open_storage, path_of
 from tests.paths import ROOT
@@ -66,6 +68,29 @@ def test_a_partition_is_replaced_and_others_stay(table):
     replaced(table, [9], model="other")
     table.replace({"model": {"other"}}, lambda: ())
     assert found(table) == Counter(row for row in expected if row[0] == "m")
+
+
+def test_a_named_commit_is_made_once_and_its_files_have_so_many_rows(store, request):
+    schema = pa.schema([*SCHEMA, ("run", pa.string())])
+    address = f"s3://lake/{request.node.originalname}"
+    table = RemoteTable(address, schema, PARTITIONS, {"camoe.settings": "s"}, 4, ("run",))
+
+    def commit(table, name, ids):
+        batches = [rows([number]).append_column("run", pa.array([name])) for number in ids]
+        table.replace({"model": {"m"}}, lambda: table.write(batches), name, userMetadata="told")
+
+    for _ in range(2):
+        commit(table, "r1", range(10))
+    delta = DeltaTable(address)
+    files = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+    kept = sorted((file["min.id"], file["max.id"], file["min.run"], file["max.run"]) for file in files)
+    assert kept == [(0, 3, "r1", "r1"), (4, 7, "r1", "r1"), (8, 9, "r1", "r1")]
+    last = told_by(open_place(address).read(name_of(1)).content)
+    assert (delta.version(), last["userMetadata"], last["operationMetrics"]["numOutputRows"]) == (1, "told", "10")
+    assert delta.metadata().configuration == {"camoe.settings": "s"}
+    with pytest.raises(RunError, match="another job wrote to"):
+        commit(replace(table, properties={"camoe.settings": "other"}), "r2", [1])
+    assert DeltaTable(address).version() == 1
 
 
 @pytest.mark.slow
