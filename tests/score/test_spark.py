@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import functions as F
 
 import camoe
-from camoe.contracts.snapshot import logged
+from camoe.contracts.snapshot import is_delta_table
 from camoe.score import spark as spark_scoring
 from camoe.score.delta import predictions_by_slot, replace_predictions
 from camoe.score.drift import DriftError
@@ -110,4 +110,4 @@ def test_a_check_that_fails_leaves_no_file_and_no_prediction(spark, tmp_path):
         with pytest.raises(DriftError, match=f"{sum(ROWS.values()) * len(DAYS)} drifted"):
             score(Work(model, pipeline.snapshot, DAYS, path, refuse))
         assert not [*path.rglob("*.parquet")]
-        assert not logged(path).files
+        assert not is_delta_table(path)
