@@ -16,7 +16,7 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
@@ -26,6 +26,7 @@ import pandas  # noqa: F401  # pyarrow imports it at the first conversion, which
 import torch
 
 from bench import stream_contenders as contenders
+from bench.page_cache import forget, read_once, resident
 from bench.processes import ROOT, Worker, interpreter_of
 from bench.stream_quality import autocorrelation, counts_by, fully_shuffled
 from bench.stream_table import COLUMNS, snapshot_of, table_of
@@ -111,10 +112,14 @@ def _correlations(name: str, counts: Counts) -> Figures:
 
 @dataclass(frozen=True)
 class Run:
-    """One pass over a table: million rows a second, by the wall clock and by processor seconds."""
+    """One pass over a table: million rows a second, by the wall clock and by processor seconds.
+
+    `cached` is the share of what it read that was in the page cache when it began, where that was looked at.
+    """
 
     wall: float
     processor: float
+    cached: float | None = None
 
 
 def _camoe() -> contenders.Contender:
@@ -127,6 +132,13 @@ def _timed(name: str, contender: contenders.Contender, snapshot: Snapshot) -> Ru
     rows = sum(len(batch.slot) for batch in contender(snapshot))
     assert rows == snapshot.rows, (name, rows)
     return Run(rows / 1e6 / (time.perf_counter() - wall), rows / 1e6 / (time.process_time() - processor))
+
+
+def _from(prepare: Callable[[Sequence[Path]], None], files: Sequence[Path], run_once: Callable[[], Run]) -> Run:
+    """Run once `prepare` has put the pages of `files` into the page cache, or out of it."""
+    prepare(files)
+    cached = statistics.mean(map(resident, files))
+    return replace(run_once(), cached=cached)
 
 
 def _petastorm(snapshot: Snapshot, cache: Path) -> Worker:
@@ -156,13 +168,25 @@ def _told(worker: Worker, loader: str, snapshot: Snapshot) -> Run:
 
 
 def speed(cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
-    """Measure rows into tensors, in turn, so that all meet the same machine; ratios are medians of rounds."""
+    """Measure rows into tensors, in turn, so that all meet the same machine; ratios are medians of rounds.
+
+    What ends in `_cold` begins with no page of its files in memory, and the others with all of them.
+    """
     whole = table_of(2_000_000, cache)
-    contenders.memory_mapped(whole)
-    own = {"camoe": _camoe(), "pyarrow_dataset": contenders.pyarrow_dataset, "memory_map": contenders.memory_map}
+    mapped, files = [contenders.memory_mapped(whole)], [Path(file.path) for file in whole.files]
+    own = {
+        "camoe": (_camoe(), files, read_once, 15),
+        "pyarrow_dataset": (contenders.pyarrow_dataset, files, read_once, 15),
+        "memory_map": (contenders.memory_map, mapped, read_once, 15),
+        "camoe_cold": (_camoe(), files, forget, 5),
+        "memory_map_cold": (contenders.memory_map, mapped, forget, 5),
+    }
     with _petastorm(whole, cache) as worker:
         field: dict[str, tuple[Callable[[], Run], int]] = {
-            **{name: (partial(_timed, name, contender, whole), 15) for name, contender in own.items()},
+            **{
+                name: (partial(_from, prepare, read, partial(_timed, name, contender, whole)), rounds)
+                for name, (contender, read, prepare, rounds) in own.items()
+            },
             "batched_loader": (partial(_told, worker, "batched_loader", whole), 5),
             # Of three files: row by row the whole table would take minutes.
             "data_loader": (partial(_told, worker, "data_loader", replace(whole, files=whole.files[:3])), 1),
@@ -175,10 +199,15 @@ def speed(cache: Path) -> tuple[Mapping[str, object], Figures, Figures]:
             theirs = [asdict(run)[clock] for run in found]
             figures[f"{name}_{clock}_best_mrows_s"] = max(theirs)
             figures[f"{name}_{clock}_median_mrows_s"] = statistics.median(theirs)
-            if name != "camoe":
+            if name == "memory_map_cold":
+                alike = [asdict(run)[clock] for run in runs["camoe_cold"]]
+                ratios[f"cold_{clock}"] = statistics.median(a / b for a, b in zip(alike, theirs, strict=True))
+            elif name != "camoe":
                 pairs = [a / b for a, b in zip(mine, theirs, strict=False)]
                 ratios[f"{name}_{clock}"] = statistics.median(pairs)
                 ratios[f"{name}_{clock}_best"] = max(mine) / max(theirs)
+        cached = [run.cached for run in found if run.cached is not None]
+        figures |= {f"{name}_cached": statistics.median(cached)} if cached else {}
     config = {"rows": whole.rows, "files": len(whole.files), "batch": contenders.BATCH, "queues": QUEUES}
     return config, figures, ratios
 

@@ -1,0 +1,1 @@
+"""What one more day costs on tables of few and of many days."""
