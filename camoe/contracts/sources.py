@@ -82,7 +82,7 @@ class Log(Table):
 
     @property
     def by_day(self) -> bool:
-        """Whether a run reads its days alone."""
+        """True where a run reads its own days alone."""
         return DAY in self.path or self.day_column is not None
 
     @model_validator(mode="after")

@@ -14,8 +14,7 @@ from camoe.score.scorer import require_features
 from camoe.train.loop.teacher import _require_same_inputs
 from tests.score.pipeline import DAYS, write_scorable
 from tests.score.rows import by_impression, encoded_rows
-from tests.train.fitting import fresh_learner
-from tests.train.loop.test_teacher import first_block
+from tests.train.fitting import first_block, fresh_learner
 from tests.train.pipeline import CONFIG
 
 FEATURES = {**CONFIG["features"], "numeric": [*CONFIG["features"]["numeric"], {"name": "more", "sql": "more"}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import torch
@@ -9,6 +10,10 @@ import torch
 from camoe.config.pipeline import Config
 from camoe.contracts.encoder import Encoder
 from camoe.model.spec import ModelSpec
+from camoe.stream.api import Block
+from camoe.stream.ledger import Ledger
+from camoe.stream.planning.world import World
+from camoe.stream.stream import ReadOptions, stream
 from camoe.train.assemble import make_train_step
 from camoe.train.checkpoint.checkpoint import Checkpoints
 from camoe.train.checkpoint.history import History
@@ -30,6 +35,13 @@ def wide(config: Config, encoder: Encoder, vocabulary: int | None) -> ModelSpec:
     spec = model_spec(config.model, config.model_features, config.heads, config.slots, encoder)
     sizes = (vocabulary or spec.vocabulary_sizes[0], *spec.vocabulary_sizes[1:])
     return spec.model_copy(update={"vocabulary_sizes": sizes})
+
+
+def first_block(config: Config, data: TrainingData) -> Block:
+    """Return the rows of the first step, by a stream of its own."""
+    plan = data.epoch(config.training, 0)
+    with contextlib.closing(stream(plan, data.columns, World(0, 1), ReadOptions(), ledger=Ledger())) as blocks:
+        return next(blocks)
 
 
 def fresh_learner(config: Config, vocabulary: int | None = None) -> tuple[TrainStep, TrainingData]:

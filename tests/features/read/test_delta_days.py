@@ -10,7 +10,7 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.sources import Sources
 from features.read.files import impression_paths, input_versions, outcome_paths, pinned
 from features.read.raw import FOLDER_DAY, read_impressions, read_outcome_log
-from tests.features.read.test_files import DAY_S, day, sources, window
+from tests.features.read.days import DAY_S, day, sources, window
 
 BY_DAY = {"path": "log", "format": "delta", "day_column": "on"}
 

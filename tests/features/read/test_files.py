@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,29 +12,10 @@ from camoe.contracts.sources import Sources
 from features.join.entities import read_entities
 from features.read.files import impression_paths, input_versions, outcome_paths, pinned
 from features.read.raw import FOLDER_DAY, read_impressions, read_outcome_log, read_table
-from features.read.window import DayWindow
 from tests.features import lake
+from tests.features.read.days import DAY_S, day, sources, window
 
-FIRST = date(2026, 3, 28)
-DAY_S = 86_400
 BY_DAY = {"path": "clicks/{day}.json"}
-
-
-def day(number):
-    return FIRST + timedelta(days=number)
-
-
-def window(*numbers, as_of="2026-05-01T00:00:00+00:00"):
-    return DayWindow("Europe/Stockholm", tuple(day(number) for number in numbers), datetime.fromisoformat(as_of))
-
-
-def sources(window_s=60, **changes):
-    settings = lake.config(lake.Path("-"))["sources"]
-    settings["objectives"]["click"]["window_s"] = window_s
-    settings["impressions"]["path"] = "log/{day}"
-    for name, change in changes.items():
-        settings[name].update(change)
-    return Sources.model_validate(settings)
 
 
 def write_days(folder, numbers, name="log/{}/part.json"):

@@ -12,11 +12,10 @@ from deltalake import write_deltalake
 from camoe.contracts.sources import Entity
 from features.join.entities import join_entities
 from features.read.raw import read_table
+from tests.features.read.days import DAY_S, day, sources
 from tests.features.read.logs import as_csv
-from tests.features.read.test_files import day, sources
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC)
-DAY_S = 86_400
 COLUMNS = {"user_id": "user", "ts": "ts", "available_at": "available_at", "plan": "plan"}
 
 

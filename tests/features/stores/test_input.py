@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from itertools import count
@@ -21,32 +20,13 @@ from camoe.contracts.places.store import open_place
 from camoe.contracts.runs import read_record
 from tests.features import lake
 from tests.features.real_job import Job
-from tests.stream.object_store import KEY_ID, SECRET, TOKEN, always, copied, object_store
+from tests.stream.object_store import KEY_ID, SECRET, TOKEN, always, copied
 
 pytestmark = pytest.mark.slow
 
 RAW = "s3://lake/raw"
 # Of each run its own, and of each table the place.
 OF_THE_RUN = ("run_id", "as_of", "label_as_of", "seconds")
-
-
-@pytest.fixture(scope="module")
-def server():
-    with object_store() as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def store(server, spark, monkeypatch):
-    """The proxy of an empty store; the session's tasks find it."""
-    # The session may be older than the server's settings, as executors have an environment of their own.
-    for name in filter(lambda name: name.startswith("AWS_"), os.environ):
-        monkeypatch.setitem(spark.sparkContext.environment, name, os.environ[name])
-    place = open_place("s3://lake")
-    place.delete(place.names())
-    server.begin()
-    yield server
-    server.begin()
 
 
 def told(folder):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import date
 
 import pytest
 
 from camoe.contracts.layout import Layout
-from camoe.contracts.places.store import open_place
 from camoe.contracts.runs import makers
 from camoe.contracts.snapshot import logged
 from features.delta.commit import open_delta
@@ -19,7 +17,7 @@ from jobs import maintain
 from tests.features import lake
 from tests.features.maintenance.upkeep import now
 from tests.jobs.in_process import run_main
-from tests.stream.object_store import KEY_ID, SECRET, TOKEN, object_store
+from tests.stream.object_store import KEY_ID, SECRET, TOKEN
 
 pytestmark = pytest.mark.slow
 
@@ -28,24 +26,6 @@ INTO = f"training.table={TABLE}"
 AS_OF = ("--as-of", "2026-02-01T00:00:00")
 OF_THE_RUN = ("run_id", "table_version", "seconds")
 DAYS = [date.fromisoformat(day) for day in lake.DAYS]
-
-
-@pytest.fixture(scope="module")
-def server():
-    with object_store() as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def store(server, spark, monkeypatch):
-    """The proxy of an empty store; the session's tasks find it."""
-    for name in filter(lambda name: name.startswith("AWS_"), os.environ):
-        monkeypatch.setitem(spark.sparkContext.environment, name, os.environ[name])
-    place = open_place("s3://lake")
-    place.delete(place.names())
-    server.begin()
-    yield server
-    server.begin()
 
 
 def told(folder):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -24,16 +22,13 @@ from camoe.model.camoe import Camoe
 from camoe.model.layers.scaling import Moments
 from camoe.score.graph_inputs import GraphInputs
 from camoe.score.scorer import Scorer
-from camoe.stream.ledger import Ledger
-from camoe.stream.planning.world import World
 from camoe.stream.reading.columns import UNKNOWN_LABEL, model_columns
-from camoe.stream.stream import ReadOptions, stream
 from camoe.train.data.training_inputs import open_training_inputs
 from camoe.train.loop.teacher import ColumnTold, Teacher, require_known_values
 from camoe.train.loop.tensors import Tensors, to_tensors
 from camoe.train.spec import model_spec
 from tests.score.pipeline import METRICS
-from tests.train.fitting import fresh_learner
+from tests.train.fitting import first_block, fresh_learner
 from tests.train.pipeline import CONFIG, TARGETS, write_pipeline
 
 ONE_A_SLOT = [
@@ -92,13 +87,6 @@ def test_heads_of_other_objectives_and_rows_that_the_teacher_leaves_out_have_the
 def test_what_is_no_probability_is_refused_by_name(value):
     with pytest.raises(TrainingError, match=rf"the target oof has the value {value:g}, and .* takes probabilities"):
         taught_by(0.5).mixed(torch.tensor([[1], [1]]), torch.tensor([[0.5], [value]]), torch.ones(1))
-
-
-def first_block(config, data):
-    """The rows of the first step, by a stream of its own."""
-    plan = data.epoch(config.training, 0)
-    with contextlib.closing(stream(plan, data.columns, World(0, 1), ReadOptions(), ledger=Ledger())) as blocks:
-        return next(blocks)
 
 
 @pytest.mark.parametrize("negatives", [{}, {"audio": 0.3, "video": 0.5}])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import replace
 from datetime import date, timedelta
@@ -23,7 +22,7 @@ from features.tables import remote
 from features.tables.remote import replace_remote_days
 from features.tables.replace import ConcurrentRunError, DayReplacement
 from features.tables.training import TrainingTable, is_remade
-from tests.stream.object_store import nth, object_store
+from tests.stream.object_store import nth
 
 pytestmark = pytest.mark.slow
 
@@ -54,21 +53,6 @@ def rows(spark, run, days, slot="feed", label=1):
 
 def run(name):
     return CommitMetadata(name, "c", "raw", {"impressions": "1"})
-
-
-@pytest.fixture(scope="module")
-def server():
-    with object_store() as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def store(server, spark, monkeypatch):
-    for name in filter(lambda name: name.startswith("AWS_"), os.environ):
-        monkeypatch.setitem(spark.sparkContext.environment, name, os.environ[name])
-    server.begin()
-    yield server
-    server.begin()
 
 
 @pytest.fixture
