@@ -10,7 +10,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from camoe.contracts.errors import SnapshotError
-from camoe.contracts.places.commits import Partitions, RemoteTable
+from camoe.contracts.places.commits import CommittedTable, Partitions
 from camoe.contracts.places.store import open_place
 from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot, is_delta_table
@@ -48,9 +48,9 @@ def with_predictions(ids: pa.Schema) -> pa.Schema:
     )
 
 
-def predictions_table(path: Path | str, schema: pa.Schema) -> RemoteTable:
+def predictions_table(path: Path | str, schema: pa.Schema) -> CommittedTable:
     """Return the predictions table at a path or an address, of the columns `schema`."""
-    return RemoteTable(location_of(path), schema, PREDICTION_PARTITIONS)
+    return CommittedTable(location_of(path), schema, PREDICTION_PARTITIONS)
 
 
 def stamped(predictions: pa.Table, schema: pa.Schema, version: int, scored_at: datetime) -> pa.Table:

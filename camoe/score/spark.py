@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from camoe.contracts.places.commits import RemoteTable
+from camoe.contracts.places.commits import CommittedTable
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.places.entries import Part
 from camoe.score.delta import predictions_by_slot
@@ -44,7 +44,7 @@ class Scoring:
     """What a task does with rows: it predicts, counts and writes files of `table`, and tells of them."""
 
     model: Broadcast[ScoringModel]
-    table: RemoteTable
+    table: CommittedTable
     version: int
     scored_at: datetime
 
@@ -119,7 +119,7 @@ def _scoring(spark: SparkSession, work: Work, schema: pa.Schema) -> Scoring:
     return Scoring(model, table, work.snapshot.version, datetime.now(UTC))
 
 
-def _replaced(told: DataFrame, table: RemoteTable, work: Work) -> tuple[dict[str, int], Seen]:
+def _replaced(told: DataFrame, table: CommittedTable, work: Work) -> tuple[dict[str, int], Seen]:
     """Commit the files that tasks tell of, once the check has looked at what they have seen."""
     seen, version = Seen(), work.model.manifest.model_version
 

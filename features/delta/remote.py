@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
-from camoe.contracts.places.commits import RemoteTable, files_in
+from camoe.contracts.places.commits import CommittedTable, files_in
 from camoe.contracts.places.entries import Part
 from camoe.contracts.places.rows import Piece, rows_of
 from features.delta.commit import open_delta
@@ -44,7 +44,7 @@ def rows_on(spark: SparkSession, table: Path | str, version: int, days: Collecti
     return spark.range(0, len(pieces), 1, max(1, len(pieces))).mapInArrow(read, schema)
 
 
-def written(rows: DataFrame, table: RemoteTable) -> list[Part]:
+def written(rows: DataFrame, table: CommittedTable) -> list[Part]:
     """Write `rows` into files of `table`, each task its own; they count once they are committed."""
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

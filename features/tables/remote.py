@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from camoe.contracts.places.commits import RemoteTable
+from camoe.contracts.places.commits import CommittedTable
 from camoe.contracts.places.entries import Part, entry_with, name_of
 from camoe.contracts.places.store import open_place
 from camoe.contracts.runs import RunError
@@ -65,11 +65,11 @@ def replace_remote_days(rows: DataFrame, replacement: DayReplacement, run: Commi
     return commit
 
 
-def _table(rows: DataFrame, replacement: DayReplacement) -> RemoteTable:
+def _table(rows: DataFrame, replacement: DayReplacement) -> CommittedTable:
     target = replacement.target
     # Delta on a disk has no column that must not be null, either: what must not is checked.
     columns = pa.schema([field.with_nullable(True) for field in to_arrow_schema(rows.schema)])
-    return RemoteTable(
+    return CommittedTable(
         location_of(target.path),
         columns,
         TRAINING_PARTITIONS,

@@ -41,7 +41,7 @@ Partitions = Mapping[str, Collection[object]]
 
 
 @dataclass(frozen=True)
-class RemoteTable:
+class CommittedTable:
     """A Delta table at `location` of the columns `schema`; a file lies in one of the `partitions`.
 
     It is made with the `properties`, and nothing is committed to one that has others. A file has at most

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from camoe.contracts.places.commits import RemoteTable
+from camoe.contracts.places.commits import CommittedTable
 from camoe.contracts.places.counts import CountError
 from camoe.contracts.places.entries import name_of, told_by
 from camoe.contracts.places.store import PlaceError, open_place
@@ -32,7 +32,7 @@ ROUNDS = 3
 
 @pytest.fixture
 def table(store, request):
-    return RemoteTable(f"s3://lake/{request.node.originalname}", SCHEMA, PARTITIONS)
+    return CommittedTable(f"s3://lake/{request.node.originalname}", SCHEMA, PARTITIONS)
 
 
 def rows(ids, model="m", slot="a"):
@@ -73,7 +73,7 @@ def test_a_partition_is_replaced_and_others_stay(table):
 def test_a_named_commit_is_made_once_and_its_files_have_so_many_rows(store, request):
     schema = pa.schema([*SCHEMA, ("run", pa.string())])
     address = f"s3://lake/{request.node.originalname}"
-    table = RemoteTable(address, schema, PARTITIONS, {"camoe.settings": "s"}, 4, ("run",))
+    table = CommittedTable(address, schema, PARTITIONS, {"camoe.settings": "s"}, 4, ("run",))
 
     def commit(table, name, ids):
         batches = [rows([number]).append_column("run", pa.array([name])) for number in ids]
@@ -187,9 +187,9 @@ def test_a_writer_that_fails_on_its_way_changes_nothing(table):
 REPLACES = """
 import sys
 import pyarrow as pa
-from camoe.contracts.places.commits import RemoteTable
+from camoe.contracts.places.commits import CommittedTable
 schema = pa.schema([("slot", pa.string()), ("id", pa.int64()), ("model", pa.string())])
-table = RemoteTable(sys.argv[1], schema, ("slot", "model"))
+table = CommittedTable(sys.argv[1], schema, ("slot", "model"))
 rows = pa.table({"slot": ["a"], "id": [1], "model": ["m"]}, schema=schema)
 table.replace({"slot": {"a"}, "model": {"m"}}, lambda: table.write([rows]))
 """
