@@ -4,6 +4,8 @@ python -m bench.score speed --bundle OUT/bundle --table OUT/training [--rows 200
     Rows a second of inference (read and score) and of the whole job (and write), in turns in one Spark session, beside
     predict_batch_udf and mapInPandas with eager PyTorch and mapInArrow with TorchScript; and of ONNX Runtime over
     arrays in memory, a process a core, which is the limit. A model with sequences has the limit alone beside it.
+python -m bench.score growth --bundle OUT/bundle --table OUT/training [--sizes 200000,2000000,20000000] [--cores 2]
+    Processor seconds of the whole job by the number of rows.
 python -m bench.score alone --bundle OUT/bundle --table OUT/training [--rounds 5]
     The same without Spark, one process and thread: `predict` of the day's rows as Arrow beside its graphs alone, eager
     PyTorch and TorchScript, which are given arrays.
@@ -130,6 +132,21 @@ def speed(asked: argparse.Namespace) -> dict[str, Any]:
         if turn:
             found.setdefault(LIMIT, []).append(limit(model, asked.table, snapshot.rows, asked.cores))
     return {"bench": "score.speed", "config": _config(asked, model, snapshot.rows), **_figures(found)}
+
+
+def growth(asked: argparse.Namespace) -> dict[str, Any]:
+    """Measure the whole job, after one that warms up, on more and more rows; the slope is that of the logarithms."""
+    model, spark, out = read_model(asked.bundle), session(asked.cores), Path(asked.cache) / "predictions"
+    sizes, found = [int(text) for text in asked.sizes.split(",")], list[float]()
+    for rows in (sizes[0], *sizes):
+        snapshot = table_of(asked.table, rows, Path(asked.cache))
+        made = partial(peers.ours, spark, snapshot, model)
+        found.append(rows / timed(partial(_job, made, snapshot, out, model), rows)[1])
+        LOG.info("%d rows: %.1f processor seconds", rows, found[-1])
+    slope = float(np.polyfit(np.log(sizes), np.log(found[1:]), 1)[0])
+    figures = {f"processor_s.{rows}": round(cost, 1) for rows, cost in zip(sizes, found[1:], strict=True)}
+    ratios = {"linear": round(1 / slope, 3)}
+    return {"bench": "score.growth", "config": _config(asked, model, sizes[-1]), "figures": figures, "ratios": ratios}
 
 
 def _only_read(made: Callable[[], DataFrame]) -> None:
@@ -302,15 +319,17 @@ def main() -> None:
     """Run one benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    made = {name: commands.add_parser(name) for name in ("speed", "alone", "latency")}
-    for command, run in zip(made.values(), (speed, alone, latency), strict=True):
+    made = {name: commands.add_parser(name) for name in ("speed", "growth", "alone", "latency")}
+    for command, run in zip(made.values(), (speed, growth, alone, latency), strict=True):
         command.set_defaults(run=run)
         command.add_argument("--bundle", type=Path, required=True)
         command.add_argument("--table", type=Path, required=True)
     made["speed"].add_argument("--rows", type=int, default=2_000_000)
     made["speed"].add_argument("--rounds", type=int, default=3)
-    made["speed"].add_argument("--cores", type=int, default=multiprocessing.cpu_count())
-    made["speed"].add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "camoe-bench-score")
+    made["growth"].add_argument("--sizes", default="200000,2000000,20000000")
+    for name in ("speed", "growth"):
+        made[name].add_argument("--cores", type=int, default=multiprocessing.cpu_count())
+        made[name].add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "camoe-bench-score")
     made["alone"].add_argument("--rounds", type=int, default=5)
     made["latency"].add_argument("--repeats", type=int, default=1_000)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
