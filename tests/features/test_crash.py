@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from datetime import date
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from camoe.contracts.layout import Layout
@@ -29,9 +31,10 @@ def built(clean_build, tmp_path_factory):
     return lake.copy_of(clean_build, tmp_path_factory.mktemp("crash"))
 
 
-def rows(spark, layout):
-    """The table's rows at its newest version, without their run."""
-    found = spark.read.format("delta").load(str(layout.training)).collect()
+def rows(spark, layout, version=None):
+    """The table's rows at a version (default: its newest), without their run."""
+    options = {} if version is None else {"versionAsOf": version}
+    found = spark.read.format("delta").options(**options).load(str(layout.training)).collect()
     return {row.impression_id: {**row.asDict(), "run_id": None} for row in found}
 
 
@@ -41,6 +44,23 @@ def entries(layout):
 
 def data_files(layout):
     return set(layout.training.glob("modality=*/slot=*/date=*/*.parquet"))
+
+
+def rows_in(files):
+    """The rows of those of `files` that are finished: one that is being written has no footer yet."""
+    total = 0
+    for path in files:
+        try:
+            total += pq.read_metadata(path).num_rows
+        except pa.ArrowInvalid:
+            continue
+    return total
+
+
+def other_users(lake_, version):
+    """Let what is built from now on differ from all that was built before."""
+    users = [{**row, "plays": row["plays"] + 100 * version + 100} for row in lake.users()]
+    lake.write(lake_.folder / "raw/users.json", users)
 
 
 def orphans(config, capfd, *arguments):
@@ -69,12 +89,15 @@ def killed_while_writing(start, layout):
 
 
 def killed_before_the_log(start, layout):
-    """Stop the job when all data files are there, look that the log has no entry of it yet, and kill it."""
-    wanted = len(pin(layout.training).files)
+    """Stop the job when all rows are written, look that the log has no entry of it yet, and kill it.
+
+    How many files they are in is the job's own choice.
+    """
+    wanted = pin(layout.training).rows
     for attempt in range(ATTEMPTS):
         before, log = data_files(layout), entries(layout)
         job = start(f"log{attempt}")
-        job.until(lambda: len(data_files(layout) - before) == wanted)  # noqa: B023
+        job.until(lambda: rows_in(data_files(layout) - before) == wanted)  # noqa: B023
         job.signal(signal.SIGSTOP)
         too_late = entries(layout) != log
         job.kill()
@@ -103,16 +126,16 @@ def test_a_killed_job_leaves_the_old_or_the_new_version_and_the_next_run_succeed
     spark, built, tmp_path, capfd, crash, commits, left
 ):
     config, layout = built.config, built.layout
-    old, version = rows(spark, layout), pin(layout.training).version
-    # What is built from now on differs from all that was built before.
-    lake.write(
-        built.folder / "raw/users.json", [{**row, "plays": row["plays"] + 100 * version + 100} for row in lake.users()]
-    )
+    found_by_job = []
 
     def start(name):
+        found_by_job.append(pin(layout.training).version)
+        other_users(built, found_by_job[-1])
         return Job(tmp_path / name, config, "--run-id", f"{crash.__name__}-{name}"[-32:].strip("_"))
 
     crash(start, layout)
+    version = found_by_job[-1]
+    old = rows(spark, layout, version)
     found, killed = pin(layout.training), rows(spark, layout)
     assert found.version == version + commits
     (run,) = set(active_runs(found).values())
