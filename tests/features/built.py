@@ -9,10 +9,6 @@ from pyspark.sql import SparkSession
 
 from tests.features import lake
 from tests.once import made_once
-from tests.sparks import set_to
-
-# A job that a test submits writes as many files as this build.
-AS_SUBMITTED = {"spark.sql.adaptive.enabled": "true", "spark.sql.shuffle.partitions": "4"}
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +16,6 @@ def clean_build(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, w
     """The clean lake after run `first` built all of its days; tests work on copies (`lake.copy_of`)."""
 
     def make(folder: Path) -> None:
-        with set_to(spark, AS_SUBMITTED):
-            assert lake.run_job(lake.write_lake(folder), "--run-id", "first") == 0
+        assert lake.run_job(lake.write_lake(folder), "--run-id", "first") == 0
 
     return made_once(tmp_path_factory, worker_id, "clean_build", make)
