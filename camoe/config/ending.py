@@ -102,6 +102,13 @@ def end_with(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _end_below(parent: int) -> None:
+    """Do as `end_with` before another program is run in this process."""
+    # A handler of the parent's would only take note of the signal, and the note goes with the parent's program.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with(parent)
+
+
 @contextmanager
 def below(
     command: Sequence[str], environment: Mapping[str, str], *, stdout: int | None = None, stderr: int | IO[str] | None
@@ -111,7 +118,7 @@ def below(
     It gets SIGTERM when the block fails, and when this process is gone. The system tells it of the latter when the
     *thread* that started it ends, so that has to be the main one.
     """
-    ending = partial(end_with, os.getpid())
+    ending = partial(_end_below, os.getpid())
     with subprocess.Popen(command, stdout=stdout, stderr=stderr, env=environment, preexec_fn=ending) as process:  # noqa: PLW1509 - it takes no lock
         try:
             yield process

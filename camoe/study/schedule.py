@@ -7,18 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from camoe.config.ending import EXPLAINED, below
 from camoe.report.text import span
-from camoe.study.trial import Result, StudyError, Trial
+from camoe.study.trial import RESULT, Result, StudyError, Trial
 from camoe.train.distributed.cores import usable_cores
 from camoe.train.launch.process import WORKER_ENVIRONMENT
 from camoe.train.supervision.watchdog import EXIT_CODE as STALLED
 
 POLL_S = 0.2
+# What a process may take to end once its trial is done.
+END_S = 60.0
 LOG = "log.txt"
 PROCESS = (sys.executable, "-m", "camoe.study.process")
 
@@ -70,12 +72,12 @@ def run(trials: Sequence[Trial], jobs: int, progress: Progress, process: Sequenc
         while waiting or running:
             while waiting and len(running) < jobs:
                 running.append(_started(waiting.pop(0), process, jobs, stack))
-            ended = [one for one in running if one.process.poll() is not None]
+            ended = [one for one in running if _has_ended(one)]
             for one in ended:
                 running.remove(one)
                 one.stack.close()
                 result = found[one.trial.folder] = one.trial.result()
-                if one.process.returncode == 0 and result is not None:
+                if result is not None:
                     progress.finished(one.trial, result)
                 else:
                     faults.append(_fault(one))
@@ -95,6 +97,15 @@ def _started(trial: Trial, process: Sequence[str], jobs: int, outer: ExitStack) 
     # stdout goes where stderr goes: into the log.
     begun = stack.enter_context(below(command, _environment(jobs), stdout=log.fileno(), stderr=log))
     return _Running(trial, begun, stack)
+
+
+def _has_ended(one: _Running) -> bool:
+    """Return whether the process of a trial is gone; one that does not go when its trial is done is killed."""
+    with suppress(FileNotFoundError):
+        if time.time() - (one.trial.folder / RESULT).stat().st_mtime > END_S:
+            one.process.kill()
+            one.process.wait()
+    return one.process.poll() is not None
 
 
 def _environment(jobs: int) -> Mapping[str, str]:

@@ -102,6 +102,12 @@ def test_what_a_job_started_ends_with_it(number):
     wait_until(lambda: not Path(f"/proc/{child}").exists(), 20)
 
 
+def test_what_is_started_by_a_job_that_is_gone_by_then_never_begins():
+    """Also where the job, and so the process that is to become another program, has handlers of signals."""
+    job = started("os.getppid = lambda: 0; print(run_below(['echo', 'begun'], sys.stderr, os.environ))")
+    assert job.communicate(timeout=60) == (f"{-signal.SIGTERM}\n", "")
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [

@@ -20,6 +20,9 @@ if trial.folder.name == "dies":
     os.kill(os.getpid(), signal.SIGKILL)
 trial.finish(Result(variant=trial.task.variant, fold="f", seed=1, factors={}, given_up=False, score=0.9,
                     table_version=0, code_version="c", seconds=5.0))
+if trial.folder.name == "lingers":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(3600)
 """
 
 
@@ -66,6 +69,14 @@ def test_what_fails_hinders_no_other_and_is_done_again_alone(tmp_path, process, 
 def test_a_trial_that_is_killed_is_told_with_its_code(tmp_path, process):
     with pytest.raises(StudyError, match="f dies seed 1: it ended with code -9"):
         run(trials(tmp_path, "dies"), 1, Progress(1, 1), process)
+
+
+@pytest.mark.lengthy
+def test_a_process_that_does_not_go_when_its_trial_is_done_is_killed(tmp_path, process, monkeypatch):
+    monkeypatch.setattr("camoe.study.schedule.END_S", 1.0)
+    results = run(trials(tmp_path, "lingers", "one"), 1, Progress(2, 1), process)
+    assert [result.score for result in results] == [0.9, 0.9]
+    assert begun(tmp_path) == ["lingers", "one"]
 
 
 def test_a_trial_that_is_asked_for_again_is_counted_once(tmp_path, capsys):

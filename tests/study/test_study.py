@@ -3,7 +3,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -13,29 +14,72 @@ from camoe.study.states import CHOOSE, TEST, entropy_over_slots, read_states
 from camoe.study.trial import STATES
 from tests.paths import ROOT
 from tests.study.small import VARIANTS, write_study
+from tests.waiting import wait_until
 
 JOB = (sys.executable, str(ROOT / "jobs/study.py"), "--study")
+
+
+# Long enough for a busy machine; a study that does not end is told with the logs of its trials.
+LIMIT_S = 900
 
 
 def manifests(folder):
     return {path: path.stat().st_mtime_ns for path in (folder / "study/trials").glob("*/*/*/manifest.json")}
 
 
+def checkpoints(folder):
+    return list((folder / "study/trials").glob("*/*/*/checkpoints/*-epoch*"))
+
+
+def processes(folder):
+    """The command lines of all processes that work on the study in `folder`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(path.read_text().replace("\0", " "))
+    return [command for command in found if str(folder / "study") in command]
+
+
+def logs(folder):
+    found = (folder / "study/trials").glob("*/*/*/log.txt")
+    return "\n".join([*processes(folder), *(f"{path}: {path.read_text()[-2000:]}" for path in found)])
+
+
+def killed_once(study, environment, folder, holds):
+    """Begin the study, or go on with it, and kill it as soon as `holds()`; what it has started ends with it."""
+    with subprocess.Popen([*JOB, str(study)], env=environment, cwd=ROOT) as job:
+        wait_until(lambda: holds() or job.poll() is not None, LIMIT_S, lambda: logs(folder))
+        job.kill()
+    assert job.returncode == -signal.SIGKILL, "it was over before"
+    wait_until(lambda: not processes(folder), 60, lambda: logs(folder))
+
+
+def finished(study, environment, folder):
+    with subprocess.Popen([*JOB, str(study)], env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as job:
+        try:
+            said, _ = job.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            told = logs(folder)
+            job.kill()
+            pytest.fail(f"the study did not end in {LIMIT_S} s: {told}")
+    assert job.returncode == 0, logs(folder)
+    return said
+
+
 @pytest.mark.lengthy
 @pytest.mark.bundle
 @pytest.mark.slow
-def test_a_study_that_is_killed_goes_on_and_finds_what_is_planted(tmp_path):
+def test_a_study_that_is_killed_again_and_again_goes_on_and_finds_what_is_planted(tmp_path):
     study = write_study(tmp_path)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([*JOB, str(study)], env=environment, cwd=ROOT) as first:
-        while not manifests(tmp_path) and first.poll() is None:
-            time.sleep(0.2)
-        first.send_signal(signal.SIGKILL)
+    killed_once(study, environment, tmp_path, lambda: checkpoints(tmp_path))
+    assert not manifests(tmp_path)
+    killed_once(study, environment, tmp_path, lambda: manifests(tmp_path))
     before = manifests(tmp_path)
     assert len(before) == 1
-    ended = subprocess.run([*JOB, str(study)], env=environment, cwd=ROOT, capture_output=True, text=True, check=True)
+    said = finished(study, environment, tmp_path)
     assert before.items() <= manifests(tmp_path).items()
-    assert "study: 1 of 3  main two seed 1: score" in ended.stdout
+    assert "study: 1 of 3  main two seed 1: score" in said
     found = json.loads((tmp_path / "study/results.json").read_text())
     answers = {name: claim["answer"] for name, claim in found["claims"].items()}
     # The one head cannot know that video is liked the other way round; of audio it can know as much.
