@@ -7,7 +7,6 @@ names one of them and is replaced in one step. Who reads while another one is pu
 from __future__ import annotations
 
 import hashlib
-import os
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
@@ -17,11 +16,10 @@ from pydantic import ValidationError
 from camoe.bundle.manifest import CHANGED, MANIFEST, Manifest, open_bundle
 from camoe.contracts.config_file import Section, local_path
 from camoe.contracts.errors import BundleError
-from camoe.contracts.files import atomic_folder, held
+from camoe.contracts.files import CACHE, atomic_folder, cache_folder, held
 from camoe.contracts.places.store import Found, Place, is_address, open_place
 
 POINTER = "published.json"
-CACHE = "CAMOE_CACHE"
 
 
 class Published(Section):
@@ -81,7 +79,7 @@ def fetched(bundle: str | Path) -> Path:
     place = open_place(str(bundle))
     folder, manifest = _served(place)
     digest = hashlib.sha256(manifest).hexdigest()
-    target = _cache() / digest[:32]
+    target = cache_folder() / digest[:32]
     try:
         with held(target):
             if not target.is_dir():
@@ -150,7 +148,3 @@ def _download(place: Place, folder: str, manifest: bytes, target: Path) -> None:
 
 def _wrong(place: Place, name: str, how: str) -> BundleError:
     return BundleError(f"the model bundle at {place.address} is broken: {name} {how}; publish it again")
-
-
-def _cache() -> Path:
-    return Path(os.environ.get(CACHE) or Path.home() / ".cache" / "camoe")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from camoe.contracts.errors import CamoeError, error_text
-from camoe.contracts.files import held, write_json
+from camoe.contracts.files import as_json, updated
 
 
 class CountError(CamoeError):
@@ -23,8 +23,7 @@ def require_equal(what: str, expected: int, found: int) -> None:
 
 def record(path: Path, stage: str, counts: Mapping[str, Any]) -> None:
     """Put one stage's counts into the file at `path`, keeping the other stages', also of one that ends just now."""
-    with held(path):
-        write_json(path, {**_stages(path), stage: dict(counts)})
+    updated(path, lambda before: as_json({**_read(path, before), stage: dict(counts)}))
 
 
 def require_readable(path: Path) -> None:
@@ -39,10 +38,14 @@ def recorded(path: Path, stage: str) -> Mapping[str, Any]:
 
 
 def _stages(path: Path) -> dict[str, Any]:
-    try:
-        stages = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    return _read(path, path.read_bytes() if path.exists() else None)
+
+
+def _read(path: Path, content: bytes | None) -> dict[str, Any]:
+    if content is None:
         return {}
+    try:
+        stages = json.loads(content)
     except ValueError as error:
         raise CountError(
             f"{path} is damaged ({error_text(error)}); remove it: it holds what stages have told"

@@ -1,8 +1,8 @@
 """Leases: files that name who holds something, and that the holder renews. One not renewed for a time has no holder.
 
 A process that this machine can ask needs no time: it runs, or it does not. Of one elsewhere, in a container that is
-gone or on another host, only its lease tells. Ages are told by the clock of the file system that holds the leases,
-which is one for all.
+gone or on another host, only its lease tells. Ages are told by the clock of the file system, or of the object store,
+that holds the leases, which is one for all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,8 +22,9 @@ from threading import Event
 
 from camoe.contracts.config_file import Section
 from camoe.contracts.errors import CamoeError
-from camoe.contracts.files import held
 from camoe.contracts.places.beside import beside
+from camoe.contracts.places.lease_files import lease_file
+from camoe.contracts.places.store import is_address
 
 # A holder renews its lease so often, and has lost it when it did not for so long.
 RENEW_S, LEASE_S = 15.0, 60.0
@@ -77,14 +77,17 @@ def leased(lease: Path, what: str, refused: type[CamoeError]) -> Iterator[None]:
         CamoeError: another process holds it; of the type `refused`.
     """
     mine = this_process().model_dump_json().encode()
-    made = [folder for folder in (lease.parent, lease.parent.parent) if not folder.exists()]
+    above = () if is_address(lease) else (lease.parent, lease.parent.parent)
+    made = [folder for folder in above if not folder.exists()]
     _take(lease, mine, what, refused)
     try:
         with renewed(lease, mine):
             yield
     finally:
-        if _content(lease) == mine:
-            lease.unlink(missing_ok=True)
+        # One that cannot be removed ends with its process, or its time.
+        with suppress(OSError, CamoeError):
+            if lease_file(lease).seen().content == mine:
+                lease.unlink(missing_ok=True)
         for folder in made:
             # A job that writes nothing leaves nothing; a folder that is in use is not empty.
             with suppress(OSError):
@@ -104,9 +107,10 @@ def holder_of(lease: Path) -> tuple[Holder | None, str]:
     Raises:
         FileNotFoundError: nobody holds it.
     """
-    content, silent_s = lease.read_bytes(), _silent_s(lease)
+    file = lease_file(lease)
+    seen, silent_s = file.seen(), file.silent_s()
     try:
-        known = json.loads(content)
+        known = json.loads(seen.content)
         holder = Holder(**{name: known[name] for name in Holder.model_fields if name in known})
     except (ValueError, TypeError):
         return None, ENDED if silent_s > LEASE_S else ELSEWHERE
@@ -114,43 +118,24 @@ def holder_of(lease: Path) -> tuple[Holder | None, str]:
 
 
 def _take(lease: Path, mine: bytes, what: str, refused: type[CamoeError]) -> None:
-    first, began = None, time.monotonic()
+    first, began, file = None, time.monotonic(), lease_file(lease)
     for tries in range(TRIES + round(2 * LEASE_S / POLL_S)):
         # Lease and folder may go again between any two of these, with the one who holds it.
         with suppress(FileNotFoundError):
-            lease.parent.mkdir(parents=True, exist_ok=True)
-            if _created(lease, mine):
+            if file.create(mine):
                 return
-            found = _content(lease), lease.stat().st_mtime_ns
+            found = file.seen()
             first = first or found
             holder, state = holder_of(lease)
             if state == RUNNING or first != found:
                 raise refused(_in_use(lease, what, holder))
             # A clock that was set back does not tell of silence; that nothing was heard all the while does.
-            if (state == ENDED or time.monotonic() - began > LEASE_S) and _taken_over(lease, mine, first):
+            if (state == ENDED or time.monotonic() - began > LEASE_S) and file.take_over(mine, first):
                 return
             if tries == 0 and state == ELSEWHERE:
                 print(f"waits up to {LEASE_S:.0f} s for a sign of life: {_in_use(lease, what, holder)}", flush=True)
         time.sleep(POLL_S if first else 0)
     raise refused(f"{lease} comes and goes: several start at once; keep one {what}")
-
-
-def _created(lease: Path, mine: bytes) -> bool:
-    try:
-        with lease.open("xb") as file:
-            file.write(mine)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _taken_over(lease: Path, mine: bytes, seen: tuple[bytes | None, int]) -> bool:
-    """Make the lease of one that has ended `mine` if it is as it was `seen`; of several that try, one succeeds."""
-    with held(lease):
-        if (_content(lease), lease.stat().st_mtime_ns) != seen:
-            return False
-        lease.write_bytes(mine)
-    return True
 
 
 def _in_use(lease: Path, what: str, holder: Holder | None) -> str:
@@ -159,31 +144,18 @@ def _in_use(lease: Path, what: str, holder: Holder | None) -> str:
 
 
 def _renew(lease: Path, mine: bytes, over: Event) -> None:
+    file = lease_file(lease)
     while not over.wait(RENEW_S):
-        found = _content(lease)
-        if found == mine:
-            # A file system that does not answer for a moment costs a renewal, not the job.
-            with suppress(OSError):
-                os.utime(lease)
-        elif found:
-            print(
-                f"error: another process has taken {lease} over meanwhile; this one ends", file=sys.stderr, flush=True
-            )
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-
-
-def _content(lease: Path) -> bytes | None:
-    try:
-        return lease.read_bytes()
-    except OSError:
-        return None
-
-
-def _silent_s(lease: Path) -> float:
-    """Return for how long `lease` was not renewed, by the clock of its file system."""
-    with tempfile.TemporaryFile(dir=lease.parent) as probe:
-        return os.fstat(probe.fileno()).st_mtime - lease.stat().st_mtime
+        # What does not answer for a moment costs a renewal, not the job.
+        with suppress(OSError, CamoeError):
+            found = file.seen()
+            if found.content.rstrip() == mine.rstrip():
+                file.renew(found)
+            elif found.content:
+                said = f"error: another process has taken {lease} over meanwhile; this one ends"
+                print(said, file=sys.stderr, flush=True)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
 
 
 def _place() -> str:

@@ -118,6 +118,16 @@ class Place:
         entries = self._asked(lambda: [*obstore.list(self.store, below or None)], below)
         return sorted(_listed(entry) for part in entries for entry in part)
 
+    def children(self, below: str = "") -> list[str]:
+        """List the names of what lies in the folder `below`, relative to it: of objects and of folders, in order."""
+        found = self._asked(lambda: obstore.list_with_delimiter(self.store, below or None), below)
+        paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
+        return sorted(path.rpartition("/")[2] for path in paths)
+
+    def has_below(self, folder: str) -> bool:
+        """Return whether there is an object in `folder` or below it."""
+        return self._asked(lambda: any(len(part) for part in obstore.list(self.store, folder or None)), folder)
+
     def entry(self, name: str) -> Listed | None:
         """Return an object as it is listed; None where there is none."""
         try:

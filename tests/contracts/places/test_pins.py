@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from camoe.contracts.places import leases
+from camoe.contracts.places.lease_files import lease_file
 from camoe.contracts.places.leases import ELSEWHERE, ENDED, RUNNING
+from camoe.contracts.places.objects import path_at
 from camoe.contracts.places.pins import PinError, pinned, read_pins, remove_pin
+from tests.waiting import wait_until
 
 TABLE = Path("/lake/training")
 
@@ -27,6 +31,18 @@ def test_a_pin_is_held_while_the_block_runs_and_gone_after_it(tmp_path):
         assert "training version 3" in str(pin)
     assert read_pins(tmp_path) == ()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pins_lie_in_a_store_as_well(store, monkeypatch):
+    monkeypatch.setattr(leases, "RENEW_S", 0.05)
+    folder = path_at("s3://lake/pins")
+    with hold(folder) as pin:
+        first = lease_file(folder / f"{pin.pin_id}.json").seen()
+        wait_until(lambda: lease_file(folder / f"{pin.pin_id}.json").seen() != first)
+        assert read_pins(folder) == (pin,)
+        with pytest.raises(PinError, match="runs on this host"):
+            remove_pin(folder, pin.pin_id)
+    assert read_pins(folder) == ()
 
 
 def test_a_job_that_fails_releases_its_pin(tmp_path):
