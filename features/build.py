@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import Any
@@ -18,7 +19,6 @@ from features.after_commit import after_commit
 from features.delta.commit import Commit, CommitMetadata
 from features.delta.remote import rows_on
 from features.history.check import alone
-from features.impressions.tally import Tally
 from features.plan import JOB, Plan
 from features.prepare import PreparedRun, encoded_rows, prepare, refused_rows
 from features.report import RunFacts, day_groups, feature_report
@@ -31,7 +31,7 @@ from features.spark.values import day_hashes
 from features.tables.publish import PendingWrite, prune_superseded, publish
 from features.tables.replace import DayReplacement
 from features.tables.side import profile_rows, quarantine_rows
-from features.tables.training import as_files
+from features.tables.training import as_files, columns_in_order
 
 
 def build(spark: SparkSession, plan: Plan) -> BuildResult:
@@ -87,10 +87,10 @@ def _result(
 ) -> BuildResult:
     """Check the commit, prune what it superseded, and return the run's result."""
     plan = ready.inputs.plan
-    _require_written(plan, ready.tally, commit.version)
+    require_written(plan, ready.tally.kept, commit.version)
     with step(spark.sparkContext, f"{JOB}: looking at what was written"):
         active = prune_superseded(spark, plan.layout, run)
-        content = _content(spark, plan, commit.version)
+        content = content_of(spark, plan, commit.version)
     with step(spark.sparkContext, f"{JOB}: comparing features with the training days"):
         report = _report(ready, encoder, commit.version)
     stale = stale_days(active)
@@ -110,10 +110,12 @@ def _result(
     )
 
 
-def _content(spark: SparkSession, plan: Plan, version: int) -> dict[date, str]:
+def content_of(spark: SparkSession, plan: Plan, version: int) -> dict[date, str]:
     """Return the hash of each of the run's days in `version` of the table, over all columns but the run."""
     mine = rows_on(spark, plan.layout.table, version, plan.window.days)
-    return day_hashes(mine, [name for name in mine.columns if name != RUN_ID])
+    # In the order in which a table is made of these features, wherever columns were added.
+    columns = columns_in_order(tuple(plan.sources.objectives), plan.features)
+    return day_hashes(mine, [name for name in columns if name in mine.columns and name != RUN_ID])
 
 
 def _report(ready: PreparedRun, encoder: Encoder, version: int) -> dict[str, Any]:
@@ -145,9 +147,9 @@ def _report(ready: PreparedRun, encoder: Encoder, version: int) -> dict[str, Any
     return {**document, "history": [asdict(area) for area in areas]}
 
 
-def _require_written(plan: Plan, counted: Tally, version: int) -> None:
+def require_written(plan: Plan, kept: Mapping[tuple[date, str], int], version: int) -> None:
     """Raise `CountError` unless the log has, in each cell of the run's days, as many rows as were counted."""
     written = logged(plan.layout.table, version, days=plan.window.days).rows_by_cell()
-    for day, slot in sorted(counted.kept.keys() | written.keys()):
+    for day, slot in sorted(kept.keys() | written.keys()):
         what = f"rows of the training table on {day} in slot {slot}"
-        require_equal(what, counted.kept.get((day, slot), 0), written.get((day, slot), 0))
+        require_equal(what, kept.get((day, slot), 0), written.get((day, slot), 0))

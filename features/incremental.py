@@ -8,18 +8,22 @@ from datetime import UTC, date, timedelta
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from camoe.contracts import encoder as encoders
+from camoe.contracts.built.columns import NONE, profiled
 from camoe.contracts.days import day_list
 from camoe.contracts.encoder import EncoderError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import EntityState, RunError, RunRecord, active_records, makers, stale_days
+from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import Snapshot, is_delta_table, logged
 from features.delta.commit import latest_version
 from features.delta.lost_log import require_log
 from features.join.entity_states import reaching
 from features.plan import Plan
+from features.spark.rows import held_rows
 from features.tables.side import days_of_runs, rows_of_runs
 from features.tables.training import is_remade
 
@@ -45,7 +49,7 @@ class ExistingTable:
 NO_TABLE = ExistingTable(-1, {}, {})
 
 
-def without_built(training: Path, days: Sequence[date]) -> tuple[date, ...]:
+def without_built(training: Path | str, days: Sequence[date]) -> tuple[date, ...]:
     """Return those of `days` on which the `training` table has no rows. Raises `SnapshotError` as `logged` does."""
     built = {file.day for file in logged(training, days=days).files} if is_delta_table(training) else set[date]()
     return tuple(day for day in days if day not in built)
@@ -64,12 +68,12 @@ def find_existing(plan: Plan) -> ExistingTable:
         return NO_TABLE
     if is_remade(plan.target):
         return NO_TABLE
-    snapshot, profiles = _at_one_time(plan.layout)
+    snapshot, profiles = at_one_time(plan.layout)
     records = active_records(snapshot, plan.layout.runs, without=plan.window.days)
     return ExistingTable(snapshot.version, makers(snapshot), records, profiles)
 
 
-def _at_one_time(layout: Layout) -> tuple[Snapshot, int]:
+def at_one_time(layout: Layout) -> tuple[Snapshot, int]:
     """Return the training table, and the version of the profiles' table before any later run pruned it."""
     while True:
         snapshot, profiles = logged(layout.table), latest_version(layout.profiles)
@@ -113,14 +117,21 @@ def _require_all_known(plan: Plan, before: ExistingTable, added: Collection[date
 
 
 def earlier_profiles(
-    spark: SparkSession, layout: Layout, before: ExistingTable, days: Collection[date]
+    spark: SparkSession,
+    layout: Layout,
+    before: ExistingTable,
+    days: Collection[date],
+    defined: Mapping[str, str] = NONE,
 ) -> DataFrame | None:
-    """Return the profile rows of the built days among `days`, of the run that built each; None when there are none.
+    """Return the profile rows of the built days among `days`, of the runs that built each; None when there are none.
+
+    Features that are `defined` otherwise than a day has them are left out.
 
     Raises:
         RunError: the rows of one of them are missing.
     """
-    wanted = {(day, record.run_id) for day, record in before.records.items() if day in days}
+    records = {day: record for day, record in before.records.items() if day in days}
+    wanted, outdated = profiled(records, defined)
     if not wanted:
         return None
     missing = sorted({day for day, _ in wanted - days_of_runs(layout.profiles, before.profiles)})
@@ -129,7 +140,11 @@ def earlier_profiles(
             f"{layout.profiles} lacks the counts of {day_list(missing)}, which the encoder is fitted on; "
             f"build them again with --days {day_list(missing)}"
         )
-    return rows_of_runs(spark, layout.profiles, before.profiles, wanted)
+    rows = rows_of_runs(spark, layout.profiles, before.profiles, wanted)
+    if not outdated:
+        return rows
+    gone = held_rows(spark, sorted(outdated), f"date date, {RUN_ID} string, feature string")
+    return rows.join(F.broadcast(gone), on=["date", RUN_ID, "feature"], how="left_anti")
 
 
 def require_vocabularies(folder: Path, features: FeatureSet) -> None:

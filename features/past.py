@@ -29,7 +29,7 @@ def opened_past(
     """
     plan = inputs.plan
     layout = layout_of(plan)
-    store = HistoryStore(plan.layout.history / plan.settings_hash, layout)
+    store = HistoryStore(plan.history, layout)
     stored = store.found()
     missing = usable(stored, layout, plan.window)[1]
     fresh = events(_earlier(inputs, plan.window.days) if shown is None else shown, layout)

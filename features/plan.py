@@ -11,21 +11,27 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from camoe.config.pipeline import Config
+from camoe.contracts.built.definitions import definitions
 from camoe.contracts.days import Days, day_list, in_zone
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
-from camoe.contracts.hashing import short_hash
 from camoe.contracts.layout import Layout
 from camoe.contracts.runs import EntityState, RunError, RunRecord, read_record
-from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, SETTINGS_PROPERTY, SLOTS_PROPERTY
+from camoe.contracts.schema import (
+    FEATURE_SCHEMA_PROPERTY,
+    FEATURES_PROPERTY,
+    PARTS_PROPERTY,
+    SETTINGS_PROPERTY,
+    SLOTS_PROPERTY,
+)
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
 from features.delta.commit import CommitMetadata, has_committed
 from features.read.copies import kept
-from features.read.hash_key import fingerprint, read_key
 from features.read.listing import as_listed
 from features.read.objects import address_of, addressed, copy_of, with_copies
 from features.read.window import DayWindow
+from features.settings import history_folder, settings_hash, settings_parts
 from features.tables.training import TrainingTable
 
 JOB = "build_features"
@@ -36,7 +42,8 @@ JUST_AFTER = timedelta(microseconds=1)
 class Plan:
     """One run. `started` orders runs; `asked` are the days that were asked for, `window.days` all that it builds.
 
-    `accept` is the reason to write what lies under a floor; empty where nothing is to be accepted.
+    `accept` is the reason to write what lies under a floor; empty where nothing is to be accepted. `added` are the
+    features that it adds to days that are built, in place of building them.
     """
 
     run_id: str
@@ -54,6 +61,7 @@ class Plan:
     replace: bool = False
     cascade: bool = False
     accept: str = ""
+    added: tuple[str, ...] = ()
 
     @property
     def training_days(self) -> tuple[date, ...]:
@@ -71,11 +79,17 @@ class Plan:
         return settings_hash(self.sources, self.features, self.window.zone)
 
     @property
+    def history(self) -> Path:
+        """The folder of its history."""
+        return history_folder(self.layout, self.sources, self.features, self.window.zone)
+
+    @property
     def target(self) -> TrainingTable:
         """The training table with the properties that say what its rows are."""
-        return training_table(
+        made = training_table(
             self.layout, self.sources, self.slots, self.features, self.window.zone, replace=self.replace
         )
+        return replace(made, added=self.added)
 
     @property
     def logs(self) -> tuple[str, ...]:
@@ -139,6 +153,8 @@ class Plan:
             asked=self.asked,
             days=days,
             entities=entities,
+            features=definitions(self.features),
+            history="" if self.features.history is None else self.history.name,
         )
 
 
@@ -150,35 +166,10 @@ def training_table(
         FEATURE_SCHEMA_PROPERTY: features.schema_hash(),
         SLOTS_PROPERTY: slots.listing(),
         SETTINGS_PROPERTY: settings_hash(sources, features, zone),
+        FEATURES_PROPERTY: json.dumps(definitions(features)),
+        PARTS_PROPERTY: json.dumps(settings_parts(sources, zone)),
     }
     return TrainingTable(layout.table, properties, slots, tuple(sources.objectives), replace)
-
-
-def settings_hash(sources: Sources, features: FeatureSet, zone: str) -> str:
-    """Return the `short_hash` of all that decides a day's rows, given the input's content.
-
-    Left out: where the tables lie, limits and floors, how a join is carried out, the name of the variable that holds a
-    hashing key, what only the model does with a feature, and the slots, which a table lists for itself. Included: how
-    many days back repeats are looked for, also where it follows from the path; and a hashing key's fingerprint, since
-    rows hashed with another key would join with none of the earlier ones.
-
-    Raises:
-        ConfigError: a hashing key is missing or short.
-    """
-    mapping = sources.model_dump(mode="json", exclude_defaults=True, exclude={"max_quarantined", "max_misfiled"})
-    tables = [mapping["impressions"], mapping.get("outcomes", {}), *mapping.get("entities", {}).values()]
-    for table in (*tables, *mapping["objectives"].values()):
-        for name in ("path", "day_column", "strategy", "min_matched", "min_share"):
-            table.pop(name, None)
-    if sources.impressions.reach_days is not None:
-        mapping["impressions"]["repeats_days"] = sources.impressions.reach_days
-    if sources.keyed_hash is not None:
-        mapping["keyed_hash"].pop("key_env", None)
-        mapping["keyed_hash"]["key"] = fingerprint(read_key(sources.keyed_hash))
-    # Only where there are some, so that tables without any keep the identity that they were built with.
-    targets = [[item.model_dump(mode="json") for item in features.targets]] if features.targets else []
-    text = json.dumps([mapping, features.schema_hash(), zone, *targets], sort_keys=True)
-    return short_hash(text)
 
 
 def plan_for(config: Config, asked: Sequence[date], as_of: datetime | None = None, run_id: str | None = None) -> Plan:
@@ -255,7 +246,9 @@ def finished(plan: Plan) -> RunRecord | None:
     earlier = read_record(plan.layout.runs, plan.run_id)
     for what, then, now in (
         ("days", day_list(earlier.asked), day_list(plan.asked)),
-        ("as-of time", _told_as_of(earlier, plan), plan.window.as_of.astimezone(UTC)),
+        ("columns", _listed(earlier.features if earlier.kept else ()), _listed(plan.added)),
+        # Columns that are added rest on what was known when their days were built.
+        *([] if plan.added else [("as-of time", _told_as_of(earlier, plan), plan.window.as_of.astimezone(UTC))]),
         ("settings", earlier.settings_hash, plan.settings_hash),
         ("input", earlier.input, plan.input),
     ):
@@ -274,3 +267,7 @@ def _told_as_of(earlier: RunRecord, plan: Plan) -> datetime:
     """
     then, now = earlier.as_of.astimezone(UTC), plan.window.as_of.astimezone(UTC)
     return max(then, now) if earlier.as_of == earlier.built else then
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none added"

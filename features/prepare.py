@@ -10,6 +10,7 @@ from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
+from camoe.contracts.built.definitions import definitions
 from camoe.contracts.encoder import NO_WEIGHTS, Encoder
 from camoe.contracts.runs import LabelCount
 from camoe.contracts.schema import IMPRESSION_KEYS, label_column
@@ -62,7 +63,7 @@ class PreparedRun:
 
 
 @dataclass(frozen=True)
-class _Valued:
+class Valued:
     """The kept impressions with their features, and what their history was taken from and smoothed by."""
 
     rows: DataFrame
@@ -79,15 +80,15 @@ def prepare(spark: SparkSession, plan: Plan) -> Iterator[PreparedRun]:
     """
     inputs = read_inputs(spark, plan)
     # What a feature gets wrong is told before any impression is counted.
-    _values(inputs, unjoined(inputs.judged, inputs.tables, plan.sources))
-    with _persisted(inputs.judged):
+    values_of(inputs, unjoined(inputs.judged, inputs.tables, plan.sources))
+    with persisted(inputs.judged):
         counted = _tallied(inputs)
         joined = _joined(inputs)
         with (
-            _valued(inputs, joined.frame) as valued,
-            _persisted(profile(valued.rows, inputs.plan.features)) as profiled,
+            valued(inputs, joined.frame) as found,
+            persisted(profile(found.rows, inputs.plan.features)) as profiled,
         ):
-            yield _checked(inputs, counted, joined.choices, valued, profiled)
+            yield _checked(inputs, counted, joined.choices, found, profiled)
 
 
 def encoded_rows(plan: Plan, values: DataFrame, encoder: Encoder) -> DataFrame:
@@ -108,7 +109,7 @@ def refused_rows(ready: PreparedRun) -> DataFrame:
 
 
 @contextmanager
-def _persisted(frame: DataFrame) -> Iterator[DataFrame]:
+def persisted(frame: DataFrame) -> Iterator[DataFrame]:
     """Keep the computed rows of `frame` while the block runs."""
     frame.persist()
     try:
@@ -136,26 +137,34 @@ def _joined(inputs: RunInputs) -> JoinResult:
 
 
 @contextmanager
-def _valued(inputs: RunInputs, joined: DataFrame) -> Iterator[_Valued]:
-    """Give each kept impression its features, also those that look into the history; kept while the block runs."""
+def valued(inputs: RunInputs, joined: DataFrame, carried: Sequence[str] = ()) -> Iterator[Valued]:
+    """Give each kept impression its features, also those that look into the history; kept while the block runs.
+
+    Columns that are `carried` go on with it.
+    """
     features = inputs.plan.features
     if features.history is None:
-        with _persisted(with_derived(_values(inputs, joined), features)) as rows:
-            yield _Valued(rows)
+        with persisted(with_derived(values_of(inputs, joined, carried), features)) as rows:
+            yield Valued(rows)
         return
     with (
-        _persisted(_values(inputs, joined)) as shown,
+        persisted(values_of(inputs, joined, carried)) as shown,
         opened_past(inputs, shown, joined) as past,
-        _persisted(told(shown.where(KEPT), past).drop(*keyed_columns(features))) as rows,
+        persisted(told(shown.where(KEPT), past).drop(*keyed_columns(features))) as rows,
     ):
         plan = inputs.plan
         weights = smoothing_weights(plan.layout.encoder, rows, plan.training_days, past.layout)
         numbered = with_history(rows, past.layout, weights, plan.window.zone).drop(NUMBERS)
-        with _persisted(with_derived(numbered, features)) as valued:
-            yield _Valued(valued, past, weights if features.history.smoothing == "fitted" else NO_WEIGHTS)
+        with persisted(with_derived(numbered, features)) as found:
+            yield Valued(found, past, weights if features.history.smoothing == "fitted" else NO_WEIGHTS)
 
 
-def _values(inputs: RunInputs, joined: DataFrame) -> DataFrame:
+def values_of(inputs: RunInputs, joined: DataFrame, carried: Sequence[str] = ()) -> DataFrame:
+    """Return the impressions with the value of each feature that rests on them and their entities alone.
+
+    Raises:
+        ConfigError: as `feature_values` does.
+    """
     plan = inputs.plan
     labels = [label_column(objective) for objective in plan.sources.objectives]
     flags = [helper(name) for name in inputs.tables for helper in (matched_column, age_column)]
@@ -164,14 +173,14 @@ def _values(inputs: RunInputs, joined: DataFrame) -> DataFrame:
         joined = with_keys(joined, plan.features)
         flags += keyed_columns(plan.features)
     # A label of an objective that is not trained on is as much a leak as one that is.
-    keep = [*IMPRESSION_KEYS, "date", "slot", *labels, *flags]
+    keep = [*IMPRESSION_KEYS, "date", "slot", *labels, *flags, *carried]
     return feature_values(joined, plan.features, keep, hidden_columns(joined))
 
 
 def _checked(
-    inputs: RunInputs, counted: Tally, choices: tuple[Choice, ...], valued: _Valued, profiled: DataFrame
+    inputs: RunInputs, counted: Tally, choices: tuple[Choice, ...], found: Valued, profiled: DataFrame
 ) -> PreparedRun:
-    plan, values, spark = inputs.plan, valued.rows, valued.rows.sparkSession
+    plan, values, spark = inputs.plan, found.rows, found.rows.sparkSession
     with step(spark.sparkContext, f"{JOB}: joining {', '.join(inputs.tables) or 'nothing'}"):
         coverage, labels = measure_days(values, inputs.tables, plan.sources.objectives)
     below = _below_floors(inputs, coverage, labels)
@@ -196,8 +205,8 @@ def _checked(
         history=history,
         fitted=fitted,
         accepted=tuple(f"{plan.accept}: {line}" for line in below),
-        past=valued.past,
-        weights=valued.weights,
+        past=found.past,
+        weights=found.weights,
     )
 
 
@@ -213,7 +222,8 @@ def _below_floors(inputs: RunInputs, coverage: Sequence[Coverage], labels: Label
 
 def _history(inputs: RunInputs, profiled: DataFrame) -> DataFrame:
     plan = inputs.plan
-    earlier = earlier_profiles(profiled.sparkSession, plan.layout, inputs.before, plan.days.train.days())
+    defined, training = definitions(plan.features), plan.days.train.days()
+    earlier = earlier_profiles(profiled.sparkSession, plan.layout, inputs.before, training, defined)
     return profiled if earlier is None else profiled.unionByName(earlier.select(*profiled.columns))
 
 

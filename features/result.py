@@ -87,8 +87,7 @@ class BuildResult:
             f"duplicates  {counted.duplicates:>12,}",
             f"quarantined {counted.rows_quarantined:>12,}{_parts(counted.quarantined)}",
             f"written     {counted.rows_kept:>12,}  on {len(per_day)} days",
-            *[f"  {day}{per_day[day]:>12,}  content {self.content[day]}" for day in list(per_day)[:DAYS_SHOWN]],
-            *([f"  and {len(per_day) - DAYS_SHOWN} days more, in counts.json"] if len(per_day) > DAYS_SHOWN else []),
+            *content_lines(per_day, self.content),
             *[f"join        {choice}" for choice in self.choices],
             "matched     " + (", ".join(f"{name} {share:.2%}" for name, share in self.matched.items()) or "nothing"),
             *[f"accepted    {line}" for line in self.accepted],
@@ -98,13 +97,20 @@ class BuildResult:
             f"encoder     {plan.layout.encoder} version {self.encoder.version}",
             f"beside it   {plan.layout.quarantine}, {plan.layout.profiles}, {plan.layout.runs}/{plan.run_id}.json",
         ]
-        return "\n".join([*lines, *self._stale_lines(command)])
+        return "\n".join([*lines, *stale_lines(self.stale, self.rebuild, command)])
 
-    def _stale_lines(self, command: str) -> list[str]:
-        if not self.stale:
-            return ["stale       no days"]
-        reason = next(iter(self.stale.values()))
-        return [f"stale       {day_list(self.stale)}: {reason}", f"rebuild     {command} {self.rebuild}"]
+
+def content_lines(rows: Mapping[date, int], content: Mapping[date, str]) -> list[str]:
+    """Tell the rows and the content's hash of the first days."""
+    more = [f"  and {len(rows) - DAYS_SHOWN} days more, in counts.json"] if len(rows) > DAYS_SHOWN else []
+    return [*[f"  {day}{rows[day]:>12,}  content {content[day]}" for day in list(rows)[:DAYS_SHOWN]], *more]
+
+
+def stale_lines(stale: Mapping[date, str], rebuild: str, command: str) -> list[str]:
+    """Tell which days are stale, why, and what builds them again."""
+    if not stale:
+        return ["stale       no days"]
+    return [f"stale       {day_list(stale)}: {next(iter(stale.values()))}", f"rebuild     {command} {rebuild}"]
 
 
 def _parts(counted: Mapping[str, int]) -> str:

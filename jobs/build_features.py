@@ -42,7 +42,7 @@ def plan_of(chosen: argparse.Namespace, config: Config) -> Plan | None:
     from features.plan import plan_for
 
     days = chosen.days or config.days.all_days()
-    days = without_built(config.layout.training, days) if chosen.missing else days
+    days = without_built(config.layout.table, days) if chosen.missing else days
     if not days:
         return None
     plan = plan_for(config, days, chosen.as_of, chosen.run_id)

@@ -78,9 +78,9 @@ def run_compact(chosen: argparse.Namespace, config: Config) -> None:
 def run_forget(chosen: argparse.Namespace, config: Config) -> None:
     """List, and with --delete remove, users' events and sums in the history."""
     from features.maintenance.forget import forget, plan_forget, read_users
-    from features.plan import settings_hash
+    from features.settings import history_folder
 
-    own = config.layout.history / settings_hash(config.sources, config.features, config.days.zone)
+    own = history_folder(config.layout, config.sources, config.features, config.days.zone)
     plan = plan_forget(config.layout, own, config.features.history, read_users(chosen.users), chosen.keep)
     print("\n".join(says.forget_lines(forget(plan, chosen.delete), chosen.delete)))
 

@@ -76,8 +76,8 @@ def _candidates(config: Config, given_in: Path, rows: Rows, watch: Watch, model:
     from features.plan import plan_for
     from features.spark.session import spark_session
 
-    scorer.require_features(model, config.features.schema_hash(), "the configuration")
-    plan, session = plan_for(config, rows.days), spark_session("score", config.layout.logs)
+    own = {"features": scorer.own_features(model, config.features, "the configuration")}
+    plan, session = plan_for(config.model_copy(update=own), rows.days), spark_session("score", config.layout.logs)
     with plan.copies(), encoded_candidates(session, plan, given_in, scorer.own_encoder(model)) as encoded:
         return impressions.score_candidates(model, rows, config.layout, partial(spark.score_candidates, encoded), watch)
 

@@ -74,6 +74,14 @@ def given_days(text: str) -> tuple[date, ...]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def given_names(text: str) -> tuple[str, ...]:
+    """Parse names of a command line, between commas."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError("give names, between commas")
+    return names
+
+
 def given_run_id(text: str) -> str:
     """Parse the name of a run."""
     try:

@@ -125,7 +125,8 @@ class Encoder:
         kept.
         """
         grown = dict(self.values)
-        hidden = dict[str, tuple[int, ...]]()
+        kept = self.hidden if days in (None, self.days) else {}
+        hidden = {feature: indices for feature, indices in kept.items() if feature not in fitted}
         for feature, values in fitted.items():
             known, seen_now = self.values.get(feature, ()), frozenset(values)
             seen = frozenset(known)

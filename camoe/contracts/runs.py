@@ -7,7 +7,7 @@ a table version say which run each day comes from, and the record of a run that 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import reduce
@@ -67,6 +67,10 @@ class RunRecord(Section):
     (a cascade adds some), each with its rows by slot. `input` is the folder of the raw tables, `logs` the paths of the
     impressions that were read in it. Labels of a day are those known at its `label_as_of`, and `labels` counts them by
     objective and day; `accepted` is what lay under its floor, and why it was written all the same.
+
+    `features` are the definitions of the features that it built. A run that adds columns to built days keeps rows:
+    `kept` are the runs that those of a day come from, the one that made them first; their records are `under` it.
+    `history` is the folder of the history that it used.
     """
 
     run_id: RunId
@@ -83,6 +87,22 @@ class RunRecord(Section):
     entities: Mapping[str, EntityState] = Field(default_factory=dict)
     labels: Mapping[str, Mapping[date, LabelCount]] = Field(default_factory=dict)
     accepted: tuple[str, ...] = ()
+    features: Mapping[str, str] = Field(default_factory=dict)
+    kept: Mapping[date, tuple[RunId, ...]] = Field(default_factory=dict)
+    history: str = ""
+    under: Mapping[str, RunRecord] = Field(default_factory=dict, exclude=True, repr=False)
+
+    def layers(self, day: date) -> tuple[RunRecord, ...]:
+        """Return the records of the runs that the rows of `day` come from, of which the first made them."""
+        return (*(self.under[name] for name in self.kept.get(day, ())), self)
+
+    def built_by(self, day: date) -> dict[str, RunRecord]:
+        """Return by feature the run whose values the rows of `day` have; empty where older records do not say."""
+        return {name: layer for layer in self.layers(day) for name in layer.features}
+
+    def definitions(self, day: date) -> dict[str, str]:
+        """Return by feature the definition of the values that the rows of `day` have."""
+        return {name: layer.features[name] for name, layer in self.built_by(day).items()}
 
     def labelled_as_of(self, day: date) -> datetime:
         """Return the time as of which the labels of `day` were taken; older records have one for all their days."""
@@ -140,8 +160,14 @@ def active_records(snapshot: Snapshot, folder: Path, without: Collection[date] =
     """
     others = replace(snapshot, files=tuple(file for file in snapshot.files if file.day not in without))
     runs = active_runs(others)
-    records = {run: read_record(folder, run) for run in sorted(set(runs.values()))}
+    records = {run: _whole_record(folder, run) for run in sorted(set(runs.values()))}
     return {day: records[run] for day, run in runs.items()}
+
+
+def _whole_record(folder: Path, run_id: str) -> RunRecord:
+    record = read_record(folder, run_id)
+    names = sorted({name for kept in record.kept.values() for name in kept})
+    return record.model_copy(update={"under": {name: read_record(folder, name) for name in names}})
 
 
 def encoder_version(active: Mapping[date, RunRecord]) -> int:
@@ -153,26 +179,50 @@ def stale_days(active: Mapping[date, RunRecord]) -> dict[date, str]:
     """Find the days that depend on an earlier day which was built later from other entity rows: day to the reason.
 
     `active` maps every built day to the record of its run. A day depends on the entity rows that were known by its end
-    and within reach of its joins; it is stale when a later run of an earlier day saw other ones.
+    and within reach of its joins; it is stale when a later run saw other ones for a feature of an earlier day that it
+    has, too.
     """
-    days = sorted(active)
-    runs = list({active[day].run_id: active[day] for day in days}.values())
+    views = list(_views(active))
+    days = [day for day, _, _ in views]
+    runs = list({record.run_id: record for _, record, _ in views}.values())
     row = {record.run_id: number for number, record in enumerate(runs)}
-    rows = [row[active[day].run_id] for day in days]
+    rows = [row[record.run_id] for _, record, _ in views]
     moments = {built: rank for rank, built in enumerate(sorted({record.built for record in runs}))}
-    built = [moments[active[day].built] for day in days]
+    built = [moments[record.built] for _, record, _ in views]
     seen = {name: _Seen.of(name, runs) for name in sorted({name for record in runs for name in record.entities})}
     stale: dict[date, str] = {}
-    for number, day in enumerate(days):
-        later = [earlier for earlier, moment in enumerate(built[:number]) if moment > built[number]]
-        others = [rows[earlier] for earlier in later]
+    for number, (day, _, features) in enumerate(views):
+        later = [
+            other
+            for other, moment in enumerate(built[:number])
+            if moment > built[number] and days[other] < day and _share(features, views[other][2])
+        ]
+        others = [rows[other] for other in later]
         changed = {name: own.differ(day, rows[number], others) for name, own in seen.items() if later}
         hits = np.flatnonzero(reduce(np.logical_or, changed.values())).tolist() if changed else []
         if hits:
             names = " and ".join(name for name, differs in changed.items() if differs[hits[0]])
-            earlier = days[later[hits[0]]]
-            stale[day] = f"{names} changed before {earlier} was built again by run {active[earlier].run_id}"
+            earlier, by = days[later[hits[0]]], runs[others[hits[0]]]
+            stale.setdefault(day, f"{names} changed before {earlier} was built again by run {by.run_id}")
     return stale
+
+
+def _views(active: Mapping[date, RunRecord]) -> Iterator[tuple[date, RunRecord, frozenset[str]]]:
+    """Yield each day with the runs that its rows come from, and the features of each, by name and definition.
+
+    None stands for all of them.
+    """
+    for day in sorted(active):
+        found: dict[str, set[str]] = {}
+        for name, layer in active[day].built_by(day).items():
+            found.setdefault(layer.run_id, set()).add(f"{name} {layer.features[name]}")
+        for layer in active[day].layers(day):
+            if layer.run_id in found or not found:
+                yield day, layer, frozenset(found.get(layer.run_id, ()))
+
+
+def _share(one: frozenset[str], other: frozenset[str]) -> bool:
+    return not one or not other or not one.isdisjoint(other)
 
 
 def require_fresh(active: Mapping[date, RunRecord], days: Iterable[date], where: str) -> None:
@@ -210,7 +260,8 @@ class _Seen:
 
     @classmethod
     def of(cls, name: str, runs: Sequence[RunRecord]) -> _Seen:
-        states = [record.entities.get(name, EntityState(fingerprints={})) for record in runs]
+        # A run that lacks the entity joined none of it.
+        states = [record.entities.get(name, EntityState(fingerprints={}, partial=True)) for record in runs]
         known = sorted({day for state in states for day in state.fingerprints})
         numbers: dict[str | None, int] = {}
         prints = np.full((len(states), len(known)), UNSEEN, dtype=np.int32)

@@ -19,6 +19,9 @@ RESERVED = frozenset((*PHYSICAL_IDS, *TRAINING_PARTITIONS, RUN_ID, "label_as_of"
 FEATURE_SCHEMA_PROPERTY = "camoe.featureSchemaHash"
 SLOTS_PROPERTY = "camoe.slots"
 SETTINGS_PROPERTY = "camoe.settingsHash"
+# The same one by one, as JSON: the definition of each feature, and the hash of each part of the other settings.
+FEATURES_PROPERTY = "camoe.features"
+PARTS_PROPERTY = "camoe.settings"
 
 
 def target_column(target: str) -> str:

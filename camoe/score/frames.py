@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from camoe.contracts.days import parse_days
-from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, FEATURES_PROPERTY
 from camoe.contracts.snapshot import DataFile, logged, opened
 from camoe.contracts.storage import Storage, open_storage, path_of
 from camoe.score.graph_inputs import ScoringError
@@ -65,9 +65,10 @@ def read_days(table: str | Path, days: Collection[date | str], version: int | No
     asked = [one for day in days for one in ((day,) if isinstance(day, date) else parse_days(day))]
     snapshot = opened(logged(table, version), asked).on(asked)
     storage = open_storage(snapshot.table)
-    rows = pa.concat_tables(_rows(file, storage) for file in snapshot.files)
-    schema = snapshot.properties.get(FEATURE_SCHEMA_PROPERTY)
-    return rows.replace_schema_metadata({FEATURE_SCHEMA_PROPERTY: schema} if schema else None)
+    # A day lacks the columns that were added to others.
+    rows = pa.concat_tables((_rows(file, storage) for file in snapshot.files), promote_options="default")
+    told = next((name for name in (FEATURES_PROPERTY, FEATURE_SCHEMA_PROPERTY) if name in snapshot.properties), None)
+    return rows.replace_schema_metadata({told: snapshot.properties[told]} if told else None)
 
 
 def _rows(file: DataFile, storage: Storage) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from camoe.contracts.built.definitions import read_definitions
 from camoe.contracts.errors import CamoeError
-from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, FEATURES_PROPERTY
 from camoe.contracts.sequences import SequenceColumn, age_columns
 from camoe.model.spec import ModelSpec
 from camoe.stream.reading.columns import Block
@@ -58,7 +60,7 @@ class InputReader:
 
     def __init__(self, spec: ModelSpec) -> None:
         features = spec.features
-        self._schema_hash = features.schema_hash()
+        self._schema_hash, self._definitions = features.schema_hash(), read_definitions(features)
         self._categorical, self._numeric = features.categorical_columns, features.numeric_columns
         self._sequences = features.sequence_columns
         self._ages = age_columns(self._sequences)
@@ -72,7 +74,7 @@ class InputReader:
             ScoringError: a column is missing, of a wrong type or has values that no index can be, a slot is unknown, or
                 the table says that it was made from other features.
         """
-        require_schema(table, self._schema_hash)
+        require_schema(table, self._schema_hash, self._definitions)
         require_columns(table, self._needed)
         columns = dict(zip(table.column_names, table.columns, strict=True))
         categorical = np.empty((table.num_rows, len(self._categorical)), dtype=np.int64)
@@ -106,13 +108,20 @@ def slot_ids(table: pa.Table, known: pa.Array) -> npt.NDArray[np.int64]:
     return found
 
 
-def require_schema(table: pa.Table, schema_hash: str) -> None:
-    """Raise `ScoringError` when the table's metadata name another feature schema; most tables name none."""
-    found = (table.schema.metadata or {}).get(FEATURE_SCHEMA_PROPERTY.encode())
+def require_schema(table: pa.Table, schema_hash: str, definitions: Mapping[str, str]) -> None:
+    """Raise `ScoringError` when the table's metadata name other features than the model's; most tables name none."""
+    told = table.schema.metadata or {}
+    found, known = told.get(FEATURE_SCHEMA_PROPERTY.encode()), told.get(FEATURES_PROPERTY.encode())
     if found is not None and found.decode() != schema_hash:
         raise ScoringError(
             f"the table was encoded for feature schema {found.decode()}, the model has {schema_hash}; "
             "encode it with this model"
+        )
+    there = definitions if known is None or found is not None else json.loads(known)
+    other = [name for name, made in definitions.items() if there.get(name) != made]
+    if other:
+        raise ScoringError(
+            f"the table has other features than the model ({', '.join(other)}); encode it with this model"
         )
 
 

@@ -52,7 +52,7 @@ def score_impressions(
         DriftError: a strict `watch` found drift, and nothing was written.
     """
     started, path = time.monotonic(), rows.into
-    require_fit(model, rows.snapshot)
+    require_fit(model, rows.snapshot, rows.records)
     require_vocabulary(model, encoders.read(layout.encoder, encoder_version(rows.records)))
     require_writable(path, rows.snapshot)
     with days_alone(layout.leases, model.manifest.model_version, rows.days):

@@ -36,14 +36,18 @@ def score_snapshot(
         StreamError: a row group cannot be read, or not each row came exactly once.
     """
     require_fit(model, snapshot)
+    return _all_scored(model, snapshot, days, seen or Seen())
+
+
+def _all_scored(model: ScoringModel, snapshot: Snapshot, days: Collection[date], seen: Seen) -> Iterator[pa.Table]:
     require_slot_ids(model, snapshot)
     parts = [(day, snapshot.on([day])) for day in sorted(days)]
-    scorer, counted = Scorer(model), seen or Seen()
-    return (table for day, part in parts for table in _scored(scorer, model, part, day, counted))
+    scorer = Scorer(model)
+    return (table for day, part in parts for table in _scored(scorer, model, part, day, seen))
 
 
 def score_locally(work: Work) -> tuple[dict[str, int], Seen]:
-    """Write the predictions; return their rows by slot, and what was seen of them.
+    """Write the predictions of rows that fit the model; return them by slot, and what was seen of them.
 
     Raises:
         BundleError, SnapshotError, StreamError: as `score_snapshot` does.
@@ -53,7 +57,7 @@ def score_locally(work: Work) -> tuple[dict[str, int], Seen]:
     seen, version = Seen(), work.model.manifest.model_version
 
     def checked() -> Iterator[pa.Table]:
-        yield from score_snapshot(work.model, work.snapshot, work.days, seen)
+        yield from _all_scored(work.model, work.snapshot, work.days, seen)
         work.look(seen)
 
     replace_predictions(checked(), work.snapshot, work.path, work.days, version, scored_at=datetime.now(UTC))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +26,13 @@ from camoe.bundle.manifest import (
 )
 from camoe.bundle.weights import embedding_tables
 from camoe.contracts import encoder as encoders
+from camoe.contracts.built.columns import how_to_build, lacking
+from camoe.contracts.built.definitions import definitions, read_definitions
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import BundleError
-from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.runs import RunRecord
+from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, FEATURES_PROPERTY
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.spec import ModelSpec
@@ -79,8 +85,45 @@ def own_encoder(model: ScoringModel) -> Encoder:
     return encoders.read(model.folder / ENCODER, model.manifest.encoder_version)
 
 
-def require_features(model: ScoringModel, schema_hash: str | None, where: str) -> None:
-    """Raise `BundleError` unless the model was trained on features of that hash, which are those of `where`."""
+def own_features(model: ScoringModel, features: FeatureSet, where: str) -> FeatureSet:
+    """Return the features of the table that the model was trained on, also those that it leaves out.
+
+    Raises:
+        BundleError: `features`, which are those of `where`, lack one that the model reads, or make it otherwise.
+    """
+    _require_definitions(model, definitions(features), where)
+    return FeatureSet(**{name: getattr(model.spec.features, name) for name in FeatureSet.model_fields})
+
+
+def _require_definitions(model: ScoringModel, there: Mapping[str, str], where: str) -> None:
+    other = [name for name, made in read_definitions(model.spec.features).items() if there.get(name) != made]
+    if other:
+        raise BundleError(
+            f"model {model.manifest.model_version} was trained on other features than {where} has "
+            f"({', '.join(other)}); train again or score the right table"
+        )
+
+
+def require_fit(model: ScoringModel, snapshot: Snapshot, records: Mapping[date, RunRecord] | None = None) -> None:
+    """Raise `BundleError` unless the rows of `snapshot` are made as those that the model was trained on.
+
+    `records` are those of the runs that built its days; without them the table as a whole is looked at.
+    """
+    where = f"{snapshot.table} version {snapshot.version}"
+    if FEATURES_PROPERTY in snapshot.properties and records is not None:
+        days = {file.day for file in snapshot.files}
+        missing = lacking(records, sorted(days), read_definitions(model.spec.features))
+        if missing:
+            version = model.manifest.model_version
+            raise BundleError(f"{where} lacks features that model {version} reads: {how_to_build(missing)}")
+    elif FEATURES_PROPERTY in snapshot.properties:
+        _require_definitions(model, json.loads(snapshot.properties[FEATURES_PROPERTY]), where)
+    else:
+        _require_schema(model, snapshot.properties.get(FEATURE_SCHEMA_PROPERTY), where)
+    _require_slots(model, snapshot, where)
+
+
+def _require_schema(model: ScoringModel, schema_hash: str | None, where: str) -> None:
     if schema_hash != model.manifest.feature_schema_hash:
         raise BundleError(
             f"model {model.manifest.model_version} was trained on feature schema "
@@ -88,11 +131,7 @@ def require_features(model: ScoringModel, schema_hash: str | None, where: str) -
         )
 
 
-def require_fit(model: ScoringModel, snapshot: Snapshot) -> None:
-    """Raise `BundleError` unless the rows of `snapshot` are made as those that the model was trained on."""
-    schema_hash = snapshot.properties.get(FEATURE_SCHEMA_PROPERTY)
-    where = f"{snapshot.table} version {snapshot.version}"
-    require_features(model, schema_hash, where)
+def _require_slots(model: ScoringModel, snapshot: Snapshot, where: str) -> None:
     known = {slot.id for slot in model.spec.slots.slots}
     strange = sorted({file.slot for file in snapshot.files} - known)
     if strange:

@@ -18,6 +18,7 @@ from camoe.bundle.manifest import METRICS, Manifest, open_bundle
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import CamoeError
+from camoe.contracts.runs import active_records
 from camoe.contracts.snapshot import Snapshot, logged, opened
 from camoe.metrics.user_buckets import user_buckets
 from camoe.model.parameters import body_parameters
@@ -126,8 +127,9 @@ def score(config: Config, version: int, days: Collection[date], bundle: Path | N
         BundleError, SnapshotError, StreamError: as `camoe.score.local.score_snapshot` does.
     """
     model = read_model(bundle or config.layout.bundle)
-    snapshot = opened(logged(config.training_table, version), days).on(days)
-    require_fit(model, snapshot)
+    table = logged(config.training_table, version)
+    snapshot = opened(table, days).on(days)
+    require_fit(model, snapshot, active_records(table, config.layout.runs))
     scorer = Scorer(model)
     for day in sorted(days):
         yield _scored(scorer, model, snapshot.on([day]), config.evaluation.user_buckets).assign(date=day.isoformat())

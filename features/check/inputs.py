@@ -112,7 +112,7 @@ def _features(sources: Sources, features: FeatureSet) -> Iterator[str]:
     survivors = [("survivor", sql) for sql in log.survivor]
     yield from _unseen("the survivor of duplicate impressions", survivors, mapped)
     yield from _unseen("the exclusions of the impressions", [(one.name, one.where) for one in log.exclude], mapped)
-    named = _expressions(features)
+    named = expressions(features)
     yield from _unseen("the features", named, [*there, *sources.entities])
     for name, sql in named:
         for first, *fields in columns_named(sql):
@@ -125,7 +125,7 @@ def _features(sources: Sources, features: FeatureSet) -> Iterator[str]:
                 )
 
 
-def _expressions(features: FeatureSet) -> list[tuple[str, str]]:
+def expressions(features: FeatureSet) -> list[tuple[str, str]]:
     """Return the name and SQL of whatever sees the impressions and their entities."""
     named = [(one.name, one.sql) for one in features.categorical]
     named += [(one.name, one.sql) for one in features.numeric if not one.reads]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from camoe.contracts import encoder as encoders
-from camoe.contracts.encoder import EncoderError
+from camoe.contracts.encoder import NO_WEIGHTS, EncoderError
 from camoe.contracts.schema import label_column
 from features.history.events import row_of
 from features.history.keys import Layout
@@ -51,13 +51,16 @@ def smoothing_weights(folder: Path, rows: DataFrame, training: Collection[date],
     to_fit = rows.where(F.col("date").isin(list(training)))
     context = rows.sparkSession.sparkContext
     with step(context, f"{job_of(context)}: fitting the history's smoothing"):
-        return fit_weights(to_fit, to_fit.count(), layout)
+        return fit_weights(to_fit, to_fit.count(), layout, kept)
 
 
-def fit_weights(rows: DataFrame, count: int, layout: Layout) -> dict[str, float]:
+def fit_weights(
+    rows: DataFrame, count: int, layout: Layout, kept: Mapping[str, float] = NO_WEIGHTS
+) -> dict[str, float]:
     """Return of each rate's feature the weight of `GRID` that has the least log loss on `rows`, `count` training rows.
 
-    Each label is that of the rate's objective. Parents are fitted first; a rate without a parent needs no weight.
+    Each label is that of the rate's objective. Parents are fitted first; a rate without a parent needs no weight, and
+    those that are `kept` stay.
     """
     history = layout.history
     numbers, labels = _collected(rows, count, layout)
@@ -68,9 +71,10 @@ def fit_weights(rows: DataFrame, count: int, layout: Layout) -> dict[str, float]
         for of, at in cells_of(layout):
             positive, known = (numbers[:, layout.place_of_count(name, f"{kind}_{of}", at)] for kind in "pn")
             towards = None if parent is None else rates[parent, of, at]
-            weight = 0.0 if towards is None else _best(positive, known, towards, labels[of])
+            feature = rate_name(layout, name, of, at)
+            weight = kept.get(feature, 0.0 if towards is None else _best(positive, known, towards, labels[of]))
             rates[name, of, at] = smoothed(positive, known, towards, weight)
-            weights[rate_name(layout, name, of, at)] = weight
+            weights[feature] = weight
     return weights
 
 

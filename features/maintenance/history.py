@@ -32,10 +32,11 @@ def history_tables(folder: Path) -> tuple[Path, ...]:
 
 def unused_folders(layout: Layout) -> Iterator[Path]:
     """Yield the history's folders of settings that no run's record has; none while a record cannot be read."""
-    used = set()
+    used = set[str]()
     for path in layout.runs.glob("*.json"):
         try:
-            used.add(read_record(layout.runs, path.stem).settings_hash)
+            record = read_record(layout.runs, path.stem)
+            used |= {record.history, record.settings_hash}
         except RunError:
             return
     yield from (folder for folder in history_folders(layout) if folder.name not in used)

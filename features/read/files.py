@@ -101,8 +101,10 @@ def table_path(folder: Path, name: str, table: Table) -> Path:
     return _paths(folder, name, table, ())[0]
 
 
-def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: DayWindow) -> dict[str, str]:
-    """Return the present version of each table: `delta version N`, or a hash of its files.
+def input_versions(
+    spark: SparkSession, folder: Path, sources: Sources, window: DayWindow, *, logs: bool = True
+) -> dict[str, str]:
+    """Return the present version of each table: `delta version N`, or a hash of its files; of entities without `logs`.
 
     The hash is over the files' names, sizes and times of change. Versions are taken before a run reads its tables, so
     that a change in between always shows as a difference.
@@ -110,10 +112,10 @@ def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: 
     Raises:
         InputError: a table, or a day of one, is missing, or what should be a Delta table is not one.
     """
-    places: dict[str, tuple[Table, list[Path]]] = {
-        "impressions": (sources.impressions, impression_paths(spark, folder, sources, window))
-    }
-    if sources.outcomes is not None:
+    places: dict[str, tuple[Table, list[Path]]] = {}
+    if logs:
+        places["impressions"] = (sources.impressions, impression_paths(spark, folder, sources, window))
+    if logs and sources.outcomes is not None:
         places["outcomes"] = (sources.outcomes, outcome_paths(spark, folder, sources, window))
     for name, entity in sources.entities.items():
         places[name] = (entity, [table_path(folder, name, entity)])
@@ -122,8 +124,9 @@ def input_versions(spark: SparkSession, folder: Path, sources: Sources, window: 
 
 def pinned(sources: Sources, versions: Mapping[str, str]) -> Sources:
     """Return the sources with each Delta table read at its version among those of `input_versions`."""
-    tables = {"impressions": sources.impressions, "outcomes": sources.outcomes}
-    at_versions = {name: _at_version(table, versions[name]) for name, table in tables.items() if table is not None}
+    logs = {"impressions": sources.impressions, "outcomes": sources.outcomes}
+    tables = {name: table for name, table in logs.items() if table is not None and name in versions}
+    at_versions = {name: _at_version(table, versions[name]) for name, table in tables.items()}
     entities = {name: _at_version(entity, versions[name]) for name, entity in sources.entities.items()}
     return sources.model_copy(update={**at_versions, "entities": entities})
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from camoe.contracts.built.columns import profiled
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.runs import RunRecord
@@ -57,16 +59,17 @@ def feature_shifts(
 def _profile(profiles: Path, records: Mapping[date, RunRecord], days: Collection[date]) -> Profile:
     if not is_delta_table(profiles):
         return {}
-    wanted = {(day.isoformat(), records[day].run_id) for day in days if day in records}
-    own = [
-        file["path"]
-        for file in active_files(profiles)
-        if (str(file["partition.date"]), str(file[f"partition.{RUN_ID}"])) in wanted
-    ]
-    if not own:
+    wanted, outdated = profiled({day: records[day] for day in days if day in records})
+    parts = []
+    for file in active_files(profiles):
+        of = date.fromisoformat(str(file["partition.date"])), str(file[f"partition.{RUN_ID}"])
+        if of in wanted:
+            rows = pq.ParquetFile(file["path"]).read(COLUMNS)
+            gone = [name for *by, name in outdated if tuple(by) == of]
+            parts.append(rows.filter(pc.invert(pc.is_in(rows["feature"], pa.array(gone, pa.string())))))
+    if not parts:
         return {}
-    rows = pa.concat_tables(pq.ParquetFile(path).read(COLUMNS) for path in own)
-    summed = rows.group_by(["feature", "value"]).aggregate([("rows", "sum")])
+    summed = pa.concat_tables(parts).group_by(["feature", "value"]).aggregate([("rows", "sum")])
     found: dict[str, Counter[str | None]] = {}
     for row in summed.to_pylist():
         found.setdefault(row["feature"], Counter())[row["value"]] += row["rows_sum"]

@@ -31,7 +31,7 @@ class PendingWrite:
     """A run's unpublished results: rows for the three tables, and its record."""
 
     rows: DataFrame
-    quarantine: DataFrame
+    quarantine: DataFrame | None
     rows_quarantined: int
     profiles: DataFrame
     record: RunRecord
@@ -62,7 +62,8 @@ def publish(pending: PendingWrite, replacement: DayReplacement, layout: Layout, 
 
 
 def _put_quarantine(pending: PendingWrite, layout: Layout, run: CommitMetadata) -> int:
-    if not pending.rows_quarantined and not _may_hold(layout.quarantine, run):
+    none = not pending.rows_quarantined and not _may_hold(layout.quarantine, run)
+    if none or pending.quarantine is None:
         return 0
     return put(pending.quarantine, layout.quarantine, run)
 

@@ -6,9 +6,11 @@ Spark's own writer of Delta loses commits in a store. What it would check of eac
 
 from __future__ import annotations
 
+import json
 from functools import reduce
 
 import pyarrow as pa
+from deltalake import DeltaTable, Schema
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
@@ -21,10 +23,10 @@ from camoe.contracts.schema import RUN_ID, SLOTS_PROPERTY, TRAINING_PARTITIONS
 from camoe.contracts.snapshot import is_delta_table
 from camoe.contracts.storage import location_of
 from features.delta.commit import Commit, CommitMetadata, commit_after, open_delta
-from features.delta.remote import written
-from features.tables.locks import days_alone
+from features.delta.remote import schema_of, written
+from features.tables.locks import days_alone, making_alone
 from features.tables.replace import ConcurrentRunError, DayReplacement, require_as_found
-from features.tables.training import RETENTION, TrainingTable, is_remade, lacks_slots
+from features.tables.training import RETENTION, TrainingTable, in_columns_of, is_remade, lacks_slots
 
 
 def replace_remote_days(rows: DataFrame, replacement: DayReplacement, run: CommitMetadata) -> Commit:
@@ -54,6 +56,10 @@ def replace_remote_days(rows: DataFrame, replacement: DayReplacement, run: Commi
         if is_delta_table(target.path):
             is_remade(target)
             _append_slots(target)
+            if target.added:
+                with making_alone(replacement.runs):
+                    _append_features(rows, target)
+            rows = in_columns_of(rows, target)
         table = _table(rows, replacement)
         try:
             table.replace({"date": replacement.days}, write, run.run_id, userMetadata=run.metadata())
@@ -67,13 +73,17 @@ def replace_remote_days(rows: DataFrame, replacement: DayReplacement, run: Commi
 
 def _table(rows: DataFrame, replacement: DayReplacement) -> CommittedTable:
     target = replacement.target
+    properties = {**RETENTION, **target.properties}
+    if is_delta_table(target.path):
+        # What a run may differ in, it was asked about before.
+        properties = {name: text for name, text in target.found().items() if name in properties}
     # Delta on a disk has no column that must not be null, either: what must not is checked.
     columns = pa.schema([field.with_nullable(True) for field in to_arrow_schema(rows.schema)])
     return CommittedTable(
         location_of(target.path),
         columns,
         TRAINING_PARTITIONS,
-        {**RETENTION, **target.properties},
+        properties,
         replacement.rows_per_file,
         (RUN_ID,),
     )
@@ -94,9 +104,22 @@ def _unless_broken(value: Column, constraint: tuple[str, str]) -> Column:
 
 def _append_slots(target: TrainingTable) -> None:
     """Append new slots to the table's metadata; runs that write at this moment have to start again."""
-    if not lacks_slots(target):
-        return
-    delta, place = open_delta(target.path), open_place(location_of(target.path))
-    entry = entry_with(delta, {SLOTS_PROPERTY: target.properties[SLOTS_PROPERTY]})
-    if not place.create(name_of(delta.version() + 1), entry):
-        raise ConcurrentRunError(f"another run wrote to {target.path} while its slots were appended; run this again")
+    if lacks_slots(target):
+        delta = open_delta(target.path)
+        _appended(target, delta, entry_with(delta, {SLOTS_PROPERTY: target.properties[SLOTS_PROPERTY]}))
+
+
+def _append_features(rows: DataFrame, target: TrainingTable) -> None:
+    """Append the columns of features that are added, and their definitions, to the table's metadata."""
+    delta, columns = open_delta(target.path), schema_of(target.path)
+    there, found = set(columns.names), target.found()
+    for field in (field for field in rows.schema if field.name not in there):
+        columns = columns.add(field.name, field.dataType, nullable=True)
+    noted = {name: json.dumps(told) for name, told in target.noted(found).items()}
+    if there != set(columns.names) or {**found, **noted} != found:
+        _appended(target, delta, entry_with(delta, noted, Schema.from_json(columns.json())))
+
+
+def _appended(target: TrainingTable, delta: DeltaTable, entry: bytes) -> None:
+    if not open_place(location_of(target.path)).create(name_of(delta.version() + 1), entry):
+        raise ConcurrentRunError(f"another run wrote to {target.path} while it was prepared; run this again")

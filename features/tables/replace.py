@@ -5,6 +5,7 @@ The first commit makes the table, by one run at a time. Files of a run that was 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -22,13 +23,16 @@ from camoe.contracts.schema import SLOTS_PROPERTY, TRAINING_PARTITIONS
 from camoe.contracts.snapshot import is_delta_table, logged
 from camoe.contracts.storage import location_of
 from features.delta.commit import CONFLICTS, Commit, CommitMetadata, commit_after, signed
+from features.delta.remote import schema_of
 from features.spark.failures import first_line
+from features.spark.values import quoted
 from features.tables.locks import days_alone, making_alone
 from features.tables.training import (
     RETENTION,
     SAFE_FOR_FILE_READERS,
     SLOT_CONSTRAINT,
     TrainingTable,
+    in_columns_of,
     is_remade,
     lacks_slots,
 )
@@ -84,6 +88,10 @@ def replace_days(rows: DataFrame, replacement: DayReplacement, run: CommitMetada
 
 def _replaced(rows: DataFrame, replacement: DayReplacement, run: CommitMetadata) -> Commit:
     require_as_found(replacement, run)
+    if replacement.target.added:
+        # Side by side, one run adds the columns, and those that come after it find them.
+        with making_alone(replacement.runs):
+            _append_features(rows, replacement.target)
     try:
         commit = _attempt(_replace_days, rows, replacement, run)
     except CONFLICTS as error:
@@ -126,6 +134,7 @@ def _new_table(rows: DataFrame, target: TrainingTable, options: Options) -> Data
 def _replace_days(rows: DataFrame, target: TrainingTable, days: Collection[date], options: Options) -> None:
     if lacks_slots(target):
         _append_slots(rows.sparkSession, target)
+    rows = in_columns_of(rows, target)
     condition = f"date IN ({', '.join(repr(day.isoformat()) for day in days)})"
     writer = rows.write.format("delta").mode("overwrite").options(**options)
     writer.option("replaceWhere", condition).save(location_of(target.path))
@@ -144,6 +153,22 @@ def _append_slots(spark: SparkSession, target: TrainingTable) -> None:
         f"SET TBLPROPERTIES ('{SLOTS_PROPERTY}' = '{target.properties[SLOTS_PROPERTY]}')",
     ):
         spark.sql(f"ALTER TABLE {target.identifier} {change}")
+
+
+def _append_features(rows: DataFrame, target: TrainingTable) -> None:
+    """Append the columns of features that are added, and their definitions; runs that write have to start again.
+
+    Days say for themselves which features they have, so it may be cut off anywhere.
+    """
+    there = {field.name for field in schema_of(target.path)}
+    new = [f"{quoted(field.name)} {field.dataType.simpleString()}" for field in rows.schema if field.name not in there]
+    if new:
+        rows.sparkSession.sql(f"ALTER TABLE {target.identifier} ADD COLUMNS ({', '.join(new)})")
+    found = target.found()
+    noted = {name: json.dumps(told) for name, told in target.noted(found).items()}
+    told = ", ".join(f"'{name}' = '{text}'" for name, text in noted.items() if found.get(name) != text)
+    if told:
+        rows.sparkSession.sql(f"ALTER TABLE {target.identifier} SET TBLPROPERTIES ({told})")
 
 
 def require_as_found(replacement: DayReplacement, run: CommitMetadata) -> None:

@@ -99,13 +99,14 @@ def superseded(
     committed may be about to. Rows with a date go with the rows of that day. Rows without one stay while their run has
     a day, unless newer runs that have one read all of its logs.
     """
-    runs = {record.run_id: record for record in active.values()}
+    built = {(day, layer.run_id): layer for day, record in active.items() for layer in record.layers(day)}
+    runs = {layer.run_id: layer for layer in built.values()}
     newest: dict[tuple[str, str], RunRecord] = {}
     for record in runs.values():
         for log in record.logs:
             newest[record.input, log] = max(newest.get((record.input, log), record), record, key=lambda one: one.built)
     lasting = {record.run_id for record in newest.values()}
-    current = {(day, record.run_id) for day, record in active.items()} | {(None, run) for run in lasting}
+    current = {*built, *((None, run) for run in lasting)}
     return {(day, run) for day, run in found if run in committed and (day, run) not in current}
 
 

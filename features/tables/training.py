@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -15,7 +16,10 @@ from camoe.contracts.errors import InputError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.schema import (
     FEATURE_SCHEMA_PROPERTY,
+    FEATURES_PROPERTY,
     IMPRESSION_KEYS,
+    PARTS_PROPERTY,
+    PHYSICAL_IDS,
     RUN_ID,
     SETTINGS_PROPERTY,
     SLOTS_PROPERTY,
@@ -42,7 +46,7 @@ SLOT_CONSTRAINT = "delta.constraints.slot"
 class TrainingTable:
     """A training table: its path or address, the properties that say what its rows are, and whether it may be replaced.
 
-    One at an address is never replaced.
+    One at an address is never replaced. `added` are the features that are added to days that are built.
     """
 
     path: Path | str
@@ -50,6 +54,7 @@ class TrainingTable:
     slots: SlotCatalogue
     objectives: tuple[str, ...]
     replace: bool = False
+    added: tuple[str, ...] = ()
 
     @property
     def identifier(self) -> str:
@@ -71,6 +76,14 @@ class TrainingTable:
         """Return the properties of the existing table."""
         return dict(open_delta(self.path).metadata().configuration)
 
+    def noted(self, there: Mapping[str, str]) -> dict[str, dict[str, str]]:
+        """Return what the properties `there` note of features and settings one by one, with what is `added`."""
+        features, parts = (json.loads(self.properties[name]) for name in (FEATURES_PROPERTY, PARTS_PROPERTY))
+        return {
+            FEATURES_PROPERTY: json.loads(there[FEATURES_PROPERTY]) | {name: features[name] for name in self.added},
+            PARTS_PROPERTY: json.loads(there[PARTS_PROPERTY]) | parts,
+        }
+
 
 def training_rows(
     encoded: DataFrame,
@@ -81,24 +94,26 @@ def training_rows(
     as_of: Column,
     run_id: str,
 ) -> DataFrame:
-    """Return the training table's columns, in order: keys, run, date, labels, features and targets, ids, partitions.
+    """Return the columns of a training table that is made, in its order.
 
     The run stands among the first 32 columns, of which Delta keeps each file's least and greatest value.
     """
     ids = {slot.id: (slots.slot_id(slot.id), slots.modality_id(slot.id), slot.modality) for slot in slots.slots}
-    return encoded.select(
-        *IMPRESSION_KEYS,
-        F.lit(run_id).alias(RUN_ID),
-        "date",
-        *[label_column(objective) for objective in objectives],
-        as_of.alias("label_as_of"),
-        *features.columns,
-        *[target.column for target in features.targets],
-        _by_slot({name: modality for name, (_, modality, _) in ids.items()}).cast("int").alias("modality_id"),
-        _by_slot({name: slot for name, (slot, _, _) in ids.items()}).cast("int").alias("slot_id"),
-        _by_slot({name: modality for name, (_, _, modality) in ids.items()}).alias("modality"),
-        "slot",
-    )
+    made = {
+        RUN_ID: F.lit(run_id),
+        "label_as_of": as_of,
+        "modality_id": _by_slot({name: modality for name, (_, modality, _) in ids.items()}).cast("int"),
+        "slot_id": _by_slot({name: slot for name, (slot, _, _) in ids.items()}).cast("int"),
+        "modality": _by_slot({name: modality for name, (_, _, modality) in ids.items()}),
+    }
+    return encoded.withColumns(made).select(*columns_in_order(objectives, features))
+
+
+def columns_in_order(objectives: Collection[str], features: FeatureSet) -> tuple[str, ...]:
+    """Return the columns of a table that is made: keys, run, date, labels, features and targets, ids, partitions."""
+    labels = [label_column(objective) for objective in objectives]
+    columns = (*features.columns, *[target.column for target in features.targets])
+    return (*IMPRESSION_KEYS, RUN_ID, "date", *labels, "label_as_of", *columns, *PHYSICAL_IDS, "modality", "slot")
 
 
 def files_needed(rows: int, rows_per_file: int) -> int:
@@ -168,9 +183,12 @@ def lacks_slots(target: TrainingTable) -> bool:
 
 
 def require_same_columns(rows: DataFrame, target: TrainingTable) -> None:
-    """Raise `InputError` when the existing table has other columns or types, as after a change of the raw data."""
+    """Raise `InputError` when the existing table lacks columns, or has other types, as after a change of the raw data.
+
+    It may have more: those of features that other days have.
+    """
     there = {(field.name, field.dataType.simpleString()) for field in schema_of(target.path)}
-    differing = sorted({name for name, _ in there ^ set(rows.dtypes)})
+    differing = sorted({name for name, _ in set(rows.dtypes) - there})
     if differing:
         raise InputError(
             f"{target.path} has other columns or types than this build ({', '.join(differing)}); mend the types in the "
@@ -178,17 +196,49 @@ def require_same_columns(rows: DataFrame, target: TrainingTable) -> None:
         )
 
 
+def in_columns_of(rows: DataFrame, target: TrainingTable) -> DataFrame:
+    """Return the rows with the columns of the existing table, in its order; null where they lack one."""
+    have = set(rows.columns)
+    return rows.select(
+        *[
+            F.col(field.name) if field.name in have else F.lit(None).cast(field.dataType).alias(field.name)
+            for field in schema_of(target.path)
+        ]
+    )
+
+
 def _difference(target: TrainingTable) -> str:
     there, wanted = target.found(), target.properties
     slots, now = there.get(SLOTS_PROPERTY, "none"), wanted[SLOTS_PROPERTY]
     if not only_appended(slots, now):
         return f"the slots {slots}, now they are {now}, so slot ids would change their meaning (slots may be appended)"
+    if FEATURES_PROPERTY in there and FEATURES_PROPERTY in wanted:
+        return _other_parts(target, there)
+    if target.added:
+        return "an older version, which did not note each feature: none can be added"
     if there.get(FEATURE_SCHEMA_PROPERTY) != wanted[FEATURE_SCHEMA_PROPERTY]:
         return "other features, and one table cannot hold both"
     found, settings = there.get(SETTINGS_PROPERTY, "none"), wanted[SETTINGS_PROPERTY]
     if found != settings:
         return f"other settings (hash {found}, now {settings}: sources, objectives or time zone)"
     return ""
+
+
+def _other_parts(target: TrainingTable, there: Mapping[str, str]) -> str:
+    """Return what differs from the table in what it has, too: days may lack features that others have."""
+    known, wanted = json.loads(there[PARTS_PROPERTY]), json.loads(target.properties[PARTS_PROPERTY])
+    changed = [name for name in wanted if known.get(name, wanted[name]) != wanted[name]]
+    if changed:
+        return f"other settings ({', '.join(changed)}: sources, objectives or time zone)"
+    if target.added:
+        return ""
+    new = [name for name in wanted if name not in known]
+    known, wanted = json.loads(there[FEATURES_PROPERTY]), json.loads(target.properties[FEATURES_PROPERTY])
+    features = [name for name in wanted if known.get(name) != wanted[name]]
+    if features:
+        add = f"jobs/add_columns.py --columns {','.join(features)}"
+        return f"other features ({', '.join(features)}), which {add} adds to built days"
+    return f"settings that lack {', '.join(new)}, which jobs/add_columns.py adds with a feature of them" if new else ""
 
 
 def _by_slot(values: Mapping[str, int] | Mapping[str, str]) -> Column:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from camoe.contracts.built.columns import how_to_build, lacking, profiled
 from camoe.contracts.runs import (
     TIMELESS,
     EntityState,
@@ -121,12 +122,12 @@ def rests_on(state, day):
 
 
 def looked_at(state, known):
-    return known in state.fingerprints or state.since is None or known >= state.since
+    return known in state.fingerprints or not (state.partial or (state.since is not None and known < state.since))
 
 
 def changed(own, other, day):
     """The entities that two runs saw differently, from the view of a row of `day` that `own` built."""
-    none = EntityState(fingerprints={})
+    none = EntityState(fingerprints={}, partial=True)
     for name in sorted(own.entities.keys() | other.entities.keys()):
         mine = own.entities.get(name, none)
         theirs = other.entities.get(name, none).model_copy(update={"reach_days": mine.reach_days})
@@ -166,6 +167,67 @@ def test_staleness_is_that_of_a_search_over_all_pairs_of_days(drawn, data):
     ]
     active = data.draw(st.dictionaries(st.sampled_from([day(number) for number in range(1, 8)]), st.sampled_from(made)))
     assert stale_days(active) == searched(active)
+
+
+def searched_by_feature(active):
+    """Stale days by comparing each feature of every day with the same of every earlier one."""
+    return {
+        of
+        for of in active
+        for earlier in active
+        for name, own in active[of].built_by(of).items()
+        if earlier < of
+        and (other := active[earlier].built_by(earlier).get(name)) is not None
+        and other.features[name] == own.features[name]
+        and other.built > own.built
+        and any(changed(own, other, of))
+    }
+
+
+features = st.dictionaries(st.sampled_from("xyz"), st.sampled_from(["first", "second"]), min_size=1)
+
+
+@given(runs, st.lists(features, min_size=4, max_size=4), st.data())
+def test_days_to_which_runs_added_columns_are_judged_feature_by_feature(drawn, defined, data):
+    made = [
+        record(f"r{number}", built, [], {}).model_copy(update={"entities": entities, "features": defined[number]})
+        for number, (built, entities) in enumerate(drawn)
+    ]
+    some = st.lists(st.sampled_from(made), min_size=1, max_size=3, unique_by=lambda run: run.run_id)
+    active = {
+        of: layered(of, *layers)
+        for of, layers in data.draw(st.dictionaries(st.sampled_from([*map(day, range(1, 6))]), some)).items()
+    }
+    assert stale_days(active).keys() == searched_by_feature(active)
+
+
+def layered(of, *runs):
+    """The record of the last of `runs`, which kept the rows of `of` as those before it had made them."""
+    *under, last = runs
+    kept = {of: tuple(run.run_id for run in under)} if under else {}
+    return last.model_copy(update={"kept": kept, "under": {run.run_id: run for run in under}})
+
+
+def test_the_record_of_a_run_that_added_columns_is_read_with_those_of_the_runs_whose_rows_it_kept(tmp_path):
+    first = record("first", 0, [1, 2], OLD).model_copy(update={"features": {"x": "1", "y": "1"}})
+    then = record("then", 1, [1], {}).model_copy(
+        update={"features": {"y": "2", "z": "2"}, "kept": {day(1): ("first",)}}
+    )
+    for one in (first, then):
+        write_record(one, tmp_path)
+    found = active_records(snapshot((1, "then"), (2, "first")), tmp_path)
+    assert found[day(1)].definitions(day(1)) == {"x": "1", "y": "2", "z": "2"}
+    assert found[day(2)].definitions(day(2)) == {"x": "1", "y": "1"}
+    assert [one.run_id for one in found[day(1)].layers(day(1))] == ["first", "then"]
+    assert profiled(found) == (
+        {(day(1), "first"), (day(1), "then"), (day(2), "first")}, {(day(1), "first", "y")}
+    )  # fmt: skip
+    assert profiled(found, {"x": "3"})[1] >= {(day(1), "first", "x"), (day(2), "first", "x")}
+    assert lacking(found, [day(1), day(2)], {"x": "1", "y": "2"}) == {"y": (day(2),)}
+    assert how_to_build({"y": (day(2),), "z": (day(2),)}).startswith("y, z on 2026-03-02; ")
+    (tmp_path / "first.json").unlink()
+    with pytest.raises(RunError, match="the record of feature run first is missing"):
+        active_records(snapshot((1, "then")), tmp_path)
 
 
 def test_stale_days_are_refused_with_what_changed_and_the_days_to_build():

@@ -178,7 +178,7 @@ def test_a_job_killed_while_it_replaces_the_table_leaves_the_old_one(spark, tmp_
     assert lake.run_job(config) == 0
     old, found = rows(spark, layout), pin(layout.training)
     settings = lake.config(tmp_path)
-    settings["features"]["numeric"].pop()
+    settings["features"]["numeric"][1] = {"name": "older", "sql": "user.age_s / 2"}
     lake.write_config(tmp_path, settings)
     before = data_files(layout)
     job = Job(tmp_path / "replacing", config, "--replace", "--run-id", "killed")

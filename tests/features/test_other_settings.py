@@ -8,6 +8,10 @@ from camoe.contracts.snapshot import pin
 from tests.features import lake
 
 
+def change_feature(settings):
+    settings["features"]["numeric"][1]["sql"] = "user.age_s / 2"
+
+
 def drop_feature(settings):
     settings["features"]["numeric"].pop()
 
@@ -25,10 +29,11 @@ def reverse_slots(settings):
     ("change", "message"),
     [
         (
-            drop_feature,
-            "one table cannot hold both; build into a new out= or replace it with --replace",
+            change_feature,
+            "other features (age), which jobs/add_columns.py --columns age adds to built days; build into a new out= "
+            "or replace it with --replace",
         ),
-        (add_objective, "was built with other settings"),
+        (add_objective, "was built with other settings (rows: "),
         (reverse_slots, "slots feed:video,break:audio, now they are break:audio,feed:video"),
     ],
 )
@@ -47,10 +52,11 @@ def test_a_table_of_other_features_is_replaced_when_asked_for(spark, clean_build
     lake.copy_of(clean_build, tmp_path)
     before = lake.training(spark, tmp_path)
     settings = lake.config(tmp_path)
-    drop_feature(settings)
+    change_feature(settings)
+    drop_feature({"features": {"numeric": settings["features"]["categorical"]}})
     assert lake.run_job(lake.write_config(tmp_path, settings), "--replace") == 0
     after = lake.training(spark, tmp_path)
-    assert "num_age" in before["i0-0"]
-    assert "num_age" not in after["i0-0"]
+    assert "cat_hour" in before["i0-0"]
+    assert "cat_hour" not in after["i0-0"]
     assert after.keys() == before.keys()
     assert pin(tmp_path / "out/training").rows == len(after)

@@ -12,7 +12,8 @@ from camoe.config.command_line import load_config, parse
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.runs import RunError, RunId, write_record
-from features.plan import finished, new_run_id, settings_hash, window_of
+from features.plan import finished, new_run_id, window_of
+from features.settings import settings_hash
 from jobs.build_features import main, options, plan_of
 from tests.features import lake
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import shutil
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from camoe.bundle import manifest as names
+from camoe.contracts.built.definitions import definitions
 from camoe.contracts.encoder import UNKNOWN, Encoder
 from camoe.contracts.errors import BundleError
 from camoe.contracts.heads import HeadSet
-from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
+from camoe.contracts.runs import RunRecord
+from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, FEATURES_PROPERTY
 from camoe.contracts.snapshot import DataFile, Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.camoe import Camoe
@@ -30,7 +33,9 @@ from camoe.score.scorer import ROWS_AT_ONCE, Scorer, expected_predictions, read_
 from camoe.score.unknown import unknown_in
 from tests.model.specs import MOMENTS, SPEC
 from tests.score.small import by_torch, rows_of, write
-from tests.stream.plans import snapshot_of
+from tests.stream.plans import FIRST_DAY, snapshot_of
+
+NOW = datetime(2026, 1, 6, tzinfo=UTC)
 
 LARGE = 100_000
 # One index that a later day brought in reads as unknown.
@@ -239,6 +244,29 @@ def test_a_damaged_manifest_is_refused(tmp_path, content):
 def test_rows_made_from_other_features_are_refused(bundle):
     with pytest.raises(BundleError, match="was trained on feature schema"):
         require_fit(read_model(bundle), made_from("other"))
+
+
+def test_a_table_may_have_more_features_and_lack_none_that_the_model_reads(bundle):
+    model, name = read_model(bundle), SPEC.features.declared[0].name
+    own, day = definitions(SPEC.features), FIRST_DAY
+
+    def table(**features):
+        told = {FEATURES_PROPERTY: json.dumps({**own, **features})}
+        return replace(snapshot_of([(0, 0, [5])]), properties=told)
+
+    def built(**features):
+        known = {"run_id": "r", "built": NOW, "settings_hash": "s", "input": "raw", "as_of": NOW, "encoder_version": 1}
+        return {day: RunRecord(**known, days={day: {}}, features={**own, **features})}
+
+    with pytest.raises(BundleError, match="does not know: s0"):
+        require_fit(model, table(more="1"))
+    with pytest.raises(BundleError, match=rf"other features than .* has \({name}\)"):
+        require_fit(model, table(**{name: "other"}))
+    # Days say it for themselves, whatever the table's newest definitions are.
+    with pytest.raises(BundleError, match="does not know: s0"):
+        require_fit(model, table(**{name: "other"}), built())
+    with pytest.raises(BundleError, match=rf"lacks features that model .* reads: {name} on {day}; .*--columns {name}"):
+        require_fit(model, table(), built(**{name: "other"}))
 
 
 def test_a_slot_that_the_model_never_saw_is_refused_by_name(bundle):

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from camoe.contracts.errors import SnapshotError
+from camoe.contracts.features import FeatureSet
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.contracts.snapshot import logged, opened, pin
 from camoe.train.data.training_inputs import require_features
@@ -141,7 +142,7 @@ def test_a_version_that_does_not_exist(table):
 def test_rows_made_from_other_features(table):
     commit(table, with_properties(table))
     with pytest.raises(SnapshotError, match="/t version 1 was made from feature schema None, this run wants"):
-        require_features(pin(table), "abc")
+        require_features(pin(table), FeatureSet.model_validate({"numeric": [{"name": "n", "sql": "n"}]}), {})
     assert FEATURE_SCHEMA_PROPERTY not in pin(table).properties
 
 

@@ -52,11 +52,14 @@ def first_entry(schema: pa.Schema, partitions: Collection[str], properties: Mapp
     return _entry("CREATE TABLE", {"protocol": protocol, "metaData": made})
 
 
-def entry_with(delta: DeltaTable, properties: Mapping[str, str]) -> bytes:
-    """Return the entry that gives a table these `properties` beside, or in the place of, those that it has."""
-    known = delta.metadata()
+def entry_with(delta: DeltaTable, properties: Mapping[str, str], schema: Schema | None = None) -> bytes:
+    """Return the entry that gives a table these `properties` beside, or in the place of, those that it has.
+
+    With a `schema` its columns are those of that.
+    """
+    known, columns = delta.metadata(), schema or delta.schema()
     all_of_them = {**known.configuration, **properties}
-    made = _metadata(str(known.id), delta.schema(), known.partition_columns, all_of_them, known.created_time)
+    made = _metadata(str(known.id), columns, known.partition_columns, all_of_them, known.created_time)
     return _entry("SET TBLPROPERTIES", {"metaData": made})
 
 

@@ -16,6 +16,7 @@ JOBS: Mapping[str, str] = {
     "init": "init",
     "lake": "make_lake",
     "features": "build_features",
+    "columns": "add_columns",
     "train": "train",
     "score": "score",
     "evaluate": "evaluate",
@@ -30,7 +31,7 @@ JOBS: Mapping[str, str] = {
     "publish": "publish",
 }
 # Jobs that spark-submit starts.
-IN_SPARK = frozenset(("make_lake", "build_features", "score", "evaluate", "replay"))
+IN_SPARK = frozenset(("make_lake", "build_features", "add_columns", "score", "evaluate", "replay"))
 # Set by `camoe COMMAND`, so that a job's own messages name commands, and not files of the clone.
 BY_NAME = "CAMOE_COMMAND"
 

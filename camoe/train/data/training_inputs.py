@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from camoe.config.pipeline import Config
 from camoe.contracts import encoder as encoders
+from camoe.contracts.built.columns import encoder_that_wrote, how_to_build, lacking
+from camoe.contracts.built.definitions import definitions, read_definitions
 from camoe.contracts.days import day_list
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import SnapshotError
-from camoe.contracts.runs import RunRecord, active_records, encoder_version, require_fresh
-from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, SLOTS_PROPERTY
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.runs import RunRecord, active_records, require_fresh
+from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY, FEATURES_PROPERTY, SLOTS_PROPERTY
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.snapshot import Snapshot, logged, opened
 from camoe.stream.reading.columns import Columns, model_columns
@@ -68,16 +71,18 @@ def open_training_inputs(config: Config, version: int | None = None) -> Training
     """
     retries = config.training.stream.retries
     snapshot = logged(config.training_table, version, retries)
-    require_features(snapshot, config.features.schema_hash())
-    require_slots(snapshot, config.slots)
-    require_columns(snapshot, training_columns(config))
     first, second = config.days.train.days(), config.days.validation.days()
+    records = active_records(snapshot, config.layout.runs)
+    columns = training_columns(config)
+    read = {day: records[day] for day in first + second if day in records}
+    require_features(snapshot, config.model_features, read, columns.targets)
+    require_slots(snapshot, config.slots)
+    require_columns(snapshot, columns)
     rows = opened(snapshot, {*first, *second}, retries)
     train, validation = rows.on(first), rows.on(second)
-    records = active_records(snapshot, config.layout.runs)
     require_fresh(records, first + second, f"{snapshot.table} version {snapshot.version}")
     fitted_on = config.days.train.first, config.days.train.last
-    wrote = encoders.read(config.layout.encoder, encoder_version({day: records[day] for day in first}))
+    wrote = encoder_that_wrote(config.layout.encoder, {day: records[day] for day in first}, config.features)
     encoder = encoders.read_fitted_on(config.layout.encoder, fitted_on, wrote)
     labels = _known_labels(config, {day: records[day] for day in first + second})
     return TrainingInputs(snapshot.version, train, validation, rows, encoder, labels)
@@ -121,11 +126,23 @@ def require_columns(snapshot: Snapshot, columns: Columns) -> None:
         )
 
 
-def require_features(snapshot: Snapshot, schema_hash: str) -> None:
-    """Raise `SnapshotError` unless the table's rows were made from the features of `schema_hash`."""
-    found = snapshot.properties.get(FEATURE_SCHEMA_PROPERTY)
+def require_features(
+    snapshot: Snapshot, features: FeatureSet, records: Mapping[date, RunRecord], targets: Sequence[str] = ()
+) -> None:
+    """Raise `SnapshotError` unless the days of `records` have, as declared, the `features` that are read and `targets`.
+
+    The latter are columns.
+    """
+    where = f"{snapshot.table} version {snapshot.version}"
+    if FEATURES_PROPERTY in snapshot.properties:
+        declared = definitions(features)
+        wanted = read_definitions(features) | {name: declared[name] for name in targets if name in declared}
+        if missing := lacking(records, records, wanted):
+            raise SnapshotError(f"{where} lacks features as they are declared: {how_to_build(missing)}")
+        return
+    found, schema_hash = snapshot.properties.get(FEATURE_SCHEMA_PROPERTY), features.schema_hash()
     if found != schema_hash:
         raise SnapshotError(
-            f"{snapshot.table} version {snapshot.version} was made from feature schema {found}, "
+            f"{where} was made from feature schema {found}, "
             f"this run wants {schema_hash}; build the features again or use the configuration they were built with"
         )

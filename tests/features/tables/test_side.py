@@ -130,6 +130,21 @@ def test_earlier_profiles_are_those_of_the_run_that_built_each_day(spark, profil
     }
 
 
+def test_of_a_day_that_got_columns_the_profiles_are_those_of_the_run_that_made_each(spark, profiles):
+    first = record("a", 0, [TWO]).model_copy(update={"features": {"f": "1"}})
+    then = record("b", 1, [TWO]).model_copy(
+        update={"features": {"f": "2"}, "kept": {TWO: ("a",)}, "under": {"a": first}}
+    )
+    before = ExistingTable(1, {}, {ONE: first, TWO: then}, latest_version(profiles.profiles))
+
+    def runs(defined):
+        found = earlier_profiles(spark, profiles, before, [ONE, TWO], defined)
+        return set() if found is None else {(row["date"], row["run_id"]) for row in found.collect()}
+
+    assert runs({}) == {(ONE, "a"), (TWO, "b")}
+    assert runs({"f": "2"}) == {(TWO, "b")}
+
+
 def test_rows_of_very_many_days_and_runs_are_pruned(spark, profiles):
     many = {(ONE + timedelta(days=number), f"r{number % 150}") for number in range(3_000)}
     prune(
