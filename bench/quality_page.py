@@ -2,8 +2,9 @@
 
 python -m bench.quality_page --kuairand FOLDER [--out out/quality] [--parts NAME ...] [--seeds 5]
 
-What stands in the page before its mark is kept: that is written by people. A part whose table of results lies under
-`--out` already is not run again; each part takes from a quarter of an hour to two on two cores.
+What stands in the page before its mark is kept: that is written by people; so are the sections of parts that are not
+asked for. A part whose table of results lies under `--out` already is not run again; each part takes from a quarter of
+an hour to two on two cores.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from camoe.config.ending import exit_with
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/quality.md"
+HEAD = "\n## "
 MARK = "<!-- From here on made by bench/quality_page.py. -->\n"
 EARLIER = (
     "days.train.last=2022-04-27",
@@ -99,14 +101,15 @@ def main(argv: list[str]) -> None:
     chosen = parser.parse_args(argv)
     if chosen.kuairand is None and any(PARTS[name].config == "kuairand" for name in chosen.parts):
         parser.error("give --kuairand FOLDER, or --parts synthetic synthetic_crosses")
-    made = []
+    kept, mark, sections = PAGE.read_text(encoding="utf-8").partition(MARK)
+    if not mark:
+        parser.error(f"{PAGE} has no line {MARK.strip()}; put it before the tables")
+    known = dict(section.split("\n", 1) for section in sections.split(HEAD)[1:])
     for name in (name for name in PARTS if name in chosen.parts):
         part, out = PARTS[name], chosen.out.resolve() / name
         build(part, out, chosen.kuairand)
-        made.append(f"\n## {part.title}\n{compare(part, out, chosen.kuairand, chosen.seeds)}")
-    kept, mark, _ = PAGE.read_text(encoding="utf-8").partition(MARK)
-    if not mark:
-        parser.error(f"{PAGE} has no line {MARK.strip()}; put it before the tables")
+        known[part.title] = compare(part, out, chosen.kuairand, chosen.seeds)
+    made = (f"{HEAD}{part.title}\n{known[part.title]}" for part in PARTS.values() if part.title in known)
     PAGE.write_text(kept + MARK + "".join(made), encoding="utf-8")
 
 
