@@ -10,6 +10,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from camoe.contracts import encoder as encoders
+from camoe.contracts.days import day_list
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.runs import rebuild_options, stale_days
@@ -52,6 +53,20 @@ def build(spark: SparkSession, plan: Plan) -> BuildResult:
     remedy = "mend what it says and run again"
     with as_input_errors(f"cannot build from {plan.folder}", remedy, NO_WHOLE_FILE), prepare(spark, plan) as ready:
         return write_run(spark, ready)
+
+
+def fit(spark: SparkSession, plan: Plan) -> str:
+    """Fit vocabularies and smoothing to the plan's days, the training days, as a run that builds them; none is built.
+
+    Returns what was done. Raises as `build` does before its first write.
+    """
+    require_zone(spark, plan.window.zone)
+    remedy = "mend what it says and run again"
+    with as_input_errors(f"cannot build from {plan.folder}", remedy, NO_WHOLE_FILE), prepare(spark, plan) as ready:
+        encoder = encoders.append_version(ready.fitted, plan.layout.encoder, plan.training_range, ready.weights)
+        if ready.past:
+            ready.past.write()
+    return f"encoder     {plan.layout.encoder} version {encoder.version}, fitted to {day_list(plan.window.days)}"
 
 
 def write_run(spark: SparkSession, ready: PreparedRun) -> BuildResult:

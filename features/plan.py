@@ -42,7 +42,8 @@ JUST_AFTER = timedelta(microseconds=1)
 class Plan:
     """One run. `started` orders runs; `asked` are the days that were asked for, `window.days` all that it builds.
 
-    `accept` is the reason to write what lies under a floor; empty where nothing is to be accepted. `added` are the
+    `accept` is the reason to write what lies under a floor; empty where nothing is to be accepted. One that
+    `keeps_encoder` fits nothing: so what it builds does not rest on which days are built already. `added` are the
     features that it adds to days that are built, in place of building them.
     """
 
@@ -61,6 +62,7 @@ class Plan:
     replace: bool = False
     cascade: bool = False
     accept: str = ""
+    keeps_encoder: bool = False
     added: tuple[str, ...] = ()
 
     @property

@@ -10,6 +10,7 @@ from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
+from camoe.contracts import encoder as encoders
 from camoe.contracts.built.definitions import definitions
 from camoe.contracts.encoder import NO_WEIGHTS, Encoder
 from camoe.contracts.runs import LabelCount
@@ -230,6 +231,10 @@ def _history(inputs: RunInputs, profiled: DataFrame) -> DataFrame:
 def _fitted(inputs: RunInputs, history: DataFrame) -> dict[str, list[str]]:
     plan = inputs.plan
     training = plan.days.train.days()
+    if plan.keeps_encoder:
+        require_vocabularies(plan.layout.encoder, plan.features)
+        encoders.read_fitted_on(plan.layout.encoder, plan.training_range, encoders.read(plan.layout.encoder))
+        return {}
     if plan.training_days or any(day in training for day in inputs.before.records):
         return fit_vocabularies(history, plan.features, training)
     require_vocabularies(plan.layout.encoder, plan.features)

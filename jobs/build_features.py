@@ -31,6 +31,7 @@ def options() -> argparse.ArgumentParser:
     made.add_argument("--run-id", type=given_run_id, help="repeat it to try a run again: a run commits once")
     made.add_argument("--missing", action="store_true", help="leave out days that the table has already")
     made.add_argument("--cascade", action="store_true", help="also build days that would be stale after the run")
+    made.add_argument("--encoder", choices=("grow", "fit", "keep"), default="grow", help="fit: only that; keep: no fit")
     made.add_argument("--accept", default="", metavar="REASON", help="why to write what lies under a floor")
     made.add_argument("--replace", action="store_true", help="replace a training table that has other settings")
     return made
@@ -41,11 +42,11 @@ def plan_of(chosen: argparse.Namespace, config: Config) -> Plan | None:
     from features.incremental import without_built
     from features.plan import plan_for
 
-    days = chosen.days or config.days.all_days()
+    days = chosen.days or (config.days.train.days() if chosen.encoder == "fit" else config.days.all_days())
     days = without_built(config.layout.table, days) if chosen.missing else days
     if not days:
         return None
-    plan = plan_for(config, days, chosen.as_of, chosen.run_id)
+    plan = replace(plan_for(config, days, chosen.as_of, chosen.run_id), keeps_encoder=chosen.encoder == "keep")
     return replace(plan, replace=chosen.replace, cascade=chosen.cascade, accept=chosen.accept)
 
 
@@ -55,11 +56,13 @@ def main(argv: list[str]) -> None:
     chosen = parse(made := options(), argv)
     if chosen.missing and chosen.replace:
         made.error("--replace builds a table anew, and --missing keeps what is there; leave one out")
+    if chosen.encoder == "fit" and (chosen.days or chosen.missing):
+        made.error("--encoder fit takes all training days; leave out --days and --missing")
     from camoe.contracts.shown.terminal import console
     from camoe.report.feature_page import write_feature_report
     from camoe.report.feature_terminal import feature_table
     from features.after_commit import after_commit, committed_before
-    from features.build import build
+    from features.build import build, fit
     from features.check.inputs import require_input
     from features.plan import JOB, finished
     from features.spark.session import spark_session
@@ -68,7 +71,7 @@ def main(argv: list[str]) -> None:
     config = load_config(chosen, reads_input=True)
     plan = plan_of(chosen, config)
     if plan is None:
-        print(f"{config.layout.training} has all of these days; nothing to do")
+        print(f"{config.layout.table} has all of these days; nothing to do")
         return
     with only_attempt(plan.layout.runs, plan.run_id):
         earlier = finished(plan)
@@ -77,15 +80,18 @@ def main(argv: list[str]) -> None:
             return
         with plan.copies():
             require_input(plan)
-            built = build(spark_session(JOB, plan.layout.logs), plan)
+            spark = spark_session(JOB, plan.layout.logs)
+            if chosen.encoder == "fit":
+                print(fit(spark, plan))
+                return
+            built = build(spark, plan)
         seconds = time.monotonic() - started
         with after_commit(plan, built.commit.version):
             counts.record(config.layout.counts, JOB, {**built.counts(), "seconds": round(seconds, 1)})
             page = write_feature_report(built.report, config.layout.feature_report)[1]
     console().print(feature_table(built.report))
     print(built.summary(job_line("build_features", given(chosen))))
-    print(f"report      {page}, counts {config.layout.counts}")
-    print(f"took        {seconds:.1f} s")
+    print(f"report      {page}, counts {config.layout.counts}\ntook        {seconds:.1f} s")
     print(next_line(job_line("train", given(chosen))), flush=True)
 
 

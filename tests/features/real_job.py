@@ -18,11 +18,11 @@ LIMIT_S = 900
 class Job:
     """A running job; its output goes to files, so that it never waits for a reader."""
 
-    def __init__(self, folder: Path, config: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, config: Path, *arguments: str, memory: str = "1g") -> None:
         folder.mkdir(parents=True)
         self.out, self.err = folder / "stdout", folder / "stderr"
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        submit = ["spark-submit", "--properties-file", "conf/spark/local.conf", "--driver-memory", "1g"]
+        submit = ["spark-submit", "--properties-file", "conf/spark/local.conf", "--driver-memory", memory]
         with self.out.open("w") as out, self.err.open("w") as err:
             self.process = subprocess.Popen(
                 [*submit, "jobs/build_features.py", "--config", str(config), *arguments],
