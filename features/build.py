@@ -32,6 +32,7 @@ from features.spark.values import day_hashes
 from features.tables.publish import PendingWrite, prune_superseded, publish
 from features.tables.replace import DayReplacement
 from features.tables.side import profile_rows, quarantine_rows
+from features.tables.sizes import measured, rows_of_a_file
 from features.tables.training import as_files, columns_in_order
 
 
@@ -80,15 +81,17 @@ def write_run(spark: SparkSession, ready: PreparedRun) -> BuildResult:
         record = plan.record(seen, encoder.version, ready.tally.kept, ready.inputs.input_versions)
         record = record.model_copy(update={"labels": ready.outcomes.labels, "accepted": ready.accepted})
         run = plan.signature(record.input_versions)
+        rows, kept = encoded_rows(plan, ready.values, encoder), ready.tally.kept
+        of_a_file = rows_of_a_file(plan.rows_per_file, plan.bytes_per_file, before.row_bytes or measured(rows, kept))
         pending = PendingWrite(
-            rows=as_files(encoded_rows(plan, ready.values, encoder), ready.tally.kept, plan.rows_per_file),
+            rows=as_files(rows, kept, of_a_file),
             quarantine=quarantine_rows(refused_rows(ready), run),
             rows_quarantined=ready.tally.rows_quarantined,
             profiles=profile_rows(ready.profiled, run),
             record=record,
         )
         replacement = DayReplacement(
-            plan.target, plan.window.days, before.version, before.makers, plan.rows_per_file, plan.layout.runs
+            plan.target, plan.window.days, before.version, before.makers, of_a_file, plan.layout.runs
         )
         if ready.past:
             ready.past.write()

@@ -25,6 +25,7 @@ from features.join.entity_states import reaching
 from features.plan import Plan
 from features.spark.rows import held_rows
 from features.tables.side import days_of_runs, rows_of_runs
+from features.tables.sizes import row_bytes
 from features.tables.training import is_remade
 
 
@@ -33,13 +34,14 @@ class ExistingTable:
     """The training table as a run found it: the runs that the files of each day name, and the records of those runs.
 
     There are no records of the days that the run builds again: a damaged day can always be built again. `profiles` is
-    the version of the profiles' table that has the counts of these runs.
+    the version of the profiles' table that has the counts of these runs, `row_bytes` what a row takes on disk.
     """
 
     version: int
     makers: Mapping[date, frozenset[str]]
     records: Mapping[date, RunRecord]
     profiles: int = -1
+    row_bytes: float = 0.0
 
     def without(self, days: Collection[date]) -> ExistingTable:
         """Return the same for a run that builds `days`: without their records."""
@@ -70,7 +72,7 @@ def find_existing(plan: Plan) -> ExistingTable:
         return NO_TABLE
     snapshot, profiles = at_one_time(plan.layout)
     records = active_records(snapshot, plan.layout.runs, without=plan.window.days)
-    return ExistingTable(snapshot.version, makers(snapshot), records, profiles)
+    return ExistingTable(snapshot.version, makers(snapshot), records, profiles, row_bytes(snapshot.files))
 
 
 def at_one_time(layout: Layout) -> tuple[Snapshot, int]:

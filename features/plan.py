@@ -59,6 +59,7 @@ class Plan:
     asked: tuple[date, ...]
     config_hash: str
     rows_per_file: int
+    bytes_per_file: int
     replace: bool = False
     cascade: bool = False
     accept: str = ""
@@ -196,6 +197,7 @@ def plan_for(config: Config, asked: Sequence[date], as_of: datetime | None = Non
         asked=tuple(asked),
         config_hash=config.content_hash(),
         rows_per_file=config.rows_per_file,
+        bytes_per_file=config.bytes_per_file,
     )
 
 

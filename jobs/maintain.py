@@ -71,8 +71,8 @@ def run_compact(chosen: argparse.Namespace, config: Config) -> None:
     from features.maintenance.compact import compact
     from features.spark.session import spark_session
 
-    done = compact(spark_session("maintain", config.layout.logs), config.layout, config.rows_per_file, chosen.days)
-    print("\n".join(says.compact_lines(done)))
+    layout, size = config.layout, (config.rows_per_file, chosen.days, config.bytes_per_file)
+    print("\n".join(says.compact_lines(compact(spark_session("maintain", layout.logs), layout, *size))))
 
 
 def run_forget(chosen: argparse.Namespace, config: Config) -> None:

@@ -52,6 +52,7 @@ ACTS = {
     "input": "build_features, evaluate",
     "predictions": "score, evaluate, maintain",
     "rows_per_file": "build_features, maintain",
+    "bytes_per_file": "build_features, maintain",
     "slots": "build_features, train, evaluate",
     "slots.slots[].name": "evaluate",
     "heads": "train, evaluate",

@@ -38,6 +38,9 @@ class Config(Section):
     """Place of the predictions table where that is not under `out`: a path, or `s3://bucket/path`."""
     rows_per_file: int = Field(default=65_536, ge=1)
     """Rows of a file of the training table, at most."""
+    bytes_per_file: int = Field(default=104_857_600, ge=1)
+    """Bytes of a file of the training table, about, where `rows_per_file` would make larger ones: those of a row are
+    measured in the files that are there, or in some of the first rows."""
     slots: SlotCatalogue
     """Ad placements."""
     heads: HeadSet

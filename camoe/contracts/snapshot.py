@@ -47,13 +47,14 @@ ELSEWHERE = re.compile(r"/|[a-z][a-z0-9+.-]*:/")
 PARTITION_DATE = "partition.date"
 # What a snapshot takes from the log's entry of a file.
 OF_A_FILE = (
-    "path", "num_records", "partition.modality", "partition.slot", PARTITION_DATE, f"min.{RUN_ID}", f"max.{RUN_ID}"
+    "path", "num_records", "size_bytes", "partition.modality", "partition.slot", PARTITION_DATE, f"min.{RUN_ID}",
+    f"max.{RUN_ID}",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """One active file: path, partition, the rows of each of its row groups, and the run that wrote its rows.
+    """One active file: path, partition, the rows of each of its row groups, the run that wrote its rows, its bytes.
 
     `run_id` is empty where the table does not tell.
     """
@@ -64,6 +65,7 @@ class DataFile:
     day: date
     row_groups: tuple[int, ...]
     run_id: str = ""
+    size: int = 0
 
     @property
     def rows(self) -> int:
@@ -237,6 +239,7 @@ def _named(root: str, where: str, action: Mapping[str, object]) -> DataFile:
         day=date.fromisoformat(str(action[PARTITION_DATE])),
         row_groups=(rows,),
         run_id=_only_run(action),
+        size=int(str(action.get("size_bytes") or 0)),
     )
 
 

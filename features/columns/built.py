@@ -17,6 +17,7 @@ from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.snapshot import is_delta_table, logged
 from features.incremental import ExistingTable, at_one_time
 from features.plan import Plan
+from features.tables.sizes import row_bytes
 from features.tables.training import is_remade
 
 
@@ -66,7 +67,7 @@ def built_days(plan: Plan) -> BuiltDays:
     silent = [day for day, one in records.items() if not one.definitions(day)]
     if silent:
         raise InputError(f"{day_list(silent)} of {path} were built before runs noted their features; build them again")
-    before = ExistingTable(snapshot.version, makers(snapshot), every, profiles)
+    before = ExistingTable(snapshot.version, makers(snapshot), every, profiles, row_bytes(snapshot.files))
     # What was known when the days were built: so each of their impressions is found.
     as_of = max(one.as_of.astimezone(UTC) for one in records.values())
     known = replace(plan, window=replace(plan.window, as_of=as_of)).after(every.values())

@@ -43,6 +43,7 @@ from features.spark.values import quoted
 from features.tables.publish import PendingWrite, prune_superseded, publish
 from features.tables.replace import DayReplacement
 from features.tables.side import profile_rows
+from features.tables.sizes import rows_of_a_file
 from features.tables.training import as_files
 
 STAGE = "add_columns"
@@ -176,16 +177,17 @@ def _written(spark: SparkSession, ready: Added) -> AddedColumns:
         seen = {**ready.inputs.states, **(past.entity_states() if past else {})}
         record = _record(ready, encoder.version, seen)
         run = plan.signature(record.input_versions)
+        before = ready.days.before
+        of_a_file = rows_of_a_file(plan.rows_per_file, plan.bytes_per_file, before.row_bytes)
         pending = PendingWrite(
-            rows=as_files(_rows(ready, encoder), ready.days.cells, plan.rows_per_file),
+            rows=as_files(_rows(ready, encoder), ready.days.cells, of_a_file),
             quarantine=None,
             rows_quarantined=0,
             profiles=profile_rows(ready.profiled, run),
             record=record,
         )
-        before = ready.days.before
         replacement = DayReplacement(
-            plan.target, plan.window.days, before.version, before.makers, plan.rows_per_file, plan.layout.runs
+            plan.target, plan.window.days, before.version, before.makers, of_a_file, plan.layout.runs
         )
         if past:
             past.write()

@@ -25,6 +25,7 @@ from camoe.contracts.schema import RUN_ID, TRAINING_PARTITIONS
 from camoe.contracts.snapshot import DataFile, Snapshot, pin
 from features.maintenance.swap import swap_files
 from features.spark.values import row_hash
+from features.tables.sizes import row_bytes, rows_of_a_file
 from features.tables.training import as_files, files_needed
 
 
@@ -76,9 +77,15 @@ def small_cells(
 
 
 def compact(
-    spark: SparkSession, layout: Layout, rows_per_file: int, days: Collection[date] | None
+    spark: SparkSession,
+    layout: Layout,
+    rows_per_file: int,
+    days: Collection[date] | None,
+    bytes_per_file: int | None = None,
 ) -> tuple[CompactedDay, ...]:
     """Compact `days` (default: all) of the training table, one commit a day that has small files.
+
+    Files get `rows_per_file`, or fewer where these take more than `bytes_per_file` (None: any).
 
     Raises:
         SnapshotError: there is no table, or it cannot be read safely.
@@ -87,6 +94,8 @@ def compact(
     if layout.address is not None:
         raise MaintenanceError(f"{layout.address} is in an object store, where runs alone write: it is not compacted")
     snapshot = pin(layout.training)
+    if bytes_per_file is not None:
+        rows_per_file = rows_of_a_file(rows_per_file, bytes_per_file, row_bytes(snapshot.files))
     cells = small_cells(snapshot, rows_per_file, days)
     with pinned(layout.pins, layout.training, snapshot.version, "compact", "compaction reads it"):
         done = [compact_day(spark, layout, snapshot, small, rows_per_file) for small in cells.values()]
