@@ -12,7 +12,7 @@ from camoe.contracts.snapshot import pin
 from tests.jobs.clusters.uses import package
 from tests.jobs.commands import run
 from tests.score.pipeline import write_scorable
-from tests.tools.packed import unpacked
+from tests.tools.packed import packed_home
 from tools.pack_environment import left_out
 
 # Prints the files from which its code comes, the libraries among them.
@@ -45,8 +45,8 @@ def test_what_nothing_needs_that_runs_is_left_out(name, out):
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return unpacked(tmp_path_factory.mktemp("packed"))
+def home(tmp_path_factory, worker_id):
+    return packed_home(tmp_path_factory, worker_id)
 
 
 @pytest.mark.slow

@@ -14,7 +14,11 @@ from typing import NamedTuple
 import pyspark
 import pytest
 
+from camoe.contracts.snapshot import pin
+from tests.features import lake
 from tests.jobs.clusters.uses import WORKERS, ended, package, submit, three_uses
+from tests.score.pipeline import write_scorable
+from tests.tools.packed import packed_home
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.spark, pytest.mark.horovod, pytest.mark.slow]
@@ -79,6 +83,20 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
     finally:
         for process in reversed(processes):
             ended(process)
+
+
+def test_features_and_scores_are_made_by_executors_with_the_packed_environment(
+    cluster, tmp_path, tmp_path_factory, worker_id
+):
+    """Which holds neither the project nor the driver's Python, nor PyTorch: the package is all that they get of it."""
+    packed = cluster._replace(environment=packed_home(tmp_path_factory, worker_id))
+    assert not [*packed.environment.rglob("*camoe*")]
+    built = lake.Lake(tmp_path / "lake", lake.write_lake(tmp_path / "lake"))
+    packed.submitted("build_features", "--config", str(built.config))
+    assert pin(built.layout.training).rows > 0
+    pipeline = write_scorable(tmp_path / "scored")
+    packed.submitted("score", "--config", str(pipeline.path))
+    assert pin(pipeline.config.layout.predictions).rows > 0
 
 
 def test_features_training_and_scores_are_made_by_executors_with_an_environment_of_their_own(cluster, tmp_path):
