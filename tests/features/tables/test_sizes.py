@@ -42,7 +42,7 @@ def test_files_are_of_the_size_that_is_asked_for(spark, tmp_path, width):
         F.lit("s").alias("slot"),
         F.lit(DAY).alias("date"),
         F.col("id").cast("string").alias("impression_id"),
-        *[(F.xxhash64("id", F.lit(at)) % 1000).cast("int").alias(f"c{at}") for at in range(width)],
+        *[(F.xxhash64("id", F.lit(at)) % 50).cast("int").alias(f"c{at}") for at in range(width)],
     )
     cells = {(DAY, "s"): ROWS}
     most = rows_of_a_file(ROWS, TARGET, measured(rows, cells))
