@@ -110,6 +110,7 @@ def _keep(
     columns = {BASE_RATE: BASE_RATE, SLOT_RATE: SLOT_RATE, MODEL: "p"}
     columns |= {MODEL_RAW: "p_raw"} if read.recalibrated else {}
     columns |= {TRUTH: TRUTH} if run.truth else {}
+    columns |= {one.name: one.name for one in settings.predictors}
     joined = Observation("joined")
     rows = state_rows(_observed(frame, joined, columns), columns, settings).persist()
     try:
@@ -162,7 +163,8 @@ def _with_yardsticks(spark: SparkSession, run: ScoredRun, read: scored.Scored, s
     scored.require_labelled(clicks, objectives, where, command)
     labelled = scored.with_labels(read.frame, on_test, objectives, fields)
     named = scored.with_values(labelled, run.values.of(read.snapshot_version))
-    rated = scored.with_rates(named, spark.createDataFrame(clicks))
+    beside = scored.with_predictors(named, settings.predictors)
+    rated = scored.with_rates(beside, spark.createDataFrame(clicks))
     seen = scored.with_user_seen(rated, on_train) if scored.asks_user_seen(settings) else rated
     return scored.with_truth(seen, spark.read.parquet(str(run.layout.truth))) if run.truth else seen
 

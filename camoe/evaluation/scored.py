@@ -19,7 +19,7 @@ from camoe.contracts.places.commits import Partitions, table_at
 from camoe.contracts.schema import label_column
 from camoe.contracts.snapshot import is_delta_table, logged
 from camoe.contracts.storage import is_remote, location_of
-from camoe.metrics.config import USER_SEEN, EvaluationConfig
+from camoe.metrics.config import USER_SEEN, EvaluationConfig, PredictorConfig
 from camoe.metrics.table import BASE_RATE, SLOT_RATE, TRUTH
 from camoe.stream.frame import remote_frame
 
@@ -107,9 +107,13 @@ def _require_columns(place: Path | str, there: Sequence[str], columns: Sequence[
 
 
 def joined_fields(settings: EvaluationConfig, categorical: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the columns of the training table, not of the predictions, that fields are; some are `categorical`."""
+    """Return the columns of the training table, not of the predictions, that fields and other predictors are.
+
+    Some fields are `categorical`.
+    """
     names = [field.name for field in settings.fields]
     columns = [_indices(name) if name in categorical else name for name in names]
+    columns += [one.column for one in settings.predictors if one.path is None]
     others = (*PREDICTION_COLUMNS, *ID_COLUMNS, USER_SEEN)
     return tuple(dict.fromkeys(column for column in columns if column not in others))
 
@@ -214,3 +218,27 @@ def with_truth(scored: DataFrame, truth: DataFrame) -> DataFrame:
     """Add `truth`, the generator's click probability; null where it has none."""
     true_p = truth.select("impression_id", "objective", F.col("p").alias(TRUTH))
     return scored.join(true_p, on=["impression_id", "objective"], how="left")
+
+
+def with_predictors(scored: DataFrame, predictors: Sequence[PredictorConfig]) -> DataFrame:
+    """Add a column of the name of each of `predictors`, null where it has no probability for the row.
+
+    Raises:
+        InputError: its table is not there, or lacks a column.
+    """
+    for one in predictors:
+        if one.path is None:
+            scored = scored.withColumn(one.name, F.col(one.column))
+            continue
+        if not one.path.exists():
+            raise InputError(
+                f"evaluation.predictors: there is no table at {one.path}, of '{one.name}'; correct its path"
+            )
+        kind = "delta" if is_delta_table(one.path) else "parquet"
+        table = scored.sparkSession.read.format(kind).load(str(one.path))
+        keys = ["impression_id", *(["objective"] if "objective" in table.columns else [])]
+        absent = [name for name in (*keys, one.column) if name not in table.columns]
+        if absent:
+            raise InputError(f"evaluation.predictors: the table at {one.path} has no column {', '.join(absent)}")
+        scored = scored.join(table.select(*keys, F.col(one.column).alias(one.name)), on=keys, how="left")
+    return scored

@@ -1,8 +1,9 @@
-"""Paired differences of two predictors on the same rows, and the word for each: better, worse or cannot tell.
+"""Differences of two predictors, and the word for each: better, worse or cannot tell. Paired where rows are the same.
 
 The rule: the difference of a metric over its standard error, by bootstrap over buckets of users, is held against
-Student's t with as many degrees of freedom as buckets have rows, less one. P-values are corrected by Holm (1979) over
-the groups of one kind, and below `ALPHA` a difference counts.
+Student's t with as many degrees of freedom as buckets have rows, less one. Resamples draw the same buckets for both, so
+that what other rows of the same users have in common is taken into account, too. P-values are corrected by Holm (1979)
+over the groups of one kind, and below `ALPHA` a difference counts.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ NOT_COMPARED = ("ctr", "auc_pr_lift")
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of `predictor` less that of `against`, over the same rows of a group; None where it is undefined.
+    """A metric of `predictor` less that of `against`, over the rows of a group; None where it is undefined.
 
     The difference of PCOC is that of |ln PCOC|. `p` is two-sided and of this difference alone, `p_holm` corrected.
     """
@@ -49,17 +50,28 @@ class Difference:
 
 
 def compare_states(
-    ours: Mapping[StateKey, State], theirs: Mapping[StateKey, State], against: str, settings: EvaluationConfig
+    ours: Mapping[StateKey, State],
+    theirs: Mapping[StateKey, State],
+    against: str,
+    settings: EvaluationConfig,
+    same: bool = True,
 ) -> tuple[Difference, ...]:
     """Return the differences of every group and predictor that both have, ours less theirs, with verdicts.
 
+    `same`: they are of the same rows, as two models on the same days are; two days are not.
+
     Raises:
-        MetricError: the two are not of the same rows, users and labels.
+        MetricError: the two are not of the same rows, users and labels, or have other numbers of buckets.
     """
     found: list[Difference] = []
     for key, state in ours.items():
         if key in theirs:
-            require_same_rows(key, state, theirs[key], against)
+            if same:
+                require_same_rows(key, state, theirs[key], against)
+            elif state.users.buckets != theirs[key].users.buckets:
+                raise MetricError(
+                    f"{key.group_kind} {key.group}: kept in other buckets of users than {against}; evaluate anew"
+                )
             found += differences(key, sampled(state, settings), sampled(theirs[key], settings), against)
     return with_verdicts(found)
 
@@ -81,9 +93,10 @@ def sampled(state: State, settings: EvaluationConfig) -> Sampled:
 def differences(key: StateKey, ours: Sampled, theirs: Sampled, against: str) -> Iterator[Difference]:
     """Yield the difference in each measure, without corrections."""
     identity = (key.objective, key.group_kind, key.group, key.predictor, against)
+    occupied = min(ours.state.occupied, theirs.state.occupied)
     for name, measure in measures(1).items():
         if name not in NOT_COMPARED:
-            tested = _tested(measure, ours.estimates[name], theirs.estimates[name], ours.state.occupied)
+            tested = _tested(measure, ours.estimates[name], theirs.estimates[name], occupied)
             yield Difference(*identity, name, *tested)
 
 

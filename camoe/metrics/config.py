@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from camoe.contracts.config_file import Section
+from camoe.contracts.config_file import LocalPath, Section
+from camoe.contracts.slots import SafeName
 
 
 class CalibrationConfig(Section):
@@ -45,6 +46,24 @@ class FieldConfig(Section):
         return self
 
 
+class PredictorConfig(Section):
+    """Probabilities of another system, for which figures stand beside the model's; there has to be one for each row."""
+
+    name: SafeName
+    """Name of the predictor."""
+    column: str = "p"
+    """Column of the probabilities."""
+    path: LocalPath | None = None
+    """Table that has it, a Delta table or Parquet files: a row an `impression_id` and, where it has the column, an
+    `objective`. Null is the training table, as for a target (`target_` and its name)."""
+
+    @model_validator(mode="after")
+    def _own_name(self) -> PredictorConfig:
+        if self.name in TAKEN or self.name in {"model", "model_raw"}:
+            raise ValueError(f"the predictor '{self.name}' is a name that evaluation uses itself; choose another")
+        return self
+
+
 class EvaluationConfig(Section):
     """Metrics of the test days."""
 
@@ -52,6 +71,8 @@ class EvaluationConfig(Section):
     """Groups that get metrics."""
     fields: tuple[FieldConfig, ...] = (FieldConfig(name="campaign_id"),)
     """Further groups, by the values of features or of columns of the training table."""
+    predictors: tuple[PredictorConfig, ...] = ()
+    """Other systems, such as boosted trees, that the model is held against."""
     user_buckets: int = Field(default=100, ge=2)
     """Buckets of users that the bootstrap draws from."""
     field_buckets: int = Field(default=20, ge=2)
@@ -65,10 +86,10 @@ class EvaluationConfig(Section):
 
     @model_validator(mode="after")
     def _distinct(self) -> EvaluationConfig:
-        names = [field.name for field in self.fields]
+        names = [*(field.name for field in self.fields), *(one.name for one in self.predictors)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"evaluation.fields names '{twice[0]}' twice")
+            raise ValueError(f"evaluation.fields and evaluation.predictors name '{twice[0]}' twice")
         return self
 
 

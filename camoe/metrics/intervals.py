@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 from camoe.metrics.histogram import Floats, Ints
 from camoe.metrics.measures import Measure
 from camoe.metrics.state import State
 
 LEVEL = 0.95
+# Below so many positives a rate's interval is Poisson's: resamples of few are few, and too much alike.
+FEW = 100
 # Resamples without a click have no metric; with more of them than this an interval would mislead.
 MAX_UNDEFINED = 0.05
 
@@ -80,3 +83,23 @@ def optional(value: Floats | float) -> float | None:
     """Return a float, or None for one that is not finite: JSON has none."""
     number = float(value)
     return number if np.isfinite(number) else None
+
+
+def poisson(positives: float) -> Interval | None:
+    """Return the exact interval of the number to expect where `positives` were seen (Garwood, 1936); None of 0."""
+    if positives <= 0:
+        return None
+    tail = (1 - LEVEL) / 2
+    return Interval(float(stats.chi2.ppf(tail, 2 * positives)) / 2, float(stats.chi2.isf(tail, 2 * positives + 2)) / 2)
+
+
+def pcoc_interval(predicted: float, positives: float, resampled: Interval | None) -> Interval | None:
+    """Return the interval of `predicted` over `positives`: by `poisson` below `FEW` positives, else as `resampled`.
+
+    Where resamples are wider, as of users with many positives each, they are taken.
+    """
+    exact = poisson(positives) if positives < FEW else None
+    if exact is None:
+        return resampled
+    low, high = predicted / exact.high, predicted / exact.low
+    return Interval(min(low, resampled.low), max(high, resampled.high)) if resampled else Interval(low, high)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from camoe.metrics.calibration import calibration_noise_floor
 from camoe.metrics.config import EvaluationConfig
-from camoe.metrics.intervals import Estimate, Interval, optional
+from camoe.metrics.intervals import Estimate, Interval, optional, pcoc_interval
 from camoe.metrics.ranking import average_precision_bounds, ratio
 from camoe.metrics.state import State
 
@@ -94,5 +94,5 @@ def metric_row(key: StateKey, state: State, resampled: Mapping[str, Estimate], s
         observed=values["ctr"],
         observed_interval=intervals["ctr"],
         pcoc=values["pcoc"],
-        pcoc_interval=intervals["pcoc"],
+        pcoc_interval=pcoc_interval(float(whole.p_sum.sum()), state.whole.clicks, intervals["pcoc"]),
     )

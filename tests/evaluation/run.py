@@ -89,9 +89,10 @@ PARTITIONS = ["modality", "slot", "date"]
 
 def write_run(out: Path, frame: pd.DataFrame, *, truth: bool, power: float) -> None:
     """Write all inputs of the evaluation job under `out`: p is the truth, p_raw the truth to a power."""
-    rows = table_of(frame[[*TRAINED, "label_click"]])
+    trained = [*TRAINED, *frame.filter(like="target_").columns]
+    rows = table_of(frame[[*trained, "label_click"]])
     # A later version of the table, with other labels: the evaluation must read the one that was scored.
-    other_labels = table_of(frame[[*TRAINED, "label_click"]].assign(label_click=1 - frame["label_click"]))
+    other_labels = table_of(frame[[*trained, "label_click"]].assign(label_click=1 - frame["label_click"]))
     for version in (rows, other_labels):
         write_deltalake(out / "training", version, partition_by=PARTITIONS, mode="overwrite")
     scored = predicted(frame, power)

@@ -13,10 +13,12 @@ from camoe.contracts.errors import InputError
 from camoe.evaluation.cells import state_rows
 from camoe.evaluation.keep import keep_states
 from camoe.evaluation.kept import read_states
+from camoe.evaluation.sides import Side, compared
 from camoe.evaluation.spark_figures import kinds_not_kept
+from camoe.metrics.calibration import normalised_entropy
 from camoe.metrics.comparison import compare_states
 from camoe.metrics.config import EvaluationConfig, FieldConfig
-from camoe.metrics.histogram import Histogram
+from camoe.metrics.histogram import Histogram, MetricError
 from camoe.metrics.state import State
 from camoe.metrics.table import ALL, StateKey
 from camoe.metrics.user_buckets import user_buckets
@@ -128,6 +130,47 @@ def test_models_are_compared_from_what_is_kept(path):
     assert {told["truth", ALL, metric].value for metric in ("auc_pr", "ne", "ece", "pcoc")} == {0.0}
     assert told["model", "campaign_id", "auc_pr"].value is None
     assert told["model", "campaign_id", "ne"].p is not None
+
+
+def test_days_of_a_model_and_predictors_of_it_are_compared_from_what_is_kept(path, rows):
+    days = [Side("m1", DAYS[:1]), Side("m1", DAYS[1:])]
+    found = {(one.group_kind, one.group, one.metric): one for one in compared(path, *days, SETTINGS, ("all", "slot"))}
+    assert {kind for kind, _, _ in found} == {"all", "slot"}
+    own = [direct(rows[rows["date"] == day], "p1").whole.bins() for day in DAYS]
+    ne = [float(normalised_entropy(one)) for one in own]
+    told = found["all", "all", "ne"]
+    assert told.value == pytest.approx(ne[0] - ne[1])
+    assert told.interval.low < told.value < told.interval.high
+    back = {(one.group, one.metric): one for one in compared(path, *reversed(days), SETTINGS, ("all",))}
+    assert back["all", "ne"].value == pytest.approx(-told.value)
+    truth = compared(path, Side("m1", DAYS), Side("m1", DAYS, "truth"), SETTINGS, ("all",))
+    expected = [float(normalised_entropy(direct(rows, column).whole.bins())) for column in ("p1", "p2")]
+    assert {one.metric: one.value for one in truth}["ne"] == pytest.approx(expected[0] - expected[1])
+
+
+@pytest.mark.parametrize(
+    ("other", "kind", "message"),
+    [
+        (Side("m1", DAYS), InputError, r"both sides are m1 model on 2026-03-05\.\.2026-03-06; name another"),
+        (
+            Side("m1", DAYS, "trees"),
+            InputError,
+            r"no predictor 'trees' was evaluated with model m1 \(there are: model, truth",
+        ),
+        (Side("m2", DAYS), InputError, "no states of model m2 on 2026-03-06"),
+    ],
+)
+def test_sides_that_cannot_be_compared_are_refused(path, other, kind, message):
+    with pytest.raises(kind, match=message):
+        compared(path, Side("m1", DAYS), other, SETTINGS, ("all",))
+
+
+def test_days_kept_in_other_buckets_of_users_are_not_compared():
+    one, other = ({StateKey("click", ALL, ALL, "model"): State.empty(buckets)} for buckets in (5, 6))
+    with pytest.raises(
+        MetricError, match="all all: kept in other buckets of users than m1 on 2026-03-05; evaluate anew"
+    ):
+        compare_states(one, other, "m1 on 2026-03-05", SETTINGS, same=False)
 
 
 def test_kinds_that_another_model_lacks_or_kept_otherwise_are_told(spark):

@@ -10,7 +10,7 @@ import pytest
 
 from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram
-from camoe.metrics.intervals import bucket_weights, estimates
+from camoe.metrics.intervals import bucket_weights, estimates, pcoc_interval, poisson
 from camoe.metrics.measures import measures
 from camoe.metrics.state import State
 from camoe.metrics.table import StateKey, metric_row
@@ -68,6 +68,32 @@ def test_too_few_clicks_give_no_interval():
     found = estimates(one, MEASURES, bucket_weights(BUCKETS, 200, 1))["auc_pr"]
     assert found.interval is None
     assert np.isfinite(found.value)
+
+
+@pytest.mark.parametrize("expected", [3, 10, 30, 90])
+def test_the_interval_of_pcoc_holds_the_truth_where_clicks_are_few(expected):
+    """Of calibrated predictions, of which so many clicks are to be expected; without a click nothing is told."""
+    rng, rows, weights = np.random.default_rng(expected), 1_500, bucket_weights(BUCKETS, 100, 1)
+    held, alone = list[bool](), list[bool]()
+    for _ in range(200):
+        p = expected / rows * rng.lognormal(-0.125, 0.5, rows)
+        state = state_of(p, (rng.random(rows) < p).astype(float), rng.integers(0, BUCKETS, rows))
+        resampled = estimates(state, {"pcoc": MEASURES["pcoc"]}, weights)["pcoc"].interval
+        found = pcoc_interval(float(p.sum()), state.whole.clicks, resampled)
+        held.append(state.whole.clicks == 0 or found.low <= 1 <= found.high)
+        alone.append(resampled is not None and resampled.low <= 1 <= resampled.high)
+    assert np.mean(held) >= 0.92
+    assert expected > 3 or np.mean(alone) < 0.6
+
+
+def test_poissons_interval_is_garwoods_and_many_clicks_are_resampled():
+    one, ten = poisson(1), poisson(10)
+    assert (one.low, one.high) == (pytest.approx(0.0253, abs=1e-4), pytest.approx(5.5716, abs=1e-4))
+    assert (ten.low, ten.high) == (pytest.approx(4.7954, abs=1e-4), pytest.approx(18.3904, abs=1e-4))
+    assert poisson(0) is None
+    state = state_of(*simulated(1))
+    resampled = estimates(state, {"pcoc": MEASURES["pcoc"]}, bucket_weights(BUCKETS, 100, 1))["pcoc"].interval
+    assert pcoc_interval(float(state.whole.p_sum.sum()), state.whole.clicks, resampled) == resampled
 
 
 @pytest.mark.parametrize("labels", [[], [0.0, 0.0, 0.0], [1.0, 1.0], [float("nan")]])

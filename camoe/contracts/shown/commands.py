@@ -20,6 +20,7 @@ JOBS: Mapping[str, str] = {
     "train": "train",
     "score": "score",
     "evaluate": "evaluate",
+    "compare": "compare",
     "models": "models",
     "maintain": "maintain",
     "demo": "demo",
