@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from camoe.metrics.comparison import differences, sampled
+from camoe.metrics.comparison import compare_states, differences, sampled
 from camoe.metrics.config import EvaluationConfig
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.measures import measures
@@ -52,3 +52,27 @@ def test_intervals_and_differences_hold_the_truth_about_95_times_in_100(rows, us
         assert {one.metric for one in told} == {name}
         share = np.mean([one.interval.low <= ours - theirs <= one.interval.high for one in told])
         assert share >= LEAST, name
+
+
+def test_the_difference_of_two_days_of_the_same_users_holds_the_truth_about_95_times_in_100():
+    """Users come on both days and differ in their rate, so days are not independent; one model is worse."""
+    held = list[bool]()
+    truth = np.mean([_of_days(90_000 + seed, 200_000)[0] for seed in range(3)])
+    for seed in range(SAMPLES):
+        _, interval = _of_days(seed, 4_000)
+        held.append(interval.low <= truth <= interval.high)
+    assert np.mean(held) >= LEAST
+
+
+def _of_days(seed, rows):
+    rng, users = np.random.default_rng(seed), rows // 10
+    own = rng.normal(0, 1.0, users)
+    states = []
+    for noise in (0.3, 0.9):
+        user = rng.integers(0, users, rows)
+        known = -2.0 + own[user]
+        click = rng.random(rows) < expit(known)
+        p, bucket = expit(known + rng.normal(0, noise, rows)), user % SETTINGS.user_buckets
+        states.append({KEY: State.of(Histogram.from_rows(p, click, bucket, SETTINGS.user_buckets))})
+    found = {one.metric: one for one in compare_states(*states, "the other day", SETTINGS, same=False)}
+    return found["ne"].value, found["ne"].interval
