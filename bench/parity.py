@@ -61,9 +61,7 @@ def validation_ne(config: Config, inputs: TrainingInputs, order: Order) -> tuple
     checked = data.check(config.training)
     assert checked is not None
     blocks = from_stream(checked, data.columns)
-    return validate(
-        train_step.model, train_step.masking, blocks, train_step.workers, dtype=train_step.dtype, select_by="rows"
-    ).ne
+    return validate(train_step.model, train_step.masking, blocks, train_step.workers, dtype=train_step.dtype).ne
 
 
 def _seeded(config: Config, seed: int) -> Config:

@@ -102,8 +102,6 @@ class CamoeConfig(CommonConfig):
     """Experts that all heads share."""
     expert: ExpertConfig = DcnConfig()
     """Network of each expert."""
-    gate_dropout: Share = 0.0
-    """How often, in training, a gate leaves an expert out."""
     gate_scale: Scale = 1.0
     """Factor of the gates' first weights: near zero all experts begin with the same part in every head."""
 
@@ -127,8 +125,6 @@ class MmoeConfig(CommonConfig):
     """Experts that all heads share."""
     expert_hidden: Hidden = (64, 32)
     """Units of the hidden layers of each expert."""
-    gate_dropout: Share = 0.0
-    """How often, in training, a gate leaves an expert out."""
     gate_scale: Scale = 1.0
     """Factor of the gates' first weights: near zero all experts begin with the same part in every head."""
 
@@ -156,8 +152,6 @@ class PleConfig(CommonConfig):
     """Experts that all heads share, in each layer."""
     expert: ExpertConfig = MlpConfig(kind="mlp")
     """Network of each expert."""
-    gate_dropout: Share = 0.0
-    """How often, in training, a gate leaves an expert out."""
     gate_scale: Scale = 1.0
     """Factor of the gates' first weights: near zero all experts begin with the same part in every head."""
 

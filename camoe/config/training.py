@@ -107,7 +107,8 @@ class TrainingConfig(Section):
     """What multiplies both rates, with `worker_batch_size`: the number of workers (`linear`: Goyal et al., 2017) or its
     square root (`sqrt`: Malladi et al., 2022, for optimisers that divide by the size of gradients)."""
     epochs: int = Field(default=3, ge=1)
-    """Passes over the training days."""
+    """Passes over the training days. All are run, as within a cosine the gain may come last; the weights of the best
+    validation stay."""
     steps: int | None = Field(default=None, ge=1)
     """Steps after which training ends, within an epoch if need be; `epochs` is then not looked at."""
     learning_rate: float = Field(default=1e-3, gt=0)
@@ -126,15 +127,9 @@ class TrainingConfig(Section):
     ExponentialMovingAverage). It costs a pass over all weights a step, and their memory once more. Null is none."""
     warmup_steps: int = Field(default=20, ge=0)
     """Steps in which the rates rise to their full size."""
-    patience: int | None = Field(default=None, ge=1)
-    """Validations without a better one after which training stops. Null: all epochs are run, and the best validation's
-    weights kept; within a cosine the gain may come last, when the rates are small."""
     validate_every: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)] | None = None
     """Steps (a whole number), or the part of an epoch (0.25), after which there is a validation within the epoch; one
     comes at the end of each epoch in any case."""
-    select_by: Literal["rows", "heads"] = "rows"
-    """What the best validation is: that of the least log loss over all validation rows (`rows`), or of the least mean
-    NE of the heads by their weights (`heads`), in which a head of few rows says as much as one of many."""
     served_experts: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | None = None
     """Experts that each head keeps when training is over, those of the most weight in its gate on the rows of the
     validation days that it serves: so many (1), or as many as have such a part of it (0.98). The others are left out of

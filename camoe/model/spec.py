@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from camoe.config.model import ModelConfig
 from camoe.config.model_features import ModelFeatures
@@ -30,6 +31,15 @@ class ModelSpec(Section):
     hidden: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
     members: int = Field(default=1, ge=1)
     kept_experts: tuple[tuple[tuple[int, ...], ...], ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, given: Any) -> Any:
+        """Leave out what earlier versions wrote and what shaped their training only."""
+        model = given.get("model") if isinstance(given, Mapping) else None
+        if not isinstance(model, Mapping):
+            return given
+        return {**given, "model": {name: value for name, value in model.items() if name != "gate_dropout"}}
 
     @property
     def head_column(self) -> int:

@@ -12,7 +12,7 @@ from camoe.study.states import groups
 from camoe.study.trial import StudyError, config_of, trial_of
 
 # Settings of training under which other heads change only what heads are for, and a trial is one model.
-FAIR = {"normalise": "batch", "select_by": "rows", "ensemble": 1, "refit": False}
+FAIR = {"normalise": "batch", "ensemble": 1, "refit": False}
 
 
 def require_sound(study: Study) -> list[str]:

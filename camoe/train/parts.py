@@ -123,7 +123,7 @@ def _refit(shared: Shared, number: int, first: Trained) -> Part:
     both = replace(data, train=shared.inputs.both, validation=None)
     more = both.epoch(was, 0).steps / data.epoch(was, 0).steps
     steps = None if was.steps is None else max(1, round(was.steps * more))
-    training = was.model_copy(update={"steps": steps, "patience": None, "validate_every": None})
+    training = was.model_copy(update={"steps": steps, "validate_every": None})
     best = history.best_place
     chosen = history.steps if best is None else history.steps_until(best)
     scheduled = both.scheduled_steps(training)

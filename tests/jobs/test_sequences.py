@@ -44,7 +44,7 @@ def written(folder):
         {"name": "heard", "sql": "user.heard", "separator": "|", "hashing": {"buckets": 20}, "max_length": 4},
         {"name": "plans", "sql": "array(user.plan)", "vocabulary": "plan", "max_length": 1, "pooling": "sum"},
     ]
-    settings["training"] = {"batch_size": 16, "epochs": 2, "patience": 2}
+    settings["training"] = {"batch_size": 16, "epochs": 2}
     settings["model"] = {"embedding_dim": 4, "experts": 2, "expert": {"hidden": [8, 4]}, "tower_hidden": [4]}
     return write_config(folder, yaml.safe_load(yaml.safe_dump(settings)))
 

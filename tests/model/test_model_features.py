@@ -79,9 +79,10 @@ def test_what_cannot_be_left_out_is_refused(only, without, message):
         ModelFeatures.of(FEATURES, only, without)
 
 
-def test_a_spec_of_before_reads_all():
+def test_a_spec_of_before_reads_all_and_what_shaped_its_training_only_is_passed_over():
     content = SPEC.model_dump(mode="json")
     del content["features"]["without"]
+    content["model"]["gate_dropout"] = 0.1
     assert ModelSpec.model_validate(content) == SPEC
 
 

@@ -40,7 +40,7 @@ def test_every_variant_of_a_shipped_study_has_a_configuration_of_its_own(name, m
     for trial in trials:
         config, fold = config_of(trial.task), study.folds[trial.task.fold]
         assert (config.out, config.layout.training) == (trial.folder, fold.lake / "training")
-        assert (config.training.normalise, config.training.select_by) == ("batch", "rows")
+        assert config.training.normalise == "batch"
         assert (config.training.ensemble, config.training.refit) == (1, False)
         if fold.choose:
             assert config.days.validation.last < fold.choose.first <= fold.choose.last < config.days.test.first

@@ -67,7 +67,7 @@ CONFIG: dict[str, Any] = {
         "test": {"first": "2026-01-04", "last": "2026-01-04"},
     },
     "model": {"embedding_dim": 4, "experts": 2, "expert": {"hidden": [8, 4]}, "tower_hidden": [4]},
-    "training": {"batch_size": 64, "epochs": 2, "dtype": "float64", "warmup_steps": 2, "patience": 5},
+    "training": {"batch_size": 64, "epochs": 2, "dtype": "float64", "warmup_steps": 2},
 }
 
 

@@ -50,7 +50,7 @@ def peak_kib(config, rows, *more):
 
 
 def test_training_takes_no_more_memory_than_three_embedding_tables(tmp_path):
-    training, model = {**CONFIG["training"], **HOT, "patience": None}, {**CONFIG["model"], "embedding_dim": WIDTH}
+    training, model = {**CONFIG["training"], **HOT}, {**CONFIG["model"], "embedding_dim": WIDTH}
     config = write_pipeline(tmp_path, ROWS, training=training, model=model)
     few, many, again = (peak_kib(config, *how) for how in ((FEW,), (MANY,), (MANY, "resume")))
     table = MANY * WIDTH * 4 / 1024

@@ -21,7 +21,7 @@ from tests.train.pipeline import CONFIG, write_pipeline
 ROWS = {"s0": 60, "s1": 40, "s2": 30}
 # Few rows at high rates: the model soon knows them by heart, and the best weights are not the last.
 HOT = {
-    "epochs": 6, "patience": 2, "validate_every": 2, "learning_rate": 0.05, "embedding_learning_rate": 0.5,
+    "epochs": 6, "validate_every": 2, "learning_rate": 0.05, "embedding_learning_rate": 0.5,
     "warmup_steps": 2, "watch_every_steps": 1, "checkpoint": {"every_steps": 3},
 }  # fmt: skip
 
@@ -87,8 +87,8 @@ def test_a_refit_makes_the_passes_that_validation_chose_over_all_days_on_a_sched
     assert hashes[1] == refit.epochs[-1].weights_hash != hashes[0]
 
 
-def test_without_patience_and_with_the_last_weights_chosen_a_refit_runs_its_schedule_to_the_end(tmp_path):
-    calm = {"patience": None, "validate_every": None, "learning_rate": 1e-4, "embedding_learning_rate": 1e-3}
+def test_with_the_last_weights_chosen_a_refit_runs_its_schedule_to_the_end(tmp_path):
+    calm = {"validate_every": None, "learning_rate": 1e-4, "embedding_learning_rate": 1e-3}
     _, (first, refit) = parts(config_of(tmp_path, refit=True, epochs=2, **calm), Recorder())
     assert first.best_place == first.place
     assert (first.steps, refit.steps) == (10, 14)

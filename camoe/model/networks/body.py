@@ -45,7 +45,7 @@ def _mmoe(config: MmoeConfig, width: int, heads: int) -> Body:
 def _mixture(config: CamoeConfig | MmoeConfig, expert: ExpertConfig, width: int, heads: int) -> Body:
     return MixtureOfExperts(
         experts=Experts(config.experts, expert, width, config.dropout),
-        gates=(Gate(width, config.experts, config.gate_dropout, config.gate_scale) for _ in range(heads)),
+        gates=(Gate(width, config.experts, config.gate_scale) for _ in range(heads)),
         towers=(Tower(expert.hidden[-1], config.tower_hidden, config.dropout) for _ in range(heads)),
     )
 

@@ -30,7 +30,7 @@ class Extraction(nn.Module):
             Experts(config.own_experts, config.expert, width, config.dropout) for _ in range(heads)
         )
         self.shared = Experts(config.shared_experts, config.expert, width, config.dropout)
-        self.gates = nn.ModuleList(Gate(width, number, config.gate_dropout, config.gate_scale) for _ in range(heads))
+        self.gates = nn.ModuleList(Gate(width, number, config.gate_scale) for _ in range(heads))
 
     def head(self, head: int, own_x: Tensor, shared_x: Tensor) -> Tensor:
         """Return `f_h` of one head alone: `[B, D]` twice to `[B, E]`."""
@@ -57,9 +57,7 @@ class SharedExtraction(nn.Module):
     def __init__(self, width: int, heads: int, config: PleConfig) -> None:
         super().__init__()
         self.extraction = Extraction(width, heads, config)
-        self.gate = Gate(
-            width, heads * config.own_experts + config.shared_experts, config.gate_dropout, config.gate_scale
-        )
+        self.gate = Gate(width, heads * config.own_experts + config.shared_experts, config.gate_scale)
 
     def forward(self, own_x: Sequence[Tensor], shared_x: Tensor) -> tuple[list[Tensor], Tensor]:
         """Map `H` and one `[B, D]` to `H` and one `[B, E]`."""

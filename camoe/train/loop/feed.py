@@ -51,7 +51,7 @@ class TrainingData:
         return config.steps or config.epochs * self.epoch(config, 0).steps
 
     def total_steps(self, config: TrainingConfig) -> int:
-        """Count the steps of the whole run, if patience does not end it."""
+        """Count the steps of the whole run."""
         return self.until or self.scheduled_steps(config)
 
 

@@ -28,7 +28,7 @@ from camoe.train.distributed.workers import Workers, broadcast_weights, gather, 
 from camoe.train.loop.feed import Feed, OpenEpoch, TrainingData
 from camoe.train.loop.gates import measure_gates
 from camoe.train.loop.guard import LossGuard
-from camoe.train.loop.over import entropies, out_of_patience, why_over
+from camoe.train.loop.over import entropies, why_over
 from camoe.train.loop.progress import Progress, epoch_figures, step_figures
 from camoe.train.loop.seeding import draw_rows, seed_step
 from camoe.train.loop.step import TrainStep
@@ -108,8 +108,7 @@ class TrainingRun:
 def fit(run: TrainingRun, first: OpenEpoch | None, start: Path | None = None) -> History:
     """Train from the checkpoint at `start`, or from the beginning; the model ends with the best weights.
 
-    They are those of the best validation. `first` is what `run.feed.opened(start)` gave. Training is over after its
-    epochs or steps, or, where `patience` is given, when so many validations were no better.
+    They are those of the best validation. `first` is what `run.feed.opened(start)` gave.
 
     Raises:
         TrainingError: loss or gradients are not finite, or the loss explodes; a checkpoint could not be read or
@@ -119,12 +118,10 @@ def fit(run: TrainingRun, first: OpenEpoch | None, start: Path | None = None) ->
     history = _begin(run, start)
     total = run.data.total_steps(run.config)
     coming = first
-    while coming is not None and not out_of_patience(history, run.config.patience):
+    while coming is not None:
         history, coming = _run_epoch(run, history, coming, total)
         _tell(run, history, f"epoch {history.epoch} done")
         run.save(history)
-    if coming is not None:
-        coming.blocks.close()
     if run.workers.leads:
         print(f"train: {why_over(history, run.config, run.data.until)}", flush=True)
     if history.best_place != history.place:
@@ -166,29 +163,24 @@ def _run_epoch(run: TrainingRun, history: History, epoch: OpenEpoch, total: int)
         within = config.validate_every is not None
         print(describe(plan, run.data.columns, config.stream.readers, checked, within), flush=True)
     trained, rows = _train(run, epoch, history)
-    coming, checks = None, trained.checks
-    if trained.step == steps.stop:
-        # Its first row groups are read while the rows of validation are.
-        coming = run.feed.open(history.epoch + 1, 0, total - history.steps - len(steps))
-        checks = (*checks, _check(run, trained.step))
+    # Its first row groups are read while the rows of validation are.
+    coming = run.feed.open(history.epoch + 1, 0, total - history.steps - len(steps))
+    last = _check(run, trained.step)
     result = EpochResult(
         epoch=plan.epoch,
         losses=trained.losses,
         planned=_rows(plan, trained.step),
         rows=_rows(plan, steps.start) + rows,
         seconds=time.monotonic() - started,
-        weights_hash=checks[-1].weights_hash,
-        validation=checks[-1].validation,
-        checks=checks[:-1],
+        weights_hash=last.weights_hash,
+        validation=last.validation,
+        checks=trained.checks,
     )
     return History((*history.epochs, result), levels=trained.levels), coming
 
 
 def _train(run: TrainingRun, epoch: OpenEpoch, history: History) -> tuple[History, int]:
-    """Train the epoch's steps; return the history at their end, and their rows.
-
-    It may end before them, where a validation within the epoch is one too many that is no better.
-    """
+    """Train the epoch's steps; return the history at their end, and their rows."""
     config, train_step, plan, steps, ledger = run.config, run.train_step, epoch.plan, epoch.steps, epoch.ledger
     started = time.monotonic() - history.seconds
     later = run.data.total_steps(config) - history.steps - len(steps)
@@ -217,8 +209,6 @@ def _train(run: TrainingRun, epoch: OpenEpoch, history: History) -> tuple[Histor
         history = replace(history, losses=tuple(losses), seconds=time.monotonic() - started, levels=levels)
         if checked:
             history = _validated_within(run, history, progress)
-            if out_of_patience(history, config.patience):
-                break
         run.save(history)
     trained = replace(history, losses=tuple(losses), levels=levels)
     return trained, run.count(plan, ledger, range(steps.start, trained.step))
@@ -273,10 +263,7 @@ def _validated(run: TrainingRun) -> Validation:
     blocks = stream(plan, run.data.columns, run.workers.world, run.feed.reading(), ledger=ledger)
     steps = range(plan.steps)
     watched = (block for _, block, _ in run.watched(blocks, "validation", steps))
-    chosen_by = run.config.select_by
-    checked = validate(
-        train_step.model, train_step.masking, watched, run.workers, dtype=train_step.dtype, select_by=chosen_by
-    )
+    checked = validate(train_step.model, train_step.masking, watched, run.workers, dtype=train_step.dtype)
     run.count(plan, ledger, steps)
     return checked
 

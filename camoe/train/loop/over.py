@@ -10,12 +10,6 @@ from camoe.report import text
 from camoe.train.checkpoint.history import History, Place, Validation
 
 
-def out_of_patience(history: History, patience: int | None) -> bool:
-    """Return whether the last `patience` validations were no better than one before them."""
-    found = len(history.validations)
-    return patience is not None and found > 0 and found - 1 - history.best >= patience
-
-
 def entropies(heads: Sequence[str], validation: Validation) -> str:
     """Tell the NE of each of `heads`; a dash for one that saw one class only."""
     found = zip(heads, validation.ne, strict=True)
@@ -24,10 +18,7 @@ def entropies(heads: Sequence[str], validation: Validation) -> str:
 
 def why_over(history: History, config: TrainingConfig, until: int | None) -> str:
     """Tell why the training of `history` is over, and which weights it ends with; `until` as in `TrainingData`."""
-    if out_of_patience(history, config.patience):
-        tries = "the last validation was" if config.patience == 1 else f"the last {config.patience} validations were"
-        why = f"{tries} no better (training.patience)"
-    elif until is not None:
+    if until is not None:
         why = f"all {until:,} steps of the refit are done"
     elif config.steps is not None:
         why = f"all {config.steps:,} steps are done (training.steps)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,18 +19,11 @@ from camoe.train.loop.tensors import to_tensors
 
 
 def validate(
-    model: Camoe,
-    masking: Masking,
-    blocks: Iterable[Block],
-    workers: Workers,
-    *,
-    dtype: torch.dtype,
-    select_by: Literal["rows", "heads"],
+    model: Camoe, masking: Masking, blocks: Iterable[Block], workers: Workers, *, dtype: torch.dtype
 ) -> Validation:
     """Score this worker's `blocks`, each row by the heads that serve it, and add up over all workers.
 
-    So it is without masking, too: a head that learned from all rows is judged on those that it scores. The score is
-    `row_entropy` or, by heads, the mean of their NEs by their weights.
+    So it is without masking, too: a head that learned from all rows is judged on those that it scores.
     """
     model.eval()
     serving = masking.serving
@@ -56,24 +48,21 @@ def validate(
             rows += mask.sum(dim=0).cpu()
     model.train()
     merged = [merge(parts, 1) for parts in zip(*gather(states, "validation"), strict=True)]
-    ne = np.array([float(normalised_entropy(state.bins())) for state in merged])
+    ne = [float(normalised_entropy(state.bins())) for state in merged]
     mean_gates = sum_over_workers(gates, "gates") / sum_over_workers(rows, "gate_rows").clamp(min=1).unsqueeze(1)
     labels = sum_over_workers(cells, "cells").numpy()
-    score = _weighted(ne, masking.weight.cpu().numpy()) if select_by == "heads" else row_entropy(merged, labels)
-    return Validation(tuple(ne.tolist()), tuple(map(tuple, mean_gates.tolist())), score)
+    score = row_entropy(merged, labels, masking.weight.cpu().numpy())
+    return Validation(tuple(ne), tuple(map(tuple, mean_gates.tolist())), score)
 
 
-def row_entropy(states: Sequence[Histogram], labels: Floats) -> float:
+def row_entropy(states: Sequence[Histogram], labels: Floats, weight: Floats) -> float:
     """Return the log loss of all rows over that of the rate of their cell; infinite where every cell has one label.
 
-    `labels` `[heads, cells, 2]` counts the labels 0 and 1 of each. A row has the same part in it whichever heads there
-    are, so models of other heads can be compared by it.
+    `labels` `[heads, cells, 2]` counts the labels 0 and 1 of each; a row counts by the `weight` `[heads]` of its head.
+    Of heads of one weight a row has the same part in it whichever heads there are, so models of other heads can be
+    compared by it.
     """
     rows = labels.sum(axis=2)
-    entropy = xlogy(rows, rows).sum() - xlogy(labels, labels).sum()
-    return float(sum(state.log_loss.sum() for state in states) / entropy) if entropy > 0 else float("inf")
-
-
-def _weighted(ne: Floats, weight: Floats) -> float:
-    known = ~np.isnan(ne)
-    return float((ne[known] * weight[known]).sum() / weight[known].sum()) if known.any() else float("inf")
+    entropy = weight @ (xlogy(rows, rows).sum(axis=1) - xlogy(labels, labels).sum(axis=(1, 2)))
+    loss = weight @ np.array([state.log_loss.sum() for state in states])
+    return float(loss / entropy) if entropy > 0 else float("inf")

@@ -28,14 +28,6 @@ KEPT = "; the weights are those of the best validation, after"
     [
         ((0.9, 0.8), (), {"epochs": 2}, None, f"4 steps: all 2 epochs are done (training.epochs){KEPT} epoch 2"),
         (
-            (0.9, 0.8, 0.85), (), {"patience": 1}, None,
-            f"6 steps: the last validation was no better (training.patience){KEPT} epoch 2",
-        ),
-        (
-            (0.9, 0.95), (0.91,), {"patience": 2}, None,
-            f"4 steps: the last 2 validations were no better (training.patience){KEPT} epoch 1",
-        ),
-        (
             (0.9, 0.95), (0.8,), {"steps": 4}, None,
             f"4 steps: all 4 steps are done (training.steps){KEPT} epoch 2, step 1",
         ),
