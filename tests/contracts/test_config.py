@@ -36,7 +36,7 @@ def test_every_architecture_is_one_file(kind):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("nonsense=1", "the command line: 'nonsense': unknown key; there are bytes_per_file, calibration, compress, days, drift, "),
+        ("nonsense=1", "the command line: 'nonsense': unknown key; there are bytes_per_file, calibration, compress, "),
         ("trainig.epochs=1", "the command line: 'trainig': unknown key; did you mean 'training'? There are "),
         ("model.expert.croslayers=1", "'model.expert.croslayers': unknown key; did you mean 'cross_layers'?"),
         ("sources.entities.user.colums=1", "'sources.entities.user.colums': unknown key; did you mean 'columns'?"),
