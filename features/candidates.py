@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -11,8 +14,11 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import InputError
+from camoe.contracts.features import FeatureSet
+from camoe.contracts.runs import RunRecord
 from camoe.contracts.sources import Sources
 from features.encoding.encode import apply, feature_values, with_derived
+from features.encoding.profile import profile
 from features.history.columns import hidden_columns, with_keys
 from features.history.keys import key_column
 from features.history.lookup import NUMBERS
@@ -28,14 +34,32 @@ from features.past import opened_past
 from features.plan import Plan
 from features.read.files import input_versions
 from features.read.raw import read_impressions
+from features.report.drift import Profile, Shifts, profile_of, shifts_of
 
 REQUEST = "request_id"
 KEYS = ("impression_id", REQUEST, "user_id", "campaign_id", "ts", "date", "slot")
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """Candidates with the `values` of their features, which all models share, and how often each value comes."""
+
+    values: DataFrame
+    profile: Profile
+    plan: Plan
+
+    def encoded(self, encoder: Encoder, features: FeatureSet) -> DataFrame:
+        """Return them with the columns of the training table, by the vocabularies and `features` of a model."""
+        return _with_modality(apply(self.values, encoder, features), self.plan)
+
+    def shifts_of(self, records: Mapping[date, RunRecord]) -> Callable[..., Shifts]:
+        """Return what holds them against days that a model learned from, by the runs of `records`; see `shifts_of`."""
+        return partial(shifts_of, self.profile, self.plan.layout.profiles, records)
+
+
 @contextmanager
-def encoded_candidates(spark: SparkSession, plan: Plan, table: Path, encoder: Encoder) -> Iterator[DataFrame]:
-    """Give the candidates in the parquet `table` the columns of the training table; computed while the block runs.
+def opened_candidates(spark: SparkSession, plan: Plan, table: Path) -> Iterator[Candidates]:
+    """Join the candidates in the parquet `table` and compute their features, once; they are kept while the block runs.
 
     A candidate is a request_id and a campaign_id with the raw columns of an impression, which are read by the mapping
     of the impressions. Its history is what the log told before its `ts`: candidates are no impressions, and change no
@@ -53,8 +77,11 @@ def encoded_candidates(spark: SparkSession, plan: Plan, table: Path, encoder: En
         _require_sound(judged, table)
         tables = entity_tables(spark, plan, versions, judged)
         joined = join_entities(judged, tables, plan.sources, plan.window.days).frame
-        with _valued(spark, plan, tables, versions, joined) as values:
-            yield _with_modality(apply(values, encoder, plan.features), plan)
+        with _valued(spark, plan, tables, versions, joined) as valued:
+            values = valued.persist()
+            counted = profile(values, plan.features).drop("date").toArrow()
+            yield Candidates(values, profile_of(counted), plan)
+            values.unpersist()
     finally:
         judged.unpersist()
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from camoe.config.pipeline import Config
     from camoe.score.drift import Watch
     from camoe.score.impressions import Rows
-    from camoe.score.scored import Scored
-    from camoe.score.scorer import ScoringModel
     from camoe.score.seen import Seen, Work
 
 
@@ -38,9 +36,7 @@ def main(argv: list[str]) -> None:
     options.add_argument("--days", type=given_days, help="2026-03-10,2026-03-12..2026-03-14 (default: the test days)")
     options.add_argument("--local", action="store_true", help="score in this process, without Spark")
     options.add_argument("--input", type=Path, metavar="TABLE", help="score the candidates in this parquet table")
-    options.add_argument(
-        "--model", help="version, bundle folder or newest (default: champion and shadows, else newest)"
-    )
+    options.add_argument("--model", help="version, bundle folder or newest (default: champion, shadows; else newest)")
     options.add_argument("--strict", action="store_true", help="write nothing where the days differ beyond the bounds")
     chosen = parse(options, argv)
     if chosen.local and chosen.input:
@@ -56,8 +52,8 @@ def main(argv: list[str]) -> None:
     table, watch = logged(config.training_table), Watch(config.drift, layout.drift, strict=chosen.strict)
     if chosen.input is not None:
         watch = replace(watch, folder=layout.drift / "candidates")
-        made = partial(_candidates, config, chosen.input, Rows(table, days, {}, layout.candidate_predictions), watch)
-        score_served(layout, chosen.model, made, "score candidates")
+        rows = Rows(table, days, active_records(table, layout.runs), layout.candidate_predictions)
+        _score_candidates(config, chosen.input, chosen.model, rows, watch)
         return
     rows = Rows(opened(table, days).on(days), days, active_records(table, layout.runs), config.predictions_table)
     require_fresh(rows.records, days, f"{table.table} version {table.version}")
@@ -69,17 +65,20 @@ def main(argv: list[str]) -> None:
     print(next_line(job_line("evaluate", given(chosen))))
 
 
-def _candidates(config: Config, given_in: Path, rows: Rows, watch: Watch, model: ScoringModel) -> Scored:
-    """Score candidates as impressions of the days, with the model's own vocabulary, into a table of their own."""
-    from camoe.score import impressions, scorer, spark
-    from features.candidates import encoded_candidates
+def _score_candidates(config: Config, given_in: Path, name: str | None, rows: Rows, watch: Watch) -> None:
+    """Score candidates as impressions of the days, with each model's own vocabulary, into a table of their own."""
+    from camoe.score import impressions, scored, spark
+    from features.candidates import opened_candidates
     from features.plan import plan_for
     from features.spark.session import spark_session
 
-    own = {"features": scorer.own_features(model, config.features, "the configuration")}
-    plan, session = plan_for(config.model_copy(update=own), rows.days), spark_session("score", config.layout.logs)
-    with plan.copies(), encoded_candidates(session, plan, given_in, scorer.own_encoder(model)) as encoded:
-        return impressions.score_candidates(model, rows, config.layout, partial(spark.score_candidates, encoded), watch)
+    plan, layout, features = plan_for(config, rows.days), config.layout, config.features
+    scored.require_served(layout, name, features)
+    with plan.copies(), opened_candidates(spark_session("score", layout.logs), plan, given_in) as offered:
+        watch = replace(watch, shifts_of=offered.shifts_of(rows.records))
+        given_to = partial(impressions.score_candidates, rows=rows, layout=layout, watch=watch, features=features)
+        score = partial(given_to, write=partial(spark.score_candidates, offered.encoded))
+        scored.score_served(layout, name, score, "score candidates")
 
 
 def _spark(logs: Path, work: Work) -> tuple[dict[str, int], Seen]:

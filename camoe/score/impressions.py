@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from camoe.contracts import encoder as encoders
+from camoe.contracts.features import FeatureSet
 from camoe.contracts.layout import Layout
 from camoe.contracts.places.alone import days_alone
 from camoe.contracts.places.counts import require_equal
@@ -18,7 +19,13 @@ from camoe.contracts.snapshot import Snapshot
 from camoe.score.drift import Watch
 from camoe.score.predictions import require_writable
 from camoe.score.scored import Scored
-from camoe.score.scorer import ScoringModel, expected_predictions, require_fit, require_vocabulary
+from camoe.score.scorer import (
+    ScoringModel,
+    expected_predictions,
+    require_features,
+    require_fit,
+    require_vocabulary,
+)
 from camoe.score.seen import Seen, Work
 
 
@@ -68,13 +75,19 @@ def score_candidates(
     layout: Layout,
     write: Callable[[Work], tuple[int, dict[str, int], Seen]],
     watch: Watch,
+    *,
+    features: FeatureSet,
 ) -> Scored:
     """Let `write` score candidates, of which it also gives the number, as `score_impressions` does impressions.
 
+    `features` are those that they are given.
+
     Raises:
+        BundleError: the model reads others.
         RunError, CountError, DriftError: as `score_impressions` does.
     """
     started, path = time.monotonic(), rows.into
+    require_features(model, features, "the configuration")
     with days_alone(layout.leases, model.manifest.model_version, rows.days):
         number, by_slot, seen = write(_work(model, rows, path, watch))
     drift = watch.look(model, seen)

@@ -9,12 +9,13 @@ from datetime import date
 from pathlib import Path
 
 from camoe.contracts.errors import CamoeError
+from camoe.contracts.features import FeatureSet
 from camoe.contracts.layout import Layout
 from camoe.contracts.places import counts
 from camoe.contracts.shown.redaction import redacted
 from camoe.registry.named import NamedModel, named_model, shadows
 from camoe.score.drift import Drift, DriftError, told
-from camoe.score.scorer import ScoringModel, read_model
+from camoe.score.scorer import ScoringModel, read_model, require_features
 
 
 class ShadowError(CamoeError):
@@ -63,6 +64,11 @@ class Scored:
                 f"score: written to {self.path} in {self.seconds:.0f} s",
             ]
         )
+
+
+def require_served(layout: Layout, name: str | None, features: FeatureSet) -> None:
+    """Raise `BundleError` unless the model that `name` means reads some of `features`: before they are made."""
+    require_features(read_model(named_model(layout, name).folder), features, "the configuration")
 
 
 def score_served(

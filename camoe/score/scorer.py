@@ -85,13 +85,13 @@ def own_encoder(model: ScoringModel) -> Encoder:
     return encoders.read(model.folder / ENCODER, model.manifest.encoder_version)
 
 
-def own_features(model: ScoringModel, features: FeatureSet, where: str) -> FeatureSet:
-    """Return the features of the table that the model was trained on, also those that it leaves out.
-
-    Raises:
-        BundleError: `features`, which are those of `where`, lack one that the model reads, or make it otherwise.
-    """
+def require_features(model: ScoringModel, features: FeatureSet, where: str) -> None:
+    """Raise `BundleError` if `features`, those of `where`, lack one that the model reads, or make it otherwise."""
     _require_definitions(model, definitions(features), where)
+
+
+def own_features(model: ScoringModel) -> FeatureSet:
+    """Return the features of the table that the model was trained on, also those that it leaves out."""
     return FeatureSet(**{name: getattr(model.spec.features, name) for name in FeatureSet.model_fields})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -12,6 +12,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
+from camoe.contracts.encoder import Encoder
+from camoe.contracts.features import FeatureSet
 from camoe.contracts.places.commits import CommittedTable
 from camoe.contracts.places.counts import require_equal
 from camoe.contracts.places.entries import Part
@@ -24,7 +26,7 @@ from camoe.score.predictions import (
     stamped,
     with_predictions,
 )
-from camoe.score.scorer import Scorer, ScoringModel, expected_of
+from camoe.score.scorer import Scorer, ScoringModel, expected_of, own_encoder, own_features
 from camoe.score.seen import Seen, Work, predict_and_count
 from camoe.stream.frame import shared_out, worked_frame
 
@@ -81,14 +83,19 @@ def score_impressions(spark: SparkSession, work: Work) -> tuple[dict[str, int], 
     return _replaced(worked_frame(spark, tasks, reads, scoring, TOLD_COLUMNS), scoring.table, work)
 
 
-def score_candidates(encoded: DataFrame, work: Work) -> tuple[int, dict[str, int], Seen]:
+def score_candidates(
+    encoded: Callable[[Encoder, FeatureSet], DataFrame], work: Work
+) -> tuple[int, dict[str, int], Seen]:
     """Write the predictions of candidates; return their number, predictions by slot, and what was seen of them.
+
+    `encoded` gives them by the model's own vocabularies and features.
 
     Raises:
         CountError: not each was scored.
         RunError, PlaceError, DriftError: as `score_impressions` does.
     """
-    rows = encoded.select(*CANDIDATE_IDS, *PLACE, *work.model.spec.features.columns).persist()
+    given = encoded(own_encoder(work.model), own_features(work.model))
+    rows = given.select(*CANDIDATE_IDS, *PLACE, *work.model.spec.features.columns).persist()
     offered = {(row["date"], row["slot"]): row["count"] for row in rows.groupBy("date", "slot").count().collect()}
     ids = to_arrow_schema(rows.select(*CANDIDATE_IDS).schema)
     scoring = _scoring(rows.sparkSession, work, with_predictions(ids))

@@ -24,6 +24,8 @@ from features.report.document import Rows, shift_between
 
 # Rows by value, None where it is missing, of each feature.
 Profile = Mapping[str, Counter[str | None]]
+# Rows, shares missing and unknown, and PSI, of each feature.
+Shifts = dict[str, dict[str, Any]]
 COLUMNS = ["feature", "value", "rows"]
 
 
@@ -35,13 +37,27 @@ def feature_shifts(
     features: FeatureSet,
     encoder: Encoder,
     reference: Sequence[date],
-) -> dict[str, dict[str, Any]]:
+) -> Shifts:
     """Return by feature its rows on `days`, shares missing and unknown, and PSI against the `reference` days.
 
     `records` are those of the runs that built the days. What of the days has no profile is left out; empty where all of
     either has none. A value that `encoder` lacks is unknown.
     """
-    before, after = (_profile(profiles, records, some) for some in (reference, days))
+    after = _profile(profiles, records, days)
+    return shifts_of(after, profiles, records, features=features, encoder=encoder, reference=reference)
+
+
+def shifts_of(
+    after: Profile,
+    profiles: Path,
+    records: Mapping[date, RunRecord],
+    *,
+    features: FeatureSet,
+    encoder: Encoder,
+    reference: Sequence[date],
+) -> Shifts:
+    """Return what `feature_shifts` does of rows whose values were counted in `after`, such as candidates."""
+    before = _profile(profiles, records, reference)
     if not before or not after:
         return {}
     vocabularies = features.vocabulary_of
@@ -69,7 +85,12 @@ def _profile(profiles: Path, records: Mapping[date, RunRecord], days: Collection
             parts.append(rows.filter(pc.invert(pc.is_in(rows["feature"], pa.array(gone, pa.string())))))
     if not parts:
         return {}
-    summed = pa.concat_tables(parts).group_by(["feature", "value"]).aggregate([("rows", "sum")])
+    return profile_of(pa.concat_tables(parts))
+
+
+def profile_of(rows: pa.Table) -> Profile:
+    """Add up counted values, with the columns `COLUMNS`."""
+    summed = rows.group_by(["feature", "value"]).aggregate([("rows", "sum")])
     found: dict[str, Counter[str | None]] = {}
     for row in summed.to_pylist():
         found.setdefault(row["feature"], Counter())[row["value"]] += row["rows_sum"]

@@ -14,10 +14,13 @@ from camoe.config.pipeline import Config
 from camoe.contracts import encoder as encoders
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError, InputError
+from camoe.contracts.runs import active_records
+from camoe.contracts.snapshot import logged
 from camoe.contracts.sources import KeyedHash
-from features.candidates import encoded_candidates
+from features.candidates import opened_candidates
 from features.plan import plan_for
 from features.replay import MICROS, Replay, replayed
+from features.report.drift import feature_shifts
 from tests.features import lake
 
 DAY = date.fromisoformat(lake.DAYS[3])
@@ -59,8 +62,9 @@ def shown_on_the_day():
 
 def encoded(spark, config, path):
     plan = plan_for(config, [DAY])
-    with encoded_candidates(spark, plan, path, encoders.read(config.layout.encoder, 1)) as rows:
-        return {(row["request_id"], row["campaign_id"]): row.asDict() for row in rows.collect()}
+    with opened_candidates(spark, plan, path) as offered:
+        rows = offered.encoded(encoders.read(config.layout.encoder, 1), config.features).collect()
+    return {(row["request_id"], row["campaign_id"]): row.asDict() for row in rows}
 
 
 def test_an_impression_as_a_candidate_has_the_features_of_the_training_table(spark, built, tmp_path):
@@ -84,6 +88,24 @@ def test_an_impression_as_a_candidate_has_the_features_of_the_training_table(spa
     quiet = [row for row in found.values() if row["user_id"] == QUIET]
     (counted,) = [name for name in names if name.endswith("user_impressions_all")]
     assert {row[counted] for row in quiet} == {earlier}
+
+
+def test_models_share_the_values_of_candidates_and_the_shift_is_that_of_such_impressions(spark, built, tmp_path):
+    _, config = built
+    layout, days, path = config.layout, config.days, candidates(tmp_path, shown_on_the_day())
+    records = active_records(logged(layout.training), layout.runs)
+    fitted = encoders.read(layout.encoder, 1)
+    asked = {"features": config.features, "encoder": fitted, "reference": days.train.days()}
+    with opened_candidates(spark, plan_for(config, [DAY]), path) as offered:
+        assert offered.values.is_cached
+        found = offered.shifts_of(records)(**asked)
+        one, other = (
+            {row["cat_advertiser"] for row in offered.encoded(encoder, config.features).collect()}
+            for encoder in (fitted, encoders.Encoder(2, dict.fromkeys(fitted.values, ())))
+        )
+    assert found == feature_shifts(layout.profiles, records, [DAY], **asked)
+    assert found["user_impressions_all"]["psi"] > 1
+    assert max(one) >= encoders.FIRST > max(other)
 
 
 def test_a_candidate_that_an_impression_would_be_refused_for_stops_the_job(spark, built, tmp_path):

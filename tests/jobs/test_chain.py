@@ -12,6 +12,7 @@ from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import BundleError
 from camoe.contracts.snapshot import pin
+from camoe.score.drift import DriftError
 from jobs import evaluate, replay, score, simulate
 from tests.features import lake
 from tests.jobs.chains import bar, read, require_counts, require_each_impression_once, require_files
@@ -77,6 +78,13 @@ def test_the_test_day_is_replayed_as_a_market_whose_candidates_the_scoring_job_s
     root = made.layout.root
     replay.main([*given(made), "--market", str(ROOT / "conf/markets/replay.yaml")])
     score.main([*given(made), "--input", str(made.layout.market / "candidates")])
+    drift = json.loads(next((made.layout.drift / "candidates").glob("*.json")).read_text())
+    assert {name: of["rows"] > 0 for name, of in drift["features"].items()} == dict.fromkeys(drift["features"], True)
+    assert {"plan", "plays"} <= set(drift["features"])
+    bounds = ["drift.features=0.1", "drift.least_rows=1"]
+    with pytest.raises(DriftError, match=r"drift beyond the declared bounds .*: feature ") as beyond:
+        score.main([*given(made), "--input", str(made.layout.market / "candidates"), *bounds])
+    assert beyond.value.code == 3
     # The model stands for the truth itself.
     predicted = made.layout.candidate_predictions
     stands = [f"outcomes.predictions={predicted}", f"outcomes.bundle={made.layout.bundle.resolve()}"]

@@ -11,7 +11,7 @@ from camoe.contracts.errors import BundleError, TrainingError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.schema import FEATURE_SCHEMA_PROPERTY
 from camoe.score.local import score_snapshot
-from camoe.score.scorer import own_features
+from camoe.score.scorer import own_features, require_features
 from camoe.train.loop.teacher import _require_same_inputs
 from tests.score.pipeline import DAYS, write_scorable
 from tests.score.rows import by_impression, encoded_rows
@@ -44,10 +44,11 @@ def test_the_bundle_says_what_is_left_out_and_belongs_to_its_table(pipeline):
     assert model.spec.features.without == ("more",)
     assert model.manifest.feature_schema_hash == pipeline.snapshot.properties[FEATURE_SCHEMA_PROPERTY]
     assert "- Left out of the table's features: more" in (pipeline.bundle / "card.md").read_text()
-    assert own_features(model, pipeline.config.features, "the configuration") == pipeline.config.features
+    assert own_features(model) == pipeline.config.features
+    require_features(model, pipeline.config.features, "the configuration")
     others = FeatureSet.model_validate({**FEATURES, "numeric": [{"name": "tenure", "sql": "2 * tenure"}]})
     with pytest.raises(BundleError, match=r"other features than the configuration has \(tenure\)"):
-        own_features(model, others, "the configuration")
+        require_features(model, others, "the configuration")
 
 
 def test_a_model_learns_without_it(pipeline):
