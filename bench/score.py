@@ -10,7 +10,8 @@ python -m bench.score alone --bundle OUT/bundle --table OUT/training [--rounds 5
     The same without Spark, one process and thread: `predict` of the day's rows as Arrow beside its graphs alone, eager
     PyTorch and TorchScript, which are given arrays.
 python -m bench.score latency --bundle OUT/bundle --table OUT/training
-    p50 and p99 of `predict` for 1, 10, 100 and 1,000 rows, on one thread, beside eager PyTorch on arrays in memory.
+    p50 and p99 of `predict` for 1, 10, 100 and 1,000 rows, on one thread, beside eager PyTorch on arrays in memory (of
+    a model without sequences) and torch-rechub's ONNX export of an MMoE as wide, in an environment of its own.
 
 Beside rows a second by the clock stand those a second of all processors used, which a busy machine changes less.
 """
@@ -35,17 +36,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 import camoe
 from bench.scoring import peers
+from bench.scoring.latency import latency as measured_latency
 from bench.scoring.rows import table_of
 from camoe.contracts.schema import PREDICTION_PARTITIONS
 from camoe.contracts.snapshot import Snapshot, logged
 from camoe.score.frames import read_days
-from camoe.score.graph_inputs import GraphInputs, graph_inputs
+from camoe.score.graph_inputs import graph_inputs
 from camoe.score.scorer import Scorer, ScoringModel, read_model
 from camoe.score.seen import Work
 from camoe.score.spark import score_impressions
@@ -53,7 +54,6 @@ from camoe.score.spark import score_impressions
 LOG = logging.getLogger("bench")
 OURS, LIMIT, UDF = "camoe", "ONNX Runtime on arrays", "predict_batch_udf, eager PyTorch"
 CLOCKS = ("rows_per_s", "rows_per_processor_s")
-SIZES = (1, 10, 100, 1_000)
 
 
 def ticks() -> dict[int, int]:
@@ -196,7 +196,7 @@ def _alone(folder: Path, table: Path, rows: int, _: int) -> tuple[float, float, 
     model = read_model(folder)
     scorer, day = Scorer(model), max(file.day for file in logged(table).files)
     inputs = graph_inputs(read_days(table, [day]), model.spec)
-    parts = _parts(model, inputs)
+    parts = peers.parts(model.spec, inputs)
     for part in parts:
         scorer.run(*part)
     start, used, done = time.time(), time.process_time(), 0
@@ -206,17 +206,6 @@ def _alone(folder: Path, table: Path, rows: int, _: int) -> tuple[float, float, 
             scorer.run(head, of_head, some)
             done += len(some)
     return start, time.time(), time.process_time() - used
-
-
-def _parts(model: ScoringModel, inputs: GraphInputs) -> list[tuple[int, GraphInputs, Any]]:
-    """Return each head that serves some of the rows, with the inputs of these and their numbers."""
-    owner = peers.owners(model.spec)[inputs.slot]
-    shares = [(head, np.flatnonzero(owner == head)) for head in range(len(model.spec.heads.heads))]
-    return [(head, _of(inputs, own), np.arange(len(own))) for head, own in shares if len(own)]
-
-
-def _of(inputs: GraphInputs, own: Any) -> GraphInputs:
-    return GraphInputs(inputs.slot[own], inputs.categorical[own], inputs.numeric[own], inputs.sequences[own])
 
 
 def alone(asked: argparse.Namespace) -> dict[str, Any]:
@@ -229,7 +218,7 @@ def alone(asked: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as traced:
         peers.trace(model.folder, Path(traced))
         eager, scripted = peers.eager(folder), peers.scripted(folder, traced)
-    scorer, parts = Scorer(model), _parts(model, inputs)
+    scorer, parts = Scorer(model), peers.parts(model.spec, inputs)
     systems: dict[str, Callable[[], object]] = {
         OURS: lambda: predictor.predict(rows),
         LIMIT: lambda: [scorer.run(*part) for part in parts],
@@ -259,29 +248,9 @@ def alone(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def latency(asked: argparse.Namespace) -> dict[str, Any]:
-    """Measure `predict` of few rows, by the clock and by this process's processor time."""
-    predictor = camoe.load(asked.bundle)
-    model, day = predictor.model, max(file.day for file in logged(asked.table).files)
-    rows, figures = read_days(asked.table, [day]), {}
-    torch_predict = peers.eager(str(model.folder))
-    for size in SIZES:
-        few = rows.slice(0, size).combine_chunks()
-        inputs = graph_inputs(few, model.spec)
-        figures[f"camoe predict, {size} rows"] = _percentiles(partial(predictor.predict, few), asked.repeats)
-        given = partial(torch_predict, inputs.categorical, inputs.numeric, inputs.slot)
-        figures[f"PyTorch on arrays, {size} rows"] = _percentiles(given, asked.repeats)
-    return {"bench": "score.latency", "config": _config(asked, model, 0), "figures": figures}
-
-
-def _percentiles(work: Callable[[], object], repeats: int) -> dict[str, float]:
-    clock, processor = [], []
-    for _ in range(repeats + 10):
-        started, used = time.perf_counter(), time.process_time()
-        work()
-        clock.append(1e3 * (time.perf_counter() - started))
-        processor.append(1e3 * (time.process_time() - used))
-    p50, p99 = np.percentile(clock[10:], [50, 99])
-    return {"p50_ms": round(p50, 3), "p99_ms": round(p99, 3), "processor_p50_ms": round(np.median(processor[10:]), 3)}
+    """Measure `predict` of few rows."""
+    figures = measured_latency(asked.bundle, asked.table, asked.repeats)
+    return {"bench": "score.latency", "config": _config(asked, read_model(asked.bundle), 0), "figures": figures}
 
 
 def _config(asked: argparse.Namespace, model: ScoringModel, rows: int) -> dict[str, Any]:

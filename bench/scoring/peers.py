@@ -27,6 +27,7 @@ from camoe.bundle.model import read_module
 from camoe.contracts.snapshot import Snapshot
 from camoe.metrics.platt import Platt
 from camoe.model.spec import ModelSpec
+from camoe.score.graph_inputs import GraphInputs
 from camoe.score.predictions import columns_of
 from camoe.score.scorer import Scorer, ScoringModel
 from camoe.score.spark import ROWS_PER_FILE
@@ -46,6 +47,17 @@ def owners(spec: ModelSpec) -> npt.NDArray[np.int64]:
     (objective,), (case,) = spec.heads.objectives, spec.heads.cases
     heads = [spec.heads.serving_head(slot, objective, case) for slot in spec.slots.slots]
     return np.array([spec.heads.heads.index(head) for head in heads if head is not None])
+
+
+def parts(spec: ModelSpec, inputs: GraphInputs) -> list[tuple[int, GraphInputs, Any]]:
+    """Return each head that serves some of the rows, with the inputs of these and their numbers."""
+    owner = owners(spec)[inputs.slot]
+    shares = [(head, np.flatnonzero(owner == head)) for head in range(len(spec.heads.heads))]
+    return [(head, _of(inputs, own), np.arange(len(own))) for head, own in shares if len(own)]
+
+
+def _of(inputs: GraphInputs, own: Any) -> GraphInputs:
+    return GraphInputs(inputs.slot[own], inputs.categorical[own], inputs.numeric[own], inputs.sequences[own])
 
 
 @cache

@@ -19,7 +19,7 @@ from tests.score.small import write
 
 pytestmark = [pytest.mark.bundle, pytest.mark.slow]
 
-WORKERS, FEW, MANY, WIDTH = 4, 1_000, 1_000_000, 16
+WORKERS, FEW, MANY, WIDTH = 4, 1_000, 5_000_000, 16
 MOST_TABLES = 1.3
 # Scores as many rows, with ids of the whole table, and says its part of the memory: of shared pages an equal one.
 WORKER = """
