@@ -65,7 +65,7 @@ def test_spark_and_local_scoring_agree_and_replace_each_others_rows(spark, tmp_p
     table = spark.read.format("delta").load(snapshot.table).where(F.col("date").isin(*DAYS))
     offered, looked = table.withColumnRenamed("impression_id", "request_id"), []
     work = Work(model, snapshot, DAYS, tmp_path / "candidates", looked.append)
-    count, by_slot, told = score_candidates(lambda _: offered, work)
+    count, by_slot, told = score_candidates(lambda *_: offered, work)
     assert (count, told, looked) == (sum(ROWS.values()) * len(DAYS), seen, [seen])
     candidates = predictions(spark, tmp_path / "candidates")
     assert sum(by_slot.values()) == len(candidates) == len(by_spark)
@@ -95,7 +95,7 @@ def test_candidates_of_a_slot_of_many_are_written_by_several_tasks(spark, tmp_pa
     # As many tasks as it takes that no two of the few files are written by one.
     with set_to(spark, {"spark.sql.shuffle.partitions": "200"}):
         score_candidates(
-            lambda _: table.withColumnRenamed("impression_id", "request_id"), Work(model, snapshot, DAYS, path)
+            lambda *_: table.withColumnRenamed("impression_id", "request_id"), Work(model, snapshot, DAYS, path)
         )
     files = Counter((file.parent.parent.name, file.parent.parent.parent.name) for file in path.rglob("*.parquet"))
     assert {(f"date={day}", f"slot={slot}"): -(-number // 60) for (day, slot), number in rows.items()} == files
