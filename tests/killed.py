@@ -1,12 +1,17 @@
-"""Work that is killed at its first, second, ... operation on the disk, until it gets through."""
+"""Work that is killed at its first, second, ... operation on the disk or request to a store, until it gets through."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
+
+from tests.stream.object_store import Fault, Proxy
+from tests.waiting import wait_until
 
 OPERATIONS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.listdir", "os.scandir", "shutil.rmtree")
 
@@ -43,3 +48,35 @@ def _in_child(work: Callable[[], object], number: int, operations: tuple[str, ..
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def killed_at_each_request(
+    store: Proxy, start: Callable[[int], subprocess.Popen[bytes]], part: str = "PUT "
+) -> Iterator[bool]:
+    """Start a process that is killed at its first, second, ... request to the store; yield whether it got through.
+
+    Those requests count whose line holds `part`. Every other one is done before the process is killed at it.
+    """
+    for number in count():
+        store.begin()
+        started: list[subprocess.Popen[bytes]] = []
+        store.fault = _with_part(partial(_killing, started, count(), number), part)
+        started.append(start(number))
+        code = started[0].wait()
+        store.begin()
+        assert code in {0, -signal.SIGKILL}, "it failed by itself"
+        yield code == 0
+        if code == 0:
+            return
+
+
+def _with_part(fault: Fault, part: str) -> Fault:
+    return lambda line: fault(line) if part in line else None
+
+
+def _killing(started: list[subprocess.Popen[bytes]], seen: Iterator[int], number: int, _line: str) -> str | None:
+    if next(seen) != number:
+        return None
+    wait_until(lambda: started)
+    started[0].kill()
+    return "lost" if number % 2 else "403 AccessDenied"

@@ -49,6 +49,7 @@ TABLE = "| key | type | default | acts in | meaning |\n|---|---|---|---|---|"
 ACTS = {
     "out": "all jobs",
     "lake": "all jobs",
+    "work": "all jobs",
     "input": "build_features, evaluate",
     "predictions": "score, evaluate, maintain",
     "rows_per_file": "build_features, maintain",

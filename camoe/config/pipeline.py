@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, WrapValidator, model_validator
 
 from camoe.config.compress import CompressConfig
 from camoe.config.model import CamoeConfig, ModelConfig
 from camoe.config.model_features import ModelFeatures
 from camoe.config.training import TrainingConfig
-from camoe.contracts.config_file import LocalPath, Place, Section
+from camoe.contracts.config_file import LocalPath, Place, Section, address_or_path
 from camoe.contracts.days import Days
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.layout import Layout, misread_character
+from camoe.contracts.places.objects import path_at
 from camoe.contracts.schema import IMPRESSION_KEYS, PHYSICAL_IDS, RUN_ID, label_column
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SlotCatalogue
@@ -24,14 +27,27 @@ from camoe.contracts.storage import is_remote, location_of
 from camoe.metrics.config import USER_SEEN, CalibrationConfig, DriftConfig, EvaluationConfig, PromotionConfig
 
 
+def _folder(value: object, local: Callable[[object], Path]) -> Path:
+    """Return a folder on a disk or in an object store as its path. Raises as `address_or_path` does."""
+    found = address_or_path(value)
+    return path_at(found) if isinstance(found, str) and is_remote(found) else local(found)
+
+
+Folder = Annotated[Path, WrapValidator(_folder)]
+
+
 class Config(Section):
     """One pipeline. Each of the sections below may be the name of a file that holds it, beside this one."""
 
-    out: LocalPath
-    """Folder of everything that the jobs write."""
-    lake: LocalPath | None = None
+    out: Folder
+    """Folder of everything that the jobs write, or `s3://bucket/path`."""
+    lake: Folder | None = None
     """Folder in which the tables that features are built into lie, and the raw lake, so that several models learn from
-    one table; null is `out`."""
+    one table, or `s3://bucket/path`; null is `out`."""
+    work: LocalPath | None = None
+    """Folder of what never lies in an object store: logs, the workers' signs of life, copies of raw files while a run
+    reads them. Where jobs run on several hosts, all of them see it. Null is `out`, and a folder in `CAMOE_CACHE`
+    (`~/.cache/camoe`) where `out` is an address."""
     input: Place | None = None
     """Folder of the raw lake, or `s3://bucket/path`; null is `raw` in `lake`, where the synthetic lake lies."""
     predictions: str | None = None
@@ -70,7 +86,7 @@ class Config(Section):
     def _consistent(self) -> Config:
         places = {"out": self.out, "lake": self.lake or self.out, "predictions": self.predictions or self.out}
         for name, path in places.items():
-            misread = misread_character(Path(path))
+            misread = misread_character(path if isinstance(path, Path) else Path(path))
             if misread is not None:
                 raise ValueError(
                     f"{name}={path}: Spark and delta-rs, which both write its tables, read the character {misread} of "
@@ -189,7 +205,7 @@ class Config(Section):
     def layout(self) -> Layout:
         """Paths under `out` and `lake`, and the training table's address where it lies in an object store."""
         table = self.training.table
-        return Layout(self.out, self.lake, table if table and is_remote(location_of(table)) else None)
+        return Layout(self.out, self.lake, table if table and is_remote(location_of(table)) else None, self.work)
 
     @property
     def training_table(self) -> Path | str:
@@ -204,4 +220,5 @@ class Config(Section):
     @property
     def raw(self) -> Path | str:
         """Folder of the raw lake, or its address."""
-        return self.input or self.layout.raw
+        own = self.layout.raw
+        return self.input or (str(own) if is_remote(str(own)) else own)

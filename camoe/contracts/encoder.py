@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.features import Categorical, FeatureSet
-from camoe.contracts.files import atomic_folder, write_json
+from camoe.contracts.files import atomic_folder, is_whole, local_folder, whole_folders, write_json
 from camoe.contracts.hashing import short_hash
 from camoe.contracts.sequences import SequenceFeature
 
@@ -144,7 +144,7 @@ EMPTY = Encoder(0, {})
 
 def latest_version(folder: Path) -> int:
     """Return the newest complete version under `folder`, 0 when there is none."""
-    versions = [int(path.name[1:]) for path in folder.glob("v*") if path.name[1:].isdigit()]
+    versions = [int(path.name[1:]) for path in whole_folders(folder, "v*") if path.name[1:].isdigit()]
     return max(versions, default=0)
 
 
@@ -185,7 +185,7 @@ def write(encoder: Encoder, folder: Path) -> Path:
         VersionTakenError: it is there with other vocabularies.
     """
     target = folder / f"v{encoder.version}"
-    if target.exists():
+    if is_whole(target):
         _require_same(encoder, target)
         return target
     try:
@@ -193,7 +193,7 @@ def write(encoder: Encoder, folder: Path) -> Path:
             _fill(staging, encoder)
     except OSError:
         # A rename onto a folder that is not empty fails: another run was faster.
-        if not target.exists():
+        if not is_whole(target):
             raise
         _require_same(encoder, target)
     return target
@@ -244,7 +244,7 @@ def read_fitted_on(folder: Path, days: tuple[date, date], older: Encoder) -> Enc
     told = False
     for version in range(latest_version(folder), 0, -1):
         path = folder / f"v{version}"
-        fitted_on = _range(_manifest(path).get("days", ())) if path.is_dir() else None
+        fitted_on = _range(_manifest(path).get("days", ())) if is_whole(path) else None
         if fitted_on == days:
             return read_version(path).as_known_by(older)
         told = told or fitted_on is not None
@@ -263,7 +263,7 @@ def _range(days: Sequence[str]) -> tuple[date, date] | None:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads((folder / "encoder.json").read_bytes())
+        found: dict[str, Any] = json.loads((local_folder(folder) / "encoder.json").read_bytes())
     except (ValueError, OSError) as error:
         raise EncoderError(f"the encoder at {folder} is damaged ({error}); {REMEDY}") from None
     return found
@@ -271,11 +271,11 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def read_version(folder: Path) -> Encoder:
     """Read one version's own folder. Raises `EncoderError` as `read` does."""
-    if not folder.is_dir():
+    if not is_whole(folder):
         raise EncoderError(f"no encoder at {folder}; run jobs/build_features.py first")
     manifest = _manifest(folder)
     try:
-        table = pq.read_table(folder / "vocabulary.parquet")
+        table = pq.read_table(local_folder(folder) / "vocabulary.parquet")
         values: dict[str, list[str]] = {feature: [] for feature in manifest["sizes"]}
         for feature, value in zip(table["feature"].to_pylist(), table["value"].to_pylist(), strict=True):
             values[feature].append(value)

@@ -187,6 +187,16 @@ def whole_folders(parent: Path, pattern: str) -> list[Path]:
     return sorted(parent.glob(pattern))
 
 
+def unfinished(parent: RemotePath) -> Iterator[Path]:
+    """Yield what killed writers left of folders in `parent`: all that `WHOLE` does not name, or that has none."""
+    for folder in (path for path in parent.iterdir() if path.is_dir()):
+        if not is_whole(folder):
+            yield folder
+            continue
+        own = json.loads((folder / WHOLE).read_bytes())["at"]
+        yield from (path for path in folder.iterdir() if path.name not in {WHOLE, own})
+
+
 def is_whole(folder: Path) -> bool:
     """Return whether there is a folder; in a store, a whole one."""
     return (folder / WHOLE).is_file() if isinstance(folder, RemotePath) else folder.is_dir()
@@ -227,10 +237,13 @@ def _below(folder: RemotePath, *parts: str) -> RemotePath:
     return folder.joinpath(*parts)
 
 
-def remove_folder(path: Path) -> None:
-    """Remove a folder; renamed first, so that one that is half removed does not look like a whole one."""
+def remove_folder(path: Path, whole: str = WHOLE) -> None:
+    """Remove a folder; renamed first, so that one that is half removed does not look like a whole one.
+
+    In a store the object goes first that makes it `whole`.
+    """
     if isinstance(path, RemotePath):
-        _below(path, WHOLE).unlink(missing_ok=True)
+        _below(path, whole).unlink(missing_ok=True)
         path.remove()
         shutil.rmtree(_copy_of(path), ignore_errors=True)
         return

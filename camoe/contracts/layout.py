@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from camoe.contracts.files import RemotePath, cache_folder
+
 # Spark takes them as they are; delta-rs decodes them, takes them for separators, or does not start.
 MISREAD = re.compile(r"[\[\]|^\\%`\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -28,18 +30,28 @@ def misread_character(path: Path) -> str | None:
 class Layout:
     """Paths under one output folder, `root`; the lake, what features are built from and into, may lie elsewhere.
 
-    So several runs share one training table, each with checkpoints, a bundle and predictions of its own. The training
-    table may lie at an `address` in an object store, and what goes with it in the lake all the same.
+    So several runs share one training table, each with checkpoints, a bundle and predictions of its own. Both may lie
+    in an object store; the training table may lie at an `address` of its own there, and what goes with it in the lake
+    all the same. What never lies in a store is in `given_work`, or in a place that follows from `root`.
     """
 
     root: Path
     elsewhere: Path | None = None
     address: str | None = None
+    given_work: Path | None = None
 
     @property
     def lake(self) -> Path:
         """Folder of raw lake, training table and what belongs to it."""
         return self.elsewhere or self.root
+
+    @property
+    def work(self) -> Path:
+        """Folder on a disk of what never lies in a store."""
+        beside = (
+            cache_folder().joinpath("work", *self.root.parts[1:]) if isinstance(self.root, RemotePath) else self.root
+        )
+        return self.given_work or beside
 
     @property
     def leases(self) -> Path:
@@ -54,12 +66,18 @@ class Layout:
     @property
     def copies(self) -> Path:
         """Copies of raw files in an object store: a folder for each run, which goes with it."""
-        return self.lake / COPIES
+        on_disk = self.given_work is None and not isinstance(self.lake, RemotePath)
+        return (self.lake if on_disk else self.work) / COPIES
 
     @property
     def truth(self) -> Path:
         """True probabilities of a synthetic lake (parquet: impression_id, objective, p); never read by features."""
         return self.lake / "truth"
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether there are true probabilities, on a disk: they are looked for nowhere else."""
+        return not isinstance(self.truth, RemotePath) and self.truth.is_dir()
 
     @property
     def market(self) -> Path:
@@ -168,5 +186,5 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """Log files of the stages."""
-        return self.root / "logs"
+        """Log files of the stages, and the workers' signs of life."""
+        return self.work / "logs"

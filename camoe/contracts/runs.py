@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,7 @@ from camoe.contracts.snapshot import Snapshot
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$")]
 # The day under which an entity without ts keeps the one fingerprint it has.
 TIMELESS = date.min
+READ_AT_ONCE = 16
 # Stands for the fingerprint of a day that a run did not look at.
 UNSEEN = -1
 
@@ -160,7 +162,10 @@ def active_records(snapshot: Snapshot, folder: Path, without: Collection[date] =
     """
     others = replace(snapshot, files=tuple(file for file in snapshot.files if file.day not in without))
     runs = active_runs(others)
-    records = {run: _whole_record(folder, run) for run in sorted(set(runs.values()))}
+    names = sorted(set(runs.values()))
+    # From a store it is the waiting for them that takes the time.
+    with ThreadPoolExecutor(READ_AT_ONCE) as pool:
+        records = dict(zip(names, pool.map(partial(_whole_record, folder), names), strict=True))
     return {day: records[run] for day, run in runs.items()}
 
 

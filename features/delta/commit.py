@@ -20,6 +20,7 @@ from delta.exceptions import (
     ProtocolChangedException,
 )
 from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
 from pyspark.sql import SparkSession
 
 from camoe.contracts.places.commits import table_at
@@ -92,7 +93,12 @@ def open_delta(table: Path | str, version: int | None = None) -> DeltaTable:
 
 def latest_version(table: Path | str) -> int:
     """Return the newest version of `table`, -1 when there is no table."""
-    return int(open_delta(table).version()) if is_delta_table(table) else -1
+    if not is_remote(location_of(table)):
+        return int(open_delta(table).version()) if is_delta_table(table) else -1
+    try:
+        return int(open_delta(table).version())
+    except TableNotFoundError:
+        return -1
 
 
 def has_committed(table: Path | str, run_id: str) -> bool:

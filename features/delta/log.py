@@ -14,11 +14,14 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from camoe.contracts.errors import MaintenanceError, error_text
+from camoe.contracts.files import RemotePath
+from camoe.contracts.places.commits import table_at
+from camoe.contracts.places.store import open_place
+from camoe.contracts.storage import open_storage
 
 LOG = "_delta_log"
 DATA_FILE = re.compile(r"part-.*\.parquet|\.part-.*\.parquet\.crc")
@@ -39,7 +42,7 @@ def has_delta_log(table: Path) -> bool:
 def open_table(table: Path, version: int | None = None) -> DeltaTable:
     """Open the table at `version` (default: the newest). Raises `MaintenanceError` when its log cannot be read."""
     try:
-        return DeltaTable(str(table.resolve()), version=version)
+        return table_at(str(table.resolve()), version)
     except DeltaError as error:
         raise MaintenanceError(
             f"the log of {table} cannot be read ({error_text(error)}); restore it, or build again where no run has "
@@ -89,12 +92,25 @@ def named_files(table: Path) -> dict[Path, int]:
 
 def data_files(table: Path) -> Iterator[Path]:
     """Yield files with a data file's name from the table's folder and its partitions' folders; links are left out."""
+    if isinstance(table, RemotePath):
+        below = (table / name for name in open_place(str(table)).names())
+        yield from (path for path in below if DATA_FILE.fullmatch(path.name) and _is_partition(path.parent, table))
+        return
     for folder, subfolders, names in os.walk(table.resolve()):
-        subfolders[:] = [name for name in subfolders if "=" in name and not name.startswith((".", "_"))]
+        subfolders[:] = [name for name in subfolders if _is_value(name)]
         for name in names:
             path = Path(folder) / name
             if DATA_FILE.fullmatch(name) and not path.is_symlink():
                 yield path
+
+
+def _is_partition(folder: Path, table: Path) -> bool:
+    return all(map(_is_value, folder.relative_to(table).parts))
+
+
+def _is_value(name: str) -> bool:
+    """Return whether a folder of this name is of a partition's value."""
+    return "=" in name and not name.startswith((".", "_"))
 
 
 def data_file_of(path: Path) -> Path:
@@ -116,7 +132,7 @@ def _actions(log: Path) -> Iterator[Mapping[str, Any]]:
 
 def _checkpoint_actions(path: Path) -> Iterable[Mapping[str, Any]]:
     wanted = ("add.path", "remove.path", "remove.deletionTimestamp")
-    with pq.ParquetFile(path) as file:
+    with open_storage(str(path)).parquet(str(path)) as file:
         there = {file.schema.column(index).path for index in range(len(file.schema))}
         columns = [name for name in wanted if name in there]
         for batch in file.iter_batches(columns=columns) if columns else ():

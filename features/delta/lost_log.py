@@ -11,6 +11,7 @@ from camoe.contracts.layout import Layout
 from camoe.contracts.places.store import open_place
 from camoe.contracts.runs import RunError
 from camoe.contracts.schema import RUN_ID
+from camoe.contracts.storage import is_remote
 from features.delta.log import LOG, data_file_of, data_files, has_delta_log
 
 
@@ -21,7 +22,7 @@ def require_log(layout: Layout) -> None:
     leave them where they lie in an object store.
     """
     table = layout.table
-    written = _written(table) if isinstance(table, Path) else _objects(table)
+    written = _objects(str(table)) if is_remote(str(table)) else _written(Path(table))
     told = _lost_message(layout, written) if written else ""
     if told:
         raise RunError(

@@ -16,9 +16,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
-from camoe.contracts.places.commits import CommittedTable, files_in
+from camoe.contracts.places.commits import CommittedTable, Where, files_in
 from camoe.contracts.places.entries import Part
 from camoe.contracts.places.rows import Piece, rows_of
+from camoe.contracts.storage import is_remote, location_of
 from features.delta.commit import open_delta
 
 
@@ -29,11 +30,18 @@ def schema_of(table: Path | str, version: int | None = None) -> StructType:
 
 def rows_on(spark: SparkSession, table: Path | str, version: int, days: Collection[date]) -> DataFrame:
     """Return the rows of `days` in `version` of `table`, a path or an address."""
-    if isinstance(table, Path):
-        rows = spark.read.format("delta").option("versionAsOf", version).load(str(table.resolve()))
+    if not is_remote(location_of(table)):
+        rows = spark.read.format("delta").option("versionAsOf", version).load(location_of(table))
         return rows.where(F.col("date").isin(list(days)))
-    schema, found = schema_of(table, version), files_in(open_delta(table, version), {"date": days})
-    pieces, columns = [Piece(f"{table}/{path}", values) for path, values in found.items()], to_arrow_schema(schema)
+    return rows_in(spark, str(table), version, {"date": days})
+
+
+def rows_in(spark: SparkSession, address: str, version: int, where: Where) -> DataFrame:
+    """Return the rows of the files `where` in `version` of the table at `address`."""
+    delta = open_delta(address, version)
+    schema = StructType.fromJson(json.loads(delta.schema().to_json()))
+    pieces = [Piece(f"{address}/{path}", values) for path, values in files_in(delta, where).items()]
+    columns = to_arrow_schema(schema)
     shared = spark.sparkContext.broadcast(pieces)
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

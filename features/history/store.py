@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,7 @@ from camoe.contracts.config_file import Section
 from camoe.contracts.days import day_list
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import write_text
+from camoe.contracts.runs import READ_AT_ONCE
 from camoe.contracts.schema import RUN_ID
 from features.delta.commit import CommitMetadata, latest_version, signed
 from features.history.blocks import SIZES, Block, holding, whole_blocks
@@ -157,9 +159,12 @@ class HistoryStore:
 
 
 def _records(folder: Path, kind: type[RecordT]) -> Iterator[RecordT]:
-    for path in sorted(folder.glob("*.json")):
+    paths = sorted(folder.glob("*.json"))
+    with ThreadPoolExecutor(READ_AT_ONCE) as pool:
+        contents = [*pool.map(lambda path: path.read_bytes(), paths)]
+    for path, content in zip(paths, contents, strict=True):
         try:
-            yield kind.model_validate_json(path.read_bytes())
+            yield kind.model_validate_json(content)
         except ValidationError as error:
             raise HistoryError(
                 f"{path} is damaged ({error.error_count()} errors); remove {folder.parent}: a run makes it again"

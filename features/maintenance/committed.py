@@ -19,6 +19,7 @@ from camoe.contracts.layout import Layout
 from camoe.contracts.runs import RunId
 from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import is_delta_table
+from camoe.contracts.storage import is_remote
 from features.delta.commit import open_delta
 from features.delta.log import active_files, has_delta_log, open_table
 
@@ -45,9 +46,10 @@ def uncommitted(training: Path | str, runs: Iterable[str]) -> frozenset[str]:
 
     A table without the column `run_id` cannot tell, so none of its runs counts as uncommitted.
     """
-    if not (has_delta_log(training) if isinstance(training, Path) else is_delta_table(training)):
+    remote = is_remote(str(training))
+    if not (is_delta_table(training) if remote else has_delta_log(Path(training))):
         return frozenset(runs)
-    table = open_table(training) if isinstance(training, Path) else open_delta(training)
+    table = open_delta(training) if remote else open_table(Path(training))
     if RUN_ID not in {field.name for field in table.schema().fields}:
         return frozenset()
     active = {file.get(f"min.{RUN_ID}") for file in pa.table(table.get_add_actions(flatten=True)).to_pylist()}

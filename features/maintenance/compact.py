@@ -23,6 +23,7 @@ from camoe.contracts.places.pins import pinned
 from camoe.contracts.runs import active_runs
 from camoe.contracts.schema import RUN_ID, TRAINING_PARTITIONS
 from camoe.contracts.snapshot import DataFile, Snapshot, pin
+from camoe.contracts.storage import is_remote
 from features.maintenance.swap import swap_files
 from features.spark.values import row_hash
 from features.tables.sizes import row_bytes, rows_of_a_file
@@ -91,8 +92,8 @@ def compact(
         SnapshotError: there is no table, or it cannot be read safely.
         MaintenanceError: it lies in an object store; or see `compact_day`; days before the one that failed are done.
     """
-    if layout.address is not None:
-        raise MaintenanceError(f"{layout.address} is in an object store, where runs alone write: it is not compacted")
+    if is_remote(str(layout.table)):
+        raise MaintenanceError(f"{layout.table} is in an object store, where runs alone write: it is not compacted")
     snapshot = pin(layout.training)
     if bytes_per_file is not None:
         rows_per_file = rows_of_a_file(rows_per_file, bytes_per_file, row_bytes(snapshot.files))

@@ -12,6 +12,7 @@ from xxhash import xxh64_digest
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.history import History
 from camoe.contracts.layout import Layout
+from camoe.contracts.storage import location_of, open_storage, path_of
 from features.delta.log import active_files
 from features.history.events import SET
 from features.history.keys import OWNER
@@ -117,4 +118,5 @@ def _forget(table: Path, owners: Collection[int], delete: bool) -> int:
 
 def _dataset(table: Path) -> ds.Dataset:
     """Return the rows of the table without its partitions' columns."""
-    return ds.dataset([str(file["path"]) for file in active_files(table)], format="parquet")
+    files = [path_of(str(file["path"])) for file in active_files(table)]
+    return ds.dataset(files, format="parquet", filesystem=open_storage(location_of(table)).filesystem)

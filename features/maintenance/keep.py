@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote
-
-import pyarrow as pa
 
 from camoe.contracts.layout import Layout
-from camoe.contracts.places.commits import table_at
+from camoe.contracts.places.objects import path_at
 from camoe.contracts.places.pins import read_pins
-from camoe.contracts.snapshot import is_delta_table
-from camoe.contracts.storage import is_remote, location_of, open_storage
+from camoe.contracts.storage import open_storage
 from features.delta.log import active_files, has_delta_log
 
 SNAPSHOT_VERSION = "snapshot_version"
@@ -39,19 +34,11 @@ def keep_scored(predictions: Path | str) -> list[Keep]:
         PlaceError: it lies in an object store that does not give its log.
     """
     versions: set[int] = set()
-    for file in _files(location_of(predictions)):
+    place = path_at(predictions)
+    for file in active_files(place) if has_delta_log(place) else ():
         low, high = file.get(f"min.{SNAPSHOT_VERSION}"), file.get(f"max.{SNAPSHOT_VERSION}")
         versions |= {low} if low is not None and low == high else _scored_in(str(file["path"]))
     return [Keep(version, "predictions were scored from it") for version in sorted(versions)]
-
-
-def _files(location: str) -> list[dict[str, Any]]:
-    if not is_remote(location):
-        return active_files(Path(location)) if has_delta_log(Path(location)) else []
-    if not is_delta_table(location):
-        return []
-    actions = pa.table(table_at(location).get_add_actions(flatten=True)).to_pylist()
-    return [{**action, "path": f"{location}/{unquote(action['path'])}"} for action in actions]
 
 
 def _scored_in(path: str) -> set[int]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from camoe.contracts.files import is_temporary
+from camoe.contracts.files import RemotePath, is_temporary, unfinished
 from camoe.contracts.layout import Layout, lease_of
 from camoe.contracts.places.leases import ENDED, holder_of
 from camoe.contracts.runs import RunError, lock_of, read_record
@@ -56,6 +56,7 @@ def leftovers(layout: Layout, before: datetime) -> tuple[Leftover, ...]:
     candidates = [
         *(item for table in tables(layout) for item in _of_table(table)),
         *(("staging folder", path) for path in _staging(layout)),
+        *(("unfinished folder", path) for path in _unfinished(layout)),
         *(("files of no version", path) for path in layout.root.glob(".uncommitted-*") if path.is_dir()),
         *(("copies of raw files", path) for path in layout.copies.glob("[!.]*") if not _held(lease_of(path))),
         *(("temporary file", path) for path in _temporaries(layout)),
@@ -112,6 +113,16 @@ def _staging(layout: Layout) -> Iterator[Path]:
     yield from (path for path in candidates if path.is_dir() and not path.is_symlink())
 
 
+def _unfinished(layout: Layout) -> Iterator[Path]:
+    """Yield what killed writers left of folders in a store, where the object that makes one whole is written last."""
+    for parent in (layout.encoder, layout.checkpoints):
+        if isinstance(parent, RemotePath):
+            yield from unfinished(parent)
+    bundles = layout.bundle / "bundles"
+    if isinstance(bundles, RemotePath):
+        yield from (path for path in bundles.iterdir() if not (path / "manifest.json").is_file())
+
+
 def _temporaries(layout: Layout) -> Iterator[Path]:
     records = (folder / kind for folder in history_folders(layout) for kind in RECORDS)
     drift = (layout.drift, layout.drift / "candidates")
@@ -151,9 +162,13 @@ def _held(lease: Path) -> bool:
 def _leftover(what: str, path: Path, before: datetime) -> Leftover | None:
     """Return the leftover at `path`; None when it changed since `before`, or goes meanwhile: a job is using it."""
     try:
-        inside = [item.lstat() for item in ([path, *path.rglob("*")] if path.is_dir() else [path])]
+        if isinstance(path, RemotePath):
+            inside = [path.stat()]
+        else:
+            inside = [item.lstat() for item in ([path, *path.rglob("*")] if path.is_dir() else [path])]
     except FileNotFoundError:
         return None
     if max(item.st_mtime for item in inside) >= before.timestamp():
         return None
-    return Leftover(what, path, sum(item.st_size for item in inside if stat.S_ISREG(item.st_mode)))
+    files = inside if isinstance(path, RemotePath) else [item for item in inside if stat.S_ISREG(item.st_mode)]
+    return Leftover(what, path, sum(item.st_size for item in files))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from camoe.contracts.errors import MaintenanceError
+from camoe.contracts.files import RemotePath
 
 
 def remove(path: Path) -> None:
@@ -17,7 +18,9 @@ def remove(path: Path) -> None:
     """
     try:
         with suppress(FileNotFoundError):
-            if path.is_dir():
+            if isinstance(path, RemotePath):
+                path.remove()
+            elif path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink()

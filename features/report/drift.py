@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from camoe.contracts.built.columns import profiled
 from camoe.contracts.encoder import Encoder
@@ -18,6 +18,7 @@ from camoe.contracts.features import FeatureSet
 from camoe.contracts.runs import RunRecord
 from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import is_delta_table
+from camoe.contracts.storage import Storage, location_of, open_storage
 from features.delta.log import active_files
 from features.report.cells import KNOWN, MISSING, NAMED, UNKNOWN
 from features.report.document import Rows, shift_between
@@ -76,11 +77,12 @@ def _profile(profiles: Path, records: Mapping[date, RunRecord], days: Collection
     if not is_delta_table(profiles):
         return {}
     wanted, outdated = profiled({day: records[day] for day in days if day in records})
-    parts = []
+    parts, storage = [], open_storage(location_of(profiles))
     for file in active_files(profiles):
         of = date.fromisoformat(str(file["partition.date"])), str(file[f"partition.{RUN_ID}"])
         if of in wanted:
-            rows = pq.ParquetFile(file["path"]).read(COLUMNS)
+            path = str(file["path"])
+            rows = storage.tried(partial(_read, storage, path), path)
             gone = [name for *by, name in outdated if tuple(by) == of]
             parts.append(rows.filter(pc.invert(pc.is_in(rows["feature"], pa.array(gone, pa.string())))))
     if not parts:
@@ -95,6 +97,10 @@ def profile_of(rows: pa.Table) -> Profile:
     for row in summed.to_pylist():
         found.setdefault(row["feature"], Counter())[row["value"]] += row["rows_sum"]
     return found
+
+
+def _read(storage: Storage, path: str) -> pa.Table:
+    return storage.parquet(path).read(COLUMNS)
 
 
 def _most_frequent(profile: Counter[str | None]) -> frozenset[str]:

@@ -17,8 +17,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from camoe.contracts.layout import Layout
 from camoe.contracts.places.counts import require_equal
-from camoe.contracts.runs import RunRecord, active_records, write_record
+from camoe.contracts.places.leases import held_elsewhere
+from camoe.contracts.runs import RunRecord, active_records, lock_of, write_record
 from camoe.contracts.snapshot import Snapshot, is_delta_table, logged
+from camoe.contracts.storage import is_remote
 from features.delta.commit import Commit, CommitMetadata, has_committed, open_delta, signed
 from features.spark.together import both
 from features.tables.remote import replace_remote_days
@@ -55,7 +57,7 @@ def publish(pending: PendingWrite, replacement: DayReplacement, layout: Layout, 
             )
         require_equal("rows of the quarantine table", pending.rows_quarantined, refused)
         write_record(pending.record, layout.runs)
-        replaced = replace_days if isinstance(layout.table, Path) else replace_remote_days
+        replaced = replace_remote_days if is_remote(str(layout.table)) else replace_days
         commit = replaced(pending.rows, replacement, run)
         undo.pop_all()
     return commit
@@ -94,7 +96,8 @@ def _may_hold(table: Path, run: CommitMetadata) -> bool:
 
 
 def _withdraw(spark: SparkSession, layout: Layout, run: CommitMetadata) -> None:
-    if has_committed(layout.table, run.run_id):
+    # Another attempt may have taken over, and what lies under the run's name is its own then.
+    if has_committed(layout.table, run.run_id) or held_elsewhere(lock_of(layout.runs, run.run_id)):
         return
     for table in (layout.quarantine, layout.profiles):
         prune(spark, table, {found for found in days_of_runs(table) if found[1] == run.run_id}, run)

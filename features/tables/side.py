@@ -19,11 +19,12 @@ from pyspark.sql import functions as F
 from camoe.contracts.runs import RunRecord
 from camoe.contracts.schema import RUN_ID
 from camoe.contracts.snapshot import is_delta_table
-from camoe.contracts.storage import delta_table
-from features.delta.commit import CONFLICTS, CommitMetadata, commit_after, latest_version, signed
+from camoe.contracts.storage import is_remote
+from features.delta.commit import CONFLICTS, CommitMetadata, commit_after, latest_version, open_delta, signed
 from features.impressions.checks import REASONS
 from features.read.raw import RAW
 from features.spark.rows import held_rows
+from features.tables.remote_side import prune_remote, put_remote, remote_rows_of_runs
 
 # By day and run, so that replacing or pruning rows never touches a file of another day or run.
 SIDE_PARTITIONS = ("date", RUN_ID)
@@ -58,6 +59,8 @@ def put(rows: DataFrame, table: Path, run: CommitMetadata) -> int:
     """
     # A file a day, and several tasks for a day that is more than one task should write.
     even = rows.hint("rebalance", F.col("date"))
+    if is_remote(str(table)):
+        return put_remote(even, str(table), SIDE_PARTITIONS, run)
     writer = even.write.format("delta").mode("overwrite").partitionBy(*SIDE_PARTITIONS)
     mine = writer.option("replaceWhere", f"{RUN_ID} = '{run.run_id}'")
     before = latest_version(table)
@@ -76,13 +79,15 @@ def days_of_runs(table: Path, version: int | None = None) -> set[DayOfRun]:
     """Return the (date, run) pairs of which `table` has files at `version` (default: the newest)."""
     if not is_delta_table(table):
         return set()
-    actions = delta_table(str(table.resolve()), version).get_add_actions(flatten=True)
+    actions = open_delta(table, version).get_add_actions(flatten=True)
     days, runs = (actions.column(f"partition.{name}").to_pylist() for name in SIDE_PARTITIONS)
     return set(zip(days, runs, strict=True))
 
 
 def rows_of_runs(spark: SparkSession, table: Path, version: int, wanted: Collection[tuple[date, str]]) -> DataFrame:
     """Return the rows of the (date, run) pairs `wanted` in `version` of `table`."""
+    if is_remote(str(table)):
+        return remote_rows_of_runs(spark, str(table), version, wanted)
     pairs = held_rows(spark, sorted(wanted), f"date date, {RUN_ID} string")
     rows = spark.read.format("delta").option("versionAsOf", version).load(str(table.resolve()))
     # Days and runs by themselves let Delta skip the files of others.
@@ -112,6 +117,10 @@ def superseded(
 
 def prune(spark: SparkSession, table: Path, gone: Collection[DayOfRun], run: CommitMetadata) -> None:
     """Delete the rows of the (date, run) pairs `gone`. What two runs delete at once, a later run deletes."""
+    if is_remote(str(table)):
+        if gone:
+            prune_remote(str(table), SIDE_PARTITIONS, gone, run)
+        return
     days: dict[str, list[date | None]] = {}
     for day, maker in gone:
         days.setdefault(maker, []).append(day)

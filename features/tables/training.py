@@ -28,7 +28,7 @@ from camoe.contracts.schema import (
 )
 from camoe.contracts.slots import SlotCatalogue, only_appended
 from camoe.contracts.snapshot import is_delta_table
-from camoe.contracts.storage import location_of
+from camoe.contracts.storage import is_remote, location_of
 from features.delta.commit import open_delta
 from features.delta.remote import schema_of
 from features.spark.rows import held_rows
@@ -165,7 +165,7 @@ def is_remade(target: TrainingTable) -> bool:
     if not is_delta_table(target.path):
         return False
     problem = _difference(target)
-    if problem and not isinstance(target.path, Path):
+    if problem and is_remote(str(target.path)):
         raise InputError(f"{target.path} was built with {problem}; build into another address (training.table=)")
     if problem and not target.replace:
         raise InputError(f"{target.path} was built with {problem}; build into a new out= or replace it with --replace")
@@ -178,7 +178,7 @@ def lacks_slots(target: TrainingTable) -> bool:
     A run that was killed while it appended slots may leave the table without one.
     """
     there, wanted = target.found(), target.properties[SLOTS_PROPERTY]
-    lost = SLOT_CONSTRAINT not in there and isinstance(target.path, Path)
+    lost = SLOT_CONSTRAINT not in there and not is_remote(str(target.path))
     return lost or there.get(SLOTS_PROPERTY) != wanted
 
 

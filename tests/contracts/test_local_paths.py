@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
+from camoe.config.command_line import load_config
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
@@ -14,13 +16,36 @@ from tests.paths import ROOT
 SYNTHETIC = ROOT / "conf/synthetic.yaml"
 
 
-@pytest.mark.parametrize("key", ["out", "lake", "training.warm_start"])
+@pytest.mark.parametrize("key", ["out", "lake", "work", "training.warm_start"])
 @pytest.mark.parametrize("address", ["s3://user:secret@bucket/mine", "hdfs://host/mine", "s3a:/bucket", "gs://b"])
 def test_an_address_is_no_folder_of_that_name(key, address):
-    with pytest.raises(ConfigError, match="is no place for it: give a local path") as refused:
+    said = "is no place for it: give a local path|reads s3://bucket/path; give no credentials in it"
+    with pytest.raises(ConfigError, match=said) as refused:
         load(SYNTHETIC, Config, ["out=here", f"{key}={address}"])
     assert key in str(refused.value)
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/mine", "s3a://bucket/mine/"])
+def test_out_and_lake_may_be_addresses_and_what_never_lies_in_a_store_has_a_folder(address, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMOE_CACHE", str(tmp_path))
+    config = load(SYNTHETIC, Config, [f"out={address}"])
+    assert Config.model_validate_json(config.model_dump_json()) == config
+    layout = config.layout
+    assert str(layout.runs) == "s3://bucket/mine/runs"
+    assert layout.logs == tmp_path / "work/bucket/mine/logs"
+    assert layout.copies.parent == tmp_path / "work/bucket/mine"
+    assert load(SYNTHETIC, Config, [f"out={address}"]).raw == "s3://bucket/mine/raw"
+    given = load(SYNTHETIC, Config, ["out=here", f"lake={address}", "work=there"]).layout
+    assert (given.counts, given.logs) == (Path("here/counts.json"), Path("there/logs"))
+    assert str(given.table) == "s3://bucket/mine/training"
+    assert load(SYNTHETIC, Config, ["out=here"]).layout.logs == Path("here/logs")
+
+
+def test_a_job_that_works_on_a_disk_alone_says_so():
+    for places in (["out=s3://bucket/mine"], ["out=here", "lake=s3://bucket/mine"]):
+        with pytest.raises(ConfigError, match=r"=s3://bucket/mine is no place for this job: give a local path"):
+            load_config(Namespace(config=str(SYNTHETIC), overrides=places))
 
 
 @pytest.mark.parametrize("key", ["input", "sources.impressions.path", "sources.entities.user.path"])

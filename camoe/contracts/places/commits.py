@@ -36,8 +36,14 @@ MOST_ROWS = 500_000
 COMMITS = 30
 # An error of the disk, as delta-rs tells it.
 OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
+# What a file has in its partition columns, as the log has it.
+Values = tuple[str | None, ...]
 # Values of partition columns; a file is meant whose partition has one of those of each column that is named.
 Partitions = Mapping[str, Collection[object]]
+# Which files are meant, by what they have in their partition columns.
+Where = Partitions | Callable[[Mapping[str, str | None]], bool]
+# On a disk, where a file has none.
+NULL_FOLDER = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,8 @@ class CommittedTable:
     """A Delta table at `location` of the columns `schema`; a file lies in one of the `partitions`.
 
     It is made with the `properties`, and nothing is committed to one that has others. A file has at most
-    `rows_per_file` rows, and the log the least and greatest value of whole numbers and of the columns `told`.
+    `rows_per_file` rows, and the log the least and greatest value of whole numbers and of the columns `told`. Only in
+    the partition columns `may_lack` a row may have a null.
     """
 
     location: str
@@ -54,6 +61,7 @@ class CommittedTable:
     properties: Mapping[str, str] = field(default_factory=dict)
     rows_per_file: int = MOST_ROWS
     told: tuple[str, ...] = ()
+    may_lack: tuple[str, ...] = ()
 
     def write(self, tables: Iterable[pa.Table]) -> Iterator[Part]:
         """Write the rows of `tables` into files of this table, which nobody reads before they are committed.
@@ -61,9 +69,9 @@ class CommittedTable:
         Raises:
             PlaceError: the store does not take one.
             OSError: the disk does not.
-            CountError: a row has a null in a partition column.
+            CountError: a row has a null in a partition column that may not lack a value.
         """
-        held: dict[tuple[str, ...], list[pa.Table]] = defaultdict(list)
+        held: dict[Values, list[pa.Table]] = defaultdict(list)
         rows = 0
         for table in tables:
             for values, own in self._by_partition(table.select(self.schema.names).cast(self.schema)):
@@ -80,7 +88,7 @@ class CommittedTable:
                 rows = 0
         yield from self._all_written(held)
 
-    def replace(self, where: Partitions, write: Callable[[], Iterable[Part]], name: str = "", **told: object) -> None:
+    def replace(self, where: Where, write: Callable[[], Iterable[Part]], name: str = "", **told: object) -> None:
         """Replace the files in the partitions `where` by those that `write` writes, in one commit.
 
         By its `name` (default: one of its own) the table's log knows whether the commit was made. `told` is what the
@@ -173,36 +181,40 @@ class CommittedTable:
             raise _failed(self.location, error) from None
         time.sleep(pause_s(tries))
 
-    def _by_partition(self, rows: pa.Table) -> Iterator[tuple[tuple[str, ...], pa.Table]]:
+    def _by_partition(self, rows: pa.Table) -> Iterator[tuple[Values, pa.Table]]:
         dealt = 0
         for values in rows.select(self.partitions).group_by([*self.partitions]).aggregate([]).to_pylist():
             own = rows
             for name in self.partitions:
-                own = own.filter(pc.equal(own[name], pa.scalar(values[name], own[name].type)))
+                lacks = values[name] is None and name in self.may_lack
+                equal = pc.equal(own[name], pa.scalar(values[name], own[name].type))
+                own = own.filter(pc.is_null(own[name]) if lacks else equal)
             dealt += own.num_rows
-            yield tuple(str(values[name]) for name in self.partitions), own.drop_columns([*self.partitions])
+            yield tuple(_as_text(values[name]) for name in self.partitions), own.drop_columns([*self.partitions])
         # A null is equal to nothing.
         require_equal(f"rows with {', '.join(self.partitions)}, for {self.location}", rows.num_rows, dealt)
 
-    def _all_written(self, held: dict[tuple[str, ...], list[pa.Table]]) -> Iterator[Part]:
-        for values in sorted(held):
+    def _all_written(self, held: dict[Values, list[pa.Table]]) -> Iterator[Part]:
+        for values in sorted(held, key=str):
             rows = pa.concat_tables(held.pop(values))
             if rows.num_rows:
                 yield self._written(values, rows)
 
-    def _written(self, values: tuple[str, ...], rows: pa.Table) -> Part:
+    def _written(self, values: Values, rows: pa.Table) -> Part:
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink, compression="zstd")
         content, partition = sink.getvalue().to_pybytes(), dict(zip(self.partitions, values, strict=True))
         return Part(self._create(content, partition), len(content), stats_of(rows, self.told), partition)
 
-    def _create(self, content: bytes, partition: Mapping[str, str]) -> str:
+    def _create(self, content: bytes, partition: Mapping[str, str | None]) -> str:
         """Write a file under a name of its own; returns that, which on a disk names the partition's folders, too."""
         name = f"part-{uuid4()}.zstd.parquet"
         if is_remote(self.location):
             open_place(self.location).create(name, content)
             return name
-        name = "/".join([*(f"{column}={quote(value, safe='')}" for column, value in partition.items()), name])
+        name = "/".join(
+            [*(f"{column}={quote(value or NULL_FOLDER, safe='')}" for column, value in partition.items()), name]
+        )
         file = Path(self.location) / name
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -239,15 +251,24 @@ def _failed(location: str, error: Exception) -> Exception:
     return PlaceError(f"the log of {location} cannot be read or written ({error_detail(error)}); {advice}")
 
 
-def files_in(delta: DeltaTable, where: Partitions) -> dict[str, dict[str, str | None]]:
+def _among(where: Partitions) -> Callable[[Mapping[str, str | None]], bool]:
+    asked = {name: {_as_text(value) for value in values} for name, values in where.items()}
+    return lambda partition: all(partition[name] in values for name, values in asked.items())
+
+
+def _as_text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def files_in(delta: DeltaTable, where: Where) -> dict[str, dict[str, str | None]]:
     """Return the partition of each active file that lies in the partitions `where`, by its path within the table."""
     names = delta.metadata().partition_columns
-    asked = {name: {str(value) for value in values} for name, values in where.items()}
+    meant = where if callable(where) else _among(where)
     found = {}
     for action in pa.table(delta.get_add_actions(flatten=True)).to_pylist():
         values = {name: action[f"partition.{name}"] for name in names}
-        partition = {name: None if value is None else str(value) for name, value in values.items()}
-        if all(partition[name] in values for name, values in asked.items()):
+        partition = {name: _as_text(value) for name, value in values.items()}
+        if meant(partition):
             # As the log has it, quoted; what removes it is quoted anew.
             found[unquote(str(action["path"]))] = partition
     return found

@@ -22,7 +22,7 @@ class Part:
     path: str
     size: int
     stats: Mapping[str, object]
-    partition: Mapping[str, str]
+    partition: Mapping[str, str | None]
 
     def text(self) -> str:
         """Return it as JSON."""

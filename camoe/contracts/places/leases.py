@@ -117,6 +117,16 @@ def holder_of(lease: Path) -> tuple[Holder | None, str]:
     return holder, holder.state(silent_s)
 
 
+def held_elsewhere(lease: Path) -> bool:
+    """Return whether another process than this one holds `lease`, as after this one was away for long."""
+    try:
+        holder, _ = holder_of(lease)
+    except FileNotFoundError:
+        return False
+    mine = this_process()
+    return holder is None or (holder.place, holder.pid, holder.started) != (mine.place, mine.pid, mine.started)
+
+
 def _take(lease: Path, mine: bytes, what: str, refused: type[CamoeError]) -> None:
     first, began, file = None, time.monotonic(), lease_file(lease)
     for tries in range(TRIES + round(2 * LEASE_S / POLL_S)):

@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Generator
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path, PurePath
 from typing import Any, NoReturn
@@ -32,6 +33,10 @@ class StorePath(RemotePath):
 
     def __fspath__(self) -> str:
         """Return the address, which no function of the operating system takes for a file of this machine."""
+        return str(self)
+
+    def as_uri(self) -> str:
+        """Return the address."""
         return str(self)
 
     def is_absolute(self) -> bool:
@@ -146,11 +151,18 @@ class StorePath(RemotePath):
 
     @property
     def _place(self) -> Place:
-        return open_place(SCHEME + self.parts[1])
+        told = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+        return _bucket(self.parts[1], told, os.getpid())
 
     @property
     def _name(self) -> str:
         return "/".join(self.parts[2:])
+
+
+@lru_cache(maxsize=8)
+def _bucket(name: str, told: tuple[tuple[str, str], ...], process: int) -> Place:
+    """Open a bucket, once in a process and with what the environment tells of the store: connections are kept."""
+    return open_place(SCHEME + name)
 
 
 def path_at(place: str | Path) -> Path:

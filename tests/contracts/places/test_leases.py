@@ -15,7 +15,7 @@ from camoe.contracts.errors import TrainingError
 from camoe.contracts.files import write_text
 from camoe.contracts.places import leases
 from camoe.contracts.places.lease_files import lease_file
-from camoe.contracts.places.leases import ENDED, RUNNING, holder_of, leased, this_process
+from camoe.contracts.places.leases import ENDED, RUNNING, held_elsewhere, holder_of, leased, this_process
 from camoe.contracts.places.objects import path_at
 from tests.stream.object_store import always
 from tests.waiting import wait_until
@@ -134,6 +134,15 @@ def test_what_cannot_be_read_or_is_of_before_ends_with_its_time(lease, content):
     write_text(lease, content)
     with leased(lease, "training", TrainingError):
         assert holder_of(lease)[1] == RUNNING
+
+
+def test_who_holds_one_is_known_to_its_holder_and_to_others(lease):
+    assert not held_elsewhere(lease)
+    with leased(lease, "training", TrainingError):
+        assert not held_elsewhere(lease)
+    with hold(lease) as job:
+        assert held_elsewhere(lease)
+        job.communicate()
 
 
 def test_one_whose_lease_was_taken_over_ends(lease):

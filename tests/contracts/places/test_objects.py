@@ -17,6 +17,7 @@ from camoe.contracts.files import (
     is_whole,
     local_folder,
     remove_folder,
+    unfinished,
     updated,
     whole_folders,
     write_json,
@@ -141,8 +142,11 @@ def test_a_folder_without_its_last_object_is_none(remote, store):
     store.begin()
     assert remote.is_dir()
     assert not is_whole(remote / "v1")
-    assert whole_folders(remote, "v*") == []
+    assert whole_folders(remote, "v*") == [*unfinished(remote.with_name("none"))] == []
+    assert [*unfinished(remote)] == [remote / "v1"]
     publish(remote / "v1", filled(a="two"))
+    (left,) = unfinished(remote)
+    assert left.parent == remote / "v1"
     assert (local_folder(remote / "v1") / "deep/a").read_text() == "two"
 
 
