@@ -35,13 +35,14 @@ def main(argv: list[str]) -> None:
     from camoe.train.batch import for_workers
     from camoe.train.holds import folder_alone
     from camoe.train.launch.attempts import hosts_of_workers
-    from camoe.train.launch.reachable import require_answers
+    from camoe.train.launch.reachable import require_answers, require_shared_work
     from camoe.train.summary import recorded
 
-    asked = load_config(chosen)
+    asked = load_config(chosen, in_stores=True)
     # Once, so that an attempt with fewer workers keeps the batch and the rates of the first.
     config = for_workers(asked, chosen.workers)
     slots = hosts_of_workers(chosen.hosts, chosen.workers)
+    require_shared_work(config, slots)
     require_answers(slots)
     started = time.monotonic()
     with folder_alone(config.layout):

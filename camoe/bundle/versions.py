@@ -2,6 +2,9 @@
 
 `out/bundle` links to `out/bundles/<time>-<model version>`. No bundle is changed once it is there: a reader that has
 followed the link reads one model, whatever is trained meanwhile, and the models before stay until they are too old.
+
+In an object store `out/bundle` is an address that serves a bundle (`camoe.bundle.published`), and the bundles lie below
+it, in `out/bundle/bundles/<model version>-<hash of the manifest>`.
 """
 
 from __future__ import annotations
@@ -11,10 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from camoe.bundle.manifest import Manifest, read_manifest
+from camoe.bundle.manifest import MANIFEST, Manifest, read_manifest
+from camoe.bundle.published import fetched, publish
 from camoe.contracts.errors import BundleError
-from camoe.contracts.files import move, publish_folder, remove_folder, staged
+from camoe.contracts.files import RemotePath, move, publish_folder, remove_folder, staged
 from camoe.contracts.places.stamps import STAMP, next_stamp, stamp
 
 STAGING = ".staging-"
@@ -22,13 +27,25 @@ STAGING = ".staging-"
 
 def versions(link: Path) -> list[Path]:
     """List the bundles that `link` names or named, oldest first; folders of other names are somebody else's."""
-    return sorted(path for path in _home(link).glob("*") if STAMP.match(path.name) and path.is_dir())
+    if isinstance(link, RemotePath):
+        written = {path.parent: path.stat().st_mtime for path in home(link).glob(f"*/{MANIFEST}")}
+        return sorted(written, key=lambda path: (written[path], path))
+    return sorted(path for path in home(link).glob("*") if STAMP.match(path.name) and path.is_dir())
+
+
+def named_by(link: Path) -> Path:
+    """Return the folder of the bundle that `link` names: where it lies, or where what lies in a store is copied to.
+
+    Raises:
+        BundleError: an object store has none there.
+    """
+    return fetched(link).resolve()
 
 
 def current(link: Path) -> Manifest | None:
     """Return the manifest of the bundle that `link` names; None where it names none that can be read."""
     try:
-        return read_manifest(link)
+        return read_manifest(named_by(link))
     except BundleError:
         return None
 
@@ -39,26 +56,37 @@ def new_version(link: Path, keep: int) -> Iterator[Path]:
 
     When the block or the disk fails, nothing of it stays and `link` names what it named.
     """
-    home = _home(link)
-    for left in home.glob(f"{STAGING}*"):
+    if isinstance(link, RemotePath):
+        with TemporaryDirectory() as folder:
+            yield Path(folder)
+            served = publish(Path(folder), str(link)).folder
+        _remove_old(link, keep, link / served)
+        return
+    there = home(link)
+    for left in there.glob(f"{STAGING}*"):
         shutil.rmtree(left)
     before = [_written(link)] if link.exists() else []
     made = next_stamp([*before, *(path.name for path in versions(link))])
-    with staged(home / f"{STAGING}{made}") as staging:
+    with staged(there / f"{STAGING}{made}") as staging:
         yield staging
-        target = home / f"{made}-{read_manifest(staging).model_version}"
+        target = there / f"{made}-{read_manifest(staging).model_version}"
         publish_folder(staging, target)
     _keep_plain(link)
     _name(link, target)
+    _remove_old(link, keep, target)
+
+
+def _remove_old(link: Path, keep: int, named: Path) -> None:
     for old in versions(link)[:-keep]:
-        remove_folder(old)
+        if old != named:
+            remove_folder(old, MANIFEST)
 
 
 def _keep_plain(link: Path) -> None:
     """Move a bundle that lies at `link` itself, as a copied one does, to the others."""
     if link.is_dir() and not link.is_symlink():
         made = current(link)
-        move(link, _home(link) / f"{_written(link)}-{made.model_version if made else 'unreadable'}")
+        move(link, home(link) / f"{_written(link)}-{made.model_version if made else 'unreadable'}")
 
 
 def _written(link: Path) -> str:
@@ -73,5 +101,6 @@ def _name(link: Path, target: Path) -> None:
     move(beside, link)
 
 
-def _home(link: Path) -> Path:
-    return link.with_name(f"{link.name}s")
+def home(link: Path) -> Path:
+    """Return the folder in which the bundles lie that `link` names or named."""
+    return link / "bundles" if isinstance(link, RemotePath) else link.with_name(f"{link.name}s")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from camoe.bundle.manifest import MANIFEST, read_manifest
 from camoe.bundle.published import fetched
+from camoe.bundle.versions import home, named_by
 from camoe.contracts.errors import BundleError
 from camoe.contracts.layout import Layout
 from camoe.contracts.places.store import is_address
@@ -25,12 +26,12 @@ class NamedModel:
 
     @property
     def folder(self) -> Path:
-        """Folder of the bundle. Raises `BundleError` when none is known."""
+        """Folder of the bundle, or of its copy where it lies in a store. Raises `BundleError` when none is known."""
         if self.bundle is None:
             raise BundleError(
                 f"no bundle of model {self.version} is known; name its folder, or a version that jobs/models.py lists"
             )
-        return self.bundle
+        return fetched(self.bundle)
 
 
 def named_model(layout: Layout, name: str | None = None) -> NamedModel:
@@ -55,9 +56,9 @@ def named_model(layout: Layout, name: str | None = None) -> NamedModel:
         return NamedModel(champion, kept[champion])
     if name in {None, NEWEST} or (Path(str(name)) / MANIFEST).is_file():
         # A training may end meanwhile: its model is another one.
-        folder = (layout.bundle if name in {None, NEWEST} else Path(str(name))).resolve()
+        folder = named_by(layout.bundle) if name in {None, NEWEST} else Path(str(name)).resolve()
         return NamedModel(read_manifest(folder).model_version, folder)
-    folders = (manifest.parent for manifest in sorted(layout.root.glob(f"bundles/*/{MANIFEST}")))
+    folders = (manifest.parent for manifest in sorted(home(layout.bundle).glob(f"*/{MANIFEST}")))
     own = [folder for folder in folders if read_manifest(folder).model_version == name]
     return NamedModel(str(name), kept.get(str(name), own[-1] if own else None))
 
@@ -71,4 +72,4 @@ def shadows(layout: Layout) -> tuple[NamedModel, ...]:
 def scoring_it(layout: Layout) -> str:
     """Return the option with which scoring takes the newest bundle of `out`; nothing where it does so by itself."""
     champion = read_registry(layout.models).champion
-    return "" if champion in {None, read_manifest(layout.bundle).model_version} else f" --model {NEWEST}"
+    return "" if champion in {None, read_manifest(named_by(layout.bundle)).model_version} else f" --model {NEWEST}"

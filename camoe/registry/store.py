@@ -1,8 +1,8 @@
-"""The registry on disk: `models/registry.json`, and beside it a copy of each model's bundle under its version.
+"""The registry in the lake: `models/registry.json`, and beside it a copy of each model's bundle under its version.
 
-A change makes the copy first and then replaces the file, in one rename: a process that is killed leaves the registry
+A change makes the copy first and then replaces the file, in one step: a process that is killed leaves the registry
 before or the one after, and a copy that neither names, which the next change removes. A copy is the registry's own, as
-trainings remove old bundles of theirs.
+trainings remove old bundles of theirs. In an object store a copy's manifest comes last.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from camoe.bundle.manifest import open_bundle
-from camoe.contracts.files import is_temporary, publish_folder, remove_folder, staged, write_text
+from camoe.bundle.manifest import MANIFEST, open_bundle
+from camoe.bundle.published import fetched
+from camoe.contracts.files import RemotePath, is_temporary, publish_folder, remove_folder, staged, updated
 from camoe.contracts.layout import Layout
 from camoe.contracts.places.leases import leased
 from camoe.contracts.runs import lock_of
@@ -29,11 +31,19 @@ COPY = re.compile(r"(\.staging-)?[0-9a-f]{12}")
 
 def read_registry(folder: Path) -> Registry:
     """Read the registry in `folder`; an empty one where there is none. Raises `RegistryError` when it is damaged."""
-    path = folder / FILE
+    return _read(folder / FILE, _content(folder / FILE))
+
+
+def _content(path: Path) -> bytes | None:
     try:
-        return Registry.model_validate_json(path.read_bytes())
+        return path.read_bytes()
     except FileNotFoundError:
-        return Registry()
+        return None
+
+
+def _read(path: Path, content: bytes | None) -> Registry:
+    try:
+        return Registry() if content is None else Registry.model_validate_json(content)
     except ValidationError as error:
         raise RegistryError(f"{path} is damaged ({error.error_count()} errors); restore it from a backup") from None
 
@@ -53,21 +63,33 @@ def change(layout: Layout, make: Callable[[Registry], Registry], bundle: Path | 
     """
     folder = layout.models
     with leased(lock_of(layout.runs, "the models"), "change of the registry of models", RegistryError):
-        before = read_registry(folder)
+        found = _content(folder / FILE)
+        before = _read(folder / FILE, found)
         _clear(folder, before)
         made = make(before)
         if bundle is not None:
             _copy(bundle, folder)
-        write_text(folder / FILE, made.model_dump_json(indent=2) + "\n")
+        updated(folder / FILE, partial(_in_place_of, found, made))
         _clear(folder, made)
     return made
+
+
+def _in_place_of(before: bytes | None, made: Registry, found: bytes | None) -> str:
+    # A lease does not stop a process that was away for so long that another has taken it over.
+    if found != before:
+        raise RegistryError("another process has changed the registry of models meanwhile; nothing was changed")
+    return made.model_dump_json(indent=2) + "\n"
 
 
 def _copy(bundle: Path, folder: Path) -> None:
     whole = open_bundle(bundle)
     target = folder / whole.manifest.model_version
-    if target.is_dir():
-        open_bundle(target)
+    if (target / MANIFEST).is_file() if isinstance(target, RemotePath) else target.is_dir():
+        open_bundle(fetched(target))
+        return
+    if isinstance(target, RemotePath):
+        for name in (*whole.manifest.files, MANIFEST):
+            (target / name).upload(whole.folder / name)
         return
     with staged(folder / f"{STAGING}{target.name}") as staging:
         shutil.copytree(whole.folder, staging, dirs_exist_ok=True)
@@ -77,11 +99,16 @@ def _copy(bundle: Path, folder: Path) -> None:
 
 def _clear(folder: Path, registry: Registry) -> None:
     """Remove copies that the registry does not keep, and what killed changes have left."""
+    if isinstance(folder, RemotePath):
+        # Those that are named as removed alone: a process that was away for long may know an old registry.
+        for version in (version for version, model in registry.models.items() if not model.kept):
+            remove_folder(folder / version, MANIFEST)
+        return
     if not folder.is_dir():
         return
     kept = {version for version, model in registry.models.items() if model.kept}
     for path in folder.iterdir():
         if path.is_dir() and COPY.fullmatch(path.name) and path.name not in kept:
-            shutil.rmtree(path) if path.name.startswith(STAGING) else remove_folder(path)
+            shutil.rmtree(path) if path.name.startswith(STAGING) else remove_folder(path, MANIFEST)
         elif is_temporary(path):
             path.unlink()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from camoe.bundle.versions import current
+from camoe.bundle.published import fetched
+from camoe.bundle.versions import current, home
 from camoe.bundle.write import Origin, write_bundle
 from camoe.config.pipeline import Config
 from camoe.model.ensemble import Model, ensemble_of
@@ -138,7 +139,9 @@ def _write_bundle(config: Config, shared: Shared, served: _Served) -> None:
         calibration=served.calibrated.by_head, keep=keep, alive=watchdog.alive,
     )  # fmt: skip
     instead = f" in place of {replaced.model_version}" if replaced else ""
-    print(f"train: bundle {manifest.model_version} written to {bundle}{instead}; the newest {keep} stay in {bundle}s")
+    print(
+        f"train: bundle {manifest.model_version} written to {bundle}{instead}; the newest {keep} stay in {home(bundle)}"
+    )
     for tracker in shared.trackers:
         watchdog.alive(f"finishing {type(tracker).__name__}")
-        tracker.finish(bundle, manifest, served.calibrated.rows)
+        tracker.finish(fetched(bundle), manifest, served.calibrated.rows)

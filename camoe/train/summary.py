@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from camoe.bundle.manifest import METRICS, open_bundle
+from camoe.bundle.versions import named_by
 from camoe.contracts.layout import Layout
 from camoe.contracts.places.counts import record, require_equal
 from camoe.metrics.table import MODEL_RAW
@@ -16,7 +17,7 @@ def recorded(layout: Layout, seconds: float) -> str:
     Raises:
         CountError: an epoch had other rows than were planned.
     """
-    bundle = open_bundle(layout.bundle)
+    bundle = open_bundle(named_by(layout.bundle))
     metrics = json.loads(bundle.read(METRICS))
     best, parts = metrics["best"], (metrics, *metrics["members"], *metrics["refit"])
     for epoch in (epoch for part in parts for epoch in part["epochs"]):

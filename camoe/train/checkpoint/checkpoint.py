@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from camoe.contracts.errors import TrainingError
+from camoe.contracts.files import local_folder
 from camoe.model.camoe import Camoe
 from camoe.model.finite import require_finite
 from camoe.train.checkpoint import folder as folders
@@ -75,10 +76,11 @@ class Checkpoints:
         state = read_run_state(path)
         require_same(path, state.settings, self.settings)
         device = next(model.parameters()).device
-        model.load_state_dict(read_tensors(path / MODEL, device))
+        there = local_folder(path)
+        model.load_state_dict(read_tensors(there / MODEL, device))
         optimisers.release()
         # Copied: what is read is mapped from the file, which may be removed while training goes on.
-        tensors = {name: value.clone() for name, value in read_tensors(path / OPTIMISERS, device).items()}
+        tensors = {name: value.clone() for name, value in read_tensors(there / OPTIMISERS, device).items()}
         _put_together(optimisers, tensors, state.optimisers)
         for schedule, values in zip(optimisers.schedules, state.schedules, strict=True):
             schedule.load_state_dict({**values, "lr_lambdas": [None]})
@@ -98,7 +100,8 @@ class Checkpoints:
                 f"the checkpoint of the best weights, {self.folder / name}, is damaged: {wrong}; --resume goes on from "
                 "one before it"
             )
-        model.load_state_dict(read_tensors(self.folder / name / MODEL, next(model.parameters()).device))
+        there = local_folder(self.folder / name)
+        model.load_state_dict(read_tensors(there / MODEL, next(model.parameters()).device))
 
     def settle(self, history: History) -> None:
         """Keep the last checkpoint of a part that is over, and the best one."""

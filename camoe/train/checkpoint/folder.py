@@ -11,7 +11,16 @@ import shutil
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from camoe.contracts.files import atomic_folder, remove_folder, write_json
+from camoe.contracts.errors import error_text
+from camoe.contracts.files import (
+    RemotePath,
+    atomic_folder,
+    is_whole,
+    local_folder,
+    remove_folder,
+    whole_folders,
+    write_json,
+)
 from camoe.contracts.hashing import changed_files, file_hashes
 from camoe.contracts.places.stamps import STAMP, next_stamp
 
@@ -38,7 +47,7 @@ def new_run(folder: Path) -> str:
 
 def complete(folder: Path, part: str | None = None) -> list[Path]:
     """List all checkpoints under `folder`, or those of one part of a run, oldest first."""
-    found = [(NAME.fullmatch(path.name), path) for path in sorted(folder.glob("*"))]
+    found = [(NAME.fullmatch(path.name), path) for path in whole_folders(folder, "*")]
     return [path for match, path in found if match and (part is None or match["part"] == part)]
 
 
@@ -60,18 +69,19 @@ def part_of(checkpoint: Path) -> str:
 def write_atomically(folder: Path, name: str, write: Callable[[Path], None]) -> Path:
     """Have `write` fill a folder beside the checkpoints, sync all of it, and rename it to `name`.
 
-    A reader sees the whole checkpoint or none; what a killed writer left is removed by the next one. A checkpoint that
+    A reader sees the whole checkpoint or none; what a killed writer left is removed by the next one, and in an object
+    store with the run. A checkpoint that
     is there already is of the same place in the same run, and stays. Raises what `write` raises, and OSError when the
     disk does not take it; then nothing of it stays.
     """
     target, staging = folder / name, folder / f"{STAGING}{name}"
     for left in folder.glob(f"{STAGING}*"):
         shutil.rmtree(left)
-    if target.exists():
+    if is_whole(target):
         return target
-    with atomic_folder(target, staging):
-        write(staging)
-        write_json(staging / HASHES, file_hashes(staging))
+    with atomic_folder(target, staging) as made:
+        write(made)
+        write_json(made / HASHES, file_hashes(made))
     return target
 
 
@@ -81,12 +91,16 @@ def damage(checkpoint: Path) -> str:
     Of a checkpoint that lists no hashes, as earlier versions of the project wrote them, nothing is known to be wrong.
     """
     try:
-        written = json.loads((checkpoint / HASHES).read_bytes())
+        there = local_folder(checkpoint)
+    except OSError as error:
+        return error_text(error)
+    try:
+        written = json.loads((there / HASHES).read_bytes())
     except FileNotFoundError:
         return ""
     except ValueError:
         return f"{HASHES} is damaged"
-    wrong = changed_files(checkpoint, written)
+    wrong = changed_files(there, written)
     return f"{wrong[0]} is not the file that was written" if wrong else ""
 
 
@@ -100,4 +114,8 @@ def prune(folder: Path, part: str, keep: int, spare: Collection[str]) -> None:
 
 def remove_all(folder: Path) -> None:
     """Remove every checkpoint: the run is over."""
+    if isinstance(folder, RemotePath):
+        for checkpoint in complete(folder):
+            remove_folder(checkpoint)
+        folder.remove()
     shutil.rmtree(folder, ignore_errors=True)

@@ -21,7 +21,9 @@ def needed_versions(layout: Layout) -> Iterator[tuple[int, str]]:
         TrainingError: a checkpoint is damaged: which version it needs is not known then.
     """
     registered = copies(layout.models, read_registry(layout.models)).values()
-    for bundle in dict.fromkeys((layout.bundle.resolve(), *versions(layout.bundle.absolute()), *registered)):
+    # In a store the one that counts lies among the others.
+    there = (layout.bundle.resolve(), *versions(layout.bundle.absolute()), *registered)
+    for bundle in dict.fromkeys(there):
         if (bundle / MANIFEST).is_file():
             model = read_manifest(bundle)
             yield model.table_version, f"model {model.model_version} was trained on it"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camoe.contracts.errors import TrainingError
+from camoe.contracts.files import is_whole
 from camoe.train.checkpoint.folder import checkpoint_name, complete, damage, new_run, part_of, run_of
 from camoe.train.checkpoint.state import TABLE_VERSION, read_run_state
 
@@ -70,5 +71,5 @@ def _fault(checkpoint: Path) -> str:
     if place is None:
         return ""
     best = checkpoint.with_name(checkpoint_name(part_of(checkpoint), place.epoch, place.step))
-    wrong = damage(best) if best.is_dir() else "is gone"
+    wrong = damage(best) if is_whole(best) else "is gone"
     return f"the best one, {best.name}: {wrong}" if wrong else ""

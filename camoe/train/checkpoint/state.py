@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from camoe.contracts.errors import TrainingError, error_text
-from camoe.contracts.files import write_text
+from camoe.contracts.files import local_folder, write_text
 from camoe.train.checkpoint.history import History
 
 STATE = "state.json"
@@ -43,7 +43,7 @@ def write_run_state(checkpoint: Path, state: RunState) -> None:
 def read_run_state(path: Path) -> RunState:
     """Read the run's state in the checkpoint at `path`. Raises `TrainingError` when it is damaged."""
     try:
-        return TypeAdapter(RunState).validate_python(json.loads((path / STATE).read_bytes()))
+        return TypeAdapter(RunState).validate_python(json.loads((local_folder(path) / STATE).read_bytes()))
     except (OSError, ValueError, ValidationError) as error:
         raise TrainingError(
             f"the checkpoint {path} cannot be read ({error_text(error)}); remove it to use the one before"

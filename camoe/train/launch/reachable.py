@@ -6,7 +6,9 @@ import subprocess
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from camoe.config.pipeline import Config
 from camoe.contracts.errors import ConfigError
+from camoe.contracts.files import RemotePath
 from camoe.train.launch.listeners import on_this_machine
 
 # For how long a host may say nothing.
@@ -28,6 +30,15 @@ def require_answers(hosts: Iterable[str]) -> None:
     if gone:
         raise ConfigError(
             f"no answer by ssh from {', '.join(gone)}: `ssh {gone[0]} true` has to end well here, without a password"
+        )
+
+
+def require_shared_work(config: Config, hosts: Iterable[str]) -> None:
+    """Raise `ConfigError` where workers of several hosts would have no folder that all of them see."""
+    if config.work is None and isinstance(config.out, RemotePath) and not on_this_machine(hosts):
+        raise ConfigError(
+            f"out={config.out} is in an object store, and workers on several hosts watch each other through files: "
+            "give work=FOLDER, on a disk that all of them see"
         )
 
 
