@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
     from features.spark.progress import step
     from features.spark.session import spark_session
 
-    config = load_config(arguments)
+    config = load_config(arguments, in_stores=True)
     model = named_model(config.layout, arguments.model)
     others = [named_model(config.layout, name).version for name in arguments.against.split(",") if name]
     training = read_json(model.bundle / METRICS) if model.bundle else {}
@@ -88,7 +88,7 @@ def _scored_run(config: Config, version: str, others: Sequence[str], config_file
         layout=config.layout,
         table=config.training_table,
         predictions=config.predictions_table,
-        truth=config.input is None and config.layout.truth.is_dir(),
+        truth=config.input is None and config.layout.has_truth,
         command=lambda job: f"'{job_line(job, f'--config {config_file} out={config.out}')}'",
         against=tuple(dict.fromkeys(name for name in others if name != version)),
         values=field_values(config),

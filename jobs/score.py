@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     from camoe.score.scored import score_served
     from features.report.drift import feature_shifts
 
-    config = load_config(chosen)
+    config = load_config(chosen, in_stores=True)
     layout, days = config.layout, tuple(chosen.days or config.days.test.days())
     table, watch = logged(config.training_table), Watch(config.drift, layout.drift, strict=chosen.strict)
     if chosen.input is not None:

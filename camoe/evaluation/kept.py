@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -11,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
 
 from camoe.contracts.errors import InputError
+from camoe.contracts.places.commits import table_at
 from camoe.contracts.snapshot import is_delta_table
+from camoe.contracts.storage import Storage, location_of, open_storage, path_of
 from camoe.metrics.histogram import Histogram
 from camoe.metrics.state import State, add_states
 from camoe.metrics.table import StateKey
@@ -37,13 +39,22 @@ def read_states(
     require_kept(path, model_version, days)
     of_kinds = None if kinds is None else pc.field("group_kind").isin(sorted(kinds))
     found: dict[StateKey, list[State]] = {}
+    location = location_of(path)
+    storage = open_storage(location)
     for file in _files(path):
         if file["model_version"] == model_version and date.fromisoformat(file["date"]) in days:
             # The folders' names are no columns here: the file is read for what it holds.
-            table = pq.read_table(path / file["path"], columns=COLUMNS, filters=of_kinds, partitioning=None)
+            at = f"{location}/{file['path']}"
+            table = storage.tried(partial(_read, storage, at, of_kinds), at)
             for key, state in states_of(table):
                 found.setdefault(key, []).append(state)
     return {key: add_states(parts) for key, parts in found.items()}
+
+
+def _read(storage: Storage, file: str, kinds: pc.Expression | None) -> pa.Table:
+    return pq.read_table(
+        path_of(file), columns=COLUMNS, filters=kinds, partitioning=None, filesystem=storage.filesystem
+    )
 
 
 def require_kept(path: Path, model_version: str, days: Collection[date], command: str = "jobs/evaluate.py") -> None:
@@ -98,7 +109,7 @@ def _names(kind: pa.StructType) -> list[str]:
 
 
 def _files(path: Path) -> list[dict[str, str]]:
-    actions = pa.table(DeltaTable(str(path.resolve())).get_add_actions(flatten=True)).to_pylist()
+    actions = pa.table(table_at(location_of(path)).get_add_actions(flatten=True)).to_pylist()
     return [
         {
             "path": unquote(str(action["path"])),

@@ -94,7 +94,7 @@ def read_table(
     if is_remote(location):
         snapshot = logged(location, version)
         _require_columns(place, snapshot.columns, columns, command)
-        return tuple(remote_frame(spark, snapshot, columns, part) for part in parts)
+        return tuple(remote_frame(spark, location, version, part, columns) for part in parts)
     table = spark.read.format("delta").option("versionAsOf", version).load(location)
     _require_columns(place, table.columns, columns, command)
     return tuple(table.where(reduce(and_, [F.col(name).isin(*of) for name, of in part.items()])) for part in parts)

@@ -14,24 +14,27 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from camoe.contracts.places.commits import Partitions, files_in, table_at
+from camoe.contracts.places.commits import CommittedTable, Partitions, files_in, table_at
+from camoe.contracts.places.entries import Part
 from camoe.contracts.places.rows import Piece, rows_of
-from camoe.contracts.snapshot import DataFile, Snapshot
+from camoe.contracts.snapshot import DataFile
 
 ROWS_AT_ONCE = 32_768
 # What a task makes of the rows that it reads, some at a time.
 Work = Callable[[Iterable[pa.Table]], Iterable[pa.RecordBatch]]
 
 
-def remote_frame(spark: SparkSession, snapshot: Snapshot, columns: Sequence[str], partitions: Partitions) -> DataFrame:
-    """Return `columns` of the rows of `snapshot` in `partitions`, in no particular order; a task reads a file.
+def remote_frame(
+    spark: SparkSession, table: str, version: int, partitions: Partitions, columns: Sequence[str] | None = None
+) -> DataFrame:
+    """Return `columns` (default: all) of the rows of a version of `table` in `partitions`; a task reads a file.
 
-    A file that lacks a column, which others have, gives nulls.
+    They are in no particular order. A file that lacks a column, which others have, gives nulls.
     """
-    delta = table_at(snapshot.table, snapshot.version)
+    delta = table_at(table, version)
     fields = {field.name: field for field in T.StructType.fromJson(json.loads(delta.schema().to_json()))}
-    schema = T.StructType([fields[name] for name in columns])
-    tasks = [(Piece(f"{snapshot.table}/{path}", values),) for path, values in files_in(delta, partitions).items()]
+    schema = T.StructType([fields[name] for name in columns or fields])
+    tasks = [(Piece(f"{table}/{path}", values),) for path, values in files_in(delta, partitions).items()]
     return worked_frame(spark, tasks, to_arrow_schema(schema), _as_it_is, schema)
 
 
@@ -52,6 +55,16 @@ def worked_frame(
         )
 
     return spark.range(0, len(tasks), 1, max(1, len(tasks))).mapInArrow(read, gives)
+
+
+def written(rows: DataFrame, table: CommittedTable) -> list[Part]:
+    """Write `rows` into files of `table`, each task its own; they count once they are committed."""
+
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for part in table.write(pa.Table.from_batches([batch]) for batch in batches):
+            yield pa.RecordBatch.from_pydict({"part": [part.text()]})
+
+    return [Part.of(row["part"]) for row in rows.mapInArrow(write, "part string").collect()]
 
 
 def shared_out(files: Sequence[DataFile], rows_per_task: int) -> list[list[Piece]]:
