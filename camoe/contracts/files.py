@@ -230,7 +230,7 @@ def cache_folder() -> Path:
 
 
 def _copy_of(folder: RemotePath) -> Path:
-    return cache_folder().joinpath(*str(folder).partition("://")[2].split("/"))
+    return cache_folder().joinpath("folders", *str(folder).partition("://")[2].split("/"))
 
 
 def _below(folder: RemotePath, *parts: str) -> RemotePath:

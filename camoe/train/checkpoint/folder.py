@@ -118,4 +118,5 @@ def remove_all(folder: Path) -> None:
         for checkpoint in complete(folder):
             remove_folder(checkpoint)
         folder.remove()
+        return
     shutil.rmtree(folder, ignore_errors=True)

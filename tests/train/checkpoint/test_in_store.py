@@ -53,7 +53,7 @@ def named(step):
 def test_training_goes_on_bit_for_bit(config, folder):  # noqa: F811
     model, optimisers = fresh(config)
     learn(model, optimisers, range(4))
-    history = History(epochs(0.9), (0.3, 0.1 + 0.2), 7.5)
+    history = History((), (0.3, 0.1 + 0.2), 7.5)
     path = checkpoints(folder).save(model, optimisers, history)
     learn(model, optimisers, range(4, 9))
     other, others = fresh(config, seed=5)
@@ -63,7 +63,7 @@ def test_training_goes_on_bit_for_bit(config, folder):  # noqa: F811
         assert torch.equal(value, other.state_dict()[name]), name
     said = resume_point(folder, resume=True, table_version=None)
     assert (said.run, said.table_version) == (RUN, 3)
-    assert f"continues s3://lake/{folder.parts[2]}/checkpoints/{RUN}-epoch0001-step00000002" in said.description
+    assert f"continues s3://lake/{folder.parts[2]}/checkpoints/{RUN}-epoch0000-step00000002" in said.description
 
 
 def test_the_newest_and_the_best_are_kept_and_all_go_with_the_run(config, folder, tmp_path):  # noqa: F811
