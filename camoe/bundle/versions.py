@@ -77,9 +77,10 @@ def new_version(link: Path, keep: int) -> Iterator[Path]:
 
 
 def _remove_old(link: Path, keep: int, named: Path) -> None:
-    for old in versions(link)[:-keep]:
-        if old != named:
-            remove_folder(old, MANIFEST)
+    """Remove all but the one that is named and the newest of the others; a store tells times by the second only."""
+    others = [path for path in versions(link) if path != named]
+    for old in others[: max(0, len(others) + 1 - keep)]:
+        remove_folder(old, MANIFEST)
 
 
 def _keep_plain(link: Path) -> None:

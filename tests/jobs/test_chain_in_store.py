@@ -133,7 +133,7 @@ def test_a_model_is_promoted_scored_and_held_against_another(places):
     assert "--model newest" in said
     assert run_main(score.main, config, "--model", "newest") == 0
     assert run_main(evaluate.main, config, "--model", "newest", "--against", first) == 0
-    assert read(there, "report/metrics.json")["against"]
+    assert read(there, "report/metrics.json")["run"]["against"] == [first]
     assert run_main(promote, config, "--to", "shadow") == 0
     assert named_model(there).version == first
     assert run_main(score.main, config, "--local") == 0
