@@ -94,6 +94,7 @@ def test_features_and_scores_are_made_by_executors_with_the_packed_environment(
     built = lake.Lake(tmp_path / "lake", lake.write_lake(tmp_path / "lake"))
     packed.submitted("build_features", "--config", str(built.config))
     assert pin(built.layout.training).rows > 0
+    (tmp_path / "scored").mkdir()
     pipeline = write_scorable(tmp_path / "scored")
     packed.submitted("score", "--config", str(pipeline.path))
     assert pin(pipeline.config.layout.predictions).rows > 0
