@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.horovod, pytest.mark.slow]
 
 OUT = "s3://lake/mine"
 AS_OF = ("--as-of", "2026-02-01T00:00:00")
-LONG = ("training.epochs=60", "training.patience=60")
+LONG = ("training.epochs=60",)
 
 
 @pytest.fixture(scope="module")
@@ -140,13 +140,15 @@ def test_a_model_is_promoted_scored_and_held_against_another(places):
     assert camoe.load(f"{OUT}/models/{first}")
 
 
-def test_a_training_that_was_killed_goes_on_where_it_was(places):
+def test_a_training_that_was_killed_goes_on_where_it_was(places, tmp_path):
     config, there = [*places][1], [*places.values()][1]
-    job = subprocess.Popen(
-        [sys.executable, "jobs/train.py", "-np", "2", "--config", str(config), *LONG],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, start_new_session=True,
-    )  # fmt: skip
-    wait_until(lambda: complete(there.checkpoints), 120)
+    log = tmp_path / "train.log"
+    with log.open("wb") as said:
+        job = subprocess.Popen(
+            [sys.executable, "jobs/train.py", "-np", "2", "--config", str(config), *LONG],
+            stdout=said, stderr=said, cwd=ROOT, start_new_session=True,
+        )  # fmt: skip
+    wait_until(lambda: complete(there.checkpoints), 120, log.read_text)
     os.killpg(job.pid, signal.SIGKILL)
     job.wait()
     (pin,) = read_pins(there.pins)
