@@ -32,6 +32,7 @@ from features.inputs import RunInputs, entity_tables, judged_days
 from features.join.entities import join_entities
 from features.past import opened_past
 from features.plan import Plan
+from features.prepare import persisted
 from features.read.files import input_versions
 from features.read.raw import read_impressions
 from features.report.drift import Profile, Shifts, profile_of, shifts_of
@@ -77,11 +78,9 @@ def opened_candidates(spark: SparkSession, plan: Plan, table: Path) -> Iterator[
         _require_sound(judged, table)
         tables = entity_tables(spark, plan, versions, judged)
         joined = join_entities(judged, tables, plan.sources, plan.window.days).frame
-        with _valued(spark, plan, tables, versions, joined) as valued:
-            values = valued.persist()
+        with _valued(spark, plan, tables, versions, joined) as valued, persisted(valued) as values:
             counted = profile(values, plan.features).drop("date").toArrow()
             yield Candidates(values, profile_of(counted), plan)
-            values.unpersist()
     finally:
         judged.unpersist()
 

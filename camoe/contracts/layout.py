@@ -76,7 +76,7 @@ class Layout:
 
     @property
     def has_truth(self) -> bool:
-        """Whether there are true probabilities, on a disk: they are looked for nowhere else."""
+        """Return whether there are true probabilities, on a disk: they are looked for nowhere else."""
         return not isinstance(self.truth, RemotePath) and self.truth.is_dir()
 
     @property

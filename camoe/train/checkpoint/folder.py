@@ -70,9 +70,8 @@ def write_atomically(folder: Path, name: str, write: Callable[[Path], None]) -> 
     """Have `write` fill a folder beside the checkpoints, sync all of it, and rename it to `name`.
 
     A reader sees the whole checkpoint or none; what a killed writer left is removed by the next one, and in an object
-    store with the run. A checkpoint that
-    is there already is of the same place in the same run, and stays. Raises what `write` raises, and OSError when the
-    disk does not take it; then nothing of it stays.
+    store with the run. A checkpoint that is there already is of the same place in the same run, and stays. Raises what
+    `write` raises, and OSError when the disk does not take it; then nothing of it stays.
     """
     target, staging = folder / name, folder / f"{STAGING}{name}"
     for left in folder.glob(f"{STAGING}*"):

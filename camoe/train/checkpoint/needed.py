@@ -22,8 +22,7 @@ def needed_versions(layout: Layout) -> Iterator[tuple[int, str]]:
     """
     registered = copies(layout.models, read_registry(layout.models)).values()
     # In a store the one that counts lies among the others.
-    there = (layout.bundle.resolve(), *versions(layout.bundle.absolute()), *registered)
-    for bundle in dict.fromkeys(there):
+    for bundle in dict.fromkeys((layout.bundle.resolve(), *versions(layout.bundle.absolute()), *registered)):
         if (bundle / MANIFEST).is_file():
             model = read_manifest(bundle)
             yield model.table_version, f"model {model.model_version} was trained on it"
