@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 import camoe.stream.reading  # noqa: F401  # what Petastorm imports has to be there before it
 from features.spark.settings import SETTINGS
+from tests.object_store import Proxy, object_store
 from tests.paths import KUAIRAND_LOG, ROOT
 from tests.sparks import FOR_FEW_ROWS, FOR_ONE_DRIVER, as_users_run_it, spark_properties
 
@@ -65,6 +66,21 @@ def as_shipped(spark: SparkSession) -> Iterator[None]:
     """Plans are compiled, as in users' jobs."""
     with as_users_run_it(spark):
         yield
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Proxy]:
+    """An S3 server, behind its proxy."""
+    with object_store() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def store(server: Proxy) -> Iterator[Proxy]:
+    """The proxy of the S3 server, which does not break anything yet."""
+    server.begin()
+    yield server
+    server.begin()
 
 
 @pytest.fixture

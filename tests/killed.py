@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
 
-from tests.stream.object_store import Fault, Proxy
+from tests.object_store import Fault, Proxy
 from tests.waiting import wait_until
 
 OPERATIONS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.listdir", "os.scandir", "shutil.rmtree")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter, defaultdict
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -110,6 +111,11 @@ def test_no_files_import_each_other_in_a_circle():
 
 def test_no_folders_import_each_other_in_a_circle():
     assert circle((folder(start), folder(end)) for start, end in project()) == ""
+
+
+def test_what_tests_share_lies_in_files_of_its_own():
+    shared = re.compile(r"^(from|import) tests(\.\w+)*\.test_.*", re.MULTILINE)
+    assert {path.name: match[0] for path in files("tests") if (match := shared.search(path.read_text()))} == {}
 
 
 def test_no_folder_has_more_files_than_a_reader_takes_in():

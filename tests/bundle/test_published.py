@@ -11,15 +11,8 @@ from camoe.bundle import manifest as names
 from camoe.bundle.published import POINTER, fetched, publish
 from camoe.contracts.errors import BundleError
 from camoe.contracts.places.store import PlaceError, open_place
-from tests.bundle.manifest import MANIFEST
-from tests.model.specs import HEADS, SPEC
-from tests.stream.object_store import SECRET, always, nth, object_store
-
-
-@pytest.fixture(scope="module")
-def server():
-    with object_store() as proxy:
-        yield proxy
+from tests.bundle.hollow import write_hollow
+from tests.object_store import SECRET, always, nth
 
 
 @pytest.fixture
@@ -36,27 +29,12 @@ def address(store, request):
     return f"s3://lake/{request.node.originalname}"
 
 
-def write(folder, weights=b"1"):
-    """A bundle whose files are whole, and hold nothing that a model would be made of."""
-    encoder = folder / names.ENCODER / f"v{MANIFEST.encoder_version}"
-    encoder.mkdir(parents=True)
-    (encoder / "encoder.json").write_text("{}")
-    (folder / names.SPEC).write_text(SPEC.model_dump_json())
-    for name in (names.CALIBRATION, names.METRICS, *(names.graph_name(head.name) for head in HEADS.heads)):
-        (folder / name).write_text("{}")
-    (folder / names.WEIGHTS).write_bytes(weights)
-    files = names.file_hashes(folder)
-    manifest = MANIFEST.model_copy(update={"files": files, "model_version": names.identity(files)})
-    names.write_manifest(folder, manifest)
-    return folder
-
-
 def files(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_what_is_published_is_fetched_once_as_it_was(store, address, tmp_path):
-    first, second = write(tmp_path / "first"), write(tmp_path / "second", b"2")
+    first, second = write_hollow(tmp_path / "first"), write_hollow(tmp_path / "second", b"2")
     publish(first, address)
     one = fetched(address)
     assert files(one) == files(first)
@@ -74,7 +52,7 @@ def test_what_is_published_is_fetched_once_as_it_was(store, address, tmp_path):
 
 
 def test_a_bundle_that_was_copied_there_as_it_is_is_served(store, address, tmp_path):
-    bundle, place = write(tmp_path / "bundle"), open_place(address)
+    bundle, place = write_hollow(tmp_path / "bundle"), open_place(address)
     for name in files(bundle):
         place.upload(name, bundle / name)
     assert files(fetched(address)) == files(bundle)
@@ -87,7 +65,7 @@ def test_local_bundles_are_where_they_are(tmp_path):
 
 
 def test_of_those_that_publish_at_once_one_is_served_and_the_others_are_told(store, address, tmp_path):
-    bundles = [write(tmp_path / str(number), str(number).encode()) for number in range(4)]
+    bundles = [write_hollow(tmp_path / str(number), str(number).encode()) for number in range(4)]
 
     def published(bundle):
         try:
@@ -108,7 +86,7 @@ def test_of_those_that_publish_at_once_one_is_served_and_the_others_are_told(sto
 def test_a_publication_that_stops_anywhere_leaves_what_was_served(store, address, tmp_path, number):
     """The first request that writes fails, that of the manifest, that of the object that counts, and none."""
     at = f"{address}-{number}"
-    first, second = write(tmp_path / "first"), write(tmp_path / "second", b"2")
+    first, second = write_hollow(tmp_path / "first"), write_hollow(tmp_path / "second", b"2")
     publish(first, at)
     store.lines.clear()
     store.fault = nth(number, "403 AccessDenied", "PUT ")
@@ -125,7 +103,7 @@ def test_a_publication_that_stops_anywhere_leaves_what_was_served(store, address
 
 
 def test_lost_answers_and_connections_change_nothing(store, address, tmp_path):
-    bundle = write(tmp_path / "bundle")
+    bundle = write_hollow(tmp_path / "bundle")
     store.fault = nth(0, "lost", f"PUT /lake/{address.rpartition('/')[2]}/{POINTER}")
     publish(bundle, address)
     store.fault = nth(0, "cut", f"GET /lake/{address.rpartition('/')[2]}/bundles")
@@ -148,7 +126,7 @@ def test_lost_answers_and_connections_change_nothing(store, address, tmp_path):
 )
 def test_what_is_damaged_is_named_and_not_kept(store, address, tmp_path, damage, message):
     place = open_place(address)
-    made = publish(write(tmp_path / "bundle"), address)
+    made = publish(write_hollow(tmp_path / "bundle"), address)
     damage(place, made.folder)
     with pytest.raises(BundleError, match=message):
         fetched(address)
@@ -162,7 +140,7 @@ def overwrite(place, name, content):
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "a/../../outside"])
 def test_no_file_is_written_outside_of_the_copy(store, address, tmp_path, name):
-    bundle = write(tmp_path / "bundle")
+    bundle = write_hollow(tmp_path / "bundle")
     manifest = names.read_manifest(bundle)
     place = open_place(f"{address}-{len(name)}")
     place.create(names.MANIFEST, manifest.model_copy(update={"files": {name: "0"}}).model_dump_json().encode())
@@ -174,7 +152,7 @@ def test_no_file_is_written_outside_of_the_copy(store, address, tmp_path, name):
 def test_an_address_without_a_bundle_and_a_broken_one_that_is_published(store, address, tmp_path):
     with pytest.raises(BundleError, match=rf"no model bundle at {address}; jobs/publish.py puts one there"):
         fetched(address)
-    bundle = write(tmp_path / "bundle")
+    bundle = write_hollow(tmp_path / "bundle")
     (bundle / names.WEIGHTS).unlink()
     with pytest.raises(BundleError, match="is missing"):
         publish(bundle, address)
@@ -182,7 +160,7 @@ def test_an_address_without_a_bundle_and_a_broken_one_that_is_published(store, a
 
 
 def test_a_cache_that_cannot_be_written_is_named(store, address, tmp_path, monkeypatch):
-    publish(write(tmp_path / "bundle"), address)
+    publish(write_hollow(tmp_path / "bundle"), address)
     (tmp_path / "file").touch()
     monkeypatch.setenv("CAMOE_CACHE", str(tmp_path / "file"))
     with pytest.raises(BundleError, match="let CAMOE_CACHE name a folder that can be written"):
@@ -192,5 +170,5 @@ def test_a_cache_that_cannot_be_written_is_named(store, address, tmp_path, monke
 def test_a_refusal_tells_no_credentials(store, address, tmp_path):
     store.fault = always("403 AccessDenied", "")
     with pytest.raises(PlaceError) as caught:
-        publish(write(tmp_path / "bundle"), address)
+        publish(write_hollow(tmp_path / "bundle"), address)
     assert SECRET not in str(caught.value)

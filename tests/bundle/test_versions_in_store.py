@@ -12,23 +12,16 @@ from camoe.bundle.published import fetched
 from camoe.bundle.versions import current, home, named_by, new_version, versions
 from camoe.contracts.errors import BundleError
 from camoe.contracts.places.objects import path_at
-from tests.bundle.test_published import write as fill
+from tests.bundle.hollow import write_version
 from tests.killed import killed_at_each_request
 from tests.paths import ROOT
-from tests.stream.object_store import object_store
 
 WRITE = """
 import sys
-from tests.bundle.test_versions_in_store import write
+from tests.bundle.hollow import write_version
 from camoe.contracts.places.objects import path_at
-write(path_at(sys.argv[1]), int(sys.argv[2]))
+write_version(path_at(sys.argv[1]), int(sys.argv[2]))
 """
-
-
-@pytest.fixture(scope="module")
-def server():
-    with object_store() as proxy:
-        yield proxy
 
 
 @pytest.fixture
@@ -40,19 +33,12 @@ def link(server, tmp_path, request, monkeypatch):
     server.begin()
 
 
-def write(link, number, keep=2):
-    """Write what looks like the bundle of a model of its own for each number."""
-    with new_version(link, keep) as folder:
-        fill(folder, str(number).encode())
-        return read_manifest(folder)
-
-
 def test_the_newest_is_served_and_those_before_stay_until_they_are_too_old(link):
     assert current(link) is None
     assert versions(link) == []
     with pytest.raises(BundleError, match="no model bundle at s3://"):
         named_by(link)
-    made = [write(link, number) for number in (1, 2, 3)]
+    made = [write_version(link, number) for number in (1, 2, 3)]
     assert current(link) == made[-1]
     assert open_bundle(named_by(link)).manifest == made[-1]
     assert fetched(str(link)) == named_by(link)
@@ -60,11 +46,11 @@ def test_the_newest_is_served_and_those_before_stay_until_they_are_too_old(link)
     assert len(there) == 2
     assert made[-1].model_version in there
     # One that is there already is served again.
-    assert write(link, 2) == current(link)
+    assert write_version(link, 2) == current(link)
 
 
 def test_one_that_cannot_be_made_leaves_the_one_before(link):
-    made = write(link, 1)
+    made = write_version(link, 1)
     with pytest.raises(ZeroDivisionError), new_version(link, 2):
         _ = 1 / 0
     assert current(link) == made
@@ -73,7 +59,7 @@ def test_one_that_cannot_be_made_leaves_the_one_before(link):
 
 @pytest.mark.slow
 def test_a_writer_that_is_killed_leaves_the_one_before_or_the_new_one(server, link):
-    before = write(link, 1)
+    before = write_version(link, 1)
 
     def start(number):
         command = [sys.executable, "-c", WRITE, str(link), str(number + 2)]

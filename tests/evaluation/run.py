@@ -147,3 +147,13 @@ def write_bundle(out: Path) -> None:
     }
     hashes: dict[str, Any] = {"feature_schema_hash": "f", "config_hash": "c", "files": {}}
     write_manifest(out / "bundle", Manifest(model_version=VERSION, **parts, **hashes))
+
+
+def numbers(document: Any, name: str = "") -> dict[str, float]:
+    """The numbers of a document by where they stand; texts and what is null as well, as a number each."""
+    if isinstance(document, dict):
+        document = list(document.items())
+    if not isinstance(document, list | tuple):
+        return {name: document} if isinstance(document, int | float) else {f"{name}={document}": 0}
+    parts = (numbers(part, f"{name}.{place}") for place, part in enumerate(document))
+    return {key: value for part in parts for key, value in part.items()}

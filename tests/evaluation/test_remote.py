@@ -13,11 +13,12 @@ import camoe
 from camoe.contracts.snapshot import pin
 from features.maintenance.keep import keep_scored
 from jobs import publish
+from tests.evaluation.run import numbers
 from tests.jobs.in_process import run_main
+from tests.object_store import SECRET, copied, object_store
 from tests.paths import ROOT
 from tests.score.pipeline import write_scorable
 from tests.score.rows import by_impression, encoded_rows
-from tests.stream.object_store import SECRET, copied, object_store
 
 TABLE, PREDICTIONS, BUNDLE = "s3://lake/training", "s3://lake/predictions", "s3://lake/models/mine"
 SUBMIT = ["spark-submit", "--properties-file", "conf/spark/local.conf"]
@@ -39,16 +40,6 @@ def pipeline(tmp_path_factory):
 
 def predictions(pipeline, place):
     return by_impression(camoe.read_days(place, pipeline.config.days.test.days()))
-
-
-def numbers(document, name=""):
-    """The numbers of a document by where they stand; texts and what is null as well, as a number each."""
-    if isinstance(document, dict):
-        document = list(document.items())
-    if not isinstance(document, list | tuple):
-        return {name: document} if isinstance(document, int | float) else {f"{name}={document}": 0}
-    parts = (numbers(part, f"{name}.{place}") for place, part in enumerate(document))
-    return {key: value for part in parts for key, value in part.items()}
 
 
 def run(pipeline, *command, remote=True):

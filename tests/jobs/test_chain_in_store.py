@@ -18,13 +18,13 @@ from camoe.contracts.places.pins import read_pins
 from camoe.registry.named import named_model
 from camoe.train.checkpoint.folder import complete
 from jobs import evaluate, maintain, models, score
-from tests.evaluation.test_remote import numbers
+from tests.evaluation.run import numbers
 from tests.features import lake
 from tests.jobs.commands import spark_job
 from tests.jobs.in_process import run_main
+from tests.object_store import KEY_ID, SECRET, TOKEN, object_store
 from tests.paths import ROOT
 from tests.score.rows import by_impression
-from tests.stream.object_store import KEY_ID, SECRET, TOKEN, object_store
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.spark, pytest.mark.horovod, pytest.mark.slow]

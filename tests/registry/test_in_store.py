@@ -28,7 +28,6 @@ from tests.model.specs import MOMENTS, SPEC
 from tests.paths import ROOT
 from tests.registry.second import write_second
 from tests.score.small import write
-from tests.stream.object_store import object_store
 
 pytestmark = [pytest.mark.bundle, pytest.mark.slow]
 
@@ -44,12 +43,6 @@ layout = Layout(path_at(sys.argv[1]))
 model, made = named_model(layout, sys.argv[2]), change_now("promote", sys.argv[2], "champion", "as it is")
 change(layout, partial(promoted, change=made, origin=str(model.folder)), model.folder)
 """
-
-
-@pytest.fixture(scope="module")
-def server():
-    with object_store() as proxy:
-        yield proxy
 
 
 @pytest.fixture(scope="module")

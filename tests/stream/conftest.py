@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from petastorm.workers_pool.thread_pool import WorkerThread
 
+from tests.object_store import Proxy, object_store
 from tests.stream.lake import write_table
-from tests.stream.object_store import Proxy, object_store
 
 
 @pytest.fixture(scope="module")

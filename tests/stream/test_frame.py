@@ -12,7 +12,7 @@ from deltalake import write_deltalake
 import camoe
 from camoe.contracts.snapshot import DataFile, pin
 from camoe.stream.frame import remote_frame, shared_out
-from tests.stream.object_store import nth
+from tests.object_store import nth
 
 DAYS = [date(2026, 1, 1), date(2026, 1, 2)]
 PARTITIONS = ["modality", "slot", "date"]

@@ -17,9 +17,9 @@ from camoe.contracts.storage import path_of
 from camoe.stream.ledger import Ledger
 from camoe.stream.planning.world import World
 from camoe.stream.stream import ReadOptions, stream
+from tests.object_store import always, nth
 from tests.stream.blocks import ONE, blocks, delivered, plan_of
 from tests.stream.lake import COLUMNS, write_table
-from tests.stream.object_store import always, nth
 
 FILES = [(slot, day, [40, 30]) for slot in range(2) for day in range(2)]
 ROWS = 280

@@ -9,9 +9,9 @@ from camoe.contracts.snapshot import is_delta_table, logged, pin
 from camoe.contracts.storage import delta_options, location_of, open_storage, path_of
 from camoe.stream.ledger import Ledger
 from camoe.stream.stream import ReadOptions, stream
+from tests.object_store import KEY_ID, SECRET, TOKEN, always
 from tests.stream.blocks import ONE, delivered, plan_of
 from tests.stream.lake import COLUMNS, write_table
-from tests.stream.object_store import KEY_ID, SECRET, TOKEN, always
 
 FILES = [(slot, day, [40, 30]) for slot in range(2) for day in range(2)]
 REMOTE = "s3://lake/tables/t"

@@ -12,25 +12,18 @@ import pytest
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.train.data.training_inputs import open_training_inputs
+from tests.object_store import SECRET, copied
 from tests.paths import ROOT
-from tests.stream.object_store import SECRET, copied, object_store
 from tests.train.pipeline import write_pipeline
 
 ROWS = {"s0": 31, "s1": 20, "s2": 7}
 REMOTE = "s3://lake/training"
 
 
-@pytest.fixture(scope="module")
-def store():
-    with object_store() as proxy:
-        yield proxy
-
-
 @pytest.fixture
 def pipeline(store, tmp_path):
     """A pipeline and, beside it, its training table in the store."""
     config = write_pipeline(tmp_path, ROWS)
-    store.begin()
     copied(tmp_path / "out/training", REMOTE)
     return config
 

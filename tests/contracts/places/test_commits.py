@@ -21,8 +21,8 @@ from camoe.contracts.places.entries import name_of, told_by
 from camoe.contracts.places.store import PlaceError, open_place
 from camoe.contracts.runs import RunError
 from camoe.contracts.storage import open_storage, path_of
+from tests.object_store import SECRET, always, nth
 from tests.paths import ROOT
-from tests.stream.object_store import SECRET, always, nth
 from tests.waiting import wait_until
 
 SCHEMA = pa.schema([("slot", pa.string()), ("id", pa.int64()), ("model", pa.string())])

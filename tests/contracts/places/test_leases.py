@@ -17,7 +17,7 @@ from camoe.contracts.places import leases
 from camoe.contracts.places.lease_files import lease_file
 from camoe.contracts.places.leases import ENDED, RUNNING, held_elsewhere, holder_of, leased, this_process
 from camoe.contracts.places.objects import path_at
-from tests.stream.object_store import always
+from tests.object_store import always
 from tests.waiting import wait_until
 
 HOLD = """

@@ -25,7 +25,7 @@ from camoe.contracts.files import (
 )
 from camoe.contracts.places.objects import StorePath, path_at
 from camoe.contracts.places.store import PlaceError
-from tests.stream.object_store import KEY_ID, SECRET, TOKEN, always, nth
+from tests.object_store import KEY_ID, SECRET, TOKEN, always, nth
 
 
 @pytest.fixture(params=["a disk", "a store"])

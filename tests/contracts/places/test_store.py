@@ -10,7 +10,7 @@ import pytest
 
 from camoe.contracts.errors import SnapshotError
 from camoe.contracts.places.store import Found, PlaceError, is_address, open_place
-from tests.stream.object_store import KEY_ID, SECRET, TOKEN, always, nth
+from tests.object_store import KEY_ID, SECRET, TOKEN, always, nth
 
 WRITERS = 6
 ADDRESS = "s3://lake/places"

@@ -15,23 +15,10 @@ from features.read.columns import header
 from features.read.copies import Wanted, _Copier, kept
 from features.read.listing import files_there
 from features.read.objects import address_of, asked, copy_of, exists, objects_at, opened, size_of
-from tests.stream.object_store import KEY_ID, SECRET, Proxy, always, copied, nth, object_store
+from tests.object_store import KEY_ID, SECRET, always, copied, nth
 
 FILES = ("a.csv", "late/b.csv", "hour=00/c d%20é+{x}.csv", "hour=00/part=x/e.csv", "_day=1/a.csv")
 NO_DATA = ("_SUCCESS", ".a.csv.crc", "late/_started", "_temporary/0/a.csv", ".staging/a.csv", "b._COPYING_")
-
-
-@pytest.fixture(scope="module")
-def server():
-    with object_store() as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def store(server: Proxy):
-    server.begin()
-    yield server
-    server.begin()
 
 
 @pytest.fixture

@@ -9,14 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from camoe.contracts.places.store import open_place
-from tests.stream.object_store import Proxy, object_store
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Proxy]:
-    """The store behind its proxy."""
-    with object_store() as proxy:
-        yield proxy
+from tests.object_store import Proxy
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from camoe.contracts.places.store import open_place
 from camoe.contracts.runs import read_record
 from tests.features import lake
 from tests.features.real_job import Job
-from tests.stream.object_store import KEY_ID, SECRET, TOKEN, always, copied
+from tests.object_store import KEY_ID, SECRET, TOKEN, always, copied
 
 pytestmark = pytest.mark.slow
 

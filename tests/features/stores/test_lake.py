@@ -21,10 +21,10 @@ from features.history.store import stored_blocks, stored_days
 from features.tables.side import days_of_runs
 from jobs import maintain
 from tests.features import lake
-from tests.features.history.test_build import HISTORY, SEQUENCES
+from tests.features.history.declared import HISTORY, SEQUENCES
 from tests.features.real_job import Job
 from tests.jobs.in_process import run_main
-from tests.stream.object_store import KEY_ID, SECRET, TOKEN, copied, nth
+from tests.object_store import KEY_ID, SECRET, TOKEN, copied, nth
 
 pytestmark = pytest.mark.slow
 

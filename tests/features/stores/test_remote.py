@@ -22,7 +22,7 @@ from features.tables import remote
 from features.tables.remote import replace_remote_days
 from features.tables.replace import ConcurrentRunError, DayReplacement
 from features.tables.training import TrainingTable, is_remade
-from tests.stream.object_store import nth
+from tests.object_store import nth
 
 pytestmark = pytest.mark.slow
 

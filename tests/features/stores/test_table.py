@@ -17,7 +17,7 @@ from jobs import maintain
 from tests.features import lake
 from tests.features.maintenance.upkeep import now
 from tests.jobs.in_process import run_main
-from tests.stream.object_store import KEY_ID, SECRET, TOKEN
+from tests.object_store import KEY_ID, SECRET, TOKEN
 
 pytestmark = pytest.mark.slow
 

@@ -9,70 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import yaml
-from torch.nn.functional import binary_cross_entropy_with_logits
 
-from camoe.config.pipeline import Config
-from camoe.contracts.config_file import load
-from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import TrainingError
-from camoe.model.camoe import Camoe
-from camoe.model.layers.scaling import Moments
-from camoe.train.checkpoint.checkpoint import Checkpoints, read_tensors
+from camoe.train.checkpoint.checkpoint import read_tensors
 from camoe.train.checkpoint.folder import complete, new_run, newest
-from camoe.train.checkpoint.history import EpochResult, History, Validation
+from camoe.train.checkpoint.history import History
 from camoe.train.checkpoint.resume import newest_whole, resume_point
 from camoe.train.checkpoint.state import read_run_state
-from camoe.train.loop.seeding import draw_rows, seed_step
-from camoe.train.optimiser.optimisers import make_optimisers
-from camoe.train.spec import model_spec
+from camoe.train.loop.seeding import draw_rows
 from tests.disk import FULL, small_disk
 from tests.killed import killed_at_each
-from tests.train.pipeline import CONFIG, VALUES
-
-RUN = "20260101T000000000000Z"
-SETTINGS = {"training.seed": 1, "training.learning_rate": 0.001, "table version": 3}
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory):
-    path = tmp_path_factory.mktemp("config") / "pipeline.yaml"
-    path.write_text(yaml.safe_dump({**CONFIG, "out": str(path.parent)}))
-    return load(path, Config, ["model.dropout=0.3", "training.dtype=float32"])
-
-
-def fresh(config, seed=0, average=None):
-    torch.manual_seed(seed)
-    model = Camoe(
-        model_spec(config.model, config.features, config.heads, config.slots, Encoder(1, {"genre": VALUES})),
-        [Moments(0.0, 1.0)],
-    )
-    return model, make_optimisers(model, config.training.model_copy(update={"average": average}), 100)
-
-
-def learn(model, optimisers, steps):
-    """One worker's training on rows that depend on the step only."""
-    for step in steps:
-        seed_step(1, 0, step, 0)
-        random = np.random.default_rng(step)
-        categorical = torch.from_numpy(random.integers(0, 12, (16, 1)).astype(np.int32))
-        numeric = torch.from_numpy(random.normal(size=(16, 1)).astype(np.float32))
-        optimisers.zero_grad()
-        logits, *_ = model(categorical, numeric)
-        label = torch.from_numpy(random.integers(0, 2, logits.shape).astype(np.float32))
-        torch.autograd.backward(binary_cross_entropy_with_logits(logits, label))
-        optimisers.step()
-
-
-def epochs(*scores):
-    return tuple(
-        EpochResult(n, (0.5, 0.4), 9, 9, 1.0, "h", Validation((float("nan"), s), ((1.0,),), s))
-        for n, s in enumerate(scores)
-    )
-
-
-def checkpoints(folder, **changes):
-    return replace(Checkpoints(folder, RUN, SETTINGS, keep=2), **changes)
+from tests.train.checkpoint.learner import RUN, SETTINGS, checkpoints, epochs, fresh, learn
 
 
 def weights(path):

@@ -16,8 +16,7 @@ from camoe.train.checkpoint.history import History
 from camoe.train.checkpoint.resume import newest_whole, resume_point
 from tests.killed import killed_at_each_request
 from tests.paths import ROOT
-from tests.stream.object_store import object_store
-from tests.train.checkpoint.test_checkpoint import RUN, checkpoints, config, epochs, fresh, learn  # noqa: F401
+from tests.train.checkpoint.learner import RUN, checkpoints, epochs, fresh, learn
 
 SAVE = """
 import sys
@@ -32,12 +31,6 @@ write_atomically(path_at(sys.argv[1]), sys.argv[2], write)
 """
 
 
-@pytest.fixture(scope="module")
-def server():
-    with object_store() as proxy:
-        yield proxy
-
-
 @pytest.fixture
 def folder(server, request, tmp_path, monkeypatch):
     monkeypatch.setenv("CAMOE_CACHE", str(tmp_path / "cache"))
@@ -50,7 +43,7 @@ def named(step):
     return f"{RUN}-epoch0000-step{step:08d}"
 
 
-def test_training_goes_on_bit_for_bit(config, folder):  # noqa: F811
+def test_training_goes_on_bit_for_bit(config, folder):
     model, optimisers = fresh(config)
     learn(model, optimisers, range(4))
     history = History((), (0.3, 0.1 + 0.2), 7.5)
@@ -66,7 +59,7 @@ def test_training_goes_on_bit_for_bit(config, folder):  # noqa: F811
     assert f"continues s3://lake/{folder.parts[2]}/checkpoints/{RUN}-epoch0000-step00000002" in said.description
 
 
-def test_the_newest_and_the_best_are_kept_and_all_go_with_the_run(config, folder, tmp_path):  # noqa: F811
+def test_the_newest_and_the_best_are_kept_and_all_go_with_the_run(config, folder, tmp_path):
     model, optimisers = fresh(config)
     for scores in ((0.9,), (0.9, 0.7), (0.9, 0.7, 0.8), (0.9, 0.7, 0.8, 0.85), (0.9, 0.7, 0.8, 0.85, 0.86)):
         checkpoints(folder).save(model, optimisers, History(epochs(*scores)))
@@ -78,7 +71,7 @@ def test_the_newest_and_the_best_are_kept_and_all_go_with_the_run(config, folder
     assert not [*tmp_path.rglob("*.safetensors")]
 
 
-def test_a_damaged_one_is_passed_over(config, folder):  # noqa: F811
+def test_a_damaged_one_is_passed_over(config, folder):
     model, optimisers = fresh(config)
     made = [checkpoints(folder).save(model, optimisers, History((), losses)) for losses in ((0.3,), (0.3, 0.2))]
     (weights,) = made[1].glob("*/model.safetensors")
