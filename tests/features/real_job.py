@@ -1,4 +1,4 @@
-"""jobs/build_features.py as a user starts it: spark-submit in a process group of its own."""
+"""A job, jobs/build_features.py unless another is named, as a user starts it: spark-submit in a process group."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ LIMIT_S = 900
 class Job:
     """A running job; its output goes to files, so that it never waits for a reader."""
 
-    def __init__(self, folder: Path, config: Path, *arguments: str, memory: str = "1g") -> None:
+    def __init__(
+        self, folder: Path, config: Path, *arguments: str, name: str = "build_features", memory: str = "1g"
+    ) -> None:
         folder.mkdir(parents=True)
         self.out, self.err = folder / "stdout", folder / "stderr"
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         submit = ["spark-submit", "--properties-file", "conf/spark/local.conf", "--driver-memory", memory]
         with self.out.open("w") as out, self.err.open("w") as err:
             self.process = subprocess.Popen(
-                [*submit, "jobs/build_features.py", "--config", str(config), *arguments],
+                [*submit, f"jobs/{name}.py", "--config", str(config), *arguments],
                 cwd=ROOT,
                 env=os.environ | {"PATH": path, "PYSPARK_PYTHON": sys.executable},
                 stdout=out,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 from datetime import date
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from camoe.contracts.layout import Layout
@@ -14,12 +11,19 @@ from camoe.contracts.runs import active_runs
 from camoe.contracts.snapshot import pin
 from jobs.maintain import main as maintain
 from tests.features import lake
+from tests.features.kill_points import (
+    data_files,
+    entries,
+    killed_after_the_commit,
+    killed_before_the_log,
+    killed_while_reading,
+    killed_while_writing,
+)  # fmt: skip
 from tests.features.real_job import Job
 
 pytestmark = pytest.mark.spark
 
 DAYS = tuple(date.fromisoformat(text) for text in lake.DAYS)
-ATTEMPTS = 5
 WRITTEN = {"data file", "lock of a run", "run record", "rows of profiles"}
 # Where the kill came between two steps of Delta's own.
 PERHAPS = {"temporary file of the log"}
@@ -38,25 +42,6 @@ def rows(spark, layout, version=None):
     return {row.impression_id: {**row.asDict(), "run_id": None} for row in found}
 
 
-def entries(layout):
-    return {path.name for path in (layout.training / "_delta_log").glob("*.json")}
-
-
-def data_files(layout):
-    return set(layout.training.glob("modality=*/slot=*/date=*/*.parquet"))
-
-
-def rows_in(files):
-    """The rows of those of `files` that are finished: one that is being written has no footer yet."""
-    total = 0
-    for path in files:
-        try:
-            total += pq.read_metadata(path).num_rows
-        except pa.ArrowInvalid:
-            continue
-    return total
-
-
 def other_users(lake_, version):
     """Let what is built from now on differ from all that was built before."""
     users = [{**row, "plays": row["plays"] + 100 * version + 100} for row in lake.users()]
@@ -73,44 +58,6 @@ def orphans(config, capfd, *arguments):
 def kinds(said):
     """The kinds of leftovers that the command has a line with a sum for."""
     return {line.partition(": ")[0] for line in said if ": " in line and not line.startswith(" ")}
-
-
-def killed_while_reading(start, layout):
-    job = start("reading")
-    job.until(lambda: job.has_printed("checking impressions: done"))
-    job.kill()
-
-
-def killed_while_writing(start, layout):
-    before = data_files(layout)
-    job = start("writing")
-    job.until(lambda: data_files(layout) > before)
-    job.kill()
-
-
-def killed_before_the_log(start, layout):
-    """Stop the job when all rows are written, look that the log has no entry of it yet, and kill it.
-
-    How many files they are in is the job's own choice.
-    """
-    wanted = pin(layout.training).rows
-    for attempt in range(ATTEMPTS):
-        before, log = data_files(layout), entries(layout)
-        job = start(f"log{attempt}")
-        job.until(lambda: rows_in(data_files(layout) - before) == wanted)  # noqa: B023
-        job.signal(signal.SIGSTOP)
-        too_late = entries(layout) != log
-        job.kill()
-        if not too_late:
-            return
-    pytest.fail(f"the job committed between two looks at its files, {ATTEMPTS} times")
-
-
-def killed_after_the_commit(start, layout):
-    log = entries(layout)
-    job = start("commit")
-    job.until(lambda: entries(layout) > log)
-    job.kill()
 
 
 @pytest.mark.parametrize(
