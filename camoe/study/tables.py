@@ -85,8 +85,22 @@ def _claims(done: Done, compared: Compared) -> Iterator[str]:
     yield "| claim | | parts | would hold at |"
     yield "| --- | --- | --- | --- |"
     for judged in compared.claims.values():
-        parts = "; ".join(f"{_part(name)} {told(part)}" for name, part in judged.parts.items())
+        parts = _rivals(judged) if judged.claim.undominated else "; ".join(_parts(judged.parts))
         yield f"| {judged.claim.says} | **{judged.answer}** | {parts} | {_percent(judged.detectable)} |"
+
+
+def _parts(parts: Mapping[str, Change]) -> list[str]:
+    return [f"{_part(name)} {told(part)}" for name, part in parts.items()]
+
+
+def _rivals(judged: Judged) -> str:
+    """Write the changes to those variants that are ahead in every part as measured; results.json has all."""
+    by_rival: dict[str, dict[str, Change]] = {}
+    for name, part in judged.parts.items():
+        by_rival.setdefault(name.partition(": ")[0], {})[name] = part
+    ahead = [own for own in by_rival.values() if all(part.gain > 0 for part in own.values())]
+    shown = "; ".join(text for own in ahead for text in _parts(own))
+    return f"ahead in every part, as measured, are {len(ahead)} of {len(by_rival)} others" + (shown and f": {shown}")
 
 
 def _one_seed(done: Done) -> Iterator[str]:

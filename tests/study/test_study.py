@@ -92,6 +92,7 @@ def test_a_study_that_is_killed_again_and_again_goes_on_and_finds_what_is_plante
     assert {trial["table_version"] for trial in found["trials"]} == {pin(tmp_path / "out/training").version}
     page = (tmp_path / "study/results.md").read_text()
     assert "| Two heads rank better than one in video | **holds** |" in page
+    assert "| Nothing beats two heads | **holds** | ahead in every part, as measured, are 0 of 1 others |" in page
     assert (tmp_path / "study/pareto_audio_video.png").stat().st_size > 10_000
     # What the killed one held is nobody's; the second has let go of its own.
     assert {pin.state() for pin in read_pins(tmp_path / "out/pins")} <= {"ended"}
