@@ -24,8 +24,8 @@ class Limits:
     `densest`: the most versions that one bracket may hold, in multiples of `versions_a_bracket`, before versions are no
     longer compared one by one. `hot_share`: share of all impressions or versions from which on a key is cut, if it has
     at least `hot_rows` of them. `hot_pairs`: impressions times versions of a key, above which it is cut too.
-    `hot_keys`: the most keys cut. `sampled`: one impression in this many is looked at to find the keys of many
-    impressions.
+    `hot_keys`: the most keys cut. `sampled`: one impression in this many, and of a large table one row, is looked at to
+    find the keys of many; of such a table one key in this many is counted.
     """
 
     broadcast_bytes: int = 64 << 20
@@ -38,7 +38,7 @@ class Limits:
     hot_rows: int = 10_000
     hot_pairs: int = 100_000_000
     hot_keys: int = 1_000
-    sampled: int = 16
+    sampled: int = 256
 
 
 @dataclass(frozen=True)

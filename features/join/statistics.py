@@ -16,6 +16,7 @@ from features.join.names import BRACKET, FROM, KEY, key_hash
 from features.join.versions import joinable
 
 SAMPLE = 1_000
+SEED = 1
 WORD_BYTES = 8
 # A local day may begin 14 hours before, or end 12 hours after, the day of that name in UTC.
 ZONES = timedelta(hours=14)
@@ -33,26 +34,32 @@ def bounds(days: Sequence[date]) -> tuple[int, int]:
 def measure_table(
     versions: DataFrame, entity: Entity, within: tuple[int, int], limits: Limits, asked: Collection[Key] = ()
 ) -> TableStatistics:
-    """Count `versions` (of `features.join.versions`); `asked`: keys wanted however few their rows."""
+    """Count `versions` (of `features.join.versions`); `asked`: keys wanted however few their rows.
+
+    Of a table that seems large no more columns are read than its keys and times; keys are counted by one in
+    `limits.sampled`, and those of many rows are found by as small a share of the rows.
+    """
+    large = seems_large(versions, limits)
+    step = limits.sampled if large and entity.strategy != "broadcast" else 1
+    nested = None if large else _nested_bytes(versions)
     within_days = F.col(FROM).between(*within) if "ts" in entity.columns else F.lit(True)
-    inside = F.count_if(joinable() & within_days)
-    # Of a large table no more columns are read than its keys and times.
-    nested = None if seems_large(versions, limits) else _nested_bytes(versions)
-    size = F.lit(0) if nested is None else F.sum(nested)
-    # Rows that can never be joined make one group, which has no key.
-    by_key = versions.groupBy(F.when(joinable(), key_hash(F.col(KEY))).alias("key")).agg(
-        F.count(F.lit(1)).alias("rows"), inside.alias("inside"), size.alias("size")
+    named, whole = key_hash(F.col(KEY)), _whole(key_hash(F.col(KEY)), step, asked)
+    # Rows that are not looked at, and those that can never be joined, make one group, which has no key.
+    by_key = versions.groupBy(F.when(joinable() & (whole | _one_in(step)), named).alias("key")).agg(
+        F.count_if(joinable()).alias("rows"),
+        F.count_if(~joinable()).alias("unusable"),
+        F.count_if(joinable() & within_days).alias("inside"),
+        (F.lit(0) if nested is None else F.sum(nested)).alias("size"),
     )
-    known = F.col("key").isNotNull()
-    wanted = known & ((F.col("inside") >= limits.hot_rows) | F.col("key").isin(list(asked)))
+    counted = F.col("key").isNotNull() & _whole(F.col("key"), step, asked)
+    inside = F.when(counted, F.col("inside")).otherwise(F.col("inside") * step)
+    many = F.col("key").isNotNull() & (inside >= limits.hot_rows)
     found = by_key.agg(
-        F.coalesce(F.sum(F.when(known, F.col("rows"))), F.lit(0)).alias("rows"),
-        F.coalesce(F.sum(F.when(~known, F.col("rows"))), F.lit(0)).alias("unusable"),
-        F.count("key").alias("keys"),
-        F.coalesce(F.sum("inside"), F.lit(0)).alias("inside"),
-        F.coalesce(F.max("inside"), F.lit(0)).alias("most"),
-        F.coalesce(F.sum("size"), F.lit(0)).alias("size"),
-        _heaviest(wanted, F.col("inside"), 2 * limits.hot_keys).alias("heavy"),
+        *(F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("rows", "unusable", "inside", "size")),
+        (F.count_if(F.pmod("key", F.lit(step)) == 0) * step).alias("keys"),
+        # What stands for a few rows that were looked at is no count of a key.
+        F.coalesce(F.max(F.when(counted | many, inside)), F.lit(0)).alias("most"),
+        _heaviest(many | F.col("key").isin(list(asked)), inside, 2 * limits.hot_keys).alias("heavy"),
     ).collect()[0]
     return TableStatistics(
         rows=found["rows"],
@@ -70,12 +77,11 @@ def measure_table(
 def measure_served(impressions: DataFrame, entity: Entity, limits: Limits) -> ServedStatistics:
     """Count the impressions that have the entity's key and a time, and find the keys of many impressions.
 
-    The keys are counted by one impression in `limits.sampled`, chosen by their ids; the others make one group.
+    The keys are counted by one impression in `limits.sampled`; the others make one group.
     """
     instant = F.unix_micros(F.col("ts").cast("timestamp"))
     known = impressions.where(F.col(entity.key).isNotNull() & F.col("ts").isNotNull())
-    looked_at = F.pmod(F.xxhash64("impression_id"), F.lit(limits.sampled)) == 0
-    by_key = known.groupBy(F.when(looked_at, key_hash(F.col(entity.key))).alias("key")).agg(
+    by_key = known.groupBy(F.when(_one_in(limits.sampled), key_hash(F.col(entity.key))).alias("key")).agg(
         F.count(F.lit(1)).alias("seen"), F.min(instant).alias("first"), F.max(instant).alias("last")
     )
     rows = F.col("seen") * limits.sampled
@@ -87,6 +93,16 @@ def measure_served(impressions: DataFrame, entity: Entity, limits: Limits) -> Se
     ).collect()[0]
     heavy = {row["key"]: row["rows"] for row in found["heavy"]}
     return ServedStatistics(found["rows"], found["first"], found["last"], heavy)
+
+
+def _whole(key: Column, step: int, asked: Collection[Key]) -> Column:
+    """Return whether all rows of the key with this hash are looked at: of one key in `step`, and of those asked for."""
+    return (F.pmod(key, F.lit(step)) == 0) | key.isin(list(asked))
+
+
+def _one_in(step: int) -> Column:
+    """Return whether a row is one of the one in `step` that are looked at, without a look at any of its columns."""
+    return F.rand(SEED) < 1 / step
 
 
 def _heaviest(wanted: Column, rows: Column, most: int) -> Column:

@@ -9,7 +9,10 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.sources import Entity
 from features.join.choice import Limits
+from features.join.names import key_hash
 from features.join.point_in_time import decide
+from features.join.statistics import measure_table
+from features.join.versions import versions, with_key
 
 LIMITS = Limits(broadcast_bytes=1 << 20)
 ROOM = Limits(broadcast_bytes=8 << 20)
@@ -49,3 +52,24 @@ def test_a_table_of_long_texts_of_long_arrays_or_of_many_columns_is_not_broadcas
     assert strategy(spark, text=F.repeat(F.lit("x"), F.lit(4_000))) == "intervals"
     assert strategy(spark, vector=F.array_repeat(F.lit(0.123456789), 500)) == "intervals"
     assert strategy(spark, **{f"value_{number}": F.lit(1.0) for number in range(60)}) == "intervals"
+
+
+def test_the_keys_of_a_large_table_are_counted_by_a_sample_and_all_else_exactly(spark):
+    key = (
+        F.when(F.col("id") % 4 == 0, "hot")
+        .when(F.col("id") % 100 == 1, None)
+        .otherwise((F.col("id") % 9_999).cast("string"))
+    )
+    table = spark.range(200_000).select(key.alias("user_id"), F.timestamp_seconds(F.col("id")).alias("ts"))
+    served = spark.range(1).select(F.lit("5").alias("user_id"))
+    entity = Entity(path="t", key="user_id", columns={name: name for name in ("user_id", "ts")})
+    found = versions(with_key(table, "user", entity, served), entity)
+    hot, asked = (spark.range(1).select(key_hash(F.lit(name))).first()[0] for name in ("hot", "5"))
+    limits = Limits(broadcast_bytes=1_000, hot_rows=5_000, sampled=16)
+    counted = measure_table(found, entity, (0, 100_000 * 10**6 - 1), limits, [asked])
+    assert (counted.rows, counted.unusable, counted.inside) == (198_000, 2_000, 99_000)
+    assert counted.keys == pytest.approx(10_000, rel=0.2)
+    assert set(counted.heavy) == {hot, asked}
+    assert counted.heavy[hot] == counted.most_inside == pytest.approx(25_000, rel=0.2)
+    exactly = measure_table(found, entity, (0, 100_000 * 10**6 - 1), Limits(hot_rows=5_000), [asked])
+    assert (exactly.keys, exactly.heavy[hot], exactly.heavy[asked]) == (10_000, 25_000, counted.heavy[asked])
