@@ -2,6 +2,8 @@
 
 python -m bench.features join [--cases plain,hot,wide] [--scale 0.1] [--rounds 3] [--systems camoe,tempo,feast_spark]
     The point-in-time join beside dbl-tempo and Feast, on the same files with the same Spark settings, in turns.
+python -m bench.features profile [--cases hot] [--scale 0.1]
+    Our join alone, warm: what each of its stages took.
 python -m bench.features growth [--sizes 200000,1000000,5000000] [--memory 4g]
     The whole job jobs/build_features.py on lakes of growing size: seconds and peak resident memory.
 """
@@ -18,6 +20,7 @@ from typing import Any
 
 from bench.asof.compare import Settings, compare, figures
 from bench.asof.data import CASES
+from bench.asof.profile import profile
 from bench.growth.run import grow
 
 
@@ -41,6 +44,16 @@ def join(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"bench": "features.join", "config": config, "figures": found, "ratios": ratios}
 
 
+def stages(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Profile our join on every case."""
+    settings = Settings((), 0, arguments.cores, arguments.memory, 0.0)
+    found = {name: profile(CASES[name].scaled(arguments.scale), settings) for name in arguments.cases.split(",")}
+    for name, of_case in found.items():
+        for stage in of_case:
+            logging.info("%s: %s", name, stage)
+    return {"bench": "features.profile", "stages": found}
+
+
 def growth(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run the feature job at every size."""
     sizes = [int(size) for size in arguments.sizes.split(",")]
@@ -58,10 +71,14 @@ def main() -> None:
     side.add_argument("--rounds", type=int, default=3)
     side.add_argument("--limit", type=float, default=600, help="seconds that a system may take for one run")
     side.set_defaults(run=join)
+    own = commands.add_parser("profile")
+    own.add_argument("--cases", default="plain,hot")
+    own.add_argument("--scale", type=float, default=1.0)
+    own.set_defaults(run=stages)
     whole = commands.add_parser("growth")
     whole.add_argument("--sizes", default="200000,1000000,5000000")
     whole.set_defaults(run=growth)
-    for command in (side, whole):
+    for command in (side, own, whole):
         command.add_argument("--cores", type=int, default=os.cpu_count() or 2)
         command.add_argument("--memory", default="4g", help="memory of a Spark driver")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
