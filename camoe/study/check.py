@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 
 from camoe.config.pipeline import Config
+from camoe.contracts.errors import ConfigError
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.study.declared import Study
 from camoe.study.states import groups
@@ -31,6 +32,28 @@ def require_sound(study: Study) -> list[str]:
             if own.system == "network":
                 unfair |= dict.fromkeys(f"variant {variant}: {line}" for line in _unfair(config))
     return list(unfair)
+
+
+def require_sizes(study: Study, versions: Mapping[str, int]) -> None:
+    """Look, before any trial, that each variant can be as large as the one that it is to match.
+
+    `versions` are those of the folds' tables: a model's size rests on their vocabularies.
+
+    Raises:
+        StudyError: no widths make a variant as large.
+    """
+    matching = [name for name, variant in study.variants.items() if variant.match_parameters]
+    if not matching:
+        return
+    from camoe.study import network  # noqa: PLC0415 - it loads PyTorch and Horovod
+
+    for fold, version in versions.items():
+        for variant in matching:
+            task = trial_of(study, fold, variant, study.seeds[0], table_version=version).task
+            try:
+                network.parameters(network.matched(task, config_of(task)), version)
+            except ConfigError as error:
+                raise StudyError(f"variants.{variant}, fold {fold}: {error}") from None
 
 
 def _unfair(config: Config) -> Iterator[str]:

@@ -13,6 +13,7 @@ from camoe.contracts.layout import Layout
 from camoe.contracts.places.leases import leased
 from camoe.contracts.places.pins import pinned
 from camoe.contracts.snapshot import logged
+from camoe.study.check import require_sizes
 from camoe.study.declared import Study
 from camoe.study.schedule import Progress, run
 from camoe.study.trial import Factors, Result, StudyError, Trial, trial_of
@@ -36,10 +37,11 @@ def run_study(study: Study, jobs: int) -> Done:
     """Do all trials of `study` that are not done, `jobs` at a time, from one version of each table.
 
     Raises:
-        StudyError: a trial failed, or another process is at work on the study.
+        StudyError: a trial failed, a variant cannot have its size, or another process is at work on the study.
         ConfigError, SnapshotError: a variant is wrong, or a table is not there.
     """
     with leased(study.out / ".study.lock", f"study in {study.out}", StudyError), _pinned(study) as versions:
+        require_sizes(study, versions)
         total = len(study.variants) * len(study.folds) * len(study.seeds)
         # Of those of the tuning each variant's best is one that is reported, too.
         more = len(study.variants) * (study.tuning.trials - 1) if study.tuning else 0

@@ -9,8 +9,10 @@ from camoe.contracts.errors import CamoeError
 from camoe.study import check
 from camoe.study.check import require_sound
 from camoe.study.declared import Study
+from camoe.study.run import run_study
+from camoe.study.trial import StudyError
 from jobs.study import main
-from tests.study.small import write_study
+from tests.study.small import SINGLE, VARIANTS, write_study
 from tests.train.pipeline import CONFIG
 
 TWICE = f"slots={json.dumps({'slots': [*CONFIG['slots']['slots'], {'id': 'video', 'name': 'V', 'modality': 'video'}]})}"
@@ -53,3 +55,12 @@ def test_what_makes_a_comparison_unfair_is_told_by_name(study):
         "variant one: training.ensemble is 3, and comparing fairly takes 1 (base.overrides)",
         "variant one: training.refit is true, and comparing fairly takes false (base.overrides)",
     ]
+
+
+def test_a_size_that_a_variant_cannot_have_is_told_before_any_trial(tmp_path):
+    deep = "model={kind: dcn, network: {cross_layers: 200, hidden: [4]}, tower_hidden: []}"
+    variants = VARIANTS | {"deep": {"title": "", "overrides": [SINGLE, deep], "match_parameters": "one"}}
+    study = load(write_study(tmp_path, variants=variants), Study, ())
+    with pytest.raises(StudyError, match=r"variants.deep, fold main: model.match_parameters: no widths give"):
+        run_study(study, 1)
+    assert not (tmp_path / "study/trials").exists()
