@@ -28,7 +28,7 @@ from tests.features.read.logs import (
     row,
     write_log,
 )
-from tests.features.told import told_in_one_line
+from tests.features.spark.told import told_in_one_line
 
 
 class Checked(NamedTuple):

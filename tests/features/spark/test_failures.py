@@ -7,7 +7,7 @@ from pyspark.errors import PySparkException
 
 from camoe.contracts.errors import InputError
 from features.spark.failures import first_line
-from tests.features.told import told_in_one_line
+from tests.features.spark.told import told_in_one_line
 
 
 def test_an_error_of_java_tells_no_value(spark):
