@@ -24,6 +24,12 @@ def entries(layout: Layout) -> set[str]:
     return {path.name for path in (layout.training / "_delta_log").glob("*.json")}
 
 
+def commits(layout: Layout) -> set[str]:
+    """Return the names of those entries that have rows, in place of metadata alone."""
+    log = layout.training / "_delta_log"
+    return {name for name in entries(layout) if '{"add":' in (log / name).read_text()}
+
+
 def data_files(layout: Layout) -> set[Path]:
     """Return the table's files of rows, those of no version among them."""
     return set(layout.training.glob("modality=*/slot=*/date=*/*.parquet"))
@@ -40,10 +46,10 @@ def rows_in(files: Iterable[Path]) -> int:
     return total
 
 
-def killed_while_reading(start: Start, layout: Layout) -> None:
-    """Kill the job that `start` begins when it has checked the impressions."""
+def killed_while_reading(start: Start, layout: Layout, said: str = "checking impressions: done") -> None:
+    """Kill the job that `start` begins when it has `said` that a step before the writing is over."""
     job = start("reading")
-    job.until(lambda: job.has_printed("checking impressions: done"))
+    job.until(lambda: job.has_printed(said))
     job.kill()
 
 
@@ -56,17 +62,17 @@ def killed_while_writing(start: Start, layout: Layout) -> None:
 
 
 def killed_before_the_log(start: Start, layout: Layout) -> None:
-    """Stop the job when all rows are written, look that the log has no entry of it yet, and kill it.
+    """Stop the job when all rows are written, look that the log has no commit of them yet, and kill it.
 
     How many files they are in is the job's own choice.
     """
     wanted = pin(layout.training).rows
     for attempt in range(ATTEMPTS):
-        before, log = data_files(layout), entries(layout)
+        before, log = data_files(layout), commits(layout)
         job = start(f"log{attempt}")
         job.until(lambda: rows_in(data_files(layout) - before) == wanted)  # noqa: B023
         job.signal(signal.SIGSTOP)
-        too_late = entries(layout) != log
+        too_late = commits(layout) != log
         job.kill()
         if not too_late:
             return
@@ -74,8 +80,8 @@ def killed_before_the_log(start: Start, layout: Layout) -> None:
 
 
 def killed_after_the_commit(start: Start, layout: Layout) -> None:
-    """Kill it when the table's log has its entry."""
-    log = entries(layout)
+    """Kill it when the table's log has the commit of its rows."""
+    log = commits(layout)
     job = start("commit")
-    job.until(lambda: entries(layout) > log)
+    job.until(lambda: commits(layout) > log)
     job.kill()
