@@ -5,6 +5,9 @@ python -m bench.day pipeline [--days 1,10,100] [--rows-a-day 20000] [--rounds 2]
     Spark reads, shuffles and writes. A table is built in one run. As many days follow as there are rounds; the cheapest
     counts, as all have as many rows. `--format delta`: the raw tables are Delta tables. `--undeclared`: the sources say
     neither on which day rows lie nor how far joins look back, so that both logs and all entities are read whole.
+python -m bench.day columns [--days 10] [--rows-a-day 20000]
+    A feature of an entity, one of the log and one of the history, each added to a table of so many days, and a build of
+    these days with all three. The content must be the same.
 python -m bench.day log [--files 30000] [--days 365]
     Looks at the log of a training table of many files, at all days, at one, and all those of a feature run: processor
     seconds and memory.
@@ -22,6 +25,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from bench.day.columns import MORE, costs_of_columns
 from bench.day.pipeline import Cost, Pipeline
 from bench.day.table_log import FIRST, cost_of_a_look, cost_of_a_runs_looks, write_log
 from bench.growth.lake import DayLake
@@ -76,6 +80,19 @@ def _cheapest(costs: list[Cost]) -> Cost:
     return min(costs, key=lambda cost: cost.cpu_s)
 
 
+def columns(asked: argparse.Namespace) -> dict[str, Any]:
+    """Measure features that are added to a table, and a build of its days anew."""
+
+    def made(home: Path) -> Pipeline:
+        lake = DayLake(home / "raw", asked.rows_a_day)
+        return Pipeline(home, lake, asked.days, rounds=1, memory=asked.memory, cores=asked.cores)
+
+    with tempfile.TemporaryDirectory(dir=asked.home) as folder:
+        costs = costs_of_columns(made, Path(folder))
+    figures = {f"{name}.{what}": value for name, cost in costs.items() for what, value in cost.figures().items()}
+    return {"figures": figures, "ratios": {name: round(costs["anew"].cpu_s / costs[name].cpu_s, 3) for name in MORE}}
+
+
 def table_log(asked: argparse.Namespace) -> dict[str, Any]:
     """Measure looks at the log of a table without data."""
     with tempfile.TemporaryDirectory(dir=asked.home) as folder:
@@ -95,18 +112,22 @@ def main() -> None:
     whole = commands.add_parser("pipeline")
     whole.set_defaults(run=pipeline, bench="day.pipeline")
     whole.add_argument("--days", default="1,10,100", help="ages of the tables")
-    whole.add_argument("--rows-a-day", type=int, default=20_000)
     whole.add_argument("--rounds", type=int, default=2)
     whole.add_argument("--format", choices=["parquet", "delta"], default="parquet")
     whole.add_argument("--undeclared", action="store_true")
     whole.add_argument("--only-build", action="store_true", help="leave scoring out")
-    whole.add_argument("--memory", default="4g", help="of Spark's driver")
-    whole.add_argument("--cores", type=int, default=os.cpu_count() or 2)
+    more = commands.add_parser("columns")
+    more.set_defaults(run=columns, bench="day.columns")
+    more.add_argument("--days", type=int, default=10)
+    for command in (whole, more):
+        command.add_argument("--rows-a-day", type=int, default=20_000)
+        command.add_argument("--memory", default="4g", help="of Spark's driver")
+        command.add_argument("--cores", type=int, default=os.cpu_count() or 2)
     look = commands.add_parser("log")
     look.set_defaults(run=table_log, bench="day.log")
     look.add_argument("--files", type=int, default=30_000)
     look.add_argument("--days", type=int, default=365)
-    for command in (whole, look):
+    for command in (whole, more, look):
         command.add_argument("--home", type=Path, help="where tables are written (default: the temporary folder)")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     asked = parser.parse_args()

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,18 @@ class Pipeline:
     def prepare(self) -> None:
         """Write the lake and the configuration."""
         self.lake.write(self.days + self.rounds)
-        (self.home / "run.yaml").write_text(yaml.safe_dump(self._config(), sort_keys=False))
+        self._configure(self._config())
+
+    def declare(self, feature: Callable[[dict[str, Any]], str]) -> str:
+        """Let `feature` declare one more among the features, and return its name."""
+        config = yaml.safe_load(self._file.read_text(encoding="utf-8"))
+        name = feature(config["features"])
+        self._configure(config)
+        return name
+
+    def add(self, column: str) -> Cost:
+        """Add a feature that is declared to all days of the table."""
+        return self._submit("add_columns", "--days", self._range(0, self.days - 1), "--columns", column)
 
     def build(self, first: int, last: int) -> Cost:
         """Build the features of the days of these numbers, both included."""
@@ -64,12 +76,19 @@ class Pipeline:
 
     def train(self) -> None:
         """Train a model for a few steps: what it predicts does not matter."""
-        job = [sys.executable, "jobs/train.py", "-np", "1", "--config", str(self.home / "run.yaml")]
+        job = [sys.executable, "jobs/train.py", "-np", "1", "--config", str(self._file)]
         self._run(job, "train")
 
     def score(self, first: int, last: int) -> Cost:
         """Score the days of these numbers, both included."""
         return self._submit("score", "--days", self._range(first, last))
+
+    @property
+    def _file(self) -> Path:
+        return self.home / "run.yaml"
+
+    def _configure(self, config: dict[str, Any]) -> None:
+        self._file.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
 
     def _range(self, first: int, last: int) -> str:
         return f"{self.lake.day(first)}..{self.lake.day(last)}"
@@ -79,7 +98,7 @@ class Pipeline:
         shutil.rmtree(events, ignore_errors=True)
         submit = ["spark-submit", "--properties-file", "conf/spark/local.conf", "--master", f"local[{self.cores}]"]
         submit += ["--driver-memory", self.memory, *logging_to(events)]
-        config = ["--config", str(self.home / "run.yaml")]
+        config = ["--config", str(self._file)]
         started, used = time.perf_counter(), _children_s()
         self._run([*submit, f"jobs/{job}.py", *config, *options], job)
         return Cost(_children_s() - used, time.perf_counter() - started, work_of(events))
