@@ -79,7 +79,7 @@ class _InStore:
     path: RemotePath
 
     def create(self, mine: bytes) -> bool:
-        return self.path.create(mine.rstrip())
+        return self.path.create(mine)
 
     def seen(self) -> Seen:
         found = self.path.found()
@@ -88,7 +88,7 @@ class _InStore:
         return Seen(found[0].rstrip(), f"{found[1]} {len(found[0])}")
 
     def take_over(self, mine: bytes, seen: Seen) -> bool:
-        return self.path.exchange(mine.rstrip(), str(seen.stamp).split()[0])
+        return self.path.exchange(mine, str(seen.stamp).split()[0])
 
     def renew(self, seen: Seen) -> None:
         tag, length = str(seen.stamp).split()

@@ -159,7 +159,7 @@ def _renew(lease: Path, mine: bytes, over: Event) -> None:
         # What does not answer for a moment costs a renewal, not the job.
         with suppress(OSError, CamoeError):
             found = file.seen()
-            if found.content.rstrip() == mine.rstrip():
+            if found.content == mine:
                 file.renew(found)
             elif found.content:
                 said = f"error: another process has taken {lease} over meanwhile; this one ends"

@@ -45,7 +45,7 @@ def pinned(folder: Path, table: Path, version: int, job: str, why: str) -> Itera
     holder = this_process()
     pin_id = f"{job}-{holder.host}-{holder.pid}-{uuid4().hex[:8]}"
     pin = Pin(**holder.model_dump(), pin_id=pin_id, table=table.name, version=version, job=job, why=why)
-    path, text = folder / f"{pin.pin_id}.json", pin.model_dump_json(indent=2) + "\n"
+    path, text = folder / f"{pin.pin_id}.json", pin.model_dump_json(indent=2)
     write_text(path, text)
     try:
         with renewed(path, text.encode()):
