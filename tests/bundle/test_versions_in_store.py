@@ -25,12 +25,10 @@ write_version(path_at(sys.argv[1]), int(sys.argv[2]))
 
 
 @pytest.fixture
-def link(server, tmp_path, request, monkeypatch):
+def link(store, tmp_path, request, monkeypatch):
     """The address of the bundle of an output folder."""
     monkeypatch.setenv("CAMOE_CACHE", str(tmp_path / "cache"))
-    server.begin()
-    yield path_at(f"s3://lake/{request.node.originalname}/bundle")
-    server.begin()
+    return path_at(f"s3://lake/{request.node.originalname}/bundle")
 
 
 def test_the_newest_is_served_and_those_before_stay_until_they_are_too_old(link):

@@ -32,11 +32,9 @@ write_atomically(path_at(sys.argv[1]), sys.argv[2], write)
 
 
 @pytest.fixture
-def folder(server, request, tmp_path, monkeypatch):
+def folder(store, request, tmp_path, monkeypatch):
     monkeypatch.setenv("CAMOE_CACHE", str(tmp_path / "cache"))
-    server.begin()
-    yield path_at(f"s3://lake/{request.node.originalname}/checkpoints")
-    server.begin()
+    return path_at(f"s3://lake/{request.node.originalname}/checkpoints")
 
 
 def named(step):
