@@ -30,7 +30,7 @@ from camoe.score.scorer import Scorer, ScoringModel, expected_of, own_encoder, o
 from camoe.score.seen import Seen, Work, predict_and_count
 from camoe.stream.frame import shared_out, worked_frame
 
-# About 15 MB.
+# About 20 MB.
 ROWS_PER_FILE = 500_000
 LEAST_ROWS = 50_000
 PLACE = ("modality", "slot", "date")
