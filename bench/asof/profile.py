@@ -13,13 +13,13 @@ from bench.asof.compare import Settings
 from bench.asof.data import Case, feature_names, write
 from bench.asof.systems.camoe import join
 from bench.asof.worker import session
+from bench.day.spark_log import MB, logging_settings
 
 WARM = 4
 GROUP = "spark.jobGroup.id"
 # The same for every stage, and so of no use to tell one from another.
 ALWAYS = ("WholeStageCodegen", "Exchange", "AQEShuffleRead", "InputAdapter", "mapPartitionsInternal", "ColumnarToRow")
 NS = 1e9
-MB = 1e6
 
 
 def profile(case: Case, settings: Settings) -> list[dict[str, Any]]:
@@ -27,10 +27,7 @@ def profile(case: Case, settings: Settings) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as home:
         folder, events = Path(home) / "case", Path(home) / "events"
         write(case, folder)
-        events.mkdir()
-        logged = {"enabled": "true", "dir": events.as_uri(), "rolling.enabled": "false", "compress": "false"}
-        own = {f"spark.eventLog.{name}": value for name, value in logged.items()}
-        spark = session({**settings.spark(), **own})
+        spark = session({**settings.spark(), **logging_settings(events)})
         for turn in range(WARM + 1):
             spark.sparkContext.setJobGroup(f"turn {turn}", "")
             joined, _, _ = join(spark, folder, feature_names(case))

@@ -29,11 +29,16 @@ class SparkWork:
         return {**counts, **{name: round(size / MB, 2) for name, size in sizes.items()}}
 
 
-def logging_to(folder: Path) -> list[str]:
-    """Return the options of spark-submit that let Spark write its events into one file in `folder`."""
+def logging_settings(folder: Path) -> dict[str, str]:
+    """Return the settings by which Spark writes its events into one file in `folder`, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     events = {"enabled": "true", "dir": folder.resolve().as_uri(), "rolling.enabled": "false", "compress": "false"}
-    return [part for name, value in events.items() for part in ("--conf", f"spark.eventLog.{name}={value}")]
+    return {f"spark.eventLog.{name}": value for name, value in events.items()}
+
+
+def logging_to(folder: Path) -> list[str]:
+    """Return the options of spark-submit that let Spark write its events into one file in `folder`."""
+    return [part for name, value in logging_settings(folder).items() for part in ("--conf", f"{name}={value}")]
 
 
 def work_of(folder: Path) -> SparkWork:

@@ -9,24 +9,21 @@ from pathlib import Path
 import pytest
 from petastorm.workers_pool.thread_pool import WorkerThread
 
-from tests.object_store import Proxy, object_store
+from tests.object_store import Proxy
 from tests.stream.lake import write_table
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Proxy]:
+def server(server: Proxy) -> Proxy:
     """The store behind its proxy, with a table of 4 files at `tables/t`."""
-    with object_store() as proxy:
-        write_table("s3://lake/tables/t", [(slot, day, [40, 30]) for slot in range(2) for day in range(2)])
-        yield proxy
+    write_table("s3://lake/tables/t", [(slot, day, [40, 30]) for slot in range(2) for day in range(2)])
+    return server
 
 
 @pytest.fixture
-def store(server: Proxy) -> Iterator[Proxy]:
+def store(store: Proxy) -> Iterator[Proxy]:
     """The proxy, which does not break anything yet. Reader threads may not be left afterwards."""
-    server.begin()
-    yield server
-    server.begin()
+    yield store
     assert not [thread for thread in threading.enumerate() if isinstance(thread, WorkerThread)]
 
 
