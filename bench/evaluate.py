@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,7 @@ import pyarrow as pa
 import yaml
 from deltalake import write_deltalake
 
+from bench.processes import children_s
 from camoe.bundle.manifest import Manifest, write_manifest
 
 Numbers = npt.NDArray[np.generic]
@@ -80,19 +80,14 @@ def _evaluate(out: Path, arguments: list[str]) -> tuple[float, float, int]:
     script = out / "peak.py"
     script.write_text(PEAK.format(root=str(Path.cwd())))
     submit = ["spark-submit", "--properties-file", "conf/spark/local.conf", "--driver-java-options", JAVA, str(script)]
-    started, before = time.perf_counter(), _cpu_s()
+    started, before = time.perf_counter(), children_s()
     done = subprocess.run(
         [*submit, "--config", str(out / "run.yaml"), *arguments], capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
-    seconds = time.perf_counter() - started, _cpu_s() - before
+    seconds = time.perf_counter() - started, children_s() - before
     return *seconds, int(re.findall(r"^peak (\d+)$", done.stdout, re.MULTILINE)[0])
-
-
-def _cpu_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _size_mb(folder: Path) -> float:

@@ -4,8 +4,9 @@ python -m bench.features join [--cases plain,hot,wide] [--scale 0.1] [--rounds 3
     The point-in-time join beside dbl-tempo and Feast, on the same files with the same Spark settings, in turns.
 python -m bench.features profile [--cases hot] [--scale 0.1]
     Our join alone, warm: what each of its stages took.
-python -m bench.features growth [--sizes 200000,1000000,5000000] [--memory 4g]
-    The whole job jobs/build_features.py on lakes of growing size: seconds and peak resident memory.
+python -m bench.features growth [--sizes 200000,1000000,5000000] [--memory 4g] [--java OPTIONS]
+    The whole job jobs/build_features.py on lakes of growing size: seconds and peak resident memory. OPTIONS of Java
+    take the place of those of conf/spark/local.conf, which are for short jobs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from bench.asof.compare import Settings, compare, figures
 from bench.asof.data import CASES
 from bench.asof.profile import profile
-from bench.growth.run import grow
+from bench.growth.run import Driver, grow
 
 
 def join(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def stages(arguments: argparse.Namespace) -> dict[str, Any]:
 def growth(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run the feature job at every size."""
     sizes = [int(size) for size in arguments.sizes.split(",")]
-    return {"bench": "features.growth", **grow(sizes, arguments.memory, arguments.cores)}
+    return {"bench": "features.growth", **grow(sizes, Driver(arguments.memory, arguments.cores, arguments.java))}
 
 
 def main() -> None:
@@ -77,6 +78,7 @@ def main() -> None:
     own.set_defaults(run=stages)
     whole = commands.add_parser("growth")
     whole.add_argument("--sizes", default="200000,1000000,5000000")
+    whole.add_argument("--java", help="Java's options for the driver")
     whole.set_defaults(run=growth)
     for command in (side, own, whole):
         command.add_argument("--cores", type=int, default=os.cpu_count() or 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import selectors
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,12 @@ def interpreter_of(name: str, installs: Sequence[Sequence[str]]) -> Path:
             _done([uv, "pip", "install", "-q", "--python", interpreter, *packages])
         ready.write_text(wanted)
     return interpreter
+
+
+def children_s() -> float:
+    """Return the processor seconds of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _done(command: Sequence[str | Path]) -> None:

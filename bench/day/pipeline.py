@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import yaml
 
 from bench.day.spark_log import SparkWork, logging_to, work_of
 from bench.growth.lake import DayLake
+from bench.processes import children_s
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY_S = 86_400
@@ -99,9 +99,9 @@ class Pipeline:
         submit = ["spark-submit", "--properties-file", "conf/spark/local.conf", "--master", f"local[{self.cores}]"]
         submit += ["--driver-memory", self.memory, *logging_to(events)]
         config = ["--config", str(self._file)]
-        started, used = time.perf_counter(), _children_s()
+        started, used = time.perf_counter(), children_s()
         self._run([*submit, f"jobs/{job}.py", *config, *options], job)
-        return Cost(_children_s() - used, time.perf_counter() - started, work_of(events))
+        return Cost(children_s() - used, time.perf_counter() - started, work_of(events))
 
     def _run(self, command: list[str], name: str) -> None:
         log = self.home / f"{name}.log"
@@ -144,8 +144,3 @@ class Pipeline:
 
 def _yaml(path: str) -> Any:
     return yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
-
-
-def _children_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime

@@ -9,13 +9,14 @@ import re
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.growth.lake import write_lake
+from bench.processes import children_s
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = logging.getLogger("bench")
@@ -25,22 +26,39 @@ OWN = re.compile(r"RssAnon:\s+(\d+) kB")
 
 @dataclass(frozen=True)
 class Run:
-    """Seconds of a run, and the most memory (bytes) that its processes held together."""
+    """Seconds of a run by the clock and of processors, and the most memory (bytes) that its processes held together."""
 
     seconds: float
+    cpu_s: float
     peak: int
 
 
-def grow(sizes: list[int], memory: str, cores: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Driver:
+    """Spark's driver: its heap, its cores, and Java's options in place of those of conf/spark/local.conf."""
+
+    memory: str
+    cores: int
+    java: str | None = None
+
+    def submit(self) -> list[str]:
+        """Return the beginning of a command that starts a job in it."""
+        java = [] if self.java is None else ["--driver-java-options", self.java]
+        settings = ["--properties-file", "conf/spark/local.conf", "--master", f"local[{self.cores}]"]
+        return ["spark-submit", *settings, "--driver-memory", self.memory, *java]
+
+
+def grow(sizes: list[int], driver: Driver) -> dict[str, Any]:
     """Build the features of a lake of each size; `slope`: of log seconds against log rows, at most 1 when linear."""
     figures: dict[str, float] = {}
     runs: dict[int, Run] = {}
     for size in sizes:
         with tempfile.TemporaryDirectory() as home:
             write_lake(size, Path(home) / "raw")
-            runs[size] = build(Path(home), memory, cores)
+            runs[size] = build(Path(home), driver)
         LOG.info("%s impressions: %s", f"{size:,}", runs[size])
         figures[f"{size}.seconds"] = round(runs[size].seconds, 2)
+        figures[f"{size}.cpu_s"] = round(runs[size].cpu_s, 2)
         figures[f"{size}.rows_per_s"] = round(size / runs[size].seconds)
         figures[f"{size}.peak_mib"] = round(runs[size].peak / 2**20)
     ratios: dict[str, float] = {}
@@ -48,19 +66,18 @@ def grow(sizes: list[int], memory: str, cores: int) -> dict[str, Any]:
         slope = np.polyfit([math.log(size) for size in runs], [math.log(run.seconds) for run in runs.values()], 1)[0]
         figures["slope"] = round(float(slope), 3)
         ratios["linear"] = round(1 / float(slope), 3)
-    return {"config": {"sizes": sizes, "memory": memory, "cores": cores}, "figures": figures, "ratios": ratios}
+    return {"config": {"sizes": sizes, **asdict(driver)}, "figures": figures, "ratios": ratios}
 
 
-def build(home: Path, memory: str, cores: int) -> Run:
+def build(home: Path, driver: Driver) -> Run:
     """Run jobs/build_features.py on `home/raw` and watch it.
 
     Raises:
         RuntimeError: the job failed; with the end of what it said.
     """
-    submit = ["spark-submit", "--properties-file", "conf/spark/local.conf", "--master", f"local[{cores}]"]
-    job = [*submit, "--driver-memory", memory, "jobs/build_features.py", f"out={home / 'out'}", f"input={home / 'raw'}"]
+    job = [*driver.submit(), "jobs/build_features.py", f"out={home / 'out'}", f"input={home / 'raw'}"]
     log = home / "job.log"
-    started, peak = time.perf_counter(), 0
+    started, used, peak = time.perf_counter(), children_s(), 0
     with log.open("w") as output:
         process = subprocess.Popen(job, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         while process.poll() is None:
@@ -68,7 +85,7 @@ def build(home: Path, memory: str, cores: int) -> Run:
             time.sleep(LOOK_S)
     if process.returncode:
         raise RuntimeError(f"the job failed with {process.returncode}: {log.read_text()[-2000:]}")
-    return Run(time.perf_counter() - started, peak)
+    return Run(time.perf_counter() - started, children_s() - used, peak)
 
 
 def resident(session: int) -> int:
