@@ -4,9 +4,10 @@ python -m bench.features join [--cases plain,hot,wide] [--scale 0.1] [--rounds 3
     The point-in-time join beside dbl-tempo and Feast, on the same files with the same Spark settings, in turns.
 python -m bench.features profile [--cases hot] [--scale 0.1]
     Our join alone, warm: what each of its stages took.
-python -m bench.features growth [--sizes 200000,1000000,5000000] [--memory 4g] [--java OPTIONS]
+python -m bench.features growth [--sizes 200000,1000000,5000000] [--memory 4g] [--java OPTIONS] [key=value ...]
     The whole job jobs/build_features.py on lakes of growing size: seconds and peak resident memory. OPTIONS of Java
-    take the place of those of conf/spark/local.conf, which are for short jobs.
+    take the place of those of conf/spark/local.conf, which are for short jobs; `features.history=null` leaves out the
+    history.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def stages(arguments: argparse.Namespace) -> dict[str, Any]:
 def growth(arguments: argparse.Namespace) -> dict[str, Any]:
     """Run the feature job at every size."""
     sizes = [int(size) for size in arguments.sizes.split(",")]
-    return {"bench": "features.growth", **grow(sizes, Driver(arguments.memory, arguments.cores, arguments.java))}
+    driver = Driver(arguments.memory, arguments.cores, arguments.java)
+    return {"bench": "features.growth", **grow(sizes, driver, arguments.overrides)}
 
 
 def main() -> None:
@@ -79,6 +81,7 @@ def main() -> None:
     whole = commands.add_parser("growth")
     whole.add_argument("--sizes", default="200000,1000000,5000000")
     whole.add_argument("--java", help="Java's options for the driver")
+    whole.add_argument("overrides", nargs="*", metavar="key=value", help="of conf/synthetic.yaml")
     whole.set_defaults(run=growth)
     for command in (side, own, whole):
         command.add_argument("--cores", type=int, default=os.cpu_count() or 2)

@@ -70,7 +70,7 @@ def opened_candidates(spark: SparkSession, plan: Plan, table: Path) -> Iterator[
         InputError: a table is missing or damaged, or a candidate is one that an impression would be refused for.
         EncoderError: the history's rates are fitted, and no build has fitted them.
     """
-    sources = candidate_sources(plan.sources, table)
+    sources = candidate_sources(plan.sources, plan.here(table))
     versions = input_versions(spark, plan.folder, plan.sources, plan.window)
     raw = read_impressions(spark, plan.folder, sources, plan.window)
     judged = judged_impressions(raw, None, sources, plan.slots, plan.window).persist()

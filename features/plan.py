@@ -105,10 +105,15 @@ class Plan:
         """The folder of the raw lake, or its address."""
         return address_of(self.folder) or str(self.folder.resolve())
 
-    def copies(self) -> AbstractContextManager[None]:
-        """Keep copies of what the run reads in an object store while the block runs; see `kept`."""
+    def here(self, place: Path) -> Path:
+        """Return the path that stands for what lies at an address, or a local path as it is."""
+        return copy_of(str(place), self._copies)
+
+    def copies(self, *others: Path) -> AbstractContextManager[None]:
+        """Keep copies of what the run reads in an object store, `others` among it, while the block runs; see `kept`."""
         tables = (self.sources.impressions, self.sources.outcomes, *self.sources.entities.values())
         places = [self.folder, *(Path(table.path) for table in tables if table is not None)]
+        places += map(self.here, others)
         remote = any(address_of(place) for place in places)
         return kept(self._copies) if remote else nullcontext()
 

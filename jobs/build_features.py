@@ -68,7 +68,7 @@ def main(argv: list[str]) -> None:
     from features.spark.session import spark_session
     from features.tables.attempt import only_attempt
 
-    config = load_config(chosen, reads_input=True, in_stores=True)
+    config = load_config(chosen, reads_input=True)
     plan = plan_of(chosen, config)
     if plan is None:
         print(f"{config.layout.table} has all of these days; nothing to do")

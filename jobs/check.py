@@ -39,7 +39,7 @@ def main(argv: list[str]) -> None:
     from features.check.inputs import check_input
     from features.plan import plan_for
 
-    config = load_config(chosen, reads_input=True, in_stores=True)
+    config = load_config(chosen, reads_input=True)
     plan = replace(plan_for(config, chosen.days or config.days.all_days()), replace=chosen.replace)
     found = check_input(plan.folder, plan.sources, plan.features, plan.window)
     faults = [plan.addressed(fault) for fault in (*found.faults, *_of_the_table(plan))]

@@ -12,9 +12,8 @@ parameters, and what training and scoring cost. Choose on the validation days (-
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
-from camoe.config.command_line import given, given_days, load_config, next_line, parse, parser
+from camoe.config.command_line import given, given_days, given_place, load_config, next_line, parse, parser
 from camoe.config.ending import exit_with
 from camoe.contracts.shown.commands import job_line
 
@@ -23,8 +22,8 @@ def main(argv: list[str]) -> None:
     """Walk the way from the source to the cheaper model, and write what each step is worth."""
     started = time.monotonic()
     options = parser(__doc__ or "")
-    options.add_argument("--source", type=Path, metavar="BUNDLE", help="the model to begin with (default: out's)")
-    options.add_argument("--to", type=Path, metavar="FOLDER", help="where to write (default: compressed in out)")
+    options.add_argument("--source", metavar="MODEL", help="version or bundle to begin with (default: newest of out)")
+    options.add_argument("--to", type=given_place, metavar="PLACE", help="where to write (default: compressed in out)")
     options.add_argument("--days", type=given_days, help="days to measure on (default: the test days)")
     chosen = parse(options, argv)
     from camoe.bundle.manifest import open_bundle
@@ -35,15 +34,16 @@ def main(argv: list[str]) -> None:
     from camoe.contracts.files import write_json, write_text
     from camoe.contracts.layout import Layout
     from camoe.contracts.snapshot import logged
+    from camoe.registry.named import NEWEST, named_model
     from camoe.train.batch import for_workers
     from camoe.train.holds import folder_alone, pinned_table
 
     config = for_workers(load_config(chosen), 1)
     layout, to = config.layout, chosen.to or config.out / "compressed"
     days = tuple(chosen.days or config.days.test.days())
-    version = logged(config.training.table or layout.training).version
+    source, version = named_model(layout, chosen.source or NEWEST).folder, logged(config.training_table).version
     with folder_alone(Layout(to)), pinned_table(config, version):
-        stages = Way(config, open_bundle(chosen.source or layout.bundle), to, version).walk()
+        stages = Way(config, open_bundle(source), to, version).walk()
         found = measured(config, version, stages, days)
     command = job_line("compress", given(chosen))
     page = markdown(found, day_list(days), command)

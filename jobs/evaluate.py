@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
     from features.spark.progress import step
     from features.spark.session import spark_session
 
-    config = load_config(arguments, in_stores=True)
+    config = load_config(arguments)
     model = named_model(config.layout, arguments.model)
     others = [named_model(config.layout, name).version for name in arguments.against.split(",") if name]
     training = read_json(model.bundle / METRICS) if model.bundle else {}

@@ -89,7 +89,7 @@ def main(argv: list[str]) -> None:
     """Run one command."""
     top, made = says.parsers(__doc__ or "", (run_orphans, run_vacuum, run_pins, run_compact, run_forget))
     chosen = parse(made[argv[0]], argv[1:]) if argv and argv[0] in made else top.parse_args(argv)
-    config = load_config(chosen, in_stores=True)
+    config = load_config(chosen)
     if not config.out.is_dir():
         raise MaintenanceError(f"there is no folder {config.out}; name the output folder with out=")
     chosen.run(chosen, config)

@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
     retire.add_argument("--model", required=True, help="version or bundle folder")
     retire.add_argument("--delete", action="store_true", help="remove the registry's copy of its bundle")
     chosen = parse(made[argv[0]], argv[1:]) if argv and argv[0] in made else top.parse_args(argv)
-    chosen.run(chosen, load_config(chosen, in_stores=True))
+    chosen.run(chosen, load_config(chosen))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def main(argv: list[str]) -> None:
     from camoe.bundle.published import publish
     from camoe.registry.named import named_model
 
-    made = publish(named_model(load_config(chosen, in_stores=True).layout, chosen.model).folder, chosen.to)
+    made = publish(named_model(load_config(chosen).layout, chosen.model).folder, chosen.to)
     print(f"publish: {chosen.to} serves model {made.model_version}, from {made.folder} below it")
 
 

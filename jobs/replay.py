@@ -14,7 +14,7 @@ from camoe.config.command_line import given_days, load_config, next_line, parse,
 from camoe.config.ending import exit_with
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
-from camoe.contracts.files import publish_folder, staged
+from camoe.contracts.files import RemotePath, publish_folder, remove_folder, staged, whole_at
 from camoe.contracts.shown.commands import job_line
 from features.spark.told import told
 
@@ -39,15 +39,20 @@ def main(argv: list[str]) -> None:
     plan = plan_for(config, tuple(chosen.days or config.days.test.days()))
     spark = spark_session("replay", config.layout.logs)
     rows = {}
-    with plan.copies(), staged(target.with_name(f".staging-{target.name}")) as staging:
+    # Where the market goes into a store, Spark writes its files to the disk that all of its machines see.
+    in_store = isinstance(target, RemotePath)
+    beside = config.layout.work if in_store else target.parent
+    with plan.copies(), staged(beside / f".staging-{target.name}") as staging:
         for name, table in replayed(spark, plan, replay).items():
             table.write.parquet(str(staging / name))
             rows[name] = spark.read.parquet(str(staging / name)).count()
-        shutil.rmtree(target, ignore_errors=True)
+        remove_folder(target) if in_store else shutil.rmtree(target, ignore_errors=True)
         publish_folder(staging, target)
+        shutil.rmtree(staging, ignore_errors=True)
     counted = ", ".join(f"{count:,} {name}" for name, count in rows.items())
     print(f"replay: {counted} in {target} ({time.monotonic() - started:.1f} s)")
-    print(next_line(job_line("score", f"--config {chosen.config} --input {target / 'candidates'}")))
+    candidates = whole_at(target) / "candidates"
+    print(next_line(job_line("score", f"--config {chosen.config} --input {candidates}")))
 
 
 if __name__ == "__main__":

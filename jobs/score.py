@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from camoe.config.command_line import given, given_days, load_config, next_line, parse, parser
+from camoe.config.command_line import given, given_days, given_place, load_config, next_line, parse, parser
 from camoe.config.ending import exit_with
 from camoe.contracts.places.pins import pinned_here
 from camoe.contracts.runs import active_records, require_fresh
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     options = parser(__doc__ or "")
     options.add_argument("--days", type=given_days, help="2026-03-10,2026-03-12..2026-03-14 (default: the test days)")
     options.add_argument("--local", action="store_true", help="score in this process, without Spark")
-    options.add_argument("--input", type=Path, metavar="TABLE", help="score the candidates in this parquet table")
+    options.add_argument("--input", type=given_place, metavar="TABLE", help="score the candidates of a parquet table")
     options.add_argument("--model", help="version, bundle folder or newest (default: champion, shadows; else newest)")
     options.add_argument("--strict", action="store_true", help="write nothing where the days differ beyond the bounds")
     chosen = parse(options, argv)
@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
     from camoe.score.scored import score_served
     from features.report.drift import feature_shifts
 
-    config = load_config(chosen, in_stores=True)
+    config = load_config(chosen)
     layout, days = config.layout, tuple(chosen.days or config.days.test.days())
     table, watch = logged(config.training_table), Watch(config.drift, layout.drift, strict=chosen.strict)
     if chosen.input is not None:
@@ -74,7 +74,7 @@ def _score_candidates(config: Config, given_in: Path, name: str | None, rows: Ro
 
     plan, layout, features = plan_for(config, rows.days), config.layout, config.features
     scored.require_served(layout, name, features)
-    with plan.copies(), opened_candidates(spark_session("score", layout.logs), plan, given_in) as offered:
+    with plan.copies(given_in), opened_candidates(spark_session("score", layout.logs), plan, given_in) as offered:
         watch = replace(watch, shifts_of=offered.shifts_of(rows.records))
         given_to = partial(impressions.score_candidates, rows=rows, layout=layout, watch=watch, features=features)
         score = partial(given_to, write=partial(spark.score_candidates, offered.encoded))

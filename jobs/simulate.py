@@ -24,6 +24,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--config", default=DEFAULT_MARKET, help=f"simulation (default: {DEFAULT_MARKET})")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="for example rules.charge=click")
     parsed = parser.parse_intermixed_args(argv)
+    from camoe.bundle.published import fetched
     from camoe.market.experiment.document import document, power
     from camoe.market.experiment.run import control_alone, run
     from camoe.market.experiment.tables import read_market
@@ -31,7 +32,10 @@ def main(argv: list[str]) -> None:
 
     config = load(parsed.config, SimulationConfig, parsed.overrides)
     started = time.monotonic()
-    market, days = read_market(config.market, config.models, config.rules, config.outcomes, config.versions)
+    stands = config.outcomes
+    if stands is not None:
+        stands = stands.model_copy(update={"bundle": fetched(stands.bundle)})
+    market, days = read_market(config.market, config.models, config.rules, stands, config.versions)
     control = control_alone(market, config.experiment)
     print(foreseen(power(market, control.users, config.experiment, days), config.experiment.wanted), flush=True)
     found = document(market, run(market, config.experiment, control), config.experiment, days)

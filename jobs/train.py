@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
     from camoe.train.launch.reachable import require_answers, require_shared_work
     from camoe.train.summary import recorded
 
-    asked = load_config(chosen, in_stores=True)
+    asked = load_config(chosen)
     # Once, so that an attempt with fewer workers keeps the batch and the rates of the first.
     config = for_workers(asked, chosen.workers)
     slots = hosts_of_workers(chosen.hosts, chosen.workers)

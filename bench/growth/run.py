@@ -9,6 +9,7 @@ import re
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,14 +49,17 @@ class Driver:
         return ["spark-submit", *settings, "--driver-memory", self.memory, *java]
 
 
-def grow(sizes: list[int], driver: Driver) -> dict[str, Any]:
-    """Build the features of a lake of each size; `slope`: of log seconds against log rows, at most 1 when linear."""
+def grow(sizes: list[int], driver: Driver, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Build the features of a lake of each size; `slope`: of log seconds against log rows, at most 1 when linear.
+
+    `overrides` are of conf/synthetic.yaml.
+    """
     figures: dict[str, float] = {}
     runs: dict[int, Run] = {}
     for size in sizes:
         with tempfile.TemporaryDirectory() as home:
             write_lake(size, Path(home) / "raw")
-            runs[size] = build(Path(home), driver)
+            runs[size] = build(Path(home), driver, overrides)
         LOG.info("%s impressions: %s", f"{size:,}", runs[size])
         figures[f"{size}.seconds"] = round(runs[size].seconds, 2)
         figures[f"{size}.cpu_s"] = round(runs[size].cpu_s, 2)
@@ -66,16 +70,17 @@ def grow(sizes: list[int], driver: Driver) -> dict[str, Any]:
         slope = np.polyfit([math.log(size) for size in runs], [math.log(run.seconds) for run in runs.values()], 1)[0]
         figures["slope"] = round(float(slope), 3)
         ratios["linear"] = round(1 / float(slope), 3)
-    return {"config": {"sizes": sizes, **asdict(driver)}, "figures": figures, "ratios": ratios}
+    config = {"sizes": sizes, "overrides": list(overrides), **asdict(driver)}
+    return {"config": config, "figures": figures, "ratios": ratios}
 
 
-def build(home: Path, driver: Driver) -> Run:
+def build(home: Path, driver: Driver, overrides: Sequence[str] = ()) -> Run:
     """Run jobs/build_features.py on `home/raw` and watch it.
 
     Raises:
         RuntimeError: the job failed; with the end of what it said.
     """
-    job = [*driver.submit(), "jobs/build_features.py", f"out={home / 'out'}", f"input={home / 'raw'}"]
+    job = [*driver.submit(), "jobs/build_features.py", f"out={home / 'out'}", f"input={home / 'raw'}", *overrides]
     log = home / "job.log"
     started, used, peak = time.perf_counter(), children_s(), 0
     with log.open("w") as output:

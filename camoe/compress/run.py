@@ -10,6 +10,7 @@ from pathlib import Path
 
 from camoe.bundle.manifest import METRICS, Bundle, open_bundle
 from camoe.bundle.model import read_module
+from camoe.bundle.versions import named_by
 from camoe.compress.cut import cut
 from camoe.compress.train import train, write_cut
 from camoe.compress.usage import usage_of
@@ -72,7 +73,7 @@ class Way:
         training = self.config.training.model_copy(update=changed)
         place = self._place(self.to if last else self.to / "steps" / name, training)
         make(place)
-        bundle = place.layout.bundle.resolve()
+        bundle = named_by(place.layout.bundle)
         self.stages.append(Stage(name, bundle, time.monotonic() - started))
 
     def _place(self, out: Path, training: TrainingConfig) -> Config:
@@ -118,7 +119,7 @@ class Way:
         training = self.config.training.model_copy(update=update)
         place = self._place(self.to / "steps" / f"fold{fold.fold}of{fold.of}", training)
         train(place.model_copy(update={"model": self.source.spec.model}), self.version)
-        return place.layout.bundle.resolve()
+        return named_by(place.layout.bundle)
 
     def _require_possible(self) -> None:
         own, spec = self.config.compress, self.source.spec

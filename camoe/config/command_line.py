@@ -16,8 +16,8 @@ from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.days import parse_days
 from camoe.contracts.errors import ConfigError
-from camoe.contracts.files import RemotePath
 from camoe.contracts.places.counts import require_readable
+from camoe.contracts.places.objects import path_at
 from camoe.contracts.runs import RunId
 from camoe.contracts.shown.commands import DEFAULT_CONFIG, program
 from camoe.contracts.shown.redaction import redacted_override
@@ -117,37 +117,31 @@ def given(arguments: argparse.Namespace) -> str:
     return shlex.join(["--config", arguments.config, *map(redacted_override, arguments.overrides)])
 
 
+def given_place(text: str) -> Path:
+    """Return a local path, or one in an object store, that a command line names."""
+    try:
+        return path_at(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def next_line(command: str) -> str:
     """Return the last line that a job prints: what to do next."""
     return f"next:  {command}"
 
 
-def load_config(arguments: argparse.Namespace, *, reads_input: bool = False, in_stores: bool = False) -> Config:
+def load_config(arguments: argparse.Namespace, *, reads_input: bool = False) -> Config:
     """Load the configuration that the parsed command line names, for a job that `reads_input` or does not.
 
-    `in_stores`: whether the job works where `out` or `lake` is an address in an object store.
-
     Raises:
-        ConfigError: as `load` does; or there is no folder of the raw lake, which the job reads; or the job does not
-            work in a store.
+        ConfigError: as `load` does; or there is no folder of the raw lake, which the job reads.
         CountError: the counts of the stages before, which the job will add to, are damaged.
     """
     config = load(arguments.config, Config, arguments.overrides)
-    if not in_stores:
-        _require_disk(config)
     require_readable(config.layout.counts)
     if reads_input and isinstance(config.raw, Path) and not config.raw.is_dir():
         raise ConfigError(_no_input(config))
     return config
-
-
-def _require_disk(config: Config) -> None:
-    for name, place in (("out", config.out), ("lake", config.lake)):
-        if isinstance(place, RemotePath):
-            raise ConfigError(
-                f"{name}={place} is no place for this job: give a local path, or one on a disk that all machines see; "
-                "docs/operations.md says which jobs work in an object store"
-            )
 
 
 def _no_input(config: Config) -> str:

@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, ValidationError, WrapValidator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from camoe.config.compress import CompressConfig
 from camoe.config.model import CamoeConfig, ModelConfig
 from camoe.config.model_features import ModelFeatures
 from camoe.config.training import TrainingConfig
-from camoe.contracts.config_file import LocalPath, Place, Section, address_or_path
+from camoe.contracts.config_file import LocalPath, Place, Section
 from camoe.contracts.days import Days
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
 from camoe.contracts.heads import HeadSet
 from camoe.contracts.layout import Layout, misread_character
-from camoe.contracts.places.objects import path_at
+from camoe.contracts.places.objects import Folder
 from camoe.contracts.schema import IMPRESSION_KEYS, PHYSICAL_IDS, RUN_ID, label_column
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SlotCatalogue
 from camoe.contracts.sources import Sources
 from camoe.contracts.storage import is_remote, location_of
 from camoe.metrics.config import USER_SEEN, CalibrationConfig, DriftConfig, EvaluationConfig, PromotionConfig
-
-
-def _folder(value: object, local: Callable[[object], Path]) -> Path:
-    """Return a folder on a disk or in an object store as its path. Raises as `address_or_path` does."""
-    found = address_or_path(value)
-    return path_at(found) if isinstance(found, str) and is_remote(found) else local(found)
-
-
-Folder = Annotated[Path, WrapValidator(_folder)]
 
 
 class Config(Section):

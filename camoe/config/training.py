@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from camoe.contracts.config_file import LocalPath, Section
+from camoe.contracts.config_file import Section
+from camoe.contracts.places.objects import Folder
 from camoe.contracts.slots import SafeName
 from camoe.stream.config import StreamConfig
 
@@ -55,10 +56,10 @@ class TeacherConfig(Section):
 
     column: SafeName | None = None
     """Name of the one of `features.targets` that holds them; null there is no teacher for the row."""
-    bundle: LocalPath | None = None
-    """Bundle of the model that gives them, in place of a `column`: of the same features and slots, with any heads. It
-    teaches each objective that it serves, by its head of the row's slot, calibrated."""
-    bundles: tuple[LocalPath, ...] = ()
+    bundle: Folder | None = None
+    """Bundle, or address of one, of the model that gives them, in place of a `column`: of the same features and slots,
+    with any heads. It teaches each objective that it serves, by its head of the row's slot, calibrated."""
+    bundles: tuple[Folder, ...] = ()
     """Bundles in place of one `bundle`, number k of which was trained with `left_out: {fold: k, of: their number}`:
     each teaches on the rows of the users that it has not seen."""
     weight: float = Field(default=0.5, ge=0, lt=1)
@@ -169,8 +170,8 @@ class TrainingConfig(Section):
     """Whether figures are written for TensorBoard, under logs/tensorboard in `out`."""
     tracking: TrackingConfig | None = None
     """MLflow server that gets the figures; null is none."""
-    warm_start: LocalPath | None = None
-    """Bundle whose weights training starts from; null is none."""
+    warm_start: Folder | None = None
+    """Bundle whose weights training starts from, or an address that serves one; null is none."""
     checkpoint: CheckpointConfig = CheckpointConfig()
     """Checkpoints."""
     keep_bundles: int = Field(default=3, ge=1)

@@ -197,6 +197,13 @@ def unfinished(parent: RemotePath) -> Iterator[Path]:
         yield from (path for path in folder.iterdir() if path.name not in {WHOLE, own})
 
 
+def whole_at(folder: Path) -> Path:
+    """Return where the files of a whole folder lie: in it, or in a store below it, under a name of their own."""
+    if not isinstance(folder, RemotePath):
+        return folder
+    return _below(folder, str(json.loads((folder / WHOLE).read_bytes())["at"]))
+
+
 def is_whole(folder: Path) -> bool:
     """Return whether there is a folder; in a store, a whole one."""
     return (folder / WHOLE).is_file() if isinstance(folder, RemotePath) else folder.is_dir()

@@ -230,15 +230,24 @@ def with_predictors(scored: DataFrame, predictors: Sequence[PredictorConfig]) ->
         if one.path is None:
             scored = scored.withColumn(one.name, F.col(one.column))
             continue
-        if not one.path.exists():
-            raise InputError(
-                f"evaluation.predictors: there is no table at {one.path}, of '{one.name}'; correct its path"
-            )
-        kind = "delta" if is_delta_table(one.path) else "parquet"
-        table = scored.sparkSession.read.format(kind).load(str(one.path))
+        table = _predictors_table(scored.sparkSession, one.path, one.name)
         keys = ["impression_id", *(["objective"] if "objective" in table.columns else [])]
         absent = [name for name in (*keys, one.column) if name not in table.columns]
         if absent:
             raise InputError(f"evaluation.predictors: the table at {one.path} has no column {', '.join(absent)}")
         scored = scored.join(table.select(*keys, F.col(one.column).alias(one.name)), on=keys, how="left")
     return scored
+
+
+def _predictors_table(spark: SparkSession, path: Path, name: str) -> DataFrame:
+    if not path.exists():
+        raise InputError(f"evaluation.predictors: there is no table at {path}, of '{name}'; correct its path")
+    delta, location = is_delta_table(path), location_of(path)
+    if not is_remote(location):
+        return spark.read.format("delta" if delta else "parquet").load(location)
+    if not delta:
+        raise InputError(
+            f"evaluation.predictors: at {path}, of '{name}', is no Delta table, and in an object store no other is "
+            "read; write one, or copy the files to a disk"
+        )
+    return remote_frame(spark, location, table_at(location).version(), {})

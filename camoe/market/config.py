@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from camoe.contracts.config_file import LocalPath, Section
+from camoe.contracts.config_file import Section
+from camoe.contracts.places.objects import Folder
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
 
@@ -83,20 +84,23 @@ class ExperimentConfig(Section):
 class Outcomes(Section):
     """A model that stands for the truth of a log that is replayed; it must know none of the market's days."""
 
-    predictions: LocalPath
+    predictions: Folder
     """Table of its predictions of the candidates."""
-    bundle: LocalPath
+    bundle: Folder
     """Its bundle, which says from which days it learned."""
 
 
 class SimulationConfig(Section):
-    """A simulation: a market, the models that ranked its candidates, the rules and the experiment."""
+    """A simulation: a market, the models that ranked its candidates, the rules and the experiment.
 
-    market: LocalPath
+    Each folder may be one in an object store, `s3://bucket/path`.
+    """
+
+    market: Folder
     """Folder of the synthetic lake that has the market, or of a log that is replayed (`jobs/replay.py`)."""
-    out: LocalPath
+    out: Folder
     """Folder of the page."""
-    models: dict[SafeName, LocalPath] = Field(default_factory=dict)
+    models: dict[SafeName, Folder] = Field(default_factory=dict)
     """By name the table of each model's predictions; beside them there are `oracle` and `slot_rate`."""
     versions: dict[SafeName, str] = Field(default_factory=dict)
     """By name the version of the model that is meant, of a table with predictions of several."""

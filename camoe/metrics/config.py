@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from camoe.contracts.config_file import LocalPath, Section
+from camoe.contracts.config_file import Section
+from camoe.contracts.places.objects import Folder
 from camoe.contracts.slots import SafeName
 
 
@@ -53,9 +54,9 @@ class PredictorConfig(Section):
     """Name of the predictor."""
     column: str = "p"
     """Column of the probabilities."""
-    path: LocalPath | None = None
-    """Table that has it, a Delta table or Parquet files: a row an `impression_id` and, where it has the column, an
-    `objective`. Null is the training table, as for a target (`target_` and its name)."""
+    path: Folder | None = None
+    """Table that has it, a Delta table, in an object store, too, or Parquet files: a row an `impression_id` and, where
+    it has the column, an `objective`. Null is the training table, as for a target (`target_` and its name)."""
 
     @model_validator(mode="after")
     def _own_name(self) -> PredictorConfig:

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from camoe.contracts.config_file import LocalPath, Section
+from camoe.contracts.config_file import Place, Section
 from camoe.contracts.days import DayRange
+from camoe.contracts.places.objects import Folder
 from camoe.contracts.shown.redaction import redacted_override
 from camoe.contracts.shown.suggestions import suggestion
 from camoe.contracts.slots import SafeName
@@ -27,8 +28,8 @@ class Base(Section):
     """Its configuration file."""
     overrides: Overrides = ()
     """Overrides of it, as on a command line."""
-    input: LocalPath | None = None
-    """Folder of the raw lake; null is the one that the configuration names."""
+    input: Place | None = None
+    """Folder of the raw lake, or `s3://bucket/path`; null is the one that the configuration names."""
 
     @property
     def given(self) -> Overrides:
@@ -61,8 +62,8 @@ class Variant(Section):
 class Fold(Section):
     """Days that are trained and tested on."""
 
-    lake: LocalPath
-    """Folder of the lake whose table has them."""
+    lake: Folder
+    """Folder of the lake, or `s3://bucket/path`, whose table has them."""
     overrides: Overrides = ()
     """What it changes of the base, most of `days`."""
     choose: DayRange | None = None
@@ -124,8 +125,8 @@ class Claim(Section):
 class Study(Section):
     """A study: every variant is trained with each seed on each fold."""
 
-    out: LocalPath
-    """Folder of everything that it writes."""
+    out: Folder
+    """Folder of everything that it writes, or `s3://bucket/path`."""
     base: Base
     """The pipeline that all variants change."""
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)

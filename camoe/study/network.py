@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from camoe.bundle.manifest import METRICS, Manifest, open_bundle
+from camoe.bundle.versions import named_by
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import CamoeError
@@ -108,7 +109,7 @@ def parameters(config: Config, table_version: int) -> int:
 
 def validations(config: Config) -> tuple[float, dict[int, float]]:
     """Return the score of the validation whose weights the bundle has, and those of all of its first model, by step."""
-    metrics = json.loads(open_bundle(config.layout.bundle).read(METRICS))
+    metrics = json.loads(open_bundle(named_by(config.layout.bundle)).read(METRICS))
     found: dict[int, float] = {}
     before = 0
     for epoch in metrics["epochs"]:
@@ -126,7 +127,7 @@ def score(config: Config, version: int, days: Collection[date], bundle: Path | N
     Raises:
         BundleError, SnapshotError, StreamError: as `camoe.score.local.score_snapshot` does.
     """
-    model = read_model(bundle or config.layout.bundle)
+    model = read_model(bundle or named_by(config.layout.bundle))
     table = logged(config.training_table, version)
     snapshot = opened(table, days).on(days)
     require_fit(model, snapshot, active_records(table, config.layout.runs))

@@ -31,7 +31,7 @@ def prepare(study: Study) -> None:
     for fold in study.folds.values():
         if not is_delta_table(Layout(fold.lake).training):
             for command in commands(study, fold):
-                _run(command, fold.lake / "logs")
+                _run(command, Layout(fold.lake).logs)
 
 
 def commands(study: Study, fold: Fold) -> Iterator[tuple[str, ...]]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from pathlib import Path
 
 import pandas as pd
 
 from camoe.bundle.code_version import code_version
-from camoe.bundle.manifest import MANIFEST, read_manifest
+from camoe.bundle.manifest import read_manifest
+from camoe.bundle.versions import current, named_by
 from camoe.config.ending import exit_with
 from camoe.config.pipeline import Config
 from camoe.contracts.errors import ConfigError
+from camoe.contracts.places.objects import path_at
 from camoe.study.states import CHOOSE, TEST, VALIDATION, entropy_over_slots, read_states, states_of, write_states
 from camoe.study.trial import STATES, Result, Trial, config_of, read_task
 
@@ -33,7 +34,7 @@ def _network(trial: Trial, config: Config) -> Result:
 
     task, config = trial.task, network.matched(trial.task, config)
     # A process that was killed after training has left its bundle, and no checkpoints.
-    if not (config.layout.bundle / MANIFEST).is_file():
+    if current(config.layout.bundle) is None:
         try:
             network.train(task, config)
         except network.GivenUpError as error:
@@ -45,7 +46,7 @@ def _network(trial: Trial, config: Config) -> Result:
         "score": score,
         "checks": tuple(checks.items()),
         "parameters": network.parameters(config, task.table_version),
-        "model_version": read_manifest(config.layout.bundle.resolve()).model_version,
+        "model_version": read_manifest(named_by(config.layout.bundle)).model_version,
     }
     return _result(trial).model_copy(update=found | rows)
 
@@ -83,7 +84,7 @@ def _result(trial: Trial) -> Result:
 
 def main(argv: list[str]) -> None:
     """Do the trial of the folder that the command line names."""
-    work(read_task(Path(argv[0])))
+    work(read_task(path_at(argv[0])))
 
 
 if __name__ == "__main__":

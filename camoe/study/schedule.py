@@ -21,7 +21,6 @@ from camoe.train.supervision.watchdog import EXIT_CODE as STALLED
 POLL_S = 0.2
 # What a process may take to end once its trial is done.
 END_S = 60.0
-LOG = "log.txt"
 PROCESS = (sys.executable, "-m", "camoe.study.process")
 
 
@@ -89,10 +88,10 @@ def run(trials: Sequence[Trial], jobs: int, progress: Progress, process: Sequenc
 
 
 def _started(trial: Trial, process: Sequence[str], jobs: int, outer: ExitStack) -> _Running:
-    trial.folder.mkdir(parents=True, exist_ok=True)
+    trial.log.parent.mkdir(parents=True, exist_ok=True)
     trial.tell()
     stack = outer.enter_context(ExitStack())
-    log = stack.enter_context((trial.folder / LOG).open("a", encoding="utf-8"))
+    log = stack.enter_context(trial.log.open("a", encoding="utf-8"))
     command = [*process, str(trial.folder)]
     # stdout goes where stderr goes: into the log.
     begun = stack.enter_context(below(command, _environment(jobs), stdout=log.fileno(), stderr=log))
@@ -116,7 +115,7 @@ def _environment(jobs: int) -> Mapping[str, str]:
 
 def _fault(one: _Running) -> str:
     """Return what a trial died of, in a line."""
-    log, code = one.trial.folder / LOG, one.process.returncode
+    log, code = one.trial.log, one.process.returncode
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     said = [line for line in lines if line.startswith("error: ")]
     why = f"it made no progress and ended with code {code}" if code == STALLED else f"it ended with code {code}"

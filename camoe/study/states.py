@@ -50,7 +50,7 @@ def write_states(path: Path, states: pd.DataFrame) -> None:
 
 def read_states(path: Path, part: str, predictor: str = "model") -> pd.DataFrame:
     """Return the states at `path` of one part of the rows, by one predictor."""
-    found = pq.read_table(path).to_pandas()
+    found = pq.read_table(pa.BufferReader(path.read_bytes())).to_pandas()
     chosen: pd.DataFrame = found[(found["part"] == part) & (found["predictor"] == predictor)]
     return chosen
 

@@ -17,10 +17,11 @@ from camoe.contracts.config_file import Section, load
 from camoe.contracts.errors import CamoeError
 from camoe.contracts.files import write_text
 from camoe.contracts.hashing import short_hash
+from camoe.contracts.layout import Layout
 from camoe.metrics.table import ALL
 from camoe.study.declared import Fold, Grouping, Study
 
-TASK, RESULT, STATES = "task.json", "manifest.json", "states.parquet"
+TASK, RESULT, STATES, LOG = "task.json", "manifest.json", "states.parquet", "log.txt"
 # Settings that say where something lies, not what it is.
 PLACES = {"out", "lake", "input"}
 
@@ -88,6 +89,11 @@ class Trial:
 
     task: Task
     folder: Path
+
+    @property
+    def log(self) -> Path:
+        """What its process says; on a disk in any case."""
+        return Layout(self.folder).work / LOG
 
     @property
     def key(self) -> str:
@@ -223,7 +229,6 @@ def _identity(task: Task, config: Config, fold: Fold) -> str:
 
 def _sha256(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except FileNotFoundError:
         return None

@@ -40,7 +40,7 @@ def main(argv: list[str]) -> None:
     options.add_argument("--run", help="name of a run whose newest checkpoint is continued (default: a new run)")
     chosen = parse(options, argv)
     chosen.overrides += json.loads(os.environ.get(OVERRIDES, "[]"))
-    asked, world = load_config(chosen, in_stores=True), World.launched()
+    asked, world = load_config(chosen), World.launched()
     # jobs/train.py has decided it already.
     if world.rank == 0 and asked.training.worker_batch_size is not None:
         print(f"train: {describe_batch(asked.training, world.size)}", flush=True)

@@ -6,7 +6,7 @@ Spark needs no library of the store's: its tasks read and write files through Py
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -40,7 +40,14 @@ def rows_in(spark: SparkSession, address: str, version: int, where: Where) -> Da
     """Return the rows of the files `where` in `version` of the table at `address`."""
     delta = open_delta(address, version)
     schema = StructType.fromJson(json.loads(delta.schema().to_json()))
-    pieces = [Piece(f"{address}/{path}", values) for path, values in files_in(delta, where).items()]
+    return rows_of_files(spark, address, files_in(delta, where), schema)
+
+
+def rows_of_files(
+    spark: SparkSession, address: str, files: Mapping[str, Mapping[str, str | None]], schema: StructType
+) -> DataFrame:
+    """Return the rows of data files of the table at `address`, each named with what its partition columns have."""
+    pieces = [Piece(f"{address}/{path}", values) for path, values in files.items()]
     columns = to_arrow_schema(schema)
     shared = spark.sparkContext.broadcast(pieces)
 

@@ -29,11 +29,15 @@ FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC).timestamp(), datetime(2100, 1, 1,
 
 @dataclass(frozen=True)
 class Sample:
-    """The first rows of a file, and how the file is read: its format and the options of Spark's reader."""
+    """The first rows of the file at `path`, and how it is read: its format and the options of Spark's reader.
+
+    `here` is the file, or a copy of one in an object store.
+    """
 
     path: Path
     rows: pa.Table
     format: str
+    here: Path
 
     @property
     def options(self) -> dict[str, str]:
@@ -96,12 +100,12 @@ class Sample:
 
     def _batches(self, name: str) -> Iterator[pa.Array]:
         if self.format == "json":
-            yield from (table[name] for table in _records(self.path) if name in table.column_names)
+            yield from (table[name] for table in _records(self.here) if name in table.column_names)
         elif self.format == "parquet":
-            yield from (batch.column(0) for batch in pq.ParquetFile(self.path).iter_batches(columns=[name]))
+            yield from (batch.column(0) for batch in pq.ParquetFile(self.here).iter_batches(columns=[name]))
         else:
             options = pc_csv.ConvertOptions(include_columns=[name])
-            yield from (batch.column(0) for batch in pc_csv.open_csv(self.path, convert_options=options))
+            yield from (batch.column(0) for batch in pc_csv.open_csv(self.here, convert_options=options))
 
 
 def _is_time(text: str) -> bool:
@@ -121,20 +125,23 @@ def _moment(value: date | int | str) -> datetime:
     return datetime.fromtimestamp(value / next(unit for unit in UNITS if FIRST <= value / unit <= LAST), UTC)
 
 
-def read_sample(path: Path) -> Sample:
+def read_sample(path: Path, copy: Path | None = None) -> Sample:
     """Return the first rows of a parquet file, a CSV with a header, or a file with a JSON record a line.
+
+    Read is its `copy`, where one is given.
 
     Raises:
         InputError: it is neither, cannot be read, or has no rows.
     """
+    here = copy or path
     try:
         if path.suffix == ".parquet":
-            batches = pq.ParquetFile(path).iter_batches(batch_size=SAMPLED_ROWS)
+            batches = pq.ParquetFile(here).iter_batches(batch_size=SAMPLED_ROWS)
             rows, kind = pa.Table.from_batches([next(batches)]), "parquet"
         elif path.suffix in {".csv", ".tsv"} or path.name.endswith(".csv.gz"):
-            rows, kind = pa.Table.from_batches([next(iter(pc_csv.open_csv(path)))]).slice(0, SAMPLED_ROWS), "csv"
+            rows, kind = pa.Table.from_batches([next(iter(pc_csv.open_csv(here)))]).slice(0, SAMPLED_ROWS), "csv"
         elif path.suffix in {".json", ".jsonl", ".ndjson"}:
-            rows, kind = next(_records(path)), "json"
+            rows, kind = next(_records(here)), "json"
         else:
             raise InputError(
                 f"{path} ends in neither .parquet, .csv nor .json; write its configuration by docs/your-data.md"
@@ -143,7 +150,7 @@ def read_sample(path: Path) -> Sample:
         raise InputError(f"cannot read {path}: {error_text(error)}") from None
     except StopIteration:
         raise InputError(f"{path} has no rows") from None
-    return Sample(path, rows, kind)
+    return Sample(path, rows, kind, here)
 
 
 def _records(path: Path) -> Iterator[pa.Table]:

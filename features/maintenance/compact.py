@@ -19,13 +19,19 @@ from pyspark.sql import functions as F
 
 from camoe.contracts.errors import MaintenanceError
 from camoe.contracts.layout import Layout
-from camoe.contracts.places.pins import pinned
-from camoe.contracts.runs import active_runs
+from camoe.contracts.places.commits import Partitions, files_in
+from camoe.contracts.places.entries import Part
+from camoe.contracts.places.pins import pinned_here
+from camoe.contracts.runs import RunError, active_runs
 from camoe.contracts.schema import RUN_ID, TRAINING_PARTITIONS
 from camoe.contracts.snapshot import DataFile, Snapshot, pin
 from camoe.contracts.storage import is_remote
-from features.maintenance.swap import swap_files
+from features.delta.commit import open_delta
+from features.delta.remote import rows_in, rows_of_files, written
+from features.maintenance.committed import signature
+from features.maintenance.swap import require_no_run, swap_files
 from features.spark.values import row_hash
+from features.tables.remote import table_of
 from features.tables.sizes import row_bytes, rows_of_a_file
 from features.tables.training import as_files, files_needed
 
@@ -42,6 +48,10 @@ class SlotDay:
     def rows(self) -> int:
         """Rows of all files."""
         return sum(file.rows for file in self.files)
+
+
+class _NoFewerFilesError(Exception):
+    """Files that would not be fewer than those that are there."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +100,18 @@ def compact(
 
     Raises:
         SnapshotError: there is no table, or it cannot be read safely.
-        MaintenanceError: it lies in an object store; or see `compact_day`; days before the one that failed are done.
+        MaintenanceError: see `compact_day`; days before the one that failed are done.
     """
-    if is_remote(str(layout.table)):
-        raise MaintenanceError(f"{layout.table} is in an object store, where runs alone write: it is not compacted")
-    snapshot = pin(layout.training)
+    snapshot = pin(layout.table)
     if bytes_per_file is not None:
         rows_per_file = rows_of_a_file(rows_per_file, bytes_per_file, row_bytes(snapshot.files))
     cells = small_cells(snapshot, rows_per_file, days)
-    with pinned(layout.pins, layout.training, snapshot.version, "compact", "compaction reads it"):
-        done = [compact_day(spark, layout, snapshot, small, rows_per_file) for small in cells.values()]
+    one_day = compact_remote_day if is_remote(snapshot.table) else compact_day
+    held = pinned_here(
+        layout.pins, layout.training, layout.table, snapshot.version, job="compact", why="compaction reads it"
+    )
+    with held:
+        done = [one_day(spark, layout, snapshot, small, rows_per_file) for small in cells.values()]
     return tuple(day for day in done if day is not None)
 
 
@@ -124,6 +136,41 @@ def compact_day(
             return None
         version = swap_files(layout, snapshot, old, scratch)
         return CompactedDay(cells[0].day, new.rows, len(old), len(new.files), version)
+
+
+def compact_remote_day(
+    spark: SparkSession, layout: Layout, snapshot: Snapshot, cells: Sequence[SlotDay], rows_per_file: int
+) -> CompactedDay | None:
+    """Do as `compact_day` in an object store, where files are written beside the old ones and then committed.
+
+    Raises:
+        MaintenanceError: as `compact_day` does.
+        PlaceError: the store does not take the files or the commit.
+    """
+    day, address, parts = cells[0].day, snapshot.table, list[Part]()
+    where: Partitions = {"date": [day], "slot": [cell.slot for cell in cells]}
+    rows, then = rows_in(spark, address, snapshot.version, where), open_delta(address, snapshot.version)
+    table = table_of(address, rows, dict(then.metadata().configuration), rows_per_file)
+    old = files_in(then, where)
+
+    def write() -> Iterator[Part]:
+        if files_in(open_delta(address), where) != old:
+            raise RunError(f"another job wrote to {address} since it was looked at")
+        parts.extend(written(as_files(rows, {(day, cell.slot): cell.rows for cell in cells}, rows_per_file), table))
+        yield from parts
+        if len(parts) >= len(old):
+            raise _NoFewerFilesError
+        new = rows_of_files(spark, address, {part.path: part.partition for part in parts}, rows.schema)
+        require_same_rows(rows, new, day)
+        require_no_run(layout, [day])
+
+    try:
+        version = table.replace(where, write, same_rows=True, **signature("compact"))
+    except _NoFewerFilesError:
+        return None
+    except RunError as error:
+        raise MaintenanceError(f"{error}; its rows stand, the compaction of {day} changed nothing") from None
+    return CompactedDay(day, sum(cell.rows for cell in cells), len(old), len(parts), version)
 
 
 @contextmanager

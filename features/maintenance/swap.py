@@ -55,7 +55,7 @@ def _commit(
     for _ in range(ATTEMPTS):
         newest = open_table(table)
         _require_unchanged(newest, snapshot, old, listed)
-        _require_no_run(layout, days)
+        require_no_run(layout, days)
         now = int(datetime.now(UTC).timestamp() * 1000)
         actions: list[AddAction | RemoveAction] = [RemoveAction(path, False, now) for path in gone]
         actions += [_add(entry) for entry in added]
@@ -87,7 +87,7 @@ def _require_unchanged(newest: DeltaTable, snapshot: Snapshot, old: Sequence[Dat
         )
 
 
-def _require_no_run(layout: Layout, days: Sequence[date]) -> None:
+def require_no_run(layout: Layout, days: Sequence[date]) -> None:
     """Raise `MaintenanceError` where a run's record has no commit: it is written first, so a commit may follow."""
     runs = [path.stem for path in layout.runs.glob("*.json")]
     for run in sorted(uncommitted(layout.training, runs)):

@@ -7,7 +7,9 @@ Spark's own writer of Delta loses commits in a store. What it would check of eac
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import reduce
+from pathlib import Path
 
 import pyarrow as pa
 from deltalake import DeltaTable, Schema
@@ -77,16 +79,14 @@ def _table(rows: DataFrame, replacement: DayReplacement) -> CommittedTable:
     if is_delta_table(target.path):
         # What a run may differ in, it was asked about before.
         properties = {name: text for name, text in target.found().items() if name in properties}
+    return table_of(target.path, rows, properties, replacement.rows_per_file)
+
+
+def table_of(place: Path | str, rows: DataFrame, properties: Mapping[str, str], rows_per_file: int) -> CommittedTable:
+    """Return the training table at `place`, to which `rows` are written."""
     # Delta on a disk has no column that must not be null, either: what must not is checked.
     columns = pa.schema([field.with_nullable(True) for field in to_arrow_schema(rows.schema)])
-    return CommittedTable(
-        location_of(target.path),
-        columns,
-        TRAINING_PARTITIONS,
-        properties,
-        replacement.rows_per_file,
-        (RUN_ID,),
-    )
+    return CommittedTable(location_of(place), columns, TRAINING_PARTITIONS, properties, rows_per_file, (RUN_ID,))
 
 
 def _checked(rows: DataFrame, target: TrainingTable) -> DataFrame:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from camoe.config.command_line import load_config
 from camoe.config.pipeline import Config
 from camoe.contracts.config_file import load
 from camoe.contracts.errors import ConfigError
+from features.synthetic.config import LakeConfig
 from tests.paths import ROOT
 
 SYNTHETIC = ROOT / "conf/synthetic.yaml"
@@ -42,10 +41,9 @@ def test_out_and_lake_may_be_addresses_and_what_never_lies_in_a_store_has_a_fold
     assert load(SYNTHETIC, Config, ["out=here"]).layout.logs == Path("here/logs")
 
 
-def test_a_job_that_works_on_a_disk_alone_says_so():
-    for places in (["out=s3://bucket/mine"], ["out=here", "lake=s3://bucket/mine"]):
-        with pytest.raises(ConfigError, match=r"=s3://bucket/mine is no place for this job: give a local path"):
-            load_config(Namespace(config=str(SYNTHETIC), overrides=places))
+def test_a_synthetic_lake_is_made_on_a_disk():
+    with pytest.raises(ConfigError, match=r"'out': s3:// is no place for it: give a local path"):
+        load(ROOT / "conf/lake/default.yaml", LakeConfig, ["out=s3://bucket/mine"])
 
 
 @pytest.mark.parametrize("key", ["input", "sources.impressions.path", "sources.entities.user.path"])

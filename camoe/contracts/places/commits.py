@@ -88,11 +88,20 @@ class CommittedTable:
                 rows = 0
         yield from self._all_written(held)
 
-    def replace(self, where: Where, write: Callable[[], Iterable[Part]], name: str = "", **told: object) -> None:
+    def replace(
+        self,
+        where: Where,
+        write: Callable[[], Iterable[Part]],
+        name: str = "",
+        *,
+        same_rows: bool = False,
+        **told: object,
+    ) -> int:
         """Replace the files in the partitions `where` by those that `write` writes, in one commit.
 
         By its `name` (default: one of its own) the table's log knows whether the commit was made. `told` is what the
-        log says of it.
+        log says of it, and that the rows stayed the `same_rows`. Returns the commit's version, or where its answer was
+        lost the newest, which has it.
 
         Raises:
             RunError: another job changed the files of these partitions meanwhile, or made the table with other
@@ -101,32 +110,22 @@ class CommittedTable:
             Exception: what `write` raises.
         """
         there = self._there()
-        before, parts, name = files_in(there, where) if there else {}, list[Part](), name or uuid4().hex
-        try:
-            for part in write():
-                parts.append(part)
-        except BaseException:
-            self.discard(parts)
-            raise
+        before, name = files_in(there, where) if there else {}, name or uuid4().hex
+        parts = self._all_parts(write)
         self._make()
-        rows = sum(int(str(part.stats["numRecords"])) for part in parts)
-        commit = CommitProperties(
-            max_commit_retries=0,
-            app_transactions=[Transaction(name, 1)],
-            custom_metadata={**told, "operationMetrics": {"numOutputRows": str(rows)}},
-        )
+        actions, commit = actions_of(parts, before, changed=not same_rows), _signature(parts, name, told)
         for tries in range(1, COMMITS + 1):
             delta = table_at(self.location)
             if delta.transaction_version(name) is not None:
-                return
+                return delta.version()
             found = dict(delta.metadata().configuration)
             if files_in(delta, where) != before or {**found, **self.properties} != found:
                 break
             try:
                 delta.create_write_transaction(
-                    actions_of(parts, before), "append", self.schema, [*self.partitions], commit_properties=commit
+                    actions, "append", self.schema, [*self.partitions], commit_properties=commit
                 )
-                return
+                return delta.version() + 1
             except CommitFailedError:
                 # Another commit came first; whether it hinders this one is seen at the next try.
                 time.sleep(pause_s(min(tries, 3)))
@@ -136,6 +135,16 @@ class CommittedTable:
         raise RunError(
             f"another job wrote to {self.location} at the same moment; nothing of this one is there: run it again"
         )
+
+    def _all_parts(self, write: Callable[[], Iterable[Part]]) -> list[Part]:
+        parts = list[Part]()
+        try:
+            for part in write():
+                parts.append(part)
+        except BaseException:
+            self.discard(parts)
+            raise
+        return parts
 
     def discard(self, parts: Iterable[Part]) -> None:
         """Delete files that are not committed."""
@@ -223,6 +232,15 @@ class CommittedTable:
             file.unlink(missing_ok=True)
             raise OSError(error.errno, error.strerror, self.location) from None
         return name
+
+
+def _signature(parts: Iterable[Part], name: str, told: Mapping[str, object]) -> CommitProperties:
+    rows = sum(int(str(part.stats["numRecords"])) for part in parts)
+    return CommitProperties(
+        max_commit_retries=0,
+        app_transactions=[Transaction(name, 1)],
+        custom_metadata={**told, "operationMetrics": {"numOutputRows": str(rows)}},
+    )
 
 
 def table_at(location: str, version: int | None = None) -> DeltaTable:

@@ -97,10 +97,12 @@ def stats_of(rows: pa.Table, told: Collection[str]) -> dict[str, object]:
     }
 
 
-def actions_of(parts: Iterable[Part], replaced: Mapping[str, dict[str, str | None]]) -> list[AddAction | RemoveAction]:
-    """Return the actions that add the files `parts` and remove those `replaced`."""
+def actions_of(
+    parts: Iterable[Part], replaced: Mapping[str, dict[str, str | None]], *, changed: bool = True
+) -> list[AddAction | RemoveAction]:
+    """Return the actions that add the files `parts` and remove those `replaced`; rows are `changed`, or the same."""
     now = _now()
     return [
-        *(RemoveAction(path, True, now, None, partition) for path, partition in replaced.items()),
-        *(AddAction(part.path, part.size, part.partition, now, True, json.dumps(part.stats)) for part in parts),
+        *(RemoveAction(path, changed, now, None, partition) for path, partition in replaced.items()),
+        *(AddAction(part.path, part.size, part.partition, now, changed, json.dumps(part.stats)) for part in parts),
     ]

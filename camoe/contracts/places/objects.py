@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path, PurePath
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
+
+from pydantic import WrapValidator
 
 from camoe.contracts.config_file import address_or_path
 from camoe.contracts.files import RemotePath
@@ -173,3 +175,12 @@ def path_at(place: str | Path) -> Path:
     """
     found = place if isinstance(place, Path) else address_or_path(place)
     return StorePath(str(found)) if is_address(str(found)) else Path(str(found))
+
+
+def _folder(value: object, local: Callable[[object], Path]) -> Path:
+    found = address_or_path(value)
+    return StorePath(found) if isinstance(found, str) and is_address(found) else local(found)
+
+
+# A folder or file that the configuration names, on a disk or in a store.
+Folder = Annotated[Path, WrapValidator(_folder)]

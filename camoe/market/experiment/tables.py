@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from camoe.contracts.errors import InputError
+from camoe.contracts.files import is_whole, local_folder
 from camoe.contracts.layout import Layout
 from camoe.market.auction.accounts import Accounts, plan
 from camoe.market.config import ORACLE, SLOT_RATE, Outcomes, Rules
@@ -91,19 +92,19 @@ def read_market(
             the rules know of, or the model of the outcomes learned from the market's days.
     """
     layout = Layout(lake)
-    asked = _read(layout.market / "requests").to_table().sort_by([("ts", "ascending"), ("request_id", "ascending")])
+    market = _market(layout)
+    asked = _read(market / "requests").to_table().sort_by([("ts", "ascending"), ("request_id", "ascending")])
     _require_pods(asked, layout.market, rules)
-    campaigns = _read(layout.market / "campaigns").to_table().sort_by("campaign_id")
+    campaigns = _read(market / "campaigns").to_table().sort_by("campaign_id")
     request = ints(asked, "request_id")
     ids = campaigns["campaign_id"].combine_chunks()
-    candidates = offered(_read(layout.market / "candidates"), Ids(request), ids)
+    candidates = offered(_read(market / "candidates"), Ids(request), ids)
     if outcomes is None:
         truth, told = candidates.spread(_read(layout.market_truth), CLICK, "the truth"), ""
     else:
         told = stand_in(outcomes)
-        truth = _predicted(candidates, predictions(outcomes.predictions), "the model of outcomes")
-    tables = {name: predictions(path, (versions or {}).get(name), name) for name, path in models.items()}
-    scores = {name: _predicted(candidates, table, f"model {name}") for name, table in tables.items()}
+        with predictions(outcomes.predictions) as table:
+            truth = _predicted(candidates, table, "the model of outcomes")
     cells, cell = _cells(asked)
     rows = _Requests(
         request=request,
@@ -114,7 +115,7 @@ def read_market(
         tick=ints(asked, "second") * rules.ticks // DAY_S,
         offered=candidates,
         truth=truth,
-        scores=scores,
+        scores=_scores(candidates, models, versions or {}),
         slot_rate=_slot_rate(truth, candidates, cell, cells),
     )
     accounts = _accounts(campaigns, cells, cell, rows.tick, rules)
@@ -183,14 +184,29 @@ def _targets(campaigns: pa.Table, cells: Cells) -> Bools:
     return found
 
 
+def _scores(candidates: Offered, models: Mapping[str, Path], versions: Mapping[str, str]) -> dict[str, Small]:
+    found = {}
+    for name, path in models.items():
+        with predictions(path, versions.get(name), name) as table:
+            found[name] = _predicted(candidates, table, f"model {name}")
+    return found
+
+
 def _predicted(candidates: Offered, table: ds.Dataset, what: str) -> Small:
     return candidates.spread(table, "p", what, ds.field("objective") == CLICK)
 
 
+def _market(layout: Layout) -> Path:
+    """Return the folder of the market's tables, a copy of which is made here where it lies in a store."""
+    if not is_whole(layout.market):
+        raise InputError(
+            f"no market at {layout.market}; make a lake with one (jobs/make_lake.py --config conf/lake/market.yaml), "
+            "or one of a log (jobs/replay.py)"
+        )
+    return local_folder(layout.market)
+
+
 def _read(path: Path) -> ds.Dataset:
     if not path.exists():
-        raise InputError(
-            f"no market at {path}; make a lake with one (jobs/make_lake.py --config conf/lake/market.yaml), or one of "
-            "a log (jobs/replay.py)"
-        )
+        raise InputError(f"there is no {path}; make the market again")
     return ds.dataset(path)

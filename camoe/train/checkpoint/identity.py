@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from camoe.bundle.manifest import read_manifest
+from camoe.bundle.published import fetched
 from camoe.config.pipeline import Config
 from camoe.stream.planning.plan import PLAN_FORMAT
 from camoe.train.checkpoint.state import TABLE_VERSION
@@ -41,7 +42,7 @@ def run_settings(config: Config, inputs: TrainingInputs) -> dict[str, Any]:
     teacher = config.training.teacher
     if teacher is not None and teacher.folders:
         # Another model may lie there by the time that the run goes on.
-        settings["teacher"] = ", ".join(read_manifest(folder).model_version for folder in teacher.folders)
+        settings["teacher"] = ", ".join(read_manifest(fetched(folder)).model_version for folder in teacher.folders)
     return settings | {
         TABLE_VERSION: inputs.version,
         "plan format": PLAN_FORMAT,

@@ -10,6 +10,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from camoe.bundle.manifest import ENCODER, TABLE, WEIGHTS, open_bundle
+from camoe.bundle.published import fetched
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
 from camoe.contracts.errors import TrainingError
@@ -28,7 +29,7 @@ def warm_start(model: Camoe, spec: ModelSpec, encoder: Encoder, bundle: Path) ->
         TrainingError: its features, their treatment, heads, their order or widths are others, or its vocabularies are
             not the beginning of these.
     """
-    opened = open_bundle(bundle)
+    opened = open_bundle(fetched(bundle))
     old = opened.spec
     if old.members > 1:
         raise TrainingError(f"{bundle} is an ensemble of {old.members} models; start from the bundle of a single one")

@@ -13,6 +13,7 @@ from torch import Tensor
 from camoe.bundle.calibration import read_calibration
 from camoe.bundle.manifest import CONFIG, ENCODER, Bundle, open_bundle, read_manifest
 from camoe.bundle.model import read_module
+from camoe.bundle.published import fetched
 from camoe.config.training import FoldConfig, TrainingConfig
 from camoe.contracts import encoder as encoders
 from camoe.contracts.encoder import Encoder
@@ -120,7 +121,7 @@ def make_teacher(training: TrainingConfig, spec: ModelSpec, device: torch.device
     if declared is None:
         return None
     if declared.folders:
-        bundles = [open_bundle(folder) for folder in declared.folders]
+        bundles = [open_bundle(fetched(folder)) for folder in declared.folders]
         for bundle in bundles:
             _require_same_inputs(bundle.folder, bundle.spec, spec)
         for fold, bundle in enumerate(bundles if declared.bundles else ()):
@@ -135,7 +136,7 @@ def make_teacher(training: TrainingConfig, spec: ModelSpec, device: torch.device
 
 def require_known_values(training: TrainingConfig, encoder: Encoder) -> None:
     """Raise `TrainingError` unless the values of the teacher's bundle have the numbers that `encoder` gives them."""
-    for path in training.teacher.folders if training.teacher else ():
+    for path in map(fetched, training.teacher.folders if training.teacher else ()):
         # Its files are checked when the teacher is made.
         if not encoder.continues(encoders.read(path / ENCODER, read_manifest(path).encoder_version)):
             raise TrainingError(
