@@ -21,7 +21,7 @@ from tests.score.pipeline import write_scorable
 from tests.tools.packed import packed_home
 from tests.waiting import wait_until
 
-pytestmark = [pytest.mark.spark, pytest.mark.horovod, pytest.mark.slow]
+pytestmark = [pytest.mark.spark, pytest.mark.horovod]
 
 SPARK = Path(pyspark.__file__).parent
 DEPLOY = "org.apache.spark.deploy"
@@ -85,6 +85,7 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
             ended(process)
 
 
+@pytest.mark.slow
 def test_features_and_scores_are_made_by_executors_with_the_packed_environment(
     cluster, tmp_path, tmp_path_factory, worker_id
 ):
