@@ -113,7 +113,8 @@ def _served(place: Place) -> tuple[str, bytes]:
     manifest = place.read(f"{folder}{MANIFEST}")
     if manifest is None:
         raise BundleError(
-            f"no model bundle at {place.address}{f'/{folder}'.rstrip('/')}; jobs/publish.py puts one there"
+            f"no model bundle at {place.address}{f'/{folder}'.rstrip('/')}; jobs/train.py writes one, jobs/publish.py "
+            "puts one there"
         )
     if published is not None and hashlib.sha256(manifest.content).hexdigest() != published.manifest:
         raise _wrong(place, f"{folder}{MANIFEST}", "is not the one that was published")

@@ -32,14 +32,15 @@ def local_path(value: object) -> object:
     Raises:
         ValueError: it is an address of another place, such as `s3://bucket/path`; what follows is not repeated.
     """
+    return _path(value, "a local path, or one on a disk that all machines see")
+
+
+def _path(value: object, instead: str) -> object:
     found = ADDRESS.match(value) if isinstance(value, str) else None
     if found is None:
         return value
     if found["scheme"].lower() != "file":
-        raise ValueError(
-            f"{found['scheme']}:// is no place for it: give a local path, or one on a disk that all machines see; "
-            "raw tables, the training table, predictions and bundles may lie in s3:// (docs/operations.md)"
-        )
+        raise ValueError(f"{found['scheme']}:// is no place for it: give {instead}")
     return f"/{found['rest']}"
 
 
@@ -50,7 +51,7 @@ def address_or_path(value: object) -> object:
         ValueError: it is no such address, or names no folder of its bucket; what stands there is not repeated.
     """
     if not isinstance(value, str) or not value.startswith(("s3://", "s3a://")):
-        return local_path(value)
+        return _path(value, "a local path, one on a disk that all machines see, or s3://bucket/path")
     below = value.partition("://")[2].rstrip("/")
     if not BUCKET_AND_PATH.fullmatch(value) or {"", ".", ".."} & set(below.split("/")):
         raise ValueError("an address in an object store reads s3://bucket/path; give no credentials in it")

@@ -49,6 +49,8 @@ DROPPED = re.compile(
 )
 # Whatever else a store answers, a file that is not there apart, tells nothing of the file.
 REFUSED = re.compile(r"AWS Error|Generic S3 error|necessary privileges")
+# Where the machine's role is asked for, once nothing else has credentials.
+METADATA = "169.254.169.254"
 TERMINAL_COLOUR = re.compile(r"\x1b\[\d*m")
 LONGEST_REASON = 300
 COMMIT = re.compile(r"(\d{20})\.json")
@@ -223,6 +225,8 @@ def remedy(error: BaseException) -> str | None:
     """Return what to do where the way to the file is at fault; None where it is the file."""
     if isinstance(error, LostConnectionError):
         return "try again when the store answers"
+    if METADATA in str(error):
+        return "no credentials are there: give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role of the machine"
     if isinstance(error, PermissionError) or REFUSED.search(_plain(str(error))):
         return "look at the address, region, credentials and rights that this process has for it"
     return None
@@ -240,7 +244,9 @@ def error_detail(error: BaseException) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(TERMINAL_COLOUR.sub("", text).replace("↳", "").split())
+    # obstore repeats all of it as Rust prints its structures.
+    told = text.partition("Debug source:")[0]
+    return " ".join(TERMINAL_COLOUR.sub("", told).replace("↳", "").split())
 
 
 def pause_s(tries: int) -> float:

@@ -9,7 +9,7 @@ import pytest
 from deltalake import write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
-from camoe.contracts.storage import delta_table, newest_version
+from camoe.contracts.storage import delta_table, error_detail, newest_version, remedy
 
 
 def write(table, rows):
@@ -48,3 +48,11 @@ def test_a_log_without_a_commit_has_no_version(tmp_path):
     (tmp_path / "_delta_log/.00000000000000000000.json.tmp").touch()
     (tmp_path / "_delta_log/00000000000000000000.00000000000000000003.compacted.json").touch()
     assert newest_version(str(tmp_path)) is None
+
+
+def test_what_a_store_answers_is_told_once_and_without_credentials_it_says_so():
+    asked = OSError("Generic S3 error: PUT http://169.254.169.254/latest: 403\n\nDebug source:\nGeneric { x }")
+    assert error_detail(asked).endswith("/latest: 403")
+    assert remedy(asked).startswith("no credentials are there: give AWS_ACCESS_KEY_ID")
+    assert remedy(PermissionError("refused")).startswith("look at the address, region, credentials and rights")
+    assert remedy(OSError("a damaged file")) is None
