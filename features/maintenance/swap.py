@@ -90,7 +90,7 @@ def _require_unchanged(newest: DeltaTable, snapshot: Snapshot, old: Sequence[Dat
 def require_no_run(layout: Layout, days: Sequence[date]) -> None:
     """Raise `MaintenanceError` where a run's record has no commit: it is written first, so a commit may follow."""
     runs = [path.stem for path in layout.runs.glob("*.json")]
-    for run in sorted(uncommitted(layout.training, runs)):
+    for run in sorted(uncommitted(layout.table, runs)):
         hit = sorted(set(days) & set(read_record(layout.runs, run).days))
         if hit:
             raise MaintenanceError(
