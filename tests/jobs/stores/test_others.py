@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import date
 
 import pyarrow as pa
@@ -28,7 +27,6 @@ from camoe.train.batch import for_workers
 from jobs import add_columns, compare, compress, evaluate, experts, init, maintain, replay, score, simulate, study
 from tests.features import lake
 from tests.jobs.in_process import run_main
-from tests.object_store import object_store
 from tests.paths import ROOT
 from tests.score.rows import by_impression
 
@@ -36,15 +34,6 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 OUT = "s3://lake/mine"
 TEST_DAY = lake.DAYS[3]
-
-
-@pytest.fixture(scope="module")
-def store(spark, tmp_path_factory):
-    with object_store() as proxy, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("CAMOE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        for name in filter(lambda name: name.startswith(("AWS_", "CAMOE_")), os.environ):
-            environment.setitem(spark.sparkContext.environment, name, os.environ[name])
-        yield proxy
 
 
 @pytest.fixture(scope="module")

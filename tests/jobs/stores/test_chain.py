@@ -22,7 +22,7 @@ from tests.evaluation.run import numbers
 from tests.features import lake
 from tests.jobs.commands import spark_job
 from tests.jobs.in_process import run_main
-from tests.object_store import KEY_ID, SECRET, TOKEN, object_store
+from tests.object_store import KEY_ID, SECRET, TOKEN
 from tests.paths import ROOT
 from tests.score.rows import by_impression
 from tests.waiting import wait_until
@@ -32,15 +32,6 @@ pytestmark = [pytest.mark.spark, pytest.mark.horovod, pytest.mark.slow]
 OUT = "s3://lake/mine"
 AS_OF = ("--as-of", "2026-02-01T00:00:00")
 LONG = ("training.epochs=60",)
-
-
-@pytest.fixture(scope="module")
-def store(spark, tmp_path_factory):
-    with object_store() as proxy, pytest.MonkeyPatch.context() as environment:
-        environment.setenv("CAMOE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        for name in filter(lambda name: name.startswith(("AWS_", "CAMOE_")), os.environ):
-            environment.setitem(spark.sparkContext.environment, name, os.environ[name])
-        yield proxy
 
 
 def train(config, *given, code=0):
