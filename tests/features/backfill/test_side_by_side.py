@@ -40,8 +40,9 @@ def write(folder):
 
 
 def rows(spark, layout):
+    """All rows in order of their impressions, so that one that was built twice is seen."""
     found = spark.read.format("delta").load(str(layout.training)).drop("run_id").collect()
-    return {row["impression_id"]: row.asDict() for row in found}
+    return sorted((row.asDict() for row in found), key=lambda row: row["impression_id"])
 
 
 def test_days_side_by_side_are_those_of_one_run(spark, tmp_path, capfd):
