@@ -10,7 +10,7 @@ from camoe.config.compress import CompressConfig
 from camoe.config.model import CamoeConfig, ModelConfig
 from camoe.config.model_features import ModelFeatures
 from camoe.config.training import TrainingConfig
-from camoe.contracts.config_file import LocalPath, Place, Section
+from camoe.contracts.config_file import LocalPath, Place, Section, TablePlace
 from camoe.contracts.days import Days
 from camoe.contracts.errors import ConfigError
 from camoe.contracts.features import FeatureSet
@@ -39,7 +39,7 @@ class Config(Section):
     (`~/.cache/camoe`) where `out` is an address."""
     input: Place | None = None
     """Folder of the raw lake, or `s3://bucket/path`; null is `raw` in `lake`, where the synthetic lake lies."""
-    predictions: str | None = None
+    predictions: TablePlace | None = None
     """Place of the predictions table where that is not under `out`: a path, or `s3://bucket/path`."""
     rows_per_file: int = Field(default=65_536, ge=1)
     """Rows of a file of the training table, at most."""
@@ -73,7 +73,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        places = {"out": self.out, "lake": self.lake or self.out, "predictions": self.predictions or self.out}
+        others = {"lake": self.lake, "predictions": self.predictions, "training.table": self.training.table}
+        places = {"out": self.out, **{name: path or self.out for name, path in others.items()}}
         for name, path in places.items():
             misread = misread_character(path if isinstance(path, Path) else Path(path))
             if misread is not None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from camoe.contracts.config_file import Section
+from camoe.contracts.config_file import Section, TablePlace
 from camoe.contracts.places.objects import Folder
 from camoe.contracts.slots import SafeName
 from camoe.stream.config import StreamConfig
@@ -92,7 +92,7 @@ class TrainingConfig(Section):
     before anything else looks at them.
     """
 
-    table: str | None = None
+    table: TablePlace | None = None
     """Place of the training table where that is not under `out`: a path, or `s3://bucket/path`. Training, scoring and
     evaluation read it there; at an address features are built into it, too."""
     features: tuple[str, ...] | None = None

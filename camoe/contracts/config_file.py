@@ -22,7 +22,9 @@ Location = tuple[str, ...]
 EXPECTED = {"literal_error": "expected", "union_tag_invalid": "expected_tags"}
 QUOTED = re.compile(r"'([^']*)'")
 # `s3:/bucket` is what becomes of `s3://bucket` once it has been a Path.
-ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
+ADDRESS = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
+# Between the second and the third slash a host would stand.
+FILE = re.compile(r"\s*file:(/|///+)(?!/)", re.IGNORECASE)
 BUCKET_AND_PATH = re.compile(r"s3a?://[A-Za-z0-9][A-Za-z0-9._-]*(/[^?#]*)?")
 
 
@@ -41,6 +43,8 @@ def _path(value: object, instead: str) -> object:
         return value
     if found["scheme"].lower() != "file":
         raise ValueError(f"{found['scheme']}:// is no place for it: give {instead}")
+    if not FILE.match(str(value)):
+        raise ValueError("file:// stands before a whole path: give file:///folder, or the path alone")
     return f"/{found['rest']}"
 
 
@@ -64,6 +68,8 @@ def place(value: object) -> object:
     return Path(found) if isinstance(found, str) and not found.startswith("s3://") else found
 
 
+# Where a table lies, as text: a local path, or an address in an object store.
+TablePlace = Annotated[str, BeforeValidator(address_or_path)]
 LocalPath = Annotated[Path, BeforeValidator(local_path)]
 # A local path, or an address in an object store.
 Place = Annotated[Path | str, BeforeValidator(place)]

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, FileType, LocalFileSystem, S3FileSystem
 
-from camoe.contracts.config_file import BUCKET_AND_PATH
+from camoe.contracts.config_file import address_or_path
 from camoe.contracts.errors import SnapshotError
 from camoe.contracts.shown.redaction import redacted
 
@@ -53,6 +53,7 @@ REFUSED = re.compile(r"AWS Error|Generic S3 error|necessary privileges")
 METADATA = "169.254.169.254"
 TERMINAL_COLOUR = re.compile(r"\x1b\[\d*m")
 LONGEST_REASON = 300
+ENDPOINT = re.compile(r"https?://[^/?#@]+/?")
 COMMIT = re.compile(r"(\d{20})\.json")
 # Those before and after a commit.
 VERSIONS_HELD = 2
@@ -124,15 +125,14 @@ def location_of(table: Path | str) -> str:
     Raises:
         SnapshotError: it is neither; what stands there is not repeated, as it may hold a password.
     """
-    scheme, separator, rest = str(table).partition("://")
-    if not separator or scheme == "file":
-        return str(Path(rest or table).resolve())
-    if not BUCKET_AND_PATH.fullmatch(str(table)):
+    try:
+        found = str(address_or_path(str(table)))
+    except ValueError:
         raise SnapshotError(
             "a table lies at a local path or at s3://bucket/path, and the address given is neither; "
             "give no credentials in it: they are taken from the environment"
-        )
-    return str(table).rstrip("/")
+        ) from None
+    return found if is_remote(found) else str(Path(found).resolve())
 
 
 def is_remote(location: str) -> bool:
@@ -257,8 +257,9 @@ def pause_s(tries: int) -> float:
 
 def _s3() -> S3FileSystem:
     address = os.environ.get("AWS_ENDPOINT_URL", "")
-    if address and (not address.startswith(("http://", "https://")) or "@" in address):
-        raise SnapshotError("AWS_ENDPOINT_URL must read http(s)://host:port, without user and password")
+    # Of what stands behind the port, pyarrow would leave out what others put before the bucket.
+    if address and not ENDPOINT.fullmatch(address):
+        raise SnapshotError("AWS_ENDPOINT_URL must read http(s)://host:port, without user and password, and no path")
     endpoint = urlsplit(address)
     if endpoint.scheme == "http" and os.environ.get("AWS_ALLOW_HTTP", "").lower() not in {"1", "true"}:
         raise SnapshotError("AWS_ENDPOINT_URL is plain http, which sends rows unencrypted; set AWS_ALLOW_HTTP=true")

@@ -41,6 +41,21 @@ def test_out_and_lake_may_be_addresses_and_what_never_lies_in_a_store_has_a_fold
     assert load(SYNTHETIC, Config, ["out=here"]).layout.logs == Path("here/logs")
 
 
+@pytest.mark.parametrize("key", ["predictions", "training.table"])
+def test_a_table_lies_where_its_place_says_or_is_refused(key):
+    def found(written):
+        config = load(SYNTHETIC, Config, ["out=here", f"{key}={written}"])
+        return config.predictions if key == "predictions" else config.training.table
+
+    assert found("s3a://bucket/mine/") == "s3://bucket/mine"
+    assert found("file:/a/b") == found("file:///a/b") == "/a/b"
+    for address in ("s3:/bucket/mine", "hdfs:/host/mine", "hdfs://host/mine", "s3://bucket/a//b", "s3://b/../x"):
+        with pytest.raises(ConfigError, match=f"{key}.*is no place for it|{key}.*reads s3://bucket/path"):
+            found(address)
+    with pytest.raises(ConfigError, match=rf"{key}=s3://bucket/a%20b: Spark and delta-rs"):
+        found("s3://bucket/a%20b")
+
+
 def test_a_synthetic_lake_is_made_on_a_disk():
     with pytest.raises(ConfigError, match=r"'out': s3:// is no place for it: give a local path"):
         load(ROOT / "conf/lake/default.yaml", LakeConfig, ["out=s3://bucket/mine"])
@@ -69,3 +84,11 @@ def test_raw_tables_may_lie_at_an_address_of_an_object_store(key):
 )
 def test_a_local_path_is_taken_with_and_without_its_scheme(written, meant):
     assert load(SYNTHETIC, Config, [f"out={written}"]).out == Path(meant)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"), [("file://host/a", "give file:///folder"), ('" s3://bucket/a"', "s3:// is no place for it")]
+)
+def test_what_would_be_another_folder_is_refused(written, said):
+    with pytest.raises(ConfigError, match=said):
+        load(SYNTHETIC, Config, [f"out={written}"])

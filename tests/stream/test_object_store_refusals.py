@@ -131,6 +131,7 @@ def test_an_address_that_holds_credentials_or_is_none_is_not_repeated(address):
     [
         (f"http://me:{SECRET}@host", "without user"),
         ("localhost:9000", "must read http"),
+        ("http://host/s3", "and no path"),
         ("http://host", "AWS_ALLOW_HTTP=true"),
     ],
 )
@@ -144,6 +145,7 @@ def test_an_endpoint_that_is_not_safe(monkeypatch, endpoint, message):
 
 def test_local_addresses(tmp_path):
     assert location_of(f"file://{tmp_path}/t") == location_of(tmp_path / "x/../t") == str(tmp_path.resolve() / "t")
+    assert location_of(f"file:{tmp_path}/t") == location_of(f"file://{tmp_path}/t")
     assert delta_options(str(tmp_path)) is None
     assert not open_storage(str(tmp_path)).remote
     table = write_table(tmp_path / "t", FILES)

@@ -114,14 +114,18 @@ class Place:
         return [one.name for one in self.listed(below)]
 
     def listed(self, below: str = "") -> list[Listed]:
-        """List all objects whose names begin with the folder `below`, in order."""
+        """List all objects whose names begin with the folder `below`, in order.
+
+        An object that a console has made for the folder itself, of its name and a slash, is none of them.
+        """
         entries = self._asked(lambda: [*obstore.list(self.store, below or None)], below)
-        return sorted(_listed(entry) for part in entries for entry in part)
+        found = (_listed(entry) for part in entries for entry in part)
+        return sorted(one for one in found if one.name not in {"", below})
 
     def children(self, below: str = "") -> list[str]:
         """List the names of what lies in the folder `below`, relative to it: of objects and of folders, in order."""
         found = self._asked(lambda: obstore.list_with_delimiter(self.store, below or None), below)
-        paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"])]
+        paths = [*found["common_prefixes"], *(entry["path"] for entry in found["objects"] if entry["path"] != below)]
         return sorted(path.rpartition("/")[2] for path in paths)
 
     def has_below(self, folder: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from camoe.contracts.files import (
     write_text,
 )
 from camoe.contracts.places.objects import StorePath, path_at
-from camoe.contracts.places.store import PlaceError
+from camoe.contracts.places.store import PlaceError, open_place
 from tests.object_store import KEY_ID, SECRET, TOKEN, always, nth
 
 
@@ -87,6 +88,25 @@ def test_small_files_are_written_listed_read_and_deleted(folder):
     with pytest.raises(FileNotFoundError):
         (runs / "a.json").read_bytes()
     assert [*runs.glob("*.json")] == [runs / "b.json"]
+
+
+def test_what_a_console_makes_for_a_folder_is_nothing_in_it(remote, store):
+    for name in ("", "runs/"):
+        assert put(store, f"{remote.name}/{name}") == 200
+    write_text(remote / "runs/a.json", "")
+    assert [*remote.iterdir()] == [remote / "runs"]
+    assert [*(remote / "runs").iterdir()] == [*remote.glob("runs/*")] == [remote / "runs/a.json"]
+    assert open_place(str(remote / "runs")).names() == ["a.json"]
+    assert open_place(str(remote)).names("runs") == ["runs/a.json"]
+
+
+def put(store, key):
+    """Put an empty object of a name that no `Path` has."""
+    server = HTTPConnection(store.address)
+    server.request("PUT", f"/lake/{key}", b"")
+    status = server.getresponse().status
+    server.close()
+    return status
 
 
 def test_of_changes_at_once_none_is_lost(folder):
