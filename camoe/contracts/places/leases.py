@@ -81,7 +81,7 @@ def leased(lease: Path, what: str, refused: type[CamoeError]) -> Iterator[None]:
     made = [folder for folder in above if not folder.exists()]
     _take(lease, mine, what, refused)
     try:
-        with renewed(lease, mine):
+        with beside(partial(_renew, lease, mine, again=is_address(lease)), f"renews {lease.name}"):
             yield
     finally:
         # One that cannot be removed ends with its process, or its time.
@@ -153,11 +153,17 @@ def _in_use(lease: Path, what: str, holder: Holder | None) -> str:
     return f"another {what} is at work ({who}); wait for its end, or end it; its lease is {lease}"
 
 
-def _renew(lease: Path, mine: bytes, over: Event) -> None:
+def _renew(lease: Path, mine: bytes, over: Event, *, again: bool = False) -> None:
+    """Renew `lease` until it is `over`; where it is gone from a store, make it `again`.
+
+    Its former holder may delete it late, when the answer to the first attempt was lost.
+    """
     file = lease_file(lease)
     while not over.wait(RENEW_S):
         # What does not answer for a moment costs a renewal, not the job.
         with suppress(OSError, CamoeError):
+            if again and not lease.is_file():
+                file.create(mine)
             found = file.seen()
             if found.content == mine:
                 file.renew(found)

@@ -178,6 +178,15 @@ def test_of_several_that_take_over_what_an_ended_one_held_one_has_it(lease):
     assert had == [1]
 
 
+def test_one_that_its_former_holder_deletes_late_is_made_again(store, tmp_path):
+    lease = path_at(f"s3://lake/{tmp_path.name}/x")
+    with leased(lease, "training", TrainingError):
+        lease.unlink()
+        wait_until(lease.exists, 20)
+        assert not held_elsewhere(lease)
+    assert not lease.exists()
+
+
 def test_a_store_that_does_not_answer_for_a_moment_costs_a_renewal_only(store, tmp_path):
     lease = path_at(f"s3://lake/{tmp_path.name}/x")
     with leased(lease, "training", TrainingError):
