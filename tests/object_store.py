@@ -143,28 +143,30 @@ def object_store() -> Iterator[Proxy]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     proxy = Proxy(server.get_host_and_port()[1])
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://{proxy.address}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_REGION": "eu-north-1",
-            "AWS_ACCESS_KEY_ID": KEY_ID,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_SESSION_TOKEN": TOKEN,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }.items():
-            environment.setenv(name, value)
-        # What an earlier server in this process held is still there.
-        forget = http.client.HTTPConnection("127.0.0.1", proxy.upstream)
-        forget.request("POST", "/moto-api/reset", headers={"Connection": "close"})
-        assert forget.getresponse().status == 200
-        forget.close()
-        S3FileSystem(
-            endpoint_override=proxy.address, scheme="http", allow_bucket_creation=True, request_timeout=120
-        ).create_dir(BUCKET)
-        yield proxy
-    proxy.close()
-    server.stop()
+    try:
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in {
+                "AWS_ENDPOINT_URL": f"http://{proxy.address}",
+                "AWS_ALLOW_HTTP": "true",
+                "AWS_REGION": "eu-north-1",
+                "AWS_ACCESS_KEY_ID": KEY_ID,
+                "AWS_SECRET_ACCESS_KEY": SECRET,
+                "AWS_SESSION_TOKEN": TOKEN,
+                "AWS_EC2_METADATA_DISABLED": "true",
+            }.items():
+                environment.setenv(name, value)
+            # What an earlier server in this process held is still there.
+            forget = http.client.HTTPConnection("127.0.0.1", proxy.upstream)
+            forget.request("POST", "/moto-api/reset", headers={"Connection": "close"})
+            assert forget.getresponse().status == 200
+            forget.close()
+            S3FileSystem(
+                endpoint_override=proxy.address, scheme="http", allow_bucket_creation=True, request_timeout=120
+            ).create_dir(BUCKET)
+            yield proxy
+    finally:
+        proxy.close()
+        server.stop()
 
 
 def copied(folder: Path, location: str) -> None:

@@ -25,6 +25,7 @@ QUOTED = re.compile(r"'([^']*)'")
 ADDRESS = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):/+(?P<rest>.*)", re.DOTALL)
 # Between the second and the third slash a host would stand.
 FILE = re.compile(r"\s*file:(/|///+)(?!/)", re.IGNORECASE)
+STORES = {"s3", "s3a"}
 BUCKET_AND_PATH = re.compile(r"s3a?://[A-Za-z0-9][A-Za-z0-9._-]*(/[^?#]*)?")
 
 
@@ -54,7 +55,8 @@ def address_or_path(value: object) -> object:
     Raises:
         ValueError: it is no such address, or names no folder of its bucket; what stands there is not repeated.
     """
-    if not isinstance(value, str) or not value.startswith(("s3://", "s3a://")):
+    found = ADDRESS.match(value) if isinstance(value, str) else None
+    if not isinstance(value, str) or found is None or found["scheme"].lower() not in STORES:
         return _path(value, "a local path, one on a disk that all machines see, or s3://bucket/path")
     below = value.partition("://")[2].rstrip("/")
     if not BUCKET_AND_PATH.fullmatch(value) or {"", ".", ".."} & set(below.split("/")):

@@ -87,7 +87,7 @@ def test_a_local_path_is_taken_with_and_without_its_scheme(written, meant):
 
 
 @pytest.mark.parametrize(
-    ("written", "said"), [("file://host/a", "give file:///folder"), ('" s3://bucket/a"', "s3:// is no place for it")]
+    ("written", "said"), [("file://host/a", "give file:///folder"), ('" s3://bucket/a"', "reads s3://bucket/path")]
 )
 def test_what_would_be_another_folder_is_refused(written, said):
     with pytest.raises(ConfigError, match=said):
